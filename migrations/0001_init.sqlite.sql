@@ -94,11 +94,10 @@ CREATE TABLE ledger (
     verdict_at     INTEGER,
     PRIMARY KEY (tenant, command, key, attempt)
 ) STRICT;
--- One open attempt per key.
-CREATE UNIQUE INDEX ledger_open ON ledger (tenant, command, key) WHERE state = 'open';
-CREATE INDEX ledger_instance ON ledger (instance_id, opened_at);
--- What units that resume one wait have sent.
+-- What units that resume one wait have sent; no index may name a column that changes when an attempt is closed, or every index of the row is written again.
 CREATE INDEX ledger_origin ON ledger (instance_id, origin_wait);
+-- What a host that is gone may have left open.
+CREATE INDEX ledger_host ON ledger (host, opened_at);
 
 -- Its one row is held by the process that removes history, as on PostgreSQL.
 CREATE TABLE history_cleanup (

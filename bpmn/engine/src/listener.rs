@@ -11,6 +11,8 @@
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod job_types;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod timeouts;
@@ -171,7 +173,7 @@ impl Machine<'_> {
         }
         for listener in element.listeners.iter().filter(|listener| listener.event == Delete) {
             if let ListenerAction::Expression(expression) = &listener.does {
-                let evaluated = At::new(definition, self.instance, activity, self.moment).evaluate(expression);
+                let evaluated = At::new(definition, self.instance, activity, self.moment).on(Delete).evaluate(expression);
                 self.failed = self.failed.take().or(evaluated.err());
             }
         }
@@ -213,10 +215,11 @@ impl Machine<'_> {
         for (listener, number) in all.iter().zip(0..).skip(next as usize).filter(|(listener, number)| occasion.calls(listener, *number)) {
             match &listener.does {
                 ListenerAction::Expression(expression) => {
-                    At::new(definition, self.instance, activity, self.moment).attached(place.0).evaluate(expression)?;
+                    let at = At::new(definition, self.instance, activity, self.moment).attached(place.0).on(occasion.event());
+                    at.evaluate(expression)?;
                 }
                 ListenerAction::Delegate(implementation) => {
-                    let fields = self.fields(activity, place.0, &listener.fields)?;
+                    let fields = self.fields(activity, place.0, &listener.fields, Some(occasion.event()))?;
                     let callee = Callee { implementation: implementation.clone(), fields };
                     return self.call_listener(activity, place, callee, (occasion, number + 1));
                 }

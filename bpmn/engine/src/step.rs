@@ -423,7 +423,7 @@ impl<'a> Machine<'a> {
                 let counted = self.definition.find(id).unwrap_or(element);
                 let entry = self.unit.entry(self.instance.id, activity, counted, id);
                 let fields = match &self.definition.element(element).kind {
-                    ElementKind::ServiceTask(task) => self.fields(activity, element, &task.fields)?,
+                    ElementKind::ServiceTask(task) => self.fields(activity, element, &task.fields, None)?,
                     _ => Vec::new(),
                 };
                 self.call(activity, element, entry, Callee { implementation, fields }, None);
@@ -472,9 +472,15 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// What a model gives a delegate, as an activity sees it when the delegate is called.
-    pub(crate) fn fields(&self, activity: ActivityId, element: ElementIndex, fields: &[Field]) -> Result<Vec<(String, String)>, Failure> {
-        let at = At::new(self.definition, self.instance, activity, self.moment).attached(element);
+    /// What a model gives a delegate, as an activity sees it when the delegate is called: for its task, or for a listener of this event.
+    pub(crate) fn fields(
+        &self,
+        activity: ActivityId,
+        element: ElementIndex,
+        fields: &[Field],
+        event: Option<ListenerEvent>,
+    ) -> Result<Vec<(String, String)>, Failure> {
+        let at = At { event, ..At::new(self.definition, self.instance, activity, self.moment).attached(element) };
         let mut given = Vec::with_capacity(fields.len());
         for field in fields {
             let value = at.evaluate(&field.value)?;

@@ -38,8 +38,12 @@ pub(crate) enum Node {
     Context(Vec<(String, Node)>),
     /// A built-in function with its arguments.
     Call(&'static Builtin, Vec<Node>),
-    /// JUEL's `execution.getVariable('name')`: a name that need not be known.
+    /// JUEL's `execution.getVariable('name')`, and by the call itself what `execution.hasVariable('name')` and its like give: a name that need not be known.
     Variable(Arc<str>),
+    /// `[low..high]` as a value.
+    Range(Box<Range>),
+    /// FEEL's `sort(list, function(x, y) …)`.
+    Sort(Box<Sort>),
     /// FEEL's `is defined(a)`, which asks about a name without complaining that it is unknown.
     IsDefined(Box<Node>),
     /// `for x in xs return body`.
@@ -69,6 +73,8 @@ pub(crate) enum Link {
     Between(Node, Node),
     /// `in` one of these
     In(Vec<Test>),
+    /// `instance of` this type, by the name that [`Value::kind`] has for it.
+    InstanceOf(&'static str),
 }
 
 /// An operator with two operands that are both evaluated.
@@ -126,6 +132,14 @@ pub(crate) struct Range {
     pub(crate) low_included: bool,
     pub(crate) high: Node,
     pub(crate) high_included: bool,
+}
+
+/// What is sorted, and the function that says whether one item comes before another.
+#[derive(Debug)]
+pub(crate) struct Sort {
+    pub(crate) list: Node,
+    pub(crate) parameters: [Arc<str>; 2],
+    pub(crate) precedes: Node,
 }
 
 /// A name that takes the items of a list, or the integers between two, one after another.
@@ -235,6 +249,13 @@ impl FreeNames {
                 self.visit_all(nodes);
             }
             Node::If(parts) => self.visit_all(parts.iter()),
+            Node::Range(range) => self.visit_all([&range.low, &range.high]),
+            Node::Sort(sort) => {
+                self.visit(&sort.list);
+                sort.parameters.iter().for_each(|name| self.bind(name));
+                self.visit(&sort.precedes);
+                sort.parameters.iter().for_each(|name| self.unbind(name));
+            }
             Node::Context(entries) => {
                 let names: Vec<Arc<str>> = entries.iter().map(|(name, _)| name.as_str().into()).collect();
                 for ((_, node), name) in entries.iter().zip(&names) {
@@ -269,6 +290,7 @@ impl FreeNames {
         match link {
             Link::Binary(_, right) => self.visit(right),
             Link::Between(low, high) => self.visit_all([low, high]),
+            Link::InstanceOf(_) => {}
             Link::In(tests) => {
                 for test in tests {
                     match test {

@@ -1,4 +1,4 @@
-//! FEEL's built-in functions: one line in one table for each (DMN 1.5, 10.3.4, and a few of Camunda's extensions).
+//! FEEL's built-in functions (DMN 1.5, 10.3.4, and Camunda's extensions), and the methods that JUEL calls: one line in the table of a family for each.
 //!
 //! A function says what it cannot do with its arguments by a [`Fault::Null`]; the call then is null for that reason.
 
@@ -6,21 +6,26 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::eval::{Evaluator, Fault};
-use crate::number::Rounding;
 use crate::value::Entries;
 use crate::{Number, Value};
 
+mod contexts;
 pub(crate) mod dates;
 mod lists;
 pub(crate) mod methods;
 mod numbers;
+pub(crate) mod patterns;
+mod ranges;
 mod strings;
+pub(crate) mod temporal;
+mod values;
 
 /// One function.
 pub(crate) struct Builtin {
     pub(crate) name: &'static str,
-    /// How many arguments it takes.
-    pub(crate) arity: RangeInclusive<usize>,
+    /// The ways to call it, each by the names of its parameters, separated by commas. One that may be left out has a question mark behind it, one that
+    /// stands for any number has dots: `string, start position, length?`, `list...`, `list, items...?`.
+    signatures: &'static [&'static str],
     run: Run,
 }
 
@@ -29,83 +34,38 @@ type Run = fn(&mut Evaluator<'_>, Args<'_>) -> Result<Value, Fault>;
 /// The most words that the name of a function has.
 pub(crate) const MOST_WORDS: usize = 4;
 
-/// Any number of arguments from one on.
-const SOME: RangeInclusive<usize> = 1..=usize::MAX;
+/// All functions of FEEL, by families.
+static FAMILIES: &[&[Builtin]] =
+    &[values::TABLE, contexts::TABLE, strings::TABLE, patterns::TABLE, numbers::TABLE, lists::TABLE, temporal::TABLE, ranges::TABLE];
 
-static BUILTINS: &[Builtin] = &[
-    // Booleans, and values of any kind.
-    builtin("not", 1..=1, |_, args| Ok(Value::Boolean(!args.boolean(0)?))),
-    builtin("string", 1..=1, string),
-    builtin("get or else", 2..=2, |_, args| Ok(args.value(usize::from(args.value(0).is_null())).clone())),
-    // Contexts.
-    builtin("get value", 2..=2, get_value),
-    builtin("get entries", 1..=1, get_entries),
-    builtin("context put", 3..=3, context_put),
-    builtin("context merge", SOME, context_merge),
-    // Strings.
-    builtin("number", 1..=3, strings::number),
-    builtin("contains", 2..=2, strings::contains),
-    builtin("starts with", 2..=2, strings::starts_with),
-    builtin("ends with", 2..=2, strings::ends_with),
-    builtin("upper case", 1..=1, strings::upper_case),
-    builtin("lower case", 1..=1, strings::lower_case),
-    builtin("trim", 1..=1, strings::trim),
-    builtin("string length", 1..=1, strings::string_length),
-    builtin("substring", 2..=3, strings::substring),
-    builtin("substring before", 2..=2, strings::substring_before),
-    builtin("substring after", 2..=2, strings::substring_after),
-    builtin("string join", 1..=2, strings::string_join),
-    // Numbers.
-    builtin("abs", 1..=1, |_, args| Ok(Value::Number(args.number(0)?.abs()))),
-    builtin("floor", 1..=2, |_, args| numbers::rounded(args, Rounding::Floor)),
-    builtin("ceiling", 1..=2, |_, args| numbers::rounded(args, Rounding::Ceiling)),
-    builtin("decimal", 2..=2, |_, args| numbers::rounded(args, Rounding::HalfEven)),
-    builtin("round up", 1..=2, |_, args| numbers::rounded(args, Rounding::Up)),
-    builtin("round down", 1..=2, |_, args| numbers::rounded(args, Rounding::Down)),
-    builtin("round half up", 1..=2, |_, args| numbers::rounded(args, Rounding::HalfUp)),
-    builtin("round half down", 1..=2, |_, args| numbers::rounded(args, Rounding::HalfDown)),
-    builtin("modulo", 2..=2, numbers::modulo),
-    builtin("odd", 1..=1, |_, args| numbers::parity(args, 1)),
-    builtin("even", 1..=1, |_, args| numbers::parity(args, 0)),
-    // Lists. Those that look at items take them as one list or as arguments.
-    builtin("count", 1..=1, |_, args| Ok(Value::from(args.list(0)?.len()))),
-    builtin("sum", SOME, numbers::sum),
-    builtin("mean", SOME, numbers::mean),
-    builtin("min", SOME, |evaluator, args| numbers::extreme(evaluator, args, std::cmp::Ordering::Less)),
-    builtin("max", SOME, |evaluator, args| numbers::extreme(evaluator, args, std::cmp::Ordering::Greater)),
-    builtin("all", SOME, |evaluator, args| lists::junction(evaluator, args, false)),
-    builtin("any", SOME, |evaluator, args| lists::junction(evaluator, args, true)),
-    builtin("is empty", 1..=1, |_, args| Ok(Value::Boolean(args.list(0)?.is_empty()))),
-    builtin("list contains", 2..=2, lists::list_contains),
-    builtin("index of", 2..=2, lists::index_of),
-    builtin("append", SOME, lists::append),
-    builtin("concatenate", SOME, lists::concatenate),
-    builtin("insert before", 3..=3, lists::insert_before),
-    builtin("remove", 2..=2, lists::remove),
-    builtin("reverse", 1..=1, lists::reverse),
-    builtin("sublist", 2..=3, lists::sublist),
-    builtin("flatten", 1..=1, lists::flatten),
-    builtin("distinct values", 1..=1, lists::distinct_values),
-    builtin("union", SOME, lists::union),
+/// Functions that Camunda 8 has and that cannot be had here, each with what to do instead.
+static REFUSED: &[(&str, &str)] = &[
+    ("uuid", "let the request that starts the process, a delegate or a worker give the id"),
+    ("random number", "let a delegate or a worker draw the number"),
 ];
 
 /// An argument that was left out.
 static NULL: Value = Value::Null;
 
-const fn builtin(name: &'static str, arity: RangeInclusive<usize>, run: Run) -> Builtin {
-    Builtin { name, arity, run }
+const fn builtin(name: &'static str, signatures: &'static [&'static str], run: Run) -> Builtin {
+    Builtin { name, signatures, run }
 }
 
 /// The function of a name, whose words are separated by one blank.
 pub(crate) fn find(name: &str) -> Option<&'static Builtin> {
-    BUILTINS.iter().find(|builtin| builtin.name == name)
+    FAMILIES.iter().copied().flatten().find(|builtin| builtin.name == name)
+}
+
+/// What to do instead of calling a function that gives something else each time. An expression gives the same whenever its unit of work runs again.
+pub(crate) fn instead_of(name: &str) -> Option<&'static str> {
+    REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, instead)| *instead)
 }
 
 /// Advice for a name that is no function: those that begin alike, or all.
 pub(crate) fn suggest(name: &str) -> String {
     let plain = |name: &str| name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
     let wanted = plain(name);
-    let names = BUILTINS.iter().map(|builtin| builtin.name).chain(["is defined"]);
+    let names = FAMILIES.iter().copied().flatten().map(|builtin| builtin.name).chain(["is defined", "sort"]);
     // `toUpperCase`, `upperCase` and `starts_with` are near enough to what was meant.
     let near: Vec<_> = names.clone().filter(|own| wanted.contains(&plain(own)) || plain(own).contains(&wanted)).collect();
     if near.is_empty() || wanted.is_empty() {
@@ -115,7 +75,67 @@ pub(crate) fn suggest(name: &str) -> String {
     }
 }
 
+/// One parameter of a signature.
+#[derive(Clone, Copy)]
+struct Parameter {
+    name: &'static str,
+    optional: bool,
+    repeated: bool,
+}
+
+fn parameters(signature: &'static str) -> impl Iterator<Item = Parameter> {
+    signature.split(", ").filter(|written| !written.is_empty()).map(|written| Parameter {
+        name: written.trim_end_matches(['?', '.']),
+        optional: written.ends_with('?'),
+        repeated: written.trim_end_matches('?').ends_with("..."),
+    })
+}
+
+/// How many arguments a signature takes.
+fn arity(signature: &'static str) -> RangeInclusive<usize> {
+    let least = parameters(signature).filter(|parameter| !parameter.optional).count();
+    let most = parameters(signature).count();
+    least..=if parameters(signature).any(|parameter| parameter.repeated) { usize::MAX } else { most }
+}
+
 impl Builtin {
+    /// Whether it can be called with so many arguments.
+    pub(crate) fn takes(&self, arguments: usize) -> bool {
+        self.signatures.iter().any(|signature| arity(signature).contains(&arguments))
+    }
+
+    /// The least and the largest number of arguments.
+    pub(crate) fn arity(&self) -> RangeInclusive<usize> {
+        let all = || self.signatures.iter().map(|signature| arity(signature));
+        let least = all().map(|arity| *arity.start()).min().unwrap_or_default();
+        least..=all().map(|arity| *arity.end()).max().unwrap_or_default()
+    }
+
+    /// All its ways to be called, for advice.
+    pub(crate) fn usage(&self) -> String {
+        let usage = |signature: &&str| format!("{}({signature})", self.name);
+        self.signatures.iter().map(usage).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// The arguments of a call by the names of its parameters, in their order (DMN 1.5, grammar rule 42); in place of what was left out before others
+    /// there is a none. None at all: it cannot be called so.
+    pub(crate) fn in_order<T>(&self, named: Vec<(String, T)>) -> Option<Vec<Option<T>>> {
+        let mut named: Vec<_> = named.into_iter().map(|(name, argument)| (name, Some(argument))).collect();
+        let fits = |signature: &&&'static str| {
+            let known = named.iter().all(|(name, _)| parameters(signature).any(|parameter| parameter.name == name));
+            known && parameters(signature).all(|parameter| parameter.optional || named.iter().any(|(name, _)| name == parameter.name))
+        };
+        let signature = self.signatures.iter().find(fits)?;
+        let mut arguments: Vec<_> = parameters(signature)
+            .map(|parameter| named.iter_mut().find(|(name, _)| name == parameter.name).and_then(|(_, argument)| argument.take()))
+            .collect();
+        while arguments.last().is_some_and(Option::is_none) {
+            arguments.pop();
+        }
+        // A name that is left over was there twice.
+        named.iter().all(|(_, argument)| argument.is_none()).then_some(arguments)
+    }
+
     pub(crate) fn call(&self, evaluator: &mut Evaluator<'_>, arguments: &[Value]) -> Result<Value, Fault> {
         (self.run)(evaluator, Args(arguments)).map_err(|fault| match fault {
             Fault::Null(reason) => Fault::Null(format!("{}(): {reason}", self.name)),
@@ -160,6 +180,11 @@ impl<'v> Args<'v> {
         self.value(at).as_str().ok_or_else(|| self.wrong(at, "string"))
     }
 
+    /// A text; another one if it was left out.
+    fn text_or(self, at: usize, default: &'static str) -> Result<&'v str, Fault> {
+        if self.value(at).is_null() { Ok(default) } else { self.text(at) }
+    }
+
     fn context(self, at: usize) -> Result<&'v Arc<Entries>, Fault> {
         if let Value::Context(entries) = self.value(at) { Ok(entries) } else { Err(self.wrong(at, "context")) }
     }
@@ -188,48 +213,28 @@ impl<'v> Args<'v> {
     }
 }
 
-fn string(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
-    match args.value(0) {
-        Value::Null => Err(Fault::null("there is no text for null")),
-        own @ Value::String(_) => Ok(own.clone()),
-        other => Ok(Value::from(evaluator.feel_text(other)?)),
+#[cfg(test)]
+mod tests {
+    use super::{FAMILIES, MOST_WORDS, REFUSED, find};
+
+    #[test]
+    fn the_documentation_has_each_function() {
+        let text = include_str!("../../../docs/expressions.md");
+        for builtin in FAMILIES.iter().copied().flatten() {
+            assert!(text.contains(&format!("`{}`", builtin.name)), "docs/expressions.md lacks `{}`", builtin.name);
+        }
+        for (name, _) in REFUSED {
+            assert!(text.contains(&format!("`{name}()`")), "docs/expressions.md lacks `{name}()`");
+        }
     }
-}
 
-fn get_value(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
-    let name = args.text(1)?;
-    evaluator.charge_bytes(name.len())?;
-    args.context(0)?.get(name).cloned().ok_or_else(|| Fault::null("there is no such entry in the context"))
-}
-
-fn get_entries(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
-    let entries = args.context(0)?;
-    evaluator.room_for_list(entries.len())?;
-    let entry = |(name, value): (&String, &Value)| {
-        let pair = [("key".to_owned(), Value::from(name.as_str())), ("value".to_owned(), value.clone())];
-        Value::context(pair.into())
-    };
-    evaluator.charge_entries(entries)?;
-    Ok(Value::list(entries.iter().map(entry).collect()))
-}
-
-fn context_put(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
-    let (entries, name) = (args.context(0)?, args.text(1)?);
-    evaluator.charge_bytes(name.len())?;
-    evaluator.charge_entries(entries)?;
-    let mut entries = (**entries).clone();
-    entries.insert(name.to_owned(), args.value(2).clone());
-    Ok(Value::context(entries))
-}
-
-fn context_merge(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
-    let mut merged = Entries::new();
-    for item in args.items()? {
-        let Value::Context(entries) = item else {
-            return Err(Fault::Null(format!("only contexts can be merged, not {}", item.kind())));
-        };
-        evaluator.charge_entries(entries)?;
-        merged.extend(entries.iter().map(|(name, value)| (name.clone(), value.clone())));
+    #[test]
+    fn each_function_is_there_once_and_has_at_most_so_many_words() {
+        let all: Vec<_> = FAMILIES.iter().copied().flatten().collect();
+        for builtin in &all {
+            assert_eq!(all.iter().filter(|other| other.name == builtin.name).count(), 1, "{}", builtin.name);
+            assert!(builtin.name.split(' ').count() <= MOST_WORDS, "{}", builtin.name);
+            assert!(find(builtin.name).is_some_and(|found| found.takes(*builtin.arity().start())), "{}", builtin.name);
+        }
     }
-    Ok(Value::context(merged))
 }

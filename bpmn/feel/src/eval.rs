@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use crate::ast::{Link, Node, Operator, Step};
 use crate::builtins::Builtin;
+use crate::builtins::patterns::Compiled;
 use crate::lexer::Language;
 use crate::value::{Entries, MAX_NESTING};
 use crate::{Number, Value};
 
 mod feel;
 mod juel;
+mod sort;
 mod text;
+mod values;
 
 pub(crate) use feel::position_to_index;
 
@@ -130,6 +133,9 @@ pub(crate) const MAX_REASONS: usize = 16;
 /// Text is charged as one step for so many bytes, which take about as long to copy as another step.
 const BYTES_PER_STEP: usize = 64;
 
+/// FEEL's name for the type of all values but null.
+pub(crate) const ANY: &str = "Any";
+
 /// Frames that a look-up passes in about the time of another step.
 const FRAMES_PER_STEP: usize = 8;
 
@@ -176,6 +182,8 @@ pub(crate) struct Evaluator<'a> {
     frames: Vec<Frame>,
     /// What the scope said about each name: a scope may have to read a variable from its stored form, which a loop should not pay for again and again.
     resolved: BTreeMap<Arc<str>, Option<Value>>,
+    /// The regular expression that was used last.
+    compiled: Option<Arc<Compiled>>,
     reasons: Vec<String>,
 }
 
@@ -189,12 +197,22 @@ impl<'a> Evaluator<'a> {
             depth: 0,
             frames: Vec::new(),
             resolved: BTreeMap::new(),
+            compiled: None,
             reasons: Vec::new(),
         }
     }
 
     pub(crate) fn into_reasons(self) -> Vec<String> {
         self.reasons
+    }
+
+    /// The regular expression that was used last.
+    pub(crate) fn compiled(&self) -> Option<&Arc<Compiled>> {
+        self.compiled.as_ref()
+    }
+
+    pub(crate) fn keep_compiled(&mut self, compiled: Arc<Compiled>) -> &Arc<Compiled> {
+        self.compiled.insert(compiled)
     }
 
     pub(crate) fn evaluate(&mut self, node: &Node) -> Result<Value, Error> {
@@ -228,6 +246,8 @@ impl<'a> Evaluator<'a> {
                 self.value_or_null(result)
             }
             Node::Variable(name) => Ok(self.lookup(name).unwrap_or_else(|| self.null(|| format!("there is no variable '{name}'")))),
+            Node::Range(range) => self.range(range),
+            Node::Sort(sort) => self.sort(sort),
             Node::IsDefined(operand) => self.is_defined(operand),
             Node::For(bindings, body) => self.for_each(bindings, body),
             Node::Quantified { every, bindings, body } => self.quantified(*every, bindings, body),
@@ -293,11 +313,11 @@ impl<'a> Evaluator<'a> {
 
     fn negate(&mut self, operand: &Node) -> Result<Value, Error> {
         let operand = self.evaluate(operand)?;
-        let number = match self.language {
-            Language::Feel => operand.as_number().ok_or_else(|| Fault::Null(format!("- needs a number, not {}", operand.kind()))),
-            Language::Juel => juel::to_number(&operand),
+        let negated = match self.language {
+            Language::Feel => feel::negate(&operand),
+            Language::Juel => juel::to_number(&operand).map(|number| Value::Number(-number)),
         };
-        self.value_or_null(number.map(|number| Value::Number(-number)))
+        self.value_or_null(negated)
     }
 
     fn not(&mut self, operand: &Node) -> Result<Value, Error> {
@@ -320,6 +340,7 @@ impl<'a> Evaluator<'a> {
                     self.feel_between(&left, &low, &high)
                 }
                 Link::In(tests) => self.feel_in(&left, tests),
+                Link::InstanceOf(kind) => Ok(Value::Boolean(left.kind() == *kind || (*kind == ANY && !left.is_null()))),
             };
             left = self.value_or_null(result)?;
         }
@@ -398,88 +419,6 @@ impl<'a> Evaluator<'a> {
             self.write_juel(&value, &mut text)?;
         }
         Ok(Value::from(text))
-    }
-
-    /// Makes a value what JSON can carry: numbers as they come back, and no deeper than [`MAX_NESTING`]. What need not change stays shared.
-    pub(crate) fn settle(&mut self, value: Value) -> Result<Value, Error> {
-        Ok(self.settled(&value, MAX_NESTING)?.unwrap_or(value))
-    }
-
-    /// The value in its settled form, if that is another one.
-    fn settled(&mut self, value: &Value, levels: usize) -> Result<Option<Value>, Error> {
-        match value {
-            Value::Number(number) => {
-                let stored = number.as_stored();
-                Ok((stored != *number).then_some(Value::Number(stored)))
-            }
-            Value::List(_) | Value::Context(_) if levels == 0 => Err(Error::NestingLimit),
-            Value::List(items) => {
-                self.charge(items.len() + 1)?;
-                let mut changed: Option<Vec<Value>> = None;
-                for (at, item) in items.iter().enumerate() {
-                    if let Some(item) = self.settled(item, levels - 1)? {
-                        changed.get_or_insert_with(|| items.to_vec())[at] = item;
-                    }
-                }
-                Ok(changed.map(Value::list))
-            }
-            Value::Context(entries) => {
-                self.charge_entries(entries)?;
-                let mut changed: Option<Entries> = None;
-                for (name, entry) in entries.iter() {
-                    if let Some(entry) = self.settled(entry, levels - 1)? {
-                        changed.get_or_insert_with(|| (**entries).clone()).insert(name.clone(), entry);
-                    }
-                }
-                Ok(changed.map(Value::context))
-            }
-            Value::String(text) => {
-                // Shared here, but written out as often as it occurs.
-                self.charge_bytes(text.len())?;
-                Ok(None)
-            }
-            Value::Null | Value::Boolean(_) => Ok(None),
-        }
-    }
-
-    /// Whether two values are equal in FEEL (DMN 1.5, table 53); `None` where they are of different kinds and neither is null.
-    pub(crate) fn equal(&mut self, left: &Value, right: &Value) -> Result<Option<bool>, Error> {
-        self.equal_within(left, right, MAX_NESTING)
-    }
-
-    fn equal_within(&mut self, left: &Value, right: &Value, levels: usize) -> Result<Option<bool>, Error> {
-        self.charge(1)?;
-        Ok(Some(match (left, right) {
-            (Value::Null, Value::Null) => true,
-            (Value::Null, _) | (_, Value::Null) => false,
-            (Value::Boolean(left), Value::Boolean(right)) => left == right,
-            (Value::Number(left), Value::Number(right)) => left == right,
-            (Value::String(left), Value::String(right)) => {
-                self.charge_bytes(left.len().min(right.len()))?;
-                left == right
-            }
-            (Value::List(_) | Value::Context(_), _) if levels == 0 => {
-                return Err(Error::NestingLimit);
-            }
-            (Value::List(left), Value::List(right)) => {
-                left.len() == right.len() && self.all_equal(left.iter().zip(right.iter()), levels - 1)?
-            }
-            (Value::Context(left), Value::Context(right)) => {
-                self.charge(left.len())?;
-                let same_names = left.len() == right.len() && left.keys().eq(right.keys());
-                same_names && self.all_equal(left.values().zip(right.values()), levels - 1)?
-            }
-            _ => return Ok(None),
-        }))
-    }
-
-    fn all_equal<'v>(&mut self, pairs: impl Iterator<Item = (&'v Value, &'v Value)>, levels: usize) -> Result<bool, Error> {
-        for (left, right) in pairs {
-            if self.equal_within(left, right, levels)? != Some(true) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Counts work that is about to be done.

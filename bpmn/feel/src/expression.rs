@@ -99,7 +99,8 @@ impl Expression {
     /// The variable whose value it gives, if that is all it does: `${name}`, `= name`, `${execution.getVariable('name')}`.
     pub fn as_reference(&self) -> Option<&str> {
         match &self.0.form {
-            Form::Tree(_, Node::Name(name) | Node::Variable(name)) => Some(name),
+            // No variable has a bracket at its end: that is a call, which the scope answers.
+            Form::Tree(_, Node::Name(name) | Node::Variable(name)) => Some(&**name).filter(|name| !name.ends_with(')')),
             _ => None,
         }
     }

@@ -193,12 +193,13 @@ impl<'s> Lexer<'s> {
                     characters.nth(more - 1);
                     escaped
                 }
-                _ => {
-                    return Err(ParseError::new(start + at, format!("\\{escape} is no escape")).help(if self.language == Language::Feel {
-                        "known are \\\" \\\\ \\n \\r \\t \\uXXXX"
-                    } else {
-                        "known are \\\\ \\' \\\""
-                    }));
+                // DMN 1.5, grammar rule 34: a backslash is a character like others, as patterns have it.
+                (Language::Feel, _) => {
+                    text.push('\\');
+                    escape
+                }
+                (Language::Juel, _) => {
+                    return Err(ParseError::new(start + at, format!("\\{escape} is no escape")).help("known are \\\\ \\' \\\""));
                 }
             };
             text.push(escaped);

@@ -33,17 +33,17 @@
 //! so it may be logged. So may every [`Error`].
 //!
 //! # What is promised
-//! - No I/O, clock, randomness or threads: the same expression and variables give the same outcome. What JUEL's `now()` is, the scope says, as the
-//!   value of the name `now()`.
+//! - No I/O, clock, randomness or threads: the same expression and variables give the same outcome. What `now()` is, the scope says, as the value of
+//!   the name `now()`: a date's text.
 //! - Reading ends with a [`ParseError`] and evaluation with an [`Error`], whatever the text and the data:
 //!   never a panic, an overflow of the stack, or a hang. [`Limits`] bounds the work and, through it, the memory.
 //! - What an evaluation gives out is what JSON can carry (see [`Number::as_stored`] and [`MAX_NESTING`]), so that an instance goes on in the
 //!   same way whether or not it was stored in between.
 //!
 //! # Where to look
-//! `value` and `number`: what is computed with. `lexer`, `parser` (the shared loop) with `parser/feel` and `parser/juel`,
+//! `value`, `number` and `temporal`: what is computed with. `lexer`, `parser` (the shared loop) with `parser/feel` and `parser/juel`,
 //! `ast`: from text to tree. `eval` with the operators of either language in `eval/feel` and `eval/juel`: from tree to value.
-//! `builtins`: one line in one table for each function.
+//! `builtins`: one file for each family of functions, one line in its table for each function.
 
 mod ast;
 mod builtins;
@@ -52,6 +52,7 @@ mod expression;
 mod lexer;
 mod number;
 mod parser;
+mod temporal;
 mod value;
 
 pub use builtins::dates::date_text;
@@ -59,4 +60,5 @@ pub use eval::{Error, Limits, Scope};
 pub use expression::{Evaluated, Expression};
 pub use number::{DIGITS, Error as NumberError, Number, NumberType, Rounding};
 pub use parser::{MAX_SOURCE_BYTES, MAX_SYNTAX_DEPTH, ParseError};
-pub use value::{Entries, Error as ValueError, MAX_NESTING, Value};
+pub use temporal::{Temporal, time_zone};
+pub use value::{Entries, Error as ValueError, Interval, MAX_NESTING, Value};

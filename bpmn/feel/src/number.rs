@@ -10,6 +10,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+mod powers;
+
 /// Digits that a result keeps; more are rounded half to even (DMN 1.5, 10.3.2.3.1: decimal128).
 pub const DIGITS: u32 = 34;
 
@@ -233,25 +235,6 @@ impl Number {
         if rest.is_zero() || rest.negative == other.negative { Some(rest) } else { rest.checked_add(other) }
     }
 
-    /// This number to an integral power, or `None` past the largest number and for zero to a negative power.
-    ///
-    /// Each of the at most 62 multiplications rounds, so of a large power the last two or three digits may be off.
-    pub fn checked_pow(self, power: i32) -> Option<Number> {
-        let mut result = Number::ONE;
-        let mut square = self;
-        let mut left = power.unsigned_abs();
-        while left > 0 {
-            if left & 1 == 1 {
-                result = result.checked_mul(square)?;
-            }
-            left >>= 1;
-            if left > 0 {
-                square = square.checked_mul(square)?;
-            }
-        }
-        if power < 0 { Number::ONE.checked_div(result) } else { Some(result) }
-    }
-
     /// This number with at most `scale` digits behind the point (before it, where `scale` is negative); `None` where rounding leads past the largest number.
     pub fn round(self, scale: i32, rounding: Rounding) -> Option<Number> {
         let drop = -(i64::from(self.exponent) + i64::from(scale));
@@ -281,11 +264,21 @@ impl Number {
         Number { negative: false, ..self }
     }
 
-    fn to_i128(self) -> Option<i128> {
+    pub(crate) fn to_i128(self) -> Option<i128> {
         // The coefficient is below 10^34: twenty more digits than 64 bits hold are never an integer we look for.
         let exponent = u32::try_from(self.exponent).ok().filter(|exponent| *exponent <= 20)?;
         let magnitude = i128::try_from(self.coefficient.checked_mul(power_of_ten(exponent))?).ok()?;
         Some(if self.negative { -magnitude } else { magnitude })
+    }
+
+    /// The power of ten of the first digit.
+    fn magnitude(self) -> i32 {
+        to_i32(digits(self.coefficient)) + i32::from(self.exponent) - 1
+    }
+
+    /// An integer, rounded to 34 digits.
+    pub(crate) fn from_i128(value: i128) -> Option<Number> {
+        Number::build(value < 0, value.unsigned_abs(), 0, false)
     }
 
     /// Brings a result into its one form: 34 digits, no trailing zero, within the range.

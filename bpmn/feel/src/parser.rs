@@ -6,6 +6,7 @@
 use crate::ast::{self, Link, Node, Operator};
 use crate::lexer::{Language, Lexer, Token};
 
+mod calls;
 pub(crate) mod feel;
 pub(crate) mod juel;
 mod objects;
@@ -179,10 +180,7 @@ impl<'s> Parser<'s> {
             (Token::Symbol("!"), Language::Feel) => error.help("FEEL writes not(…)"),
             (Token::Symbol("?"), Language::Feel) => error.help("FEEL writes 'if … then … else …'"),
             (Token::Symbol("%"), Language::Feel) => error.help("FEEL writes modulo(a, b)"),
-            (Token::Symbol("@"), Language::Feel) => error.help("dates and times are not supported yet; compare ISO 8601 texts"),
-            (Token::Symbol(".."), Language::Feel) => {
-                error.help("a range stands in brackets behind 'in' (x in [1..10]), or behind 'for x in'")
-            }
+            (Token::Symbol(".."), Language::Feel) => error.help("a range stands in brackets, as in [1..10], or behind 'for x in'"),
             (Token::Word(word), Language::Feel) if !feel::is_keyword(word) => {
                 error.help("a name with blanks is written in backticks, as in `order total`; text is in double quotes")
             }

@@ -1,4 +1,4 @@
-//! What expressions read and produce: JSON's values, with decimal numbers.
+//! What expressions read and produce: JSON's values, with decimal numbers; and what FEEL computes with on the way.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::temporal::Temporal;
 use crate::{Number, NumberType};
 
 /// Levels of lists and contexts within each other that a value may have when it leaves this crate as JSON.
@@ -36,6 +37,23 @@ pub enum Value {
     List(Arc<Vec<Value>>),
     /// Values by name.
     Context(Arc<Entries>),
+    /// A date, a time or a duration: within an evaluation only, which gives out its text.
+    Temporal(Arc<Temporal>),
+    /// A range: within an evaluation only.
+    Range(Arc<Interval>),
+}
+
+/// What lies between two numbers, strings, dates, times or durations.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Interval {
+    /// Where it begins.
+    pub low: Value,
+    /// Whether this belongs to it.
+    pub low_included: bool,
+    /// Where it ends.
+    pub high: Value,
+    /// Whether this belongs to it.
+    pub high_included: bool,
 }
 
 /// Why a text or a document is no value.
@@ -63,7 +81,7 @@ impl Value {
     }
 
     /// This value as JSON. Integral numbers that fit 64 bits and are not known to be a `Double` become JSON integers, all others are rounded to an `f64`;
-    /// whatever lies deeper than [`MAX_NESTING`] levels is null. The outcome of an evaluation loses nothing here: it is within both bounds already.
+    /// dates, times and durations become their text, a range null; whatever lies deeper than [`MAX_NESTING`] levels is null. The outcome of an evaluation loses nothing here: it is within both bounds already.
     pub fn to_json(&self) -> serde_json::Value {
         to_json_within(self, MAX_NESTING)
     }
@@ -122,6 +140,8 @@ impl Value {
             Value::String(_) => "string",
             Value::List(_) => "list",
             Value::Context(_) => "context",
+            Value::Temporal(temporal) => temporal.kind(),
+            Value::Range(_) => "range",
         }
     }
 
@@ -170,6 +190,9 @@ impl PartialEq for Value {
                 (Value::Boolean(left), Value::Boolean(right)) => left == right,
                 (Value::Number(left), Value::Number(right)) => left == right,
                 (Value::String(left), Value::String(right)) => left == right,
+                (Value::Temporal(left), Value::Temporal(right)) => left == right,
+                // Its ends nest no further.
+                (Value::Range(left), Value::Range(right)) => left == right,
                 (Value::List(left), Value::List(right)) => {
                     if !Arc::ptr_eq(left, right) && left.len() == right.len() {
                         pending.extend(left.iter().zip(right.iter()));
@@ -224,6 +247,7 @@ value_from! {
     Arc<str>, value => Value::String(value);
     Vec<Value>, value => Value::list(value);
     Entries, value => Value::context(value);
+    Temporal, value => Value::Temporal(Arc::new(value));
 }
 
 impl<T: Into<Value>> From<Option<T>> for Value {
@@ -282,6 +306,8 @@ fn to_json_within(value: &Value, levels: usize) -> serde_json::Value {
         Value::Boolean(value) => serde_json::Value::Bool(*value),
         Value::Number(number) => number_to_json(*number),
         Value::String(text) => serde_json::Value::String(text.to_string()),
+        Value::Temporal(temporal) => serde_json::Value::String(temporal.stored_text()),
+        Value::Range(_) => serde_json::Value::Null,
         _ if levels == 0 => serde_json::Value::Null,
         Value::List(items) => items.iter().map(|item| to_json_within(item, levels - 1)).collect(),
         Value::Context(entries) => {

@@ -29,6 +29,8 @@ pub struct FlowIndex(pub u32);
 /// One executable process of a BPMN file, validated: every index is in range, every reference resolved.
 #[derive(Clone, Debug)]
 pub struct ProcessDefinition {
+    /// The id under which it is deployed, which whoever keeps it says; none of a model that is only read.
+    pub id: Option<Arc<str>>,
     /// The BPMN process id: Camunda's definition key.
     pub key: Arc<str>,
     /// The process's name for people.

@@ -23,6 +23,7 @@ use tracing::Instrument;
 
 use crate::definitions::{Definition, suspended};
 use crate::executor::{Mine, Permit, Places};
+use crate::ledger::Closings;
 use crate::metrics::Acquired;
 use crate::operator::Operator;
 use crate::parties::{Course, Parties, Party};
@@ -146,6 +147,8 @@ pub(crate) struct Calls {
     made: HashSet<EntryKey>,
     /// How often it was.
     runs: u32,
+    /// What commands came to that they have sent.
+    pub(crate) closings: Closings,
 }
 
 impl Calls {
@@ -219,8 +222,16 @@ impl Inner {
             let definition = parties.first().base.definition.clone();
             describe(&definition, &parties.first().instance);
             let mut course = Course::new(&work, parties.first(), registered, &held, &mut calls, (self.clock.now_ms(), asked));
-            let ended = self.run(&mut parties, &mut course).await?;
+            let ended = self.run(&mut parties, &mut course).await;
             let now = course.now;
+            let ended = match calls.closings.settle().await {
+                Ok(()) => ended?,
+                Err(failure) => {
+                    // They have gone on with what the ledger does not say.
+                    calls.answers.clear();
+                    Ended::Failed(failure)
+                }
+            };
             if ended.refuses() && self.is_any_stale(&mut parties).await? {
                 continue;
             }

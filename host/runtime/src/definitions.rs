@@ -256,6 +256,7 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
         .into_iter()
         .find(|process| *process.key == *row.key)
         .ok_or_else(|| unreadable("its resource does not have this process"))?;
+    model.id = Some(row.id.as_str().into());
 
     let mut by_reference = HashMap::new();
     for binding in store.bindings(id).await? {

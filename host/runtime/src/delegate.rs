@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::definitions::{Binding, Definition};
-use crate::ledger::{Issue, Issued, hex};
+use crate::ledger::{Closings, Issue, Issued, hex};
 use crate::{Error, Inner};
 
 /// What the unit of work that makes the call knows about itself.
@@ -29,6 +29,7 @@ pub(crate) struct CallContext {
     pub(crate) traceparent: Option<String>,
     pub(crate) started_at: i64,
     pub(crate) cancel: CancellationToken,
+    pub(crate) closings: Closings,
 }
 
 /// How a call ended.
@@ -292,6 +293,7 @@ impl Task {
             definition_id: self.definition_id.clone(),
             traceparent: self.context.traceparent.clone(),
             sent_before: Arc::clone(&self.sent_before),
+            closings: self.context.closings.clone(),
         })
     }
 

@@ -26,7 +26,10 @@ use mandate_store::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerStat
 
 use crate::{Inner, text};
 
+mod closings;
 pub(crate) mod verdict;
+
+pub(crate) use closings::Closings;
 
 /// How long an attempt that is in flight elsewhere is left alone between two looks at it.
 const IN_FLIGHT_POLL: Duration = Duration::from_millis(50);
@@ -57,6 +60,8 @@ pub(crate) struct Issue {
     pub(crate) traceparent: Option<String>,
     /// Commands of this call may have been sent before: the ledger is asked before there is a place at the target to wait for. Shared by the call.
     pub(crate) sent_before: Arc<AtomicBool>,
+    /// What commands of the same unit have come to.
+    pub(crate) closings: Closings,
 }
 
 impl Issue {
@@ -118,7 +123,7 @@ fn decide(latest: Option<&LedgerRow>, request_digest: &str, activity_key: &str, 
 impl Inner {
     /// Carries a command through to an outcome. `cancelled` says whether the wait was cancelled meanwhile in this process: then nothing is
     /// sent any more. A command that is already leaving is awaited and recorded all the same, and the store notes that its wait is gone.
-    pub(crate) async fn issue(&self, issue: &Issue, cancelled: impl Fn() -> bool) -> Issued {
+    pub(crate) async fn issue(self: &Arc<Self>, issue: &Issue, cancelled: impl Fn() -> bool) -> Issued {
         let command = match self.catalogue.grant(&issue.command, issue.tenant.as_deref(), &issue.delegate) {
             Ok(command) => command,
             Err(refusal) => return Issued::Stop(failure(Code::CommandRefused, refusal.to_string(), Retry::Never)),
@@ -141,7 +146,7 @@ impl Inner {
     }
 
     async fn issue_granted(
-        &self,
+        self: &Arc<Self>,
         issue: &Issue,
         command: &Command,
         request_digest: &str,
@@ -179,6 +184,10 @@ impl Inner {
                 }
                 (_, None) => unreachable!("only sending needs no earlier attempt"),
             }
+            // Also under this very key.
+            if let Err(failure) = issue.closings.settle().await {
+                return Ok(Issued::Stop(failure));
+            }
             latest = self.store.ledger_latest(&tenant, &issue.command, &issue.key).await?;
         }
     }
@@ -194,8 +203,11 @@ impl Inner {
     }
 
     /// Sends one attempt. None means that the key's last attempt has moved meanwhile: look again.
+    ///
+    /// It leaves when the ledger has it and whatever the unit's earlier commands came to. That it was applied the delegate is told while the
+    /// ledger is: nothing it does with that leaves this host before the ledger knows.
     async fn send(
-        &self,
+        self: &Arc<Self>,
         issue: &Issue,
         command: &Command,
         request_digest: &str,
@@ -209,7 +221,7 @@ impl Inner {
         if cancelled() || !self.store.may_act() {
             return Ok(Some(Issued::Withdrawn));
         }
-        let flight = Flight::new(self, issue, after + 1);
+        let flight = Flight::new(self.clone(), issue, after + 1);
         let open = LedgerOpen {
             tenant: issue.tenant.clone().unwrap_or_default(),
             command: issue.command.clone(),
@@ -227,7 +239,15 @@ impl Inner {
             at: None,
             first: after == 0,
         };
-        let attempt = match self.store.ledger_open(open).await? {
+        let (opened, settled) = tokio::join!(self.store.ledger_open(open), issue.closings.settle());
+        if let Err(failure) = settled {
+            if let Ok(LedgerOpened::Opened { attempt }) = opened {
+                let reason = "it was not sent: what became of a command before it could not be recorded".to_owned();
+                self.record(close(issue, command, attempt, &Outcome::Unavailable { reason, retry_after: None })).await?;
+            }
+            return Ok(Some(Issued::Stop(failure)));
+        }
+        let attempt = match opened? {
             LedgerOpened::Opened { attempt } => attempt,
             LedgerOpened::Exists(_) => return Ok(None),
             LedgerOpened::Gone | LedgerOpened::Fenced => return Ok(Some(Issued::Withdrawn)),
@@ -243,21 +263,39 @@ impl Inner {
             Outcome::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
         };
-        match self.record(close(issue, command, attempt, &outcome)).await {
+        let close = close(issue, command, attempt, &outcome);
+        if let Outcome::Applied { .. } = outcome {
+            let issued = told(issue, command, close.clone(), None);
+            self.record_beside(issue, command, close, flight);
+            return Ok(Some(issued));
+        }
+        match self.record(close).await {
             Ok(Some(closed)) => Ok(Some(told(issue, command, closed, retry_after))),
-            // This host knows that it was applied and somebody has recorded otherwise: it is never sent again on their word.
-            Ok(None) if matches!(outcome, Outcome::Applied { .. }) => {
-                let reason = "it was applied, and was recorded otherwise before this host could say so";
-                Ok(Some(Issued::Stop(unknown(issue, command, attempt, reason, Retry::Never))))
-            }
             // Somebody else knew more about it: what the row says now counts.
             Ok(None) => Ok(None),
             Err(error) => {
                 // It left, and the ledger does not know what came of it: whoever looks next finds it open.
                 let reason = format!("its outcome could not be recorded: {error}");
-                Ok(Some(Issued::Stop(unknown(issue, command, attempt, &reason, Retry::ByPolicy))))
+                Ok(Some(Issued::Stop(unknown_to(issue, command, attempt, &reason, Retry::ByPolicy))))
             }
         }
+    }
+
+    /// Writes that a command was applied while its unit goes on. It is in flight until that is written.
+    fn record_beside(self: &Arc<Self>, issue: &Issue, command: &Command, close: LedgerClose, flight: Flight) {
+        let (inner, name, undo) = (self.clone(), close.clone(), undo(command).to_owned());
+        issue.closings.add(tokio::spawn(async move {
+            let _flight = flight;
+            let unknown = |reason: &str, retry| Err(unknown(&name.command, &name.key, name.attempt, &undo, reason, retry));
+            match inner.record(close).await {
+                Ok(Some(closed)) if closed.reply == name.reply => Ok(()),
+                Ok(Some(_)) => unknown("it was applied, and its reply could not be stored: the delegate is to go on without", Retry::ByPolicy),
+                // This host knows that it was applied and somebody has recorded otherwise: it is never sent again on their word.
+                Ok(None) => unknown("it was applied, and was recorded otherwise before this host could say so", Retry::Never),
+                // It left, and the ledger does not know what came of it: whoever looks next finds it open.
+                Err(error) => unknown(&format!("its outcome could not be recorded: {error}"), Retry::ByPolicy),
+            }
+        }));
     }
 
     /// Writes what came of an attempt, and does not give up while this host may write: until it is written, hosts that come to the same key
@@ -304,7 +342,7 @@ impl Inner {
 
     /// Finds out what became of an attempt that nobody heard back from. None means the row was brought up to date: look again.
     async fn reconcile(
-        &self,
+        self: &Arc<Self>,
         issue: &Issue,
         command: &Command,
         row: LedgerRow,
@@ -324,11 +362,11 @@ impl Inner {
                 // "Not applied" counts only once the attempt can no longer arrive.
                 Reconciled::NotApplied if now < arrived_by => {
                     let wait = Retry::AfterMs(u64::try_from(arrived_by - now).unwrap_or(0) + 1);
-                    return Ok(Some(Issued::Stop(unknown(issue, command, row.attempt, "it may still arrive", wait))));
+                    return Ok(Some(Issued::Stop(unknown_to(issue, command, row.attempt, "it may still arrive", wait))));
                 }
                 Reconciled::NotApplied => Outcome::Unavailable { reason: "reconciled: it was not applied".into(), retry_after: None },
                 Reconciled::Unknown { reason } => {
-                    return Ok(Some(Issued::Stop(unknown(issue, command, row.attempt, &reason, Retry::ByPolicy))));
+                    return Ok(Some(Issued::Stop(unknown_to(issue, command, row.attempt, &reason, Retry::ByPolicy))));
                 }
             };
             self.record(close(issue, command, row.attempt, &outcome)).await?;
@@ -338,7 +376,7 @@ impl Inner {
             return self.send(issue, command, &row.request_digest.clone(), row.generation, row.attempt, cancelled).await;
         }
         let reason = "the catalogue has no query to reconcile it and the service does not honour the key";
-        Ok(Some(Issued::Stop(unknown(issue, command, row.attempt, reason, Retry::Never))))
+        Ok(Some(Issued::Stop(unknown_to(issue, command, row.attempt, reason, Retry::Never))))
     }
 
     /// The last moment at which an attempt can have left its host.
@@ -350,13 +388,13 @@ impl Inner {
 /// Marks an attempt as in flight in this process for as long as it lives, so that an attempt whose task was dropped is
 /// told apart from one that still waits for its answer. Counted, for several units may be about to open the same attempt: those that
 /// come too late must not take the mark of the one that did.
-struct Flight<'a> {
-    inner: &'a Inner,
+struct Flight {
+    inner: Arc<Inner>,
     name: std::sync::Mutex<String>,
 }
 
-impl<'a> Flight<'a> {
-    fn new(inner: &'a Inner, issue: &Issue, attempt: i64) -> Self {
+impl Flight {
+    fn new(inner: Arc<Inner>, issue: &Issue, attempt: i64) -> Self {
         let name = flight_name(issue.tenant.as_deref().unwrap_or_default(), &issue.command, &issue.key, attempt);
         take_off(&mut inner.in_flight.lock().expect("no holder of this lock panics"), name.clone());
         Self { inner, name: std::sync::Mutex::new(name) }
@@ -372,7 +410,7 @@ impl<'a> Flight<'a> {
     }
 }
 
-impl Drop for Flight<'_> {
+impl Drop for Flight {
     fn drop(&mut self) {
         let name = self.name.lock().expect("no holder of this lock panics");
         land(&mut self.inner.in_flight.lock().expect("no holder of this lock panics"), &name);
@@ -424,7 +462,7 @@ fn told(issue: &Issue, command: &Command, closed: LedgerClose, retry_after: Opti
         LedgerState::Applied => Issued::Applied { reply },
         LedgerState::Rejected => Issued::Rejected { code: code.unwrap_or_default(), message, reply },
         LedgerState::Unavailable => Issued::Unavailable { reason: message, retry_after },
-        LedgerState::Unknown | LedgerState::Open => Issued::Stop(unknown(issue, command, attempt, &message, Retry::ByPolicy)),
+        LedgerState::Unknown | LedgerState::Open => Issued::Stop(unknown_to(issue, command, attempt, &message, Retry::ByPolicy)),
     }
 }
 
@@ -471,12 +509,13 @@ fn failure(code: Code, message: String, retry: Retry) -> Failure {
     Failure { code, message, element: None, retry }
 }
 
-fn unknown(issue: &Issue, command: &Command, attempt: i64, reason: &str, retry: Retry) -> Failure {
+fn unknown_to(issue: &Issue, command: &Command, attempt: i64, reason: &str, retry: Retry) -> Failure {
+    unknown(&issue.command, &issue.key, attempt, undo(command), reason, retry)
+}
+
+fn unknown(command: &str, key: &str, attempt: i64, undo: &str, reason: &str, retry: Retry) -> Failure {
     let message = format!(
-        "command {} under key '{}' was sent (attempt {attempt}) and its outcome is unknown: {reason}; it is undone by {}",
-        issue.command,
-        issue.key,
-        undo(command)
+        "command {command} under key '{key}' was sent (attempt {attempt}) and its outcome is unknown: {reason}; it is undone by {undo}"
     );
     failure(Code::CommandOutcomeUnknown, message, retry)
 }

@@ -361,6 +361,7 @@ fn context(instance: &Instance, course: &Course<'_>) -> CallContext {
         traceparent: work.traceparent.clone().or_else(|| instance.traceparent().map(str::to_owned)),
         started_at: begun.unwrap_or(course.asked),
         cancel: course.registered.cancel.clone(),
+        closings: course.calls.closings.clone(),
     }
 }
 

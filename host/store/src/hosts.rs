@@ -3,6 +3,7 @@
 use crate::claim::put_down;
 use crate::db::{Dialect, Lane, Param, Tx, params};
 use crate::lease::HostRef;
+use crate::ledger::close_left_open;
 use crate::{Error, Store};
 
 /// What a takeover found.
@@ -12,6 +13,8 @@ pub struct TakenOver {
     pub hosts: u64,
     /// Jobs that they had locked and that are free again.
     pub jobs: u64,
+    /// Commands that they had under way, of which nobody knows what became.
+    pub commands: u64,
 }
 
 /// How long the row of a host that is gone is kept for operators to see: a day.
@@ -19,7 +22,7 @@ const KEEP_ENDED_MS: i64 = 24 * 60 * 60 * 1_000;
 
 impl Store {
     /// Takes over the work of hosts whose lease has ended: their epoch is raised, so that they can write no more, and
-    /// their jobs are unlocked, each with one more takeover. A host that is committing at this moment is left for the next time.
+    /// their jobs are unlocked, each with one more takeover, and what they had sent without hearing of it is unknown. A host that is committing at this moment is left for the next time.
     pub async fn take_over(&self) -> Result<TakenOver, Error> {
         let me = self.host();
         take_over(&self.inner().jobs, "lease_until < {now} AND id <> $1", params![me.id]).await
@@ -49,12 +52,16 @@ async fn take_over(lane: &Lane, which: &str, params: Vec<Param>) -> Result<Taken
         )
         .await?;
     let hosts = hosts.iter().map(|row| row.get(0)).collect::<Result<Vec<uuid::Uuid>, _>>()?;
-    // Instances before jobs, as a committer locks them.
+    let mut commands = 0;
+    // The ledger before instances, and these before jobs, as a committer locks them.
+    for host in &hosts {
+        commands += close_left_open(&mut tx, *host).await?;
+    }
     let mut jobs = put_down(&mut tx, "job_host {any_uuid:1}", vec![Param::Uuids(hosts.clone())], 1).await?;
     let unlock = "UPDATE job SET locked_by = NULL, locked_epoch = NULL, takeovers = takeovers + 1 WHERE locked_by {any_uuid:1}";
     jobs += tx.execute(unlock, vec![Param::Uuids(hosts.clone())]).await?;
     tx.commit().await?;
-    Ok(TakenOver { hosts: hosts.len() as u64, jobs })
+    Ok(TakenOver { hosts: hosts.len() as u64, jobs, commands })
 }
 
 /// Removes the rows of hosts that have been gone for long.
@@ -62,12 +69,13 @@ pub(crate) async fn forget_ended(lane: &Lane) -> Result<(), Error> {
     lane.fetch("DELETE FROM host WHERE ended_at < {now} - $1", params![KEEP_ENDED_MS]).await.map(drop)
 }
 
-/// Gives back what this host has locked and ends its row.
+/// Gives back what this host has locked, says of what is still under way that nobody will hear of it, and ends its row.
 pub(crate) async fn leave(lane: &Lane, me: HostRef) -> Result<(), Error> {
     let mut tx = lane.begin().await?;
-    // The host's row before instances, and these before jobs, as a committer locks them.
+    // The host's row before the ledger, this before instances, and these before jobs, as a committer locks them.
     let end = "UPDATE host SET epoch = epoch + 1, ended_at = {now} WHERE id = $1 AND epoch = $2";
     tx.execute(end, params![me.id, me.epoch]).await?;
+    close_left_open(&mut tx, me.id).await?;
     put_down(&mut tx, "job_host = $1 AND job_epoch = $2", params![me.id, me.epoch], 0).await?;
     let unlock = "UPDATE job SET locked_by = NULL, locked_epoch = NULL WHERE locked_by = $1 AND locked_epoch = $2";
     tx.execute(unlock, params![me.id, me.epoch]).await?;

@@ -6,7 +6,7 @@
 //! | open | applied, rejected, unavailable, unknown |
 //! | unknown | applied, rejected, unavailable: it was reconciled, or heard of late; applied, unavailable: by a person's [`Verdict`] |
 //!
-//! A state that is written twice is written once; a verdict is given once. One attempt per key is open at a time, by constraint. Entries go through the committer,
+//! A state that is written twice is written once; a verdict is given once. One attempt per key is open at a time: each has the number after the last one's, which is its key. Entries go through the committer,
 //! with the same check of this host's epoch as units of work.
 
 use tokio::sync::oneshot;
@@ -20,12 +20,10 @@ use crate::{Error, Store};
 mod entry;
 mod write;
 
-use write::ABANDONED;
-
 pub use entry::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Sent, Verdict};
 #[cfg(test)]
 pub(crate) use write::BATCHES;
-pub(crate) use write::{close_all, open_all};
+pub(crate) use write::{close_all, close_left_open, open_all};
 
 /// (tenant, command, key).
 pub(crate) type Name = (String, String, String);
@@ -48,22 +46,6 @@ impl Store {
         let (answer, wait) = oneshot::channel();
         self.inner().committer.send(Request::Close(close, answer)).await.map_err(|_| Error::Closed)?;
         wait.await.map_err(|_| Error::Closed)?
-    }
-
-    /// Closes what a host that is gone had under way for a wait that has ended since: a message has cancelled it, say, before another host came to it.
-    /// Nobody will run that unit again and ask what became of the command. It is unknown, and *cancelled*, which a person may decide by a verdict.
-    pub async fn close_abandoned(&self) -> Result<u64, Error> {
-        if self.pool.fetch(&format!("SELECT 1 FROM ledger WHERE {ABANDONED} LIMIT 1"), Vec::new()).await?.is_empty() {
-            return Ok(0);
-        }
-        let sql = format!(
-            "UPDATE ledger SET state = 'unknown', cancelled = TRUE, closed_at = {{now}}, \
-             message = 'the host that sent it is gone, and what it was sent for has ended before anybody asked what became of it' WHERE {ABANDONED}"
-        );
-        let mut tx = self.begin_in_epoch().await?;
-        let closed = tx.execute(&sql, Vec::new()).await?;
-        tx.commit().await?;
-        Ok(closed)
     }
 }
 

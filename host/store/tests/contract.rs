@@ -146,7 +146,7 @@ on_both! {
         a_verdict_decides_what_is_unknown_and_leaves_the_evidence
         a_verdict_is_of_the_last_attempt_and_says_applied_or_not
         of_verdicts_and_late_outcomes_one_counts
-        what_a_dead_host_sent_for_a_wait_that_has_ended_is_unknown
+        what_a_dead_host_had_under_way_is_unknown
         the_ledger_outlives_its_instance;
     deployments:
         versions_count_up_per_tenant_and_key

@@ -80,7 +80,7 @@ mod tests {
             "#,
             expect![[r#"
                 > start {"n": 3}
-                  failed: NO_FLOW_TAKEN: no condition of a flow out of 'x' is true and it has no default flow (there is no variable 'unknown'; > needs two numbers or two strings, not null and number)
+                  failed: NO_FLOW_TAKEN: no condition of a flow out of 'x' is true and it has no default flow (there is no variable 'unknown'; > needs two values of one kind that have an order, not null and number)
                 > start {"n": 6}
                   started at s
                   n = 6

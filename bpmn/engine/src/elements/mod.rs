@@ -4,7 +4,7 @@
 //! acts on the answer.
 
 use mandate_feel::{Expression, Value};
-use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition, ROOT};
+use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ListenerEvent, ProcessDefinition, ROOT};
 
 use crate::call::Asked;
 use crate::effect::{Message, Signal};
@@ -193,6 +193,8 @@ pub(crate) struct At<'a> {
     pub(crate) moment: Moment<'a>,
     /// What a worker that could not do the activity's external task has said at length.
     pub(crate) error_details: Option<&'a str>,
+    /// The occasion of the listener that asks.
+    pub(crate) event: Option<ListenerEvent>,
 }
 
 impl<'a> At<'a> {
@@ -203,12 +205,25 @@ impl<'a> At<'a> {
         activity: ActivityId,
         moment: impl Into<Moment<'a>>,
     ) -> Self {
-        Self { definition, instance, activity, index: instance.at(activity).element, moment: moment.into(), error_details: None }
+        Self {
+            definition,
+            instance,
+            activity,
+            index: instance.at(activity).element,
+            moment: moment.into(),
+            error_details: None,
+            event: None,
+        }
     }
 
     /// An activity, seen by an event that it waits for on the event's behalf: one attached to it, or behind it.
     pub(crate) fn attached(self, event: ElementIndex) -> Self {
         Self { index: event, ..self }
+    }
+
+    /// Seen by a listener that is called for this.
+    pub(crate) fn on(self, event: ListenerEvent) -> Self {
+        Self { event: Some(event), ..self }
     }
 
     /// An external task, seen by what asks about a failure with these details.

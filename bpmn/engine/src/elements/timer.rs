@@ -78,6 +78,85 @@ mod tests {
     }
 
     #[test]
+    fn timers_and_dates_of_tasks_take_dates_and_durations_of_feel() {
+        let timer = |what: &str, expression: &str| format!("<timerEventDefinition><{what}>{expression}</{what}></timerEventDefinition>");
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u' camunda:dueDate='= now() + duration(\"PT1H\")' camunda:followUpDate='= duration(\"PT5M\") * 2'>\
+                 <extensionElements><camunda:inputOutput><camunda:inputParameter name='day'>= today()</camunda:inputParameter>\
+                 <camunda:inputParameter name='wait'>= duration(\"PT90S\")</camunda:inputParameter></camunda:inputOutput></extensionElements></userTask>\
+                 <boundaryEvent id='d' attachedToRef='u'>{}</boundaryEvent><boundaryEvent id='z' attachedToRef='u'>{}</boundaryEvent>\
+                 <boundaryEvent id='w' attachedToRef='u'>{}</boundaryEvent><boundaryEvent id='r' attachedToRef='u'>{}</boundaryEvent>{{s>u}}",
+                timer("timeDate", "= last day of month(today())"),
+                timer("timeDate", "= date and time(\"1970-01-02T01:00:00@Europe/Berlin\")"),
+                timer("timeDuration", "= duration(wait) - @\"PT30S\""),
+                timer("timeDuration", "= date and time(\"1970-01-01T00:01:00Z\") - now()"),
+            ),
+            "
+                at 1500
+                start
+            ",
+            expect![[r#"
+                > at 1500
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  day = "1970-01-01" in #3
+                  wait = "PT1M30S" in #3
+                  job Timer d !4 due 2592000000, 3 left, 0 failed
+                  job Timer z !5 due 86400000, 3 left, 0 failed
+                  job Timer w !6 due 61500, 3 left, 0 failed
+                  job Timer r !7 due 60000, 3 left, 0 failed
+                  task u !8 of nobody users [] groups [] due 3601500 follow up 601500
+            "#]],
+        );
+    }
+
+    #[test]
+    fn feels_now_is_when_the_unit_was_asked_for() {
+        check(
+            "<startEvent id='s'/><serviceTask id='a' camunda:class='A' camunda:asyncBefore='true'><extensionElements>\
+             <camunda:failedJobRetryTimeCycle>R2/PT1H</camunda:failedJobRetryTimeCycle><camunda:inputOutput>\
+             <camunda:inputParameter name='seen'>= now()</camunda:inputParameter></camunda:inputOutput></extensionElements></serviceTask>{s>a}",
+            "
+                at 1500
+                start
+                at 2000
+                run a
+                crash
+                fail a it broke
+                at 9000000
+                run a
+            ",
+            expect![[r#"
+                > at 1500
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  job AsyncBefore a !4 due 1500, 2 left, 0 failed
+                > at 2000
+                > run a
+                  job !4 gone
+                  + a #3
+                  seen = "1970-01-01T00:00:01.5Z" in #3
+                  call a !5 attempt 1, 1 left {seen: "1970-01-01T00:00:01.5Z"}
+                > crash
+                > fail a it broke
+                  job AsyncBefore a !4 due 3602000, 1 left, 1 failed
+                > at 9000000
+                > run a
+                  job !4 gone
+                  + a #3
+                  seen = "1970-01-01T00:00:01.5Z" in #3
+                  call a !5 attempt 2, 0 left {seen: "1970-01-01T00:00:01.5Z"}
+            "#]],
+        );
+    }
+
+    #[test]
     fn cycle_fires_at_each_of_its_dates() {
         check(
             &reminded("R2/PT10S", false),

@@ -1,8 +1,30 @@
 //! Functions on lists. Positions count from one, negative ones from the end. Items are the same where FEEL's `=` says so.
 
-use super::Args;
+use super::{Args, Builtin, builtin};
 use crate::Value;
 use crate::eval::{Error, Evaluator, Fault, position_to_index};
+
+/// Those that look at items take them as one list or as arguments.
+pub(super) static TABLE: &[Builtin] = &[
+    builtin("count", &["list"], |_, args| Ok(Value::from(args.list(0)?.len()))),
+    builtin("all", &["list..."], |evaluator, args| junction(evaluator, args, false)),
+    builtin("any", &["list..."], |evaluator, args| junction(evaluator, args, true)),
+    builtin("is empty", &["list"], |_, args| Ok(Value::Boolean(args.list(0)?.is_empty()))),
+    builtin("list contains", &["list, element"], list_contains),
+    builtin("index of", &["list, match"], index_of),
+    builtin("append", &["list, items...?"], append),
+    builtin("concatenate", &["lists..."], concatenate),
+    builtin("insert before", &["list, position, newItem"], insert_before),
+    builtin("list replace", &["list, position, newItem"], list_replace),
+    builtin("remove", &["list, position"], remove),
+    builtin("reverse", &["list"], reverse),
+    builtin("sublist", &["list, start position, length?"], sublist),
+    builtin("partition", &["list, size"], partition),
+    builtin("flatten", &["list"], flatten),
+    builtin("distinct values", &["list"], distinct_values),
+    builtin("duplicate values", &["list"], duplicate_values),
+    builtin("union", &["lists..."], union),
+];
 
 /// `all` (where false decides) and `any` (where true does): null if an item is no boolean and none decides.
 pub(super) fn junction(evaluator: &mut Evaluator<'_>, args: Args<'_>, decisive: bool) -> Result<Value, Fault> {
@@ -65,6 +87,25 @@ pub(super) fn remove(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Va
     Ok(Value::list(items))
 }
 
+/// `list replace(list, position, item)`
+pub(super) fn list_replace(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let items = args.list(0)?;
+    let index = index_within(args, items.len(), items.len())?;
+    evaluator.room_for_list(items.len())?;
+    let mut items = items.to_vec();
+    items[index] = args.value(2).clone();
+    Ok(Value::list(items))
+}
+
+/// Lists of so many items, the last of what is left (Camunda 8).
+pub(super) fn partition(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let items = args.list(0)?;
+    let size = usize::try_from(args.integer(1)?).ok().filter(|size| *size > 0);
+    let size = size.ok_or_else(|| Fault::null("the size must be positive"))?;
+    evaluator.room_for_list(items.len())?;
+    Ok(evaluator.list(items.chunks(size).map(|chunk| Value::list(chunk.to_vec())).collect())?)
+}
+
 pub(super) fn reverse(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let items = args.list(0)?;
     evaluator.room_for_list(items.len())?;
@@ -99,6 +140,18 @@ pub(super) fn flatten(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<V
 
 pub(super) fn distinct_values(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     Ok(distinct(evaluator, args.list(0)?.iter())?)
+}
+
+/// The items that are there more than once, each once (Camunda 8).
+pub(super) fn duplicate_values(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let items = args.list(0)?;
+    let mut kept = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        if contains(evaluator, &items[at + 1..], item)? && !contains(evaluator, &kept, item)? {
+            kept.push(item.clone());
+        }
+    }
+    Ok(evaluator.list(kept)?)
 }
 
 /// The items of all lists, each once.

@@ -5,30 +5,30 @@ use super::{Args, Builtin, builtin, dates, lists, strings};
 use crate::Value;
 use crate::eval::{Evaluator, Fault};
 
-/// The arity counts the object.
+/// The first parameter is the object.
 static METHODS: &[Builtin] = &[
     // Of any object.
-    builtin("equals", 2..=2, |evaluator, args| Ok(Value::Boolean(evaluator.equal(args.value(0), args.value(1))? == Some(true)))),
-    builtin("toString", 1..=1, to_string),
+    builtin("equals", &["object, a"], |evaluator, args| Ok(Value::Boolean(evaluator.equal(args.value(0), args.value(1))? == Some(true)))),
+    builtin("toString", &["object"], to_string),
     // Of several kinds.
-    builtin("contains", 2..=2, contains),
-    builtin("isEmpty", 1..=1, |_, args| size(args).map(|size| Value::Boolean(size == 0))),
-    builtin("indexOf", 2..=2, index_of),
-    builtin("get", 2..=2, get),
+    builtin("contains", &["object, a"], contains),
+    builtin("isEmpty", &["object"], |_, args| size(args).map(|size| Value::Boolean(size == 0))),
+    builtin("indexOf", &["object, a"], index_of),
+    builtin("get", &["object, a"], get),
     // Of strings.
-    builtin("length", 1..=1, strings::string_length),
-    builtin("startsWith", 2..=2, strings::starts_with),
-    builtin("endsWith", 2..=2, strings::ends_with),
-    builtin("equalsIgnoreCase", 2..=2, equals_ignore_case),
-    builtin("toLowerCase", 1..=1, strings::lower_case),
-    builtin("toUpperCase", 1..=1, strings::upper_case),
-    builtin("trim", 1..=1, strings::trim),
-    builtin("concat", 2..=2, concat),
-    builtin("replace", 3..=3, replace),
-    builtin("substring", 2..=3, substring),
+    builtin("length", &["object"], strings::string_length),
+    builtin("startsWith", &["object, a"], strings::starts_with),
+    builtin("endsWith", &["object, a"], strings::ends_with),
+    builtin("equalsIgnoreCase", &["object, a"], equals_ignore_case),
+    builtin("toLowerCase", &["object"], strings::lower_case),
+    builtin("toUpperCase", &["object"], strings::upper_case),
+    builtin("trim", &["object"], strings::trim),
+    builtin("concat", &["object, a"], concat),
+    builtin("replace", &["object, a, b"], replace),
+    builtin("substring", &["object, a, b?"], substring),
     // Of lists and maps.
-    builtin("size", 1..=1, |_, args| if args.value(0).as_str().is_some() { Err(no_such(args)) } else { size(args).map(Value::from) }),
-    builtin("containsKey", 2..=2, |_, args| Ok(Value::Boolean(args.context(0)?.contains_key(args.text(1)?)))),
+    builtin("size", &["object"], |_, args| if args.value(0).as_str().is_some() { Err(no_such(args)) } else { size(args).map(Value::from) }),
+    builtin("containsKey", &["object, a"], |_, args| Ok(Value::Boolean(args.context(0)?.contains_key(args.text(1)?)))),
 ];
 
 /// The method of a name.

@@ -1,8 +1,25 @@
 //! Functions on strings. Positions and lengths count characters (Unicode code points), positions from one.
 
-use super::Args;
+use super::{Args, Builtin, builtin};
 use crate::eval::{Evaluator, Fault};
 use crate::{Number, Value};
+
+pub(super) static TABLE: &[Builtin] = &[
+    builtin("number", &["from, grouping separator?, decimal separator?"], number),
+    builtin("contains", &["string, match"], contains),
+    builtin("starts with", &["string, match"], starts_with),
+    builtin("ends with", &["string, match"], ends_with),
+    builtin("upper case", &["string"], upper_case),
+    builtin("lower case", &["string"], lower_case),
+    builtin("trim", &["string"], trim),
+    builtin("is blank", &["string"], is_blank),
+    builtin("string length", &["string"], string_length),
+    builtin("substring", &["string, start position, length?"], substring),
+    builtin("substring before", &["string, match"], substring_before),
+    builtin("substring after", &["string, match"], substring_after),
+    builtin("string join", &["list, delimiter?, prefix?, suffix?"], string_join),
+    builtin("to base64", &["value"], to_base64),
+];
 
 /// `number(from)`, `number(from, grouping separator, decimal separator)`.
 pub(super) fn number(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
@@ -98,10 +115,16 @@ pub(super) fn substring_after(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> 
     Ok(evaluator.text(text.split_once(part).map_or("", |(_, after)| after).to_owned())?)
 }
 
-/// `string join(list, delimiter?)`: nulls are left out.
+pub(super) fn is_blank(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let text = args.text(0)?;
+    evaluator.charge_bytes(text.len())?;
+    Ok(Value::Boolean(text.trim().is_empty()))
+}
+
+/// `string join(list, delimiter?, prefix?, suffix?)`: nulls are left out.
 pub(super) fn string_join(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let items = args.list(0)?;
-    let delimiter = if args.value(1).is_null() { "" } else { args.text(1)? };
+    let [delimiter, prefix, suffix] = [args.text_or(1, "")?, args.text_or(2, "")?, args.text_or(3, "")?];
     evaluator.charge(items.len())?;
     let mut parts = Vec::with_capacity(items.len());
     for item in items {
@@ -113,7 +136,23 @@ pub(super) fn string_join(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Resu
             }
         }
     }
-    let length = parts.iter().map(|part| part.len() + delimiter.len()).sum();
-    evaluator.room_for_text(length)?;
-    Ok(Value::from(parts.join(delimiter)))
+    let length: usize = parts.iter().map(|part| part.len() + delimiter.len()).sum();
+    evaluator.room_for_text(length + prefix.len() + suffix.len())?;
+    Ok(Value::from(format!("{prefix}{}{suffix}", parts.join(delimiter))))
+}
+
+/// RFC 4648, 4, of the text as UTF-8.
+pub(super) fn to_base64(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let text = args.text(0)?;
+    evaluator.room_for_text(text.len().div_ceil(3) * 4)?;
+    let mut encoded = String::new();
+    for chunk in text.as_bytes().chunks(3) {
+        let bytes = chunk.iter().chain([&0, &0]).take(3).fold(0_usize, |bytes, byte| bytes << 8 | usize::from(*byte));
+        for digit in 0..4 {
+            let character = if digit > chunk.len() { b'=' } else { ALPHABET[bytes >> (18 - 6 * digit) & 63] };
+            encoded.push(char::from(character));
+        }
+    }
+    Ok(Value::from(encoded))
 }

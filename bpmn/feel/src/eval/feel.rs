@@ -1,11 +1,14 @@
 //! FEEL's own semantics: what is of the wrong kind is null, with a reason (DMN 1.5, 10.3.2).
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::{Error, Evaluator, Fault, Frame, STEPS_PER_POWER, arithmetic};
 use crate::ast::{Binding, Node, Operator, Range, Source, Step, Test};
+use crate::temporal::Wrong;
+use crate::value::Interval;
 use crate::{Number, Value};
 
 impl Evaluator<'_> {
@@ -23,6 +26,7 @@ impl Evaluator<'_> {
                     self.charge(if operator == Operator::Power { STEPS_PER_POWER } else { 0 })?;
                     arithmetic(operator, *left, *right).map(Value::Number)
                 }
+                (Value::Temporal(_), _) | (_, Value::Temporal(_)) => temporal(operator, left, right),
                 (Value::String(left), Value::String(right)) if operator == Operator::Add => {
                     self.room_for_text(left.len() + right.len())?;
                     Ok(Value::from([&**left, &**right].concat()))
@@ -33,18 +37,29 @@ impl Evaluator<'_> {
         }
     }
 
-    fn feel_compare(&mut self, operator: Operator, left: &Value, right: &Value) -> Result<bool, Fault> {
-        let order = match (left, right) {
-            (Value::Number(left), Value::Number(right)) => left.cmp(right),
+    pub(crate) fn feel_compare(&mut self, operator: Operator, left: &Value, right: &Value) -> Result<bool, Fault> {
+        match self.order(left, right)? {
+            Some(order) => Ok(holds(operator, order)),
+            None => Err(mismatch(operator, "two values of one kind that have an order", left, right)),
+        }
+    }
+
+    /// How two values lie to each other.
+    pub(crate) fn feel_order(&mut self, left: &Value, right: &Value) -> Result<Ordering, Fault> {
+        let order = self.order(left, right)?;
+        order.ok_or_else(|| Fault::Null(format!("{} and {} have no order", left.kind(), right.kind())))
+    }
+
+    fn order(&mut self, left: &Value, right: &Value) -> Result<Option<Ordering>, Error> {
+        Ok(match (left, right) {
+            (Value::Number(left), Value::Number(right)) => Some(left.cmp(right)),
             (Value::String(left), Value::String(right)) => {
                 self.charge_bytes(left.len().min(right.len()))?;
-                left.cmp(right)
+                Some(left.cmp(right))
             }
-            _ => {
-                return Err(mismatch(operator, "two numbers or two strings", left, right));
-            }
-        };
-        Ok(holds(operator, order))
+            (Value::Temporal(left), Value::Temporal(right)) => left.order(right),
+            _ => None,
+        })
     }
 
     pub(super) fn feel_between(&mut self, value: &Value, low: &Value, high: &Value) -> Result<Value, Fault> {
@@ -76,16 +91,15 @@ impl Evaluator<'_> {
                 let right = self.evaluate(node)?;
                 self.feel_binary(*operator, value, &right)
             }
-            Test::Range(Range { low, low_included, high, high_included }) => {
-                let (low, high) = (self.evaluate(low)?, self.evaluate(high)?);
-                let above = if *low_included { Operator::GreaterOrEqual } else { Operator::Greater };
-                let below = if *high_included { Operator::LessOrEqual } else { Operator::Less };
-                let above = self.feel_compare(above, value, &low)?;
-                let below = self.feel_compare(below, value, &high)?;
-                Ok(Value::Boolean(above && below))
+            Test::Range(range) => {
+                let range = self.interval(range)?;
+                self.lies_within(value, &range).map(Value::Boolean)
             }
             Test::Value(node) => {
                 let right = self.evaluate(node)?;
+                if let (Value::Range(range), false) = (&right, matches!(value, Value::Range(_))) {
+                    return self.lies_within(value, range).map(Value::Boolean);
+                }
                 if let Value::List(items) = &right {
                     for item in items.iter() {
                         if self.equal(value, item)? == Some(true) {
@@ -100,6 +114,26 @@ impl Evaluator<'_> {
         }
     }
 
+    /// A range as a value: its ends are of one kind that has an order.
+    pub(super) fn range(&mut self, range: &Range) -> Result<Value, Error> {
+        let range = self.interval(range)?;
+        let ordered = self.feel_compare(Operator::LessOrEqual, &range.low, &range.high);
+        self.value_or_null(ordered.map(|_| Value::Range(Arc::new(range))))
+    }
+
+    fn interval(&mut self, range: &Range) -> Result<Interval, Error> {
+        let (low, high) = (self.evaluate(&range.low)?, self.evaluate(&range.high)?);
+        Ok(Interval { low, low_included: range.low_included, high, high_included: range.high_included })
+    }
+
+    fn lies_within(&mut self, value: &Value, range: &Interval) -> Result<bool, Fault> {
+        let above = if range.low_included { Operator::GreaterOrEqual } else { Operator::Greater };
+        let below = if range.high_included { Operator::LessOrEqual } else { Operator::Less };
+        let above = self.feel_compare(above, value, &range.low)?;
+        let below = self.feel_compare(below, value, &range.high)?;
+        Ok(above && below)
+    }
+
     pub(super) fn feel_step(&mut self, value: &Value, step: &Step) -> Result<Value, Fault> {
         match step {
             Step::Member(name) => self.feel_member(value, name),
@@ -111,15 +145,10 @@ impl Evaluator<'_> {
     /// `value.name`; of a list, that of each of its items.
     fn feel_member(&mut self, value: &Value, name: &Arc<str>) -> Result<Value, Fault> {
         match value {
-            Value::Context(entries) => match entries.get(&**name) {
-                Some(value) => Ok(value.clone()),
-                None => Err(Fault::Null(format!("there is no entry '{name}' in the context"))),
-            },
             Value::List(items) => {
                 let mut missing = false;
-                let of_item = |item: &Value| item.as_context().and_then(|entries| entries.get(&**name)).cloned();
                 let members = items.iter().map(|item| {
-                    of_item(item).unwrap_or_else(|| {
+                    entry(item, name).unwrap_or_else(|| {
                         missing = true;
                         Value::Null
                     })
@@ -130,7 +159,10 @@ impl Evaluator<'_> {
                 }
                 Ok(self.list(members)?)
             }
-            other => Err(Fault::Null(format!("{} has no entry '{name}'", other.kind()))),
+            other => entry(other, name).ok_or_else(|| match other {
+                Value::Context(_) => Fault::Null(format!("there is no entry '{name}' in the context")),
+                _ => Fault::Null(format!("{} has no entry '{name}'", other.kind())),
+            }),
         }
     }
 
@@ -239,6 +271,9 @@ impl Evaluator<'_> {
                     Value::Null => {
                         return Err(Fault::Null(format!("'{}' has no list to run through", binding.name)));
                     }
+                    Value::Range(_) => {
+                        return Err(Fault::Null(format!("'{}' runs through integers without brackets around them: 1..3", binding.name)));
+                    }
                     Value::List(items) => Arc::clone(items),
                     single => Arc::new(vec![single.clone()]),
                 };
@@ -276,8 +311,55 @@ impl Evaluator<'_> {
     }
 }
 
+/// `-operand`, of a number or a duration.
+pub(super) fn negate(operand: &Value) -> Result<Value, Fault> {
+    match operand {
+        Value::Number(number) => Ok(Value::Number(-*number)),
+        Value::Temporal(duration) => match duration.times(Number::from(-1_i64)) {
+            Ok(negated) => Ok(negated.into()),
+            Err(_) => Err(Fault::Null(format!("- needs a number or a duration, not {}", operand.kind()))),
+        },
+        other => Err(Fault::Null(format!("- needs a number, not {}", other.kind()))),
+    }
+}
+
+/// An entry of a context, or what a date, time, duration or range has instead of entries.
+fn entry(value: &Value, name: &str) -> Option<Value> {
+    match value {
+        Value::Context(entries) => entries.get(name).cloned(),
+        Value::Temporal(temporal) => temporal.property(name),
+        Value::Range(range) => match name {
+            "start" => Some(range.low.clone()),
+            "end" => Some(range.high.clone()),
+            "start included" => Some(range.low_included.into()),
+            "end included" => Some(range.high_included.into()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// DMN 1.5, tables 55 to 58, where one of two is a date, a time or a duration.
+fn temporal(operator: Operator, left: &Value, right: &Value) -> Result<Value, Fault> {
+    let result = match (operator, left, right) {
+        (Operator::Add, Value::Temporal(left), Value::Temporal(right)) => left.plus(right).map(Value::from),
+        (Operator::Subtract, Value::Temporal(left), Value::Temporal(right)) => left.minus(right).map(Value::from),
+        (Operator::Multiply, Value::Temporal(duration), Value::Number(factor))
+        | (Operator::Multiply, Value::Number(factor), Value::Temporal(duration)) => duration.times(*factor).map(Value::from),
+        (Operator::Divide, Value::Temporal(duration), Value::Number(divisor)) => duration.divided(*divisor).map(Value::from),
+        (Operator::Divide, Value::Temporal(left), Value::Temporal(right)) => left.ratio(right).map(Value::from),
+        _ => Err(Wrong::Kinds),
+    };
+    result.map_err(|wrong| match wrong {
+        Wrong::Kinds => Fault::Null(format!("{} takes no {} and {}", operator.sign(), left.kind(), right.kind())),
+        Wrong::Zones => Fault::Null(format!("{}: one date and time, or time, has a zone, the other has none", operator.sign())),
+        Wrong::Outside => Fault::Null(format!("the result of {} lies outside of the years -9999 to 9999", operator.sign())),
+        Wrong::Zero => Fault::null("division by zero"),
+    })
+}
+
 /// Whether an order of two operands is what an operator asks for.
-pub(super) fn holds(operator: Operator, order: std::cmp::Ordering) -> bool {
+pub(super) fn holds(operator: Operator, order: Ordering) -> bool {
     match operator {
         Operator::Less => order.is_lt(),
         Operator::LessOrEqual => order.is_le(),

@@ -140,6 +140,6 @@ pub(super) fn is_empty(value: &Value) -> bool {
         Value::String(text) => text.is_empty(),
         Value::List(items) => items.is_empty(),
         Value::Context(entries) => entries.is_empty(),
-        Value::Boolean(_) | Value::Number(_) => false,
+        Value::Boolean(_) | Value::Number(_) | Value::Temporal(_) | Value::Range(_) => false,
     }
 }

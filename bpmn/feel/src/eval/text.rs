@@ -19,8 +19,16 @@ impl Evaluator<'_> {
         let mut text = String::new();
         match value {
             Value::String(own) => self.write(own, &mut text)?,
+            Value::Temporal(temporal) => self.write(&temporal.feel_text(), &mut text)?,
             other => self.write_styled(other, Style::Feel, MAX_NESTING, &mut text)?,
         }
+        Ok(text)
+    }
+
+    /// JSON, of a value that JSON can carry.
+    pub(crate) fn json_text(&mut self, value: &Value) -> Result<String, Error> {
+        let mut text = String::new();
+        self.write_styled(value, Style::Json, MAX_NESTING, &mut text)?;
         Ok(text)
     }
 
@@ -57,6 +65,15 @@ impl Evaluator<'_> {
                 self.write(&number.to_string(), text)
             }
             Value::String(own) => self.write_quoted(own, text),
+            Value::Temporal(temporal) if style == Style::Feel => self.write(&format!("@\"{}\"", temporal.feel_text()), text),
+            Value::Temporal(temporal) => self.write_quoted(&temporal.stored_text(), text),
+            Value::Range(range) => {
+                self.write(if range.low_included { "[" } else { "(" }, text)?;
+                self.write_styled(&range.low, style, levels, text)?;
+                self.write("..", text)?;
+                self.write_styled(&range.high, style, levels, text)?;
+                self.write(if range.high_included { "]" } else { ")" }, text)
+            }
             Value::List(_) | Value::Context(_) if levels == 0 => Err(Error::NestingLimit),
             Value::List(items) => {
                 self.write("[", text)?;

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use super::{ParseError, Parser, power};
+use super::{ParseError, Parser, calls, power};
 use crate::Value;
 use crate::ast::{self, Binding, Link, Node, Operator, Range, Source, Step, Test};
-use crate::builtins::{self, Builtin};
+use crate::eval::ANY;
 use crate::lexer::{Language, Token};
+use crate::temporal::Temporal;
 
 /// Words that are no names.
 const KEYWORDS: &[&str] = &[
@@ -30,11 +31,24 @@ const KEYWORDS: &[&str] = &[
     "instance",
 ];
 
+/// Types that `instance of` asks for (DMN 1.5, 10.3.2.9), those of more words before their own beginnings.
+const TYPES: &[&str] = &[
+    "years and months duration",
+    "days and time duration",
+    "date and time",
+    "number",
+    "string",
+    "boolean",
+    "date",
+    "time",
+    "list",
+    "context",
+    "range",
+    ANY,
+];
+
 /// Keywords with which a value begins.
 const VALUE_KEYWORDS: &[&str] = &["true", "false", "null", "if", "for", "some", "every"];
-
-/// The function that is syntax, because it must see the name and not its value.
-const IS_DEFINED: &str = "is defined";
 
 pub(super) fn is_keyword(word: &str) -> bool {
     KEYWORDS.contains(&word)
@@ -55,7 +69,7 @@ pub(super) fn power(parser: &Parser<'_>) -> Option<u8> {
     Some(match parser.token {
         Token::Word("or") => power::OR,
         Token::Word("and") => power::AND,
-        Token::Symbol("=" | "!=" | "<" | "<=" | ">" | ">=") | Token::Word("between" | "in") => power::COMPARISON,
+        Token::Symbol("=" | "!=" | "<" | "<=" | ">" | ">=") | Token::Word("between" | "in" | "instance") => power::COMPARISON,
         Token::Symbol("+" | "-") => power::SUM,
         Token::Symbol("*" | "/") => power::PRODUCT,
         Token::Symbol("**") => power::POWER,
@@ -68,7 +82,7 @@ pub(super) fn power(parser: &Parser<'_>) -> Option<u8> {
 /// Whether a value may begin behind the token at hand. If not, `[` begins no filter: it closes a range, as in `[1..5[`.
 fn value_ahead(parser: &Parser<'_>) -> bool {
     match parser.lexer.clone().next() {
-        Ok((Token::End | Token::Symbol(")" | "]" | "}" | "," | "=" | "!=" | "<" | "<=" | ">" | ">="), _)) => false,
+        Ok((Token::End | Token::Symbol(")" | "]" | "}" | "," | "." | "=" | "!=" | "<" | "<=" | ">" | ">="), _)) => false,
         Ok((Token::Word(word), _)) => !is_keyword(word) || VALUE_KEYWORDS.contains(&word),
         // What cannot be read is reported when it is reached.
         _ => true,
@@ -101,6 +115,11 @@ pub(super) fn infix(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseEr
             let high = parser.expression(power::COMPARISON + 1)?;
             Ok(ast::chain(left, Link::Between(low, high)))
         }
+        Token::Word("instance") => {
+            parser.advance()?;
+            parser.expect_word("of", "behind 'instance'")?;
+            Ok(ast::chain(left, Link::InstanceOf(type_name(parser)?)))
+        }
         Token::Word("in") => {
             parser.advance()?;
             let tests = tests(parser)?;
@@ -112,7 +131,7 @@ pub(super) fn infix(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseEr
         }
         Token::Symbol(".") => {
             parser.advance()?;
-            Ok(ast::access(left, Step::Member(member_name(parser)?)))
+            Ok(ast::access(left, Step::Member(property(parser)?)))
         }
         Token::Symbol("[") => {
             parser.advance()?;
@@ -134,37 +153,71 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
             let word = *word;
             return self::word(parser, word);
         }
-        Token::Symbol("-") => {
-            parser.advance()?;
-            return Ok(match parser.expression(power::PREFIX)? {
-                Node::Constant(Value::Number(number)) => Node::Constant(Value::Number(-number)),
-                operand => Node::Negate(Box::new(operand)),
-            });
+        Token::Symbol(sign) => {
+            let sign = *sign;
+            return opened(parser, sign);
         }
-        Token::Symbol("(") => {
-            parser.advance()?;
-            let inner = parser.expression(power::LOWEST)?;
-            parser.expect(")", "to close the bracket")?;
-            return Ok(inner);
-        }
-        Token::Symbol("[") => {
-            parser.advance()?;
-            return parser.list_until("]", "to close the list").map(Node::List);
-        }
-        Token::Symbol("{") => {
-            parser.advance()?;
-            return context(parser);
-        }
-        _ => return Err(parser.unexpected("a value")),
+        Token::End => return Err(parser.unexpected("a value")),
     };
     parser.advance()?;
     Ok(node)
 }
 
+/// What begins with a sign. Each in a function of its own: expressions nest, and a frame of the stack has room for all that its function could do.
+fn opened(parser: &mut Parser<'_>, sign: &str) -> Result<Node, ParseError> {
+    let read = match sign {
+        "-" => negated,
+        "(" => bracket,
+        "[" => list_or_range,
+        "]" => open_range,
+        "{" => context,
+        "@" => temporal,
+        _ => return Err(parser.unexpected("a value")),
+    };
+    parser.advance()?;
+    read(parser)
+}
+
+fn negated(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    Ok(match parser.expression(power::PREFIX)? {
+        Node::Constant(Value::Number(number)) => Node::Constant(Value::Number(-number)),
+        operand => Node::Negate(Box::new(operand)),
+    })
+}
+
+/// `(a)`, or `(low..high]`.
+fn bracket(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    let inner = parser.expression(power::LOWEST)?;
+    if parser.at("..") {
+        return range_from(parser, inner, false);
+    }
+    parser.expect(")", "to close the bracket")?;
+    Ok(inner)
+}
+
+/// `]low..high]`.
+fn open_range(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    let low = parser.expression(power::COMPARISON + 1)?;
+    range_from(parser, low, false)
+}
+
+/// `@"2026-11-20"`, behind the sign.
+fn temporal(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    let Token::Text(text) = &parser.token else {
+        return Err(parser.unexpected("a text behind @, such as @\"2026-11-20\""));
+    };
+    let Some(temporal) = Temporal::read(text) else {
+        let help = "write for example @\"2026-11-20\", @\"10:30:00\", @\"2026-11-20T10:30:00@Europe/Berlin\", @\"PT5M\" or @\"P1Y\"";
+        return Err(parser.error("the text is no date, time or duration").help(help));
+    };
+    parser.advance()?;
+    Ok(Node::Constant(temporal.into()))
+}
+
 /// A keyword, a function's name, or a name.
 fn word(parser: &mut Parser<'_>, word: &str) -> Result<Node, ParseError> {
-    if let Some((name, builtin)) = function_ahead(parser) {
-        return call(parser, &name, builtin);
+    if let Some(name) = calls::function_ahead(parser) {
+        return calls::call(parser, &name);
     }
     let constant = match word {
         "true" => Value::Boolean(true),
@@ -173,7 +226,8 @@ fn word(parser: &mut Parser<'_>, word: &str) -> Result<Node, ParseError> {
         "if" => return if_then_else(parser),
         "for" | "some" | "every" => return iteration(parser, word),
         "function" => {
-            return Err(parser.error("functions cannot be defined here").help("only the built-in functions are known"));
+            let help = "a function stands only where sort() takes it: sort(list, function(x, y) x < y)";
+            return Err(parser.error("functions cannot be defined here").help(help));
         }
         _ if is_keyword(word) => return Err(parser.unexpected("a value")),
         _ => {
@@ -184,61 +238,6 @@ fn word(parser: &mut Parser<'_>, word: &str) -> Result<Node, ParseError> {
     };
     parser.advance()?;
     Ok(Node::Constant(constant))
-}
-
-/// Words followed by an opening bracket are a function's name; the bracket then is the token at hand. `None` where it is no function.
-fn function_ahead(parser: &mut Parser<'_>) -> Option<(String, Option<&'static Builtin>)> {
-    let Token::Word(first) = parser.token else { return None };
-    let mut name = first.to_owned();
-    let mut ahead = parser.lexer.clone();
-    for _ in 0..builtins::MOST_WORDS {
-        // What cannot be read is reported when it is reached.
-        let (token, offset) = ahead.next().ok()?;
-        match token {
-            Token::Word(word) => {
-                name.push(' ');
-                name.push_str(word);
-            }
-            Token::Symbol("(") => {
-                let builtin = builtins::find(&name);
-                let known = builtin.is_some() || name == IS_DEFINED;
-                if !known && (name.contains(' ') || is_keyword(&name)) {
-                    // `if (a)`, `x and (b)`, `return (c)`: the words belong to the expression around.
-                    return None;
-                }
-                parser.lexer = ahead;
-                parser.token = token;
-                if known {
-                    parser.offset = offset;
-                }
-                return Some((name, builtin));
-            }
-            _ => return None,
-        }
-    }
-    None
-}
-
-fn call(parser: &mut Parser<'_>, name: &str, builtin: Option<&'static Builtin>) -> Result<Node, ParseError> {
-    let offset = parser.offset;
-    let Some(builtin) = builtin else {
-        if name != IS_DEFINED {
-            return Err(parser.error(format!("there is no function '{name}'")).help(builtins::suggest(name)));
-        }
-        parser.advance()?;
-        let argument = parser.expression(power::LOWEST)?;
-        parser.expect(")", "behind the one argument of is defined()")?;
-        return Ok(Node::IsDefined(Box::new(argument)));
-    };
-    parser.advance()?;
-    let arguments = parser.list_until(")", "to close the arguments")?;
-    if !builtin.arity.contains(&arguments.len()) {
-        let (least, most) = (builtin.arity.start(), builtin.arity.end());
-        let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-        let wanted = if *most == usize::MAX { format!("{least} or more") } else { wanted };
-        return Err(ParseError::new(offset, format!("{name}() takes {wanted} arguments, found {}", arguments.len())));
-    }
-    Ok(Node::Call(builtin, arguments))
 }
 
 fn if_then_else(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
@@ -277,7 +276,18 @@ fn iteration(parser: &mut Parser<'_>, keyword: &str) -> Result<Node, ParseError>
     })
 }
 
-fn member_name(parser: &mut Parser<'_>) -> Result<Arc<str>, ParseError> {
+/// The name of an entry. The properties of two words are known and need no backticks.
+fn property(parser: &mut Parser<'_>) -> Result<Arc<str>, ParseError> {
+    let name = member_name(parser)?;
+    if let ("time", Token::Word(second @ "offset")) | ("start" | "end", Token::Word(second @ "included")) = (&*name, &parser.token) {
+        let both = format!("{name} {second}");
+        parser.advance()?;
+        return Ok(both.into());
+    }
+    Ok(name)
+}
+
+pub(super) fn member_name(parser: &mut Parser<'_>) -> Result<Arc<str>, ParseError> {
     let name = match parser.token {
         Token::Word(name) | Token::Quoted(name) => name.into(),
         _ => return Err(parser.unexpected("a name")),
@@ -325,6 +335,26 @@ fn entry_name(parser: &mut Parser<'_>) -> Result<String, ParseError> {
     Ok(name)
 }
 
+/// The type behind `instance of`.
+fn type_name(parser: &mut Parser<'_>) -> Result<&'static str, ParseError> {
+    let is_ahead = |name: &&&str| {
+        let mut ahead = parser.lexer.clone();
+        let mut token = parser.token.clone();
+        name.split(' ').all(|word| {
+            let found = matches!(token, Token::Word(written) if written == word);
+            token = ahead.next().map_or(Token::End, |(token, _)| token);
+            found
+        })
+    };
+    let Some(name) = TYPES.iter().find(is_ahead) else {
+        return Err(parser.unexpected("a type").help(format!("known are: {}", TYPES.join(", "))));
+    };
+    for _ in name.split(' ') {
+        parser.advance()?;
+    }
+    Ok(name)
+}
+
 fn comparison(token: &Token<'_>) -> Option<Operator> {
     Some(match token {
         Token::Symbol("=") => Operator::Equal,
@@ -347,11 +377,10 @@ fn tests(parser: &mut Parser<'_>) -> Result<Vec<Test>, ParseError> {
     loop {
         // Within brackets a test ends at a comma or the bracket, so any expression may be one.
         let first = test(parser, power::LOWEST)?;
-        match first {
-            Test::Value(low) if tests.is_empty() && parser.at("..") => {
-                return Ok(vec![Test::Range(range_from(parser, low, false)?)]);
-            }
-            test => tests.push(test),
+        match (first, tests.is_empty() && parser.at("..")) {
+            (Test::Value(low), true) => return Ok(vec![as_test(range_from(parser, low, false)?)]),
+            (Test::Range(low), true) => return Ok(vec![as_test(range_from(parser, Node::Range(Box::new(low)), false)?)]),
+            (test, _) => tests.push(test),
         }
         if !parser.take(",")? {
             parser.expect(")", "to close the tests of 'in'")?;
@@ -359,10 +388,10 @@ fn tests(parser: &mut Parser<'_>) -> Result<Vec<Test>, ParseError> {
         }
     }
     match tests.pop() {
-        // A single value in brackets may be the beginning of a longer one: `x in (xs)[1]`, `x in (a + 1) * 2`.
-        Some(Test::Value(value)) if tests.is_empty() => {
-            let value = parser.continued(value, power::COMPARISON + 1)?;
-            Ok(vec![Test::Value(value)])
+        // A single value in brackets may be the beginning of a longer one: `x in (xs)[1]`, `x in (a + 1) * 2`, `x in ([1..3]).start`.
+        Some(Test::Value(value)) if tests.is_empty() => parser.continued(value, power::COMPARISON + 1).map(|value| vec![as_test(value)]),
+        Some(Test::Range(range)) if tests.is_empty() => {
+            parser.continued(Node::Range(Box::new(range)), power::COMPARISON + 1).map(|value| vec![as_test(value)])
         }
         last => {
             tests.extend(last);
@@ -377,49 +406,32 @@ fn test(parser: &mut Parser<'_>, least: u8) -> Result<Test, ParseError> {
         parser.advance()?;
         return Ok(Test::Compare(operator, parser.expression(power::COMPARISON + 1)?));
     }
-    if parser.at("]") {
-        parser.advance()?;
-        let low = parser.expression(power::COMPARISON + 1)?;
-        return range_from(parser, low, false).map(Test::Range);
-    }
-    if parser.at("[") || parser.at("(") {
-        let open = parser.at("(");
-        if let Some(range) = bracketed_range(parser, open)? {
-            return Ok(Test::Range(range));
-        }
-    }
-    Ok(Test::Value(parser.expression(least)?))
+    parser.expression(least).map(as_test)
 }
 
-/// A range behind its opening bracket. If it turns out to be none, the parser is back where it was.
-fn bracketed_range(parser: &mut Parser<'_>, open: bool) -> Result<Option<Range>, ParseError> {
-    if !range_ahead(parser)? {
-        return Ok(None);
-    }
-    parser.advance()?;
-    let low = parser.expression(power::COMPARISON + 1)?;
-    range_from(parser, low, !open).map(Some)
+fn as_test(node: Node) -> Test {
+    if let Node::Range(range) = node { Test::Range(*range) } else { Test::Value(node) }
 }
 
-/// Whether the bracket at hand holds `..` before anything closes it or separates in it: one look ahead, without parsing anything twice.
-fn range_ahead(parser: &Parser<'_>) -> Result<bool, ParseError> {
-    let mut ahead = parser.lexer.clone();
-    let mut depth = 0_usize;
-    loop {
-        match ahead.next()?.0 {
-            Token::Symbol("(" | "[" | "{") => depth += 1,
-            Token::Symbol(")" | "]" | "}") if depth > 0 => depth -= 1,
-            Token::Symbol("..") if depth == 0 => return Ok(true),
-            // What an iteration runs over is a range of its own, and an iteration reaches to the bracket's end.
-            Token::Word("for" | "some" | "every") if depth == 0 => return Ok(false),
-            Token::Symbol(")" | "]" | "}" | ",") if depth == 0 => return Ok(false),
-            Token::End => return Ok(false),
-            _ => {}
-        }
+/// `[a, b]`, or `[low..high]`, behind the opening bracket.
+fn list_or_range(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    if parser.take("]")? {
+        return Ok(Node::List(Vec::new()));
     }
+    let first = parser.expression(power::LOWEST)?;
+    if parser.at("..") {
+        return range_from(parser, first, true);
+    }
+    let mut items = vec![first];
+    while parser.take(",")? {
+        items.push(parser.expression(power::LOWEST)?);
+    }
+    parser.expect("]", "to close the list")?;
+    Ok(Node::List(items))
 }
 
-fn range_from(parser: &mut Parser<'_>, low: Node, low_included: bool) -> Result<Range, ParseError> {
+/// A range from its two points on.
+fn range_from(parser: &mut Parser<'_>, low: Node, low_included: bool) -> Result<Node, ParseError> {
     parser.expect("..", "between the ends of a range")?;
     let high = parser.expression(power::COMPARISON + 1)?;
     let high_included = parser.at("]");
@@ -427,5 +439,5 @@ fn range_from(parser: &mut Parser<'_>, low: Node, low_included: bool) -> Result<
         return Err(parser.unexpected("\"]\" or \")\" to close the range"));
     }
     parser.advance()?;
-    Ok(Range { low, low_included, high, high_included })
+    Ok(Node::Range(Box::new(Range { low, low_included, high, high_included })))
 }

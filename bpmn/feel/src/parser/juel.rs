@@ -212,6 +212,9 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
     };
     parser.advance()?;
     if !parser.at("(") {
+        if let Some((object, getter)) = objects::of(&base).and_then(|object| Some((object, object.getter(name)?))) {
+            return Ok(Node::Variable(object.call(getter, "").into()));
+        }
         if let Some(object) = objects::of(&base).filter(|object| object.lacks(name)) {
             let help = format!("what can be asked of it: {}", object.names());
             return Err(ParseError::new(offset, format!("execution has no property '{name}'")).help(help));
@@ -224,21 +227,25 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
         return Ok(ast::access(base, Step::Member(property.into())));
     }
     if object.is_some_and(|object| object.has_variables) && name == "getVariable" {
-        return match arguments(parser, name, 1..=1)?.as_slice() {
-            [Node::Constant(Value::String(variable))] => Ok(Node::Variable(Arc::clone(variable))),
-            _ => Err(ParseError::new(offset, "getVariable() takes the name of a variable as a fixed text")
-                .help("write the name: ${execution.getVariable('x')}, or ${x}")),
+        return variable(parser, name, offset).map(Node::Variable);
+    }
+    if let Some((object, names)) = object.and_then(|object| Some((object, object.asks_for_variables(name)?))) {
+        let asked: Arc<str> = if names == 1 {
+            variable(parser, name, offset)?
+        } else {
+            arguments(parser, name, 0..=0)?;
+            "".into()
         };
+        return Ok(Node::Variable(object.call(name, &asked).into()));
     }
     if let Some(method) = methods::find(name) {
-        let arity = method.arity.start() - 1..=method.arity.end() - 1;
+        let arity = method.arity();
+        let arity = arity.start() - 1..=arity.end() - 1;
         let arguments = arguments(parser, name, arity)?;
         return Ok(ast::access(base, Step::Method(method, arguments)));
     }
     let known;
     let help = match (object, name) {
-        (Some(_), "getVariableLocal") => "use the variable directly: ${x}, or ${execution.getVariable('x')}",
-        (Some(_), "hasVariable") => "test the variable itself: ${!empty x}, or = is defined(x)",
         (Some(_), "setVariable" | "setVariableLocal") => "expressions change nothing: use an output mapping, or a delegate",
         (Some(object), _) => {
             known = format!("what can be asked of it: {}", object.names());
@@ -253,6 +260,15 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
         }
     };
     Err(ParseError::new(offset, format!("the method '{name}' cannot be called in an expression")).help(help))
+}
+
+/// Reads the one argument of a method that asks for a variable.
+fn variable(parser: &mut Parser<'_>, method: &str, offset: usize) -> Result<Arc<str>, ParseError> {
+    match arguments(parser, method, 1..=1)?.as_slice() {
+        [Node::Constant(Value::String(variable))] => Ok(Arc::clone(variable)),
+        _ => Err(ParseError::new(offset, format!("{method}() takes the name of a variable as a fixed text"))
+            .help("write the name: ${execution.getVariable('x')}, or ${x}")),
+    }
 }
 
 /// Reads the arguments of a method, brackets included.

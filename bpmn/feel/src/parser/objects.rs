@@ -24,6 +24,9 @@ static OBJECTS: &[Object] = &[
             "currentActivityName",
             "activityInstanceId",
             "parentActivityInstanceId",
+            "processDefinitionId",
+            "processInstance",
+            "eventName",
         ],
         has_variables: true,
     },
@@ -42,6 +45,8 @@ static OBJECTS: &[Object] = &[
             "taskDefinitionKey",
             "executionId",
             "processInstanceId",
+            "processDefinitionId",
+            "eventName",
             "tenantId",
         ],
         has_variables: true,
@@ -52,6 +57,8 @@ static OBJECTS: &[Object] = &[
             "id",
             "activityId",
             "processInstanceId",
+            "processDefinitionId",
+            "processDefinitionKey",
             "businessKey",
             "tenantId",
             "topicName",
@@ -67,6 +74,20 @@ static OBJECTS: &[Object] = &[
 /// Camunda 7's functions that JUEL expressions may call (`CommandContextFunctions`, `DateTimeFunctions`), none of which takes arguments. The scope knows
 /// what they give, by the name with its brackets, which no variable has.
 static FUNCTIONS: [&str; 4] = ["now()", "dateTime()", "currentUser()", "currentUserGroups()"];
+
+/// Methods that ask an object for its variables (Camunda's `VariableScope`), and how many names of variables each takes. Such a name is a fixed text, so
+/// that a reader of the model sees what is read; what the call gives, the scope knows by the call as it is written, with the name in it.
+static OF_VARIABLES: [(&str, usize); 9] = [
+    ("getVariableLocal", 1),
+    ("hasVariable", 1),
+    ("hasVariableLocal", 1),
+    ("getVariables", 0),
+    ("getVariablesLocal", 0),
+    ("getVariableNames", 0),
+    ("getVariableNamesLocal", 0),
+    ("hasVariables", 0),
+    ("hasVariablesLocal", 0),
+];
 
 /// The name in the scope of what a function gives.
 pub(super) fn function(name: &str) -> Option<&'static str> {
@@ -93,6 +114,28 @@ impl Object {
             return None;
         }
         self.properties.iter().find(is_it).copied()
+    }
+
+    /// How many names of variables a method takes that asks for them.
+    pub(super) fn asks_for_variables(&self, method: &str) -> Option<usize> {
+        OF_VARIABLES.iter().find(|(name, _)| *name == method && self.has_variables).map(|(_, names)| *names)
+    }
+
+    /// The name in the scope of what a method gives that asks for variables: `execution.hasVariable(x)`.
+    pub(super) fn call(&self, method: &str, variable: &str) -> String {
+        format!("{}.{method}({variable})", self.name)
+    }
+
+    /// The method that a property stands for: `execution.variables`.
+    pub(super) fn getter(&self, property: &str) -> Option<&'static str> {
+        match property {
+            "variables" => Some("getVariables"),
+            "variablesLocal" => Some("getVariablesLocal"),
+            "variableNames" => Some("getVariableNames"),
+            "variableNamesLocal" => Some("getVariableNamesLocal"),
+            _ => None,
+        }
+        .filter(|_| self.name == "execution")
     }
 
     /// Whether it certainly has no such property: an execution. Variables are called `task`, too, and have what they have.

@@ -1,33 +1,9 @@
 //! FEEL, as tables: expression, variables, value.
 
-use crate::common::{check, run};
+use crate::common::{nulls, refused, run, table};
 use mandate_feel::{Error, Expression, Limits, Value};
 
 const NONE: &str = "{}";
-
-fn table(scope: &str, rows: &[(&str, &str)]) {
-    for (source, expect) in rows {
-        check(&format!("= {source}"), scope, expect);
-    }
-}
-
-/// Rows of expressions that are null, and the reason for it.
-fn nulls(scope: &str, rows: &[(&str, &str)]) {
-    for (source, reason) in rows {
-        let outcome = run(&format!("= {source}"), scope).unwrap_or_else(|error| panic!("{source}: {error}"));
-        assert_eq!(outcome.value, Value::Null, "{source}");
-        assert_eq!(outcome.null_reasons, [*reason], "{source}");
-    }
-}
-
-/// Rows of texts that are no expressions: the message, the offset in the text, and a part of the help.
-fn refused(rows: &[(&str, &str, usize, &str)]) {
-    for (source, message, offset, help) in rows {
-        let error = Expression::parse_feel(source).expect_err(source);
-        assert_eq!((error.message.as_str(), error.offset), (*message, *offset), "{source}");
-        assert!(error.help.clone().unwrap_or_default().contains(help), "{source}: {:?}", error.help);
-    }
-}
 
 #[test]
 fn literals() {
@@ -351,9 +327,9 @@ fn a_null_says_why() {
             ("xs[5]", "there is no item at the position asked for, the list has 1"),
             ("1 + s", "+ needs two numbers or two strings, not number and string"),
             ("none * 2", "* needs two numbers, not null and number"),
-            ("1 < s", "< needs two numbers or two strings, not number and string"),
+            ("1 < s", "< needs two values of one kind that have an order, not number and string"),
             ("1 = s", "= needs two values of one kind, not number and string"),
-            ("1 in [s..2]", ">= needs two numbers or two strings, not number and string"),
+            ("1 in [s..2]", ">= needs two values of one kind that have an order, not number and string"),
             ("1 / 0", "division by zero"),
             ("2 ** 0.5", "the exponent of ** must be an integer of 32 bits"),
             ("1e308 * 10", "the result of * is past the largest number"),
@@ -365,7 +341,7 @@ fn a_null_says_why() {
             ("number(s)", "number(): not a number"),
             ("number(\"1.5\", \" \", \",\")", "number(): not a number"),
             ("sum([])", "sum(): the list is empty"),
-            ("max([1, s])", "max(): string and number do not compare"),
+            ("max([1, s])", "max(): > needs two values of one kind that have an order, not string and number"),
             ("remove(xs, 2)", "remove(): there is no such position, the list has 1 items"),
             ("true and s", "'and' needs booleans, not string"),
             ("get value(c, \"x\")", "get value(): there is no such entry in the context"),
@@ -379,7 +355,11 @@ fn reasons_stay_where_null_was_overcome_but_not_where_it_was_asked_about() {
     assert_eq!(outcome.value, Value::from(2));
     assert_eq!(
         outcome.null_reasons,
-        ["there is no variable 'unknown'", "> needs two numbers or two strings, not null and number", "'if' needs a boolean, not null",]
+        [
+            "there is no variable 'unknown'",
+            "> needs two values of one kind that have an order, not null and number",
+            "'if' needs a boolean, not null",
+        ]
     );
     assert!(run("= is defined(a.b)", NONE).expect("evaluates").null_reasons.is_empty());
     let many = run("= for i in 1..100 return {a: 1}[string(i)]", NONE).expect("evaluates");
@@ -398,7 +378,6 @@ fn what_is_no_feel_is_refused_with_advice() {
         ("a ? 1 : 2", "expected an operator or the end, found \"?\"", 2, "if … then"),
         ("'a'", "FEEL has no text in single quotes", 0, "double quotes"),
         ("\"a", "this text does not end", 0, "close it"),
-        ("\"\\x\"", "\\x is no escape", 1, "\\uXXXX"),
         ("\"\\ud800\"", "this escape names no character", 1, ""),
         ("`a", "this name in backticks does not end", 0, ""),
         ("/* a", "this comment does not end", 0, ""),
@@ -415,13 +394,12 @@ fn what_is_no_feel_is_refused_with_advice() {
         ("{a: 1, a: 2}", "the entry 'a' is there twice", 7, ""),
         ("{a 1}", "expected \":\" behind the name of an entry, found a number", 3, ""),
         ("if a then b", "expected 'else' behind the first branch of 'if', found the end", 11, ""),
-        ("1..2", "expected an operator or the end, found \"..\"", 1, "behind 'in'"),
+        ("1..2", "expected an operator or the end, found \"..\"", 1, "in brackets"),
         ("x in (a, b) + 1", "expected the end of the tests of 'in', found \"+\"", 12, ""),
-        ("@\"2020-01-01\"", "expected a value, found \"@\"", 0, "not supported yet"),
         ("function(a) a", "functions cannot be defined here", 0, ""),
         ("a.1", "expected an operator or the end, found a number", 1, ""),
         ("a ~ b", "'~' has no meaning here", 2, ""),
-        ("a instance of b", "expected an operator or the end, found 'instance'", 2, ""),
+        ("a instance of b", "expected a type, found 'b'", 14, "date and time"),
     ]);
 }
 
@@ -491,4 +469,28 @@ fn a_small_text_that_means_a_huge_value_is_stopped() {
     let nesting: Vec<_> = (1..500).map(|n| format!("a{n}: [a{}]", n - 1)).collect();
     let source = format!("= {{a0: 1, {}}}.a499", nesting.join(", "));
     assert_eq!(run(&source, NONE), Err(Error::NestingLimit));
+}
+
+#[test]
+fn types_are_asked_for() {
+    table(
+        r#"{"a": 1, "b": "x", "c": {"d": []}, "e": null}"#,
+        &[
+            ("a instance of number and b instance of string", "true"),
+            ("a + 1 instance of number", "true"),
+            (
+                "[c instance of context, c.d instance of list, true instance of boolean, [1..2] instance of range]",
+                "[true, true, true, true]",
+            ),
+            ("[a instance of Any, e instance of Any, e instance of string]", "[true, false, false]"),
+            (r#"@"2026-11-20" instance of date and @"2026-11-20T10:00:00" instance of date and time"#, "true"),
+            (r#"@"2026-11-20" instance of date and time"#, "false"),
+            (r#"[@"10:00" instance of time, @"PT1H" instance of days and time duration]"#, "[true, true]"),
+            (r#"@"P1Y" instance of years and months duration"#, "true"),
+        ],
+    );
+    refused(&[
+        ("a instance of text", "expected a type, found 'text'", 14, "years and months duration"),
+        ("a instance number", "expected 'of' behind 'instance', found 'number'", 11, ""),
+    ]);
 }

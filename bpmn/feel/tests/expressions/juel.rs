@@ -5,7 +5,8 @@ use mandate_feel::{Error, Expression, Value};
 
 const SCOPE: &str = r#"{"amount": 150, "limit": "100", "name": "Ada", "none": null, "yes": true, "blank": "",
     "order": {"id": 17, "lines": [{"sku": "x"}, {"sku": "y"}], "a-b": 1}, "key": "id", "half": 0.5, "xs": [], "1st": 1,
-    "execution": {"processBusinessKey": "B-1"}, "now()": "2024-01-31T23:30:00.000+0000", "task": {"assignee": "ann"}, "currentUser()": null, "empty_": 3, "a$b": 4}"#;
+    "execution": {"processBusinessKey": "B-1"}, "execution.hasVariable(amount)": true, "task.hasVariableLocal(amount)": false,
+    "execution.getVariables()": {"amount": 150}, "execution.getVariableNamesLocal()": [], "now()": "2024-01-31T23:30:00.000+0000", "task": {"assignee": "ann"}, "currentUser()": null, "empty_": 3, "a$b": 4}"#;
 
 #[test]
 fn execution_is_asked_only_for_what_it_has() {
@@ -178,7 +179,9 @@ fn what_is_no_juel_is_refused_with_advice() {
         ("${'a}", "this text does not end", 2, ""),
         ("${'\\n'}", "\\n is no escape", 3, "known are"),
         ("${execution.getVariable(name)}", "getVariable() takes the name of a variable as a fixed text", 12, "write the name"),
-        ("${execution.getVariableLocal('x')}", "the method 'getVariableLocal' cannot be called in an expression", 12, "${x}"),
+        ("${execution.getVariableLocal(x)}", "getVariableLocal() takes the name of a variable as a fixed text", 12, "${x}"),
+        ("${execution.getVariables('x')}", "getVariables() takes 0 arguments, not 1", 24, ""),
+        ("${execution.processInstance.getVariables()}", "the method 'getVariables' cannot be called in an expression", 28, ""),
         ("${name.contains()}", "contains() takes 1 arguments, not 0", 15, ""),
         ("${name.substring(1, 2, 3)}", "substring() takes 1 to 2 arguments, not 3", 16, ""),
         ("${name.contains('a' 'b')}", "expected \",\" between the arguments of a method, found a text", 20, ""),
@@ -232,6 +235,10 @@ fn methods_of_strings_lists_and_maps() {
         ("${task.getAssignee()}", "\"ann\""),
         ("${task.getVariable('amount')}", "150"),
         ("${task.containsKey('owner')}", "false"),
+        ("${execution.hasVariable('amount')} ${task.hasVariableLocal('amount')}", "\"true false\""),
+        ("${execution.getVariableLocal('amount') == null}", "true"),
+        ("${execution.variables.amount + execution.getVariables().get('amount')}", "300"),
+        ("${execution.variableNamesLocal.size()}", "0"),
         ("${currentUser() == null}", "true"),
         ("${now()}", "\"2024-01-31T23:30:00.000+0000\""),
         ("${now().toDate()}", "\"2024-01-31T23:30:00.000+0000\""),
@@ -259,6 +266,9 @@ fn methods_of_strings_lists_and_maps() {
 fn names_include_those_in_brackets() {
     let names = Expression::parse("${a[b].c} and ${!empty d ? e : execution.businessKey}").expect("parses").names();
     assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["a", "b", "d", "e", "execution"]);
+    let reference = |source: &str| Expression::parse(source).expect(source).as_reference().map(str::to_owned);
+    assert_eq!(reference("${execution.getVariable('x')}").as_deref(), Some("x"));
+    assert_eq!(reference("${execution.getVariableLocal('x')}"), None, "what is local is no variable's name");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 mod common;
 mod feel;
+mod functions;
 mod juel;
 mod number;
 mod property;
 mod robust;
+mod temporal;

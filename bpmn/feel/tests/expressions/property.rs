@@ -8,7 +8,8 @@ pub(crate) const LIMITS: Limits = Limits { steps: 20_000, depth: Limits::DEPTH, 
 /// Variables of every kind, under names of one letter.
 pub(crate) fn scope() -> Value {
     Value::from_json_text(
-        r#"{"a": 1, "b": "text", "c": {"a": [1, 2, {"b": null}], "d": 2.5}, "d": [3, 1, 2], "e": null, "f": true, "g": -1e300}"#,
+        r#"{"a": 1, "b": "text", "c": {"a": [1, 2, {"b": null}], "d": 2.5}, "d": [3, 1, 2], "e": null, "f": true, "g": -1e300,
+            "h": "2026-10-25T02:30:00+01:00[Europe/Berlin]", "now()": "2026-11-20T10:30:00.000+0000"}"#,
     )
     .expect("JSON")
 }

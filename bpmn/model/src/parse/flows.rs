@@ -37,8 +37,16 @@ impl<'n> ProcessReader<'n, '_> {
     fn flow_extensions(&mut self, extensions: &'n Node<'n>, flow: &'n Node<'n>, listeners: &mut Vec<Listener>) {
         for extension in &extensions.children {
             let at = extension.at_in(flow.at());
-            if attributes::check_extension(extension, flow, at, self.diagnostics) && extension.name == "executionListener" {
-                listeners.extend(self.execution_listener(extension, flow, at));
+            if !attributes::check_extension(extension, flow, at, self.diagnostics) {
+                continue;
+            }
+            match extension.name {
+                "executionListener" => listeners.extend(self.execution_listener(extension, flow, at)),
+                "executionListeners" => {
+                    let message = "zeebe:executionListeners on sequenceFlow is not possible: in Camunda 8 flows have no listeners";
+                    self.diagnostics.error(at, message, "use camunda:executionListener, or a listener of the element it leads to");
+                }
+                _ => {}
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Execution and task listeners.
+//! Execution and task listeners: Camunda 7's, and Camunda 8's, which here are called at the same moments.
 
 use crate::definition::{Listener, ListenerAction, ListenerEvent, Timer};
 use crate::diagnostic::{At, shown};
@@ -7,6 +7,17 @@ use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
 use ListenerEvent::{Assignment, Complete, Create, Delete, End, Start, Take, Timeout, Update};
+
+/// Camunda 8's name of a listener, and of each event with that of Camunda 7.
+type Occasions = (&'static str, &'static [(&'static str, ListenerEvent)]);
+
+const EXECUTION_LISTENER: Occasions = ("executionListener", &[("start", Start), ("end", End)]);
+
+/// There they are called before what they are named for, and can deny it; here when it has happened.
+const TASK_LISTENER: Occasions = (
+    "taskListener",
+    &[("creating", Create), ("assigning", Assignment), ("updating", Update), ("completing", Complete), ("canceling", Delete)],
+);
 
 impl<'n> ProcessReader<'n, '_> {
     /// Reads a `camunda:executionListener` of the process, a flow node or a sequence flow; the last has one occasion, which need not be named
@@ -79,9 +90,7 @@ impl<'n> ProcessReader<'n, '_> {
             }
         };
         if let (ListenerAction::Delegate(_), Delete) = (&does, event) {
-            let message = "a delegate as a task listener for the event 'delete' is not supported";
-            let help = "lead what cancels the task through a service task: no delegate is called for what is cancelled";
-            self.diagnostics.error(at, message, help);
+            self.refuse_delegate_on_delete("delete", at);
             return None;
         }
         if !fields.is_empty() && matches!(does, ListenerAction::Expression(_)) {
@@ -89,6 +98,59 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.warning(at, message, "remove it");
         }
         Some(Listener { event, does, timer: None, fields })
+    }
+
+    fn refuse_delegate_on_delete(&mut self, event: &str, at: At<'n>) {
+        let message = format!("a delegate as a task listener for the event '{event}' is not supported");
+        let help = "lead what cancels the task through a service task: no delegate is called for what is cancelled";
+        self.diagnostics.error(at, message, help);
+    }
+
+    /// Reads a `zeebe:executionListeners` or `zeebe:taskListeners` of the process or a flow node. The job type of a listener names a delegate, as that of a
+    /// `zeebe:taskDefinition`.
+    pub(super) fn zeebe_listeners(&mut self, listeners: &'n Node<'n>, at: At<'n>) -> Vec<Listener> {
+        let (kind, events) = if listeners.name == "taskListeners" { TASK_LISTENER } else { EXECUTION_LISTENER };
+        let mut found = Vec::new();
+        for listener in &listeners.children {
+            let at = listener.at_in(at);
+            if (listener.namespace, listener.name) == (Namespace::Zeebe, kind) {
+                found.extend(self.zeebe_listener(listener, events, at));
+            } else {
+                let message = format!("{} has no place in {}", listener.title(), listeners.title());
+                self.diagnostics.error(at, message, format!("use zeebe:{kind}"));
+            }
+        }
+        found
+    }
+
+    fn zeebe_listener(&mut self, listener: &'n Node<'n>, events: &[(&str, ListenerEvent)], at: At<'n>) -> Option<Listener> {
+        let name = listener.plain("eventType").unwrap_or_default().trim();
+        let Some((_, event)) = events.iter().find(|(known, _)| *known == name) else {
+            let known: Vec<_> = events.iter().map(|(known, _)| *known).collect();
+            let message = format!("{} is called on no eventType '{}'", listener.title(), shown(name));
+            self.diagnostics.error(at, message, format!("name one of {}", known.join(", ")));
+            return None;
+        };
+        if let Some(child) = listener.children.first() {
+            let message = format!("{} has no place in {}", child.title(), listener.title());
+            self.diagnostics.error(child.at_in(at), message, "remove it; the headers of the element go to all of its delegates");
+            return None;
+        }
+        if listener.plain("retries").is_some() {
+            let message = format!("retries of {} has no effect: a listener is called in the unit of work of its element", listener.title());
+            self.diagnostics.warning(at, message, "remove it; the job that leads to the element says how often all of it is tried");
+        }
+        let written = listener.plain("type").ok_or_else(|| "it has no type".to_owned());
+        let refuse = |reason| {
+            let help = "write the name of a delegate, such as type=\"audit-log\"";
+            self.diagnostics.error(at, format!("{}: {reason}", listener.title()), help);
+        };
+        let implementation = written.and_then(delegate).map_err(refuse).ok()?;
+        if *event == Delete {
+            self.refuse_delegate_on_delete(name, at);
+            return None;
+        }
+        Some(Listener { event: *event, does: ListenerAction::Delegate(implementation), timer: None, fields: Vec::new() })
     }
 
     /// Compiles a `camunda:script`.

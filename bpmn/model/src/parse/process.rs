@@ -232,6 +232,7 @@ impl<'n> Draft<'n> {
             }
         }
         ProcessDefinition {
+            id: None,
             key: Arc::clone(&self.elements[0].id),
             name: self.elements[0].name.clone(),
             version_tag: self.process.camunda("versionTag").map(str::to_owned),

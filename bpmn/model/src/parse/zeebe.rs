@@ -21,6 +21,10 @@ impl<'n> ProcessReader<'n, '_> {
             "ioMapping" => self.io_mapping(extension, of, owner),
             "taskHeaders" => self.zeebe_pairs(extension, ("header", "key"), owner),
             "properties" => self.zeebe_pairs(extension, ("property", "name"), owner),
+            "executionListeners" | "taskListeners" => {
+                let listeners = self.zeebe_listeners(extension, extension.at_in(owner.at));
+                self.element(owner.index).listeners.extend(listeners);
+            }
             _ => {}
         }
     }

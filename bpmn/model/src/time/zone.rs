@@ -3,15 +3,14 @@
 
 use jiff::civil::Time;
 use jiff::fmt::temporal::{DateTimeParser, Pieces, PiecesOffset, TimeZoneAnnotation, TimeZoneAnnotationKind};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use super::{MAX_TEXT, TimeError, short};
 
 /// The zone with an IANA name, such as `Europe/Berlin`; none if there is no such zone.
 pub(super) fn named(name: &str) -> Option<TimeZone> {
-    // A database of its own: jiff's global one looks at the machine's files first.
-    TimeZoneDatabase::bundled().get(name.trim()).ok()
+    mandate_feel::time_zone(name)
 }
 
 /// The moment an ISO 8601 date names, with the zone in which days and months are counted from it: that in brackets (RFC 9557), or its offset,

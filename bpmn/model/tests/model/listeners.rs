@@ -39,6 +39,49 @@ fn they_are_delegates_expressions_or_scripts() {
 }
 
 #[test]
+fn job_types_of_camunda_8_name_delegates() {
+    let file = around(
+        "<bpmn:extensionElements><zeebe:executionListeners><zeebe:executionListener eventType='start' type='begun'/></zeebe:executionListeners>\
+         </bpmn:extensionElements><bpmn:userTask id='a'><bpmn:extensionElements><zeebe:executionListeners>\
+         <zeebe:executionListener eventType='start' type='audit-log'/><zeebe:executionListener eventType='end' type='audit-log'/>\
+         </zeebe:executionListeners><zeebe:taskListeners><zeebe:taskListener eventType='creating' type='tell'/>\
+         <zeebe:taskListener eventType='assigning' type='tell'/><zeebe:taskListener eventType='updating' type='tell'/>\
+         <zeebe:taskListener eventType='completing' type='tell'/></zeebe:taskListeners></bpmn:extensionElements></bpmn:userTask>",
+    );
+    let definition = definition(&file);
+    assert_eq!(shown(&element(&definition, "p").listeners), ["start by begun"]);
+    let expect = ["start by audit-log", "end by audit-log", "create by tell", "assignment by tell", "update by tell", "complete by tell"];
+    assert_eq!(shown(&element(&definition, "a").listeners), expect);
+}
+
+#[test]
+fn what_camunda_8_can_say_of_listeners_and_this_engine_cannot_do_is_refused_or_warned_of() {
+    check(
+        "<zeebe:executionListeners>\n<zeebe:executionListener eventType='take' type='x'/>\n<zeebe:executionListener eventType='start'/>\n\
+         <zeebe:executionListener eventType='start' type='= kind'/>\n<zeebe:executionListener eventType='start' type='x' retries='5'/>\n\
+         <zeebe:executionListener eventType='end' type='x'>\n<zeebe:taskHeaders/></zeebe:executionListener>\n\
+         <zeebe:taskListener eventType='creating' type='x'/></zeebe:executionListeners>\n\
+         <zeebe:taskListeners>\n<zeebe:taskListener eventType='canceling' type='x'/></zeebe:taskListeners>",
+        expect![[r#"
+            t.bpmn:4:1: error: zeebe:executionListener is called on no eventType 'take' (element 'a'); help: name one of start, end
+            t.bpmn:5:1: error: zeebe:executionListener: it has no type (element 'a'); help: write the name of a delegate, such as type="audit-log"
+            t.bpmn:6:1: error: zeebe:executionListener: '= kind' is an expression, and is not supported (element 'a'); help: write the name of a delegate, such as type="audit-log"
+            t.bpmn:7:1: warning: retries of zeebe:executionListener has no effect: a listener is called in the unit of work of its element (element 'a'); help: remove it; the job that leads to the element says how often all of it is tried
+            t.bpmn:9:1: error: zeebe:taskHeaders has no place in zeebe:executionListener (element 'a'); help: remove it; the headers of the element go to all of its delegates
+            t.bpmn:10:1: error: zeebe:taskListener has no place in zeebe:executionListeners (element 'a'); help: use zeebe:executionListener
+            t.bpmn:12:1: error: a delegate as a task listener for the event 'canceling' is not supported (element 'a'); help: lead what cancels the task through a service task: no delegate is called for what is cancelled
+        "#]],
+    );
+    let flow = around(
+        "<bpmn:task id='a'/><bpmn:task id='b'/><bpmn:sequenceFlow id='f3' sourceRef='a' targetRef='b'><bpmn:extensionElements>\n\
+         <zeebe:executionListeners/></bpmn:extensionElements></bpmn:sequenceFlow>",
+    );
+    expect![[r#"
+        t.bpmn:3:1: error: zeebe:executionListeners on sequenceFlow is not possible: in Camunda 8 flows have no listeners (element 'f3'); help: use camunda:executionListener, or a listener of the element it leads to
+    "#]].assert_eq(&diagnostics(flow.as_bytes()));
+}
+
+#[test]
 fn events_that_nothing_calls_are_refused() {
     check(
         "<camunda:executionListener class='x'/>\n<camunda:executionListener event='take' class='x'/>\n\

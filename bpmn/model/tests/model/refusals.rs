@@ -129,11 +129,11 @@ mod unsupported {
     #[test]
     fn camunda_8_elements_that_change_execution_are_refused() {
         check_activity(
-            "<bpmn:serviceTask id='a'><bpmn:extensionElements>\n<zeebe:taskDefinition type='x' retries='3'/>\n<zeebe:executionListeners/>\n\
+            "<bpmn:serviceTask id='a'><bpmn:extensionElements>\n<zeebe:taskDefinition type='x' retries='3'/>\n<zeebe:calledDecision/>\n\
              <zeebe:taskHeaders/></bpmn:extensionElements></bpmn:serviceTask>",
             expect![[r#"
                 t.bpmn:3:1: warning: retries of zeebe:taskDefinition has no effect (element 'a'); help: the task is tried as often as the job that leads to it; with camunda:asyncBefore it has a job of its own
-                t.bpmn:4:1: error: zeebe:executionListeners on serviceTask is not supported yet (element 'a'); help: use a service task with a delegate before or behind it
+                t.bpmn:4:1: error: zeebe:calledDecision on serviceTask is not supported yet (element 'a'); help: decisions are not executed yet: use a service task with a delegate that decides
             "#]],
         );
     }

@@ -10,6 +10,7 @@ on_both! {
     whoever_starts_a_process_becomes_a_variable_of_it
     a_worker_s_report_is_an_error_if_the_model_says_so
     a_task_s_timeout_is_a_job_beside_it
+    expressions_know_where_they_are_and_compute_with_time
 }
 
 const START: &str = "/engine-rest/process-definition/key/started/start";
@@ -166,5 +167,37 @@ async fn a_task_s_timeout_is_a_job_beside_it(host: Host) {
     let task = host.only_id("/engine-rest/task").await;
     host.post(&format!("/engine-rest/task/{task}/complete"), json!({})).await.no_content();
     assert_eq!(host.count("/engine-rest/job/count").await, 0);
+    host.check_store().await;
+}
+
+/// A task that is due a day and a half after the process was asked for, and knows what it belongs to.
+fn placed() -> String {
+    let input = |name: &str, value: &str| format!("<camunda:inputParameter name='{name}'>{value}</camunda:inputParameter>");
+    model_with(
+        "",
+        &format!(
+            "<bpmn:process id='placed' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='u'/>\
+             <bpmn:userTask id='u' camunda:dueDate='= now() + duration(\"P1DT12H\")'><bpmn:extensionElements><camunda:inputOutput>{}{}{}{}\
+             </camunda:inputOutput></bpmn:extensionElements></bpmn:userTask></bpmn:process>",
+            input("definition", "${execution.processDefinitionId}"),
+            input("asked", "= now()"),
+            input("known", "${execution.hasVariable('order') &amp;&amp; execution.variables.order == 17}"),
+            input("rest", "= @\"2026-10-25T12:00:00@Europe/Berlin\" - date and time(from)"),
+        ),
+    )
+}
+
+async fn expressions_know_where_they_are_and_compute_with_time(host: Host) {
+    host.deploy("placed", &placed()).await;
+    let from = json!({"value": "2026-10-24T12:00:00.000+0200", "type": "Date"});
+    let id = host.start("placed", json!({"variables": {"order": {"value": 17}, "from": from}})).await;
+    let task = host.only(&format!("/engine-rest/task?processInstanceId={id}")).await;
+    let variables = host.get(&format!("/engine-rest/task/{}/variables", task["id"].as_str().expect("an id"))).await.ok();
+    assert_eq!(variables["definition"]["value"], task["processDefinitionId"], "{variables:#}");
+    assert_eq!((&variables["known"]["value"], &variables["rest"]["value"]), (&json!(true), &json!("P1DT1H")), "{variables:#}");
+    let asked: jiff::Timestamp = variables["asked"]["value"].as_str().and_then(|text| text.parse().ok()).expect("a moment");
+    let due = task["due"].as_str().expect("a date").replace("+0000", "Z");
+    let due: jiff::Timestamp = due.parse().expect("a moment");
+    assert_eq!(due.duration_since(asked), jiff::SignedDuration::from_hours(36));
     host.check_store().await;
 }

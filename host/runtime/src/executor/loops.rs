@@ -110,21 +110,11 @@ impl Inner {
             }
             match self.store.take_over().await {
                 Ok(taken) if taken.hosts > 0 => {
-                    tracing::warn!(hosts = taken.hosts, jobs = taken.jobs, "took over the work of hosts whose lease ended");
+                    tracing::warn!(hosts = taken.hosts, jobs = taken.jobs, commands = taken.commands, "took over the work of hosts whose lease ended");
                     self.executor.wake.notify_one();
                 }
                 Ok(_) => {}
                 Err(error) => tracing::error!("could not look for hosts whose lease ended: {error}"),
-            }
-            match self.store.close_abandoned().await {
-                Ok(0) => {}
-                Ok(commands) => {
-                    tracing::warn!(
-                        commands,
-                        "what became of commands of hosts that are gone is unknown: what they were sent for has ended"
-                    );
-                }
-                Err(error) => tracing::error!("could not look for commands of hosts that are gone: {error}"),
             }
             if let Err(error) = self.store.wake_parked().await {
                 tracing::error!("could not look for signals to suspended receivers that are gone: {error}");

@@ -1,10 +1,10 @@
 //! What nobody can find out is said by a person: applied answers, not applied is sent again, and nothing is decided twice.
 
-use crate::common::{Host, process};
+use crate::common::{Host, Setup, postgres, process};
 use mandate_runtime::engine::InstanceId;
 use mandate_runtime::query::Page;
 use mandate_runtime::{Error, Finding, LedgerState, Verdict};
-use mandate_store::{LedgerOpen, LedgerOpened, LedgerRow, Store};
+use mandate_store::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, Store};
 use serde_json::json;
 
 /// start → a → b → end; `a` is a job of its own that is tried once, `b` waits for a person.
@@ -139,6 +139,41 @@ async fn an_attempt_whose_answer_is_awaited_is_not_decided_by_a_person() {
     conflict(host.runtime.give_verdict(verdict(&row, Finding::Applied { reply: None })).await);
     host.until("it goes on", || async { ledger(&host, started.id).await[0].state == LedgerState::Applied }).await;
     assert_eq!(ledger(&host, started.id).await[0].verdict, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_more_is_sent_behind_an_outcome_that_was_recorded_otherwise() {
+    let url = postgres();
+    let host = Host::start_with(Setup { database: Some(url.clone()), ..Setup::default() }).await;
+    host.deploy(process(PAIR)).await;
+    let script = json!({ "a": { "commands": [{ "name": "test.held@1", "body": {} }, { "name": "test.ok@1", "body": {} }] } });
+    let started = host.start_instance(json!({ "script": script })).await.expect("it starts");
+    host.until("it is sent", || async { host.domain.held() == 1 }).await;
+    let held = ledger(&host, started.id).await.remove(0);
+    // Somebody takes this host for gone, and is wrong about what became of the command.
+    let store = Store::open(mandate_store::Config::new(url)).await.expect("the store opens");
+    let said = |state, verdict| LedgerClose {
+        tenant: String::new(),
+        command: held.command.clone(),
+        key: held.key.clone(),
+        attempt: held.attempt,
+        state,
+        reply: None,
+        code: None,
+        message: None,
+        at: held.opened_at,
+        verdict,
+        operations: Vec::new(),
+    };
+    store.ledger_close(said(LedgerState::Unknown, None)).await.expect("recorded");
+    let wrong = mandate_store::Verdict { by: "ann".into(), reason: "it looked so".into(), at: held.opened_at };
+    store.ledger_close(said(LedgerState::Unavailable, Some(wrong))).await.expect("recorded");
+    host.domain.let_go(1);
+    assert_eq!(host.incident(started.id).await, "COMMAND_OUTCOME_UNKNOWN");
+    assert_eq!(host.domain.calls().into_keys().collect::<Vec<_>>(), [held.key.clone()], "the second command has not left");
+    let states = ledger(&host, started.id).await.into_iter().map(|row| (row.command, row.state)).collect::<Vec<_>>();
+    assert_eq!(states, [("test.held@1".to_owned(), LedgerState::Unavailable), ("test.ok@1".to_owned(), LedgerState::Unavailable)]);
+    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

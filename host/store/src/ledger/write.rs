@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use uuid::Uuid;
+
 use super::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Name, ledger_row};
 use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::config::HistoryLevel;
-use crate::db::{Row, Tx};
+use crate::db::{Row, Tx, params};
 use crate::lease::HostRef;
 use crate::write::operations;
 
@@ -78,10 +80,14 @@ macro_rules! waits {
     };
 }
 
-/// Attempts that a host which is gone has left open, and whose wait has ended since.
-pub(super) const ABANDONED: &str = concat!(
-    "state = 'open' AND NOT EXISTS (SELECT 1 FROM host h WHERE h.id = ledger.host AND h.epoch = ledger.epoch AND h.ended_at IS NULL) AND NOT ",
-    waits!()
+/// How long before the last attempt of a host another one may have begun that is open still: a command has at most five minutes, and then its outcome is
+/// written as soon as anything is.
+const OPEN_FOR_MS: i64 = 60 * 60 * 1_000;
+
+const CLOSE_LEFT_OPEN: &str = concat!(
+    "UPDATE ledger SET state = 'unknown', closed_at = {now}, message = 'the host that sent it died before the answer was recorded', cancelled = NOT ",
+    waits!(),
+    " WHERE host = $1 AND state = 'open' AND opened_at >= (SELECT MAX(l.opened_at) FROM ledger l WHERE l.host = $1) - $2"
 );
 
 // A verdict needs an outcome that is unknown, of the last attempt, and leaves what is known about it as it is: its message says why it is
@@ -155,22 +161,22 @@ pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, opens: &[&LedgerOpen]) ->
     let waiting = waiting.iter().map(|row| row.get(0)).collect::<Result<std::collections::HashSet<i64>, _>>()?;
     let latest = latest(tx, opens).await?;
     let mut answers = Vec::with_capacity(opens.len());
-    let mut rows = Vec::new();
+    let mut opening = Vec::new();
     for (item, open) in opens.iter().enumerate() {
         let last = latest.get(&open.name());
         answers.push(match may_open(last, open) {
             _ if !waiting.contains(&i64::try_from(item).expect("a batch is small")) => LedgerOpened::Gone,
             Some(attempt) => {
-                rows.push(opening(open, attempt, me));
+                opening.push((*open, attempt));
                 LedgerOpened::Opened { attempt }
             }
             None => LedgerOpened::Exists(Box::new(last.expect("only an earlier attempt forbids one").clone())),
         });
     }
     // Sorted, so that two hosts that write the same keys never wait for each other in a circle.
-    rows.sort_by(|a, b| format!("{:?}", &a[..3]).cmp(&format!("{:?}", &b[..3])));
-    let asked = rows.len();
-    let opened = OPEN.fetch(tx, rows).await?;
+    opening.sort_by(|(a, _), (b, _)| (&a.tenant, &a.command, &a.key).cmp(&(&b.tenant, &b.command, &b.key)));
+    let asked = opening.len();
+    let opened = OPEN.fetch(tx, opening.into_iter().map(|(open, attempt)| opened_row(open, attempt, me)).collect()).await?;
     if opened.len() < asked {
         let opened = opened.iter().map(name).collect::<Result<Vec<Name>, _>>()?;
         lost_races(tx, opens, &opened, &mut answers).await?;
@@ -178,7 +184,7 @@ pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, opens: &[&LedgerOpen]) ->
     Ok(answers)
 }
 
-fn opening(open: &LedgerOpen, attempt: i64, me: HostRef) -> Vec<Cell> {
+fn opened_row(open: &LedgerOpen, attempt: i64, me: HostRef) -> Vec<Cell> {
     let (kind, wait) = open.origin.parts();
     cells![
         &open.tenant,
@@ -272,6 +278,12 @@ fn refuse(close: &LedgerClose, states: &HashMap<Name, (String, bool)>) -> Result
         from: from.to_owned(),
         to: close.state.as_str().to_owned(),
     })
+}
+
+/// What a host that is gone had under way is unknown, and *cancelled* where its wait has ended, so that nobody will run that unit again and ask what
+/// became of it.
+pub(crate) async fn close_left_open(tx: &mut Tx, host: Uuid) -> Result<u64, Error> {
+    tx.execute(CLOSE_LEFT_OPEN, params![host, OPEN_FOR_MS]).await
 }
 
 /// The multi-row statements of this file.

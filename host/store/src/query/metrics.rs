@@ -62,17 +62,6 @@ pub struct HostRow {
     pub alive: bool,
 }
 
-/// Ledger rows of a command in a state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerCount {
-    /// The command.
-    pub command: String,
-    /// The state.
-    pub state: String,
-    /// How many.
-    pub attempts: i64,
-}
-
 impl Reads {
     /// Counts as of `now`.
     pub async fn counts(&self, now: i64) -> Result<Counts, Error> {
@@ -145,12 +134,5 @@ impl Reads {
                 })
             })
             .collect()
-    }
-
-    /// How many ledger rows of every command there are in every state.
-    pub async fn ledger_counts(&self) -> Result<Vec<LedgerCount>, Error> {
-        let sql = "SELECT command, state, COUNT(*) FROM ledger GROUP BY command, state ORDER BY {text:command}, {text:state}";
-        let rows = self.pool.fetch(sql, Vec::new()).await?;
-        rows.iter().map(|row| Ok(LedgerCount { command: row.get(0)?, state: row.get(1)?, attempts: row.get(2)? })).collect()
     }
 }

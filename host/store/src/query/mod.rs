@@ -54,7 +54,7 @@ pub use history_incidents::{HistoryIncidentFilter, HistoryIncidentSort, Incident
 pub use incidents::{Cause, IncidentFilter, IncidentListed, IncidentName, IncidentSort};
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
 pub use jobs::{DELIVERY, JobFilter, JobListed, JobSort, START_TIMER};
-pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount, MOST_DUE};
+pub use metrics::{ActiveInstances, Counts, HostRow, MOST_DUE};
 pub use operations::{OperationFilter, OperationListed, OperationSort};
 pub use record::{HistoryIncident, HistoryTask, HistoryUpdate, InstanceRecord};
 pub use remembered::{HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, OfInstances, Remembered};

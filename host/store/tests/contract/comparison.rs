@@ -346,7 +346,6 @@ async fn queries(random: &mut Random, store: &Store, definitions: &[DefinitionRo
     ask!(counts(moment));
     ask!(definition_statistics());
     ask!(activity_statistics(&definitions[0].id));
-    ask!(ledger_counts());
     let ids: Vec<Uuid> = store.instances_after(None, 5).await.expect("read").iter().map(|row| row.id).collect();
     for id in ids {
         ask!(instance_with_rows(id));

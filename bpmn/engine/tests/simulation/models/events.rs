@@ -32,6 +32,7 @@ impl Models<'_> {
     fn when(&mut self, duration: &str) -> String {
         match self.random.below(4) {
             0 => format!("<timeDuration>{duration}</timeDuration>"),
+            1 if self.random.one_in(2) => format!("<timeDate>= now() + duration(\"{duration}\")</timeDate>"),
             1 => "<timeDate>1970-01-01T00:20:00Z</timeDate>".to_owned(),
             _ => format!("<timeCycle>{}</timeCycle>", CYCLES[self.random.below(CYCLES.len())]),
         }

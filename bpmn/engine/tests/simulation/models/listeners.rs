@@ -34,14 +34,22 @@ impl Models<'_> {
              <timeCycle>R2/PT1M</timeCycle></timerEventDefinition></camunda:taskListener>",
             "<camunda:taskListener event='timeout' expression='= x'><timerEventDefinition><timeDuration>PT30S</timeDuration>\
              </timerEventDefinition></camunda:taskListener>",
+            "<zeebe:taskListeners><zeebe:taskListener eventType='creating' type='listener'/><zeebe:taskListener eventType='completing' \
+             type='listener'/></zeebe:taskListeners>",
         ];
         if self.random.one_in(3) { forms[self.random.below(forms.len())].to_owned() } else { String::new() }
     }
 
     fn listener(&mut self, event: &str) -> String {
+        if event != "take" && self.random.one_in(5) {
+            return format!(
+                "<zeebe:executionListeners><zeebe:executionListener eventType='{event}' type='listener'/></zeebe:executionListeners>"
+            );
+        }
         let does = [
             "class='listener'/>",
             "expression='= x + 1'/>",
+            "expression=\"${execution.hasVariable('x') ? execution.variables.x : execution.eventName}\"/>",
             "delegateExpression='${listener}'/>",
             "><camunda:script scriptFormat='feel'>x + 1</camunda:script></camunda:executionListener>",
         ];

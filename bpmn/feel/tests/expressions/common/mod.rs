@@ -19,3 +19,28 @@ pub(crate) fn check(source: &str, scope: &str, expect: &str) {
         Err(error) => panic!("{source} with {scope}: {error}"),
     }
 }
+
+/// Rows of FEEL and what it must give.
+pub(crate) fn table(scope: &str, rows: &[(&str, &str)]) {
+    for (source, expect) in rows {
+        check(&format!("= {source}"), scope, expect);
+    }
+}
+
+/// Rows of FEEL that is null, and the reason for it.
+pub(crate) fn nulls(scope: &str, rows: &[(&str, &str)]) {
+    for (source, reason) in rows {
+        let outcome = run(&format!("= {source}"), scope).unwrap_or_else(|error| panic!("{source}: {error}"));
+        assert_eq!(outcome.value, Value::Null, "{source}");
+        assert_eq!(outcome.null_reasons, [*reason], "{source}");
+    }
+}
+
+/// Rows of texts that are no FEEL: the message, the offset in the text, and a part of the help.
+pub(crate) fn refused(rows: &[(&str, &str, usize, &str)]) {
+    for (source, message, offset, help) in rows {
+        let error = Expression::parse_feel(source).expect_err(source);
+        assert_eq!((error.message.as_str(), error.offset), (*message, *offset), "{source}");
+        assert!(error.help.clone().unwrap_or_default().contains(help), "{source}: {:?}", error.help);
+    }
+}

@@ -1,0 +1,173 @@
+//! Functions with regular expressions (DMN 1.5, table 73; XPath's flags s, m, i and x).
+//!
+//! The engine takes time in proportion to the text and the pattern, whatever they are, so it has no look-around and no references back: a pattern with
+//! these is null, as one that is too large.
+
+use std::sync::Arc;
+
+use regex_automata::Input;
+use regex_automata::nfa::thompson::{self, pikevm::PikeVM};
+use regex_automata::util::syntax;
+
+use super::{Args, Builtin, builtin};
+use crate::Value;
+use crate::eval::{Evaluator, Fault};
+
+/// The longest pattern, in bytes. A longer one is a grammar.
+const MAX_PATTERN: usize = 1024;
+
+/// The largest automaton, in bytes: a dozen classes such as `\w`, which has all letters of all languages.
+const MAX_AUTOMATON: usize = 512 * 1024;
+
+/// The most groups: a state keeps where each begins and ends.
+const MAX_GROUPS: usize = 20;
+
+/// States of an automaton that are looked at in the time of another step, and that are made in it.
+const STATES_PER_STEP: usize = 64;
+const STATES_MADE_PER_STEP: usize = 4;
+
+/// What the smallest pattern takes to be read, in steps, and what each of its bytes may take: a class of letters has all languages and, where case does not
+/// count, is made of each letter's kin. What becomes too large takes this until it does.
+const STEPS_PER_PATTERN: usize = 2_000;
+const STEPS_PER_PATTERN_BYTE: usize = 20;
+const STEPS_TO_BE_TOO_LARGE: usize = 10_000;
+
+/// The same where the next of many matches is looked for. That mostly ends where the match does, but a pattern such as `a.*b|a` looks at all that is left
+/// each time: charged in full, sound patterns would come to the limit, and charged so, the others take half a second to do so.
+const STATES_PER_STEP_ON_THE_WAY: usize = 1024;
+
+/// States that are looked at in the time that a byte takes beside them.
+const STATES_PER_BYTE: usize = 32;
+
+/// Slots of a state that are copied in the time in which a state is looked at.
+const SLOTS_PER_STATE: usize = 4;
+
+pub(super) static TABLE: &[Builtin] = &[
+    builtin("matches", &["input, pattern, flags?"], matches),
+    builtin("replace", &["input, pattern, replacement, flags?"], replace),
+    builtin("split", &["string, delimiter"], split),
+    builtin("extract", &["string, pattern"], extract),
+];
+
+/// A pattern that an evaluation has compiled: loops ask with the same again and again.
+pub(crate) struct Compiled {
+    pattern: String,
+    flags: String,
+    automaton: PikeVM,
+    /// How many states a byte is worth: those that there are, each as often as its slots weigh, and some.
+    states: usize,
+}
+
+fn matches(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let text = args.text(0)?;
+    let compiled = compile(evaluator, args.text(1)?, args.text_or(2, "")?)?;
+    compiled.charge(evaluator, text)?;
+    let found = compiled.automaton.is_match(&mut compiled.automaton.create_cache(), Input::new(text));
+    Ok(Value::Boolean(found))
+}
+
+/// In the replacement `$1` is what the first group has matched, `$0` all, and a backslash takes a sign as it is (XPath, `fn:replace`).
+fn replace(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let (text, replacement) = (args.text(0)?, args.text(2)?);
+    let compiled = compile(evaluator, args.text(1)?, args.text_or(3, "")?)?;
+    compiled.charge(evaluator, text)?;
+    let (mut replaced, mut end) = (String::new(), 0);
+    for found in compiled.automaton.captures_iter(&mut compiled.automaton.create_cache(), text) {
+        let group = |number: usize| found.get_group(number).map_or("", |span| &text[span.start..span.end]);
+        let Some(span) = found.get_match() else { continue };
+        let before = replaced.len();
+        replaced.push_str(&text[end..span.start()]);
+        end = span.end();
+        let mut characters = replacement.chars().peekable();
+        while let Some(character) = characters.next() {
+            match (character, characters.peek().and_then(|next| next.to_digit(10))) {
+                ('$', Some(number)) => {
+                    characters.next();
+                    replaced.push_str(group(usize::try_from(number).unwrap_or_default()));
+                }
+                ('\\', _) => replaced.extend(characters.next()),
+                _ => replaced.push(character),
+            }
+        }
+        evaluator.room_for_text(replaced.len() - before)?;
+        compiled.charge_next(evaluator, &text[end..])?;
+    }
+    replaced.push_str(&text[end..]);
+    Ok(evaluator.text(replaced)?)
+}
+
+/// What lies between the matches, empty texts too.
+fn split(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let text = args.text(0)?;
+    let compiled = compile(evaluator, args.text(1)?, "")?;
+    compiled.charge(evaluator, text)?;
+    let (mut parts, mut end) = (Vec::new(), 0);
+    for found in compiled.automaton.find_iter(&mut compiled.automaton.create_cache(), text) {
+        parts.push(Value::from(&text[end..found.start()]));
+        end = found.end();
+        compiled.charge_next(evaluator, &text[end..])?;
+    }
+    parts.push(Value::from(&text[end..]));
+    Ok(evaluator.list(parts)?)
+}
+
+/// All matches (Camunda 8).
+fn extract(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let text = args.text(0)?;
+    let compiled = compile(evaluator, args.text(1)?, "")?;
+    compiled.charge(evaluator, text)?;
+    let mut parts = Vec::new();
+    for found in compiled.automaton.find_iter(&mut compiled.automaton.create_cache(), text) {
+        parts.push(Value::from(&text[found.range()]));
+        compiled.charge_next(evaluator, &text[found.end()..])?;
+    }
+    Ok(evaluator.list(parts)?)
+}
+
+fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<Arc<Compiled>, Fault> {
+    evaluator.charge_bytes(pattern.len())?;
+    if let Some(compiled) = evaluator.compiled().filter(|compiled| compiled.pattern == pattern && compiled.flags == flags) {
+        return Ok(Arc::clone(compiled));
+    }
+    if pattern.len() > MAX_PATTERN {
+        return Err(Fault::Null(format!("the pattern is longer than {MAX_PATTERN} bytes")));
+    }
+    if !flags.chars().all(|flag| "smix".contains(flag)) {
+        return Err(Fault::null("the flags are s, m, i and x"));
+    }
+    evaluator.charge(STEPS_PER_PATTERN + STEPS_PER_PATTERN_BYTE * pattern.len())?;
+    let syntax = syntax::Config::new()
+        .dot_matches_new_line(flags.contains('s'))
+        .multi_line(flags.contains('m'))
+        .case_insensitive(flags.contains('i'))
+        .ignore_whitespace(flags.contains('x'));
+    let size = thompson::Config::new().nfa_size_limit(Some(MAX_AUTOMATON));
+    let automaton = match PikeVM::builder().syntax(syntax).thompson(size).build(pattern) {
+        Ok(automaton) => automaton,
+        Err(error) if error.size_limit().is_some() => {
+            evaluator.charge(STEPS_TO_BE_TOO_LARGE)?;
+            return Err(Fault::null("the pattern is too large"));
+        }
+        Err(_) => return Err(Fault::null("the pattern is no regular expression without look-around and references back")),
+    };
+    evaluator.charge(automaton.get_nfa().states().len() / STATES_MADE_PER_STEP)?;
+    let groups = automaton.get_nfa().group_info();
+    if groups.all_group_len() > MAX_GROUPS {
+        return Err(Fault::Null(format!("the pattern has more than {MAX_GROUPS} groups")));
+    }
+    let states = automaton.get_nfa().states().len() * (1 + groups.slot_len() / SLOTS_PER_STATE) + STATES_PER_BYTE;
+    let compiled = Arc::new(Compiled { pattern: pattern.to_owned(), flags: flags.to_owned(), automaton, states });
+    Ok(Arc::clone(evaluator.keep_compiled(compiled)))
+}
+
+impl Compiled {
+    /// Each byte may be looked at in each state, and the cache has room for each.
+    fn charge(&self, evaluator: &mut Evaluator<'_>, text: &str) -> Result<(), Fault> {
+        Ok(evaluator.charge((text.len() + 1).saturating_mul(self.states) / STATES_PER_STEP)?)
+    }
+
+    /// The same for the next match, in what is left of the text.
+    fn charge_next(&self, evaluator: &mut Evaluator<'_>, left: &str) -> Result<(), Fault> {
+        Ok(evaluator.charge(left.len().saturating_mul(self.states) / STATES_PER_STEP_ON_THE_WAY + 1)?)
+    }
+}

@@ -1,0 +1,170 @@
+//! Calls of FEEL's functions: arguments by position or by name (DMN 1.5, grammar rules 38 to 42).
+
+use super::feel::{self, is_keyword};
+use super::{ParseError, Parser, power};
+use crate::Value;
+use crate::ast::{Node, Sort};
+use crate::builtins::{self, Builtin, temporal};
+use crate::lexer::Token;
+
+/// The function that is syntax, because it must see the name and not its value.
+const IS_DEFINED: &str = "is defined";
+
+/// The function that takes a function. As none is a value elsewhere, none can call itself.
+const SORT: &str = "sort";
+
+/// Words followed by an opening bracket are a function's name; the bracket then is the token at hand. `None` where it is no function.
+pub(super) fn function_ahead(parser: &mut Parser<'_>) -> Option<String> {
+    let Token::Word(first) = parser.token else { return None };
+    let mut name = first.to_owned();
+    let mut ahead = parser.lexer.clone();
+    for _ in 0..builtins::MOST_WORDS {
+        // What cannot be read is reported when it is reached.
+        let (token, offset) = ahead.next().ok()?;
+        match token {
+            Token::Word(word) => {
+                name.push(' ');
+                name.push_str(word);
+            }
+            Token::Symbol("(") => {
+                let known =
+                    builtins::find(&name).is_some() || builtins::instead_of(&name).is_some() || [IS_DEFINED, SORT].contains(&&*name);
+                if !known && (name.contains(' ') || is_keyword(&name)) {
+                    // `if (a)`, `x and (b)`, `return (c)`: the words belong to the expression around.
+                    return None;
+                }
+                parser.lexer = ahead;
+                parser.token = token;
+                if known {
+                    parser.offset = offset;
+                }
+                return Some(name);
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// Reads the arguments of a function, from the bracket on.
+pub(super) fn call(parser: &mut Parser<'_>, name: &str) -> Result<Node, ParseError> {
+    let offset = parser.offset;
+    if let Some(instead) = builtins::instead_of(name) {
+        let message = format!("{name}() would give something else each time its unit of work runs again");
+        return Err(parser.error(message).help(instead));
+    }
+    if name == IS_DEFINED {
+        parser.advance()?;
+        let argument = parser.expression(power::LOWEST)?;
+        parser.expect(")", "behind the one argument of is defined()")?;
+        return Ok(Node::IsDefined(Box::new(argument)));
+    }
+    if name == SORT {
+        parser.advance()?;
+        return sort(parser).map(|sort| Node::Sort(Box::new(sort)));
+    }
+    let Some(builtin) = builtins::find(name) else {
+        return Err(parser.error(format!("there is no function '{name}'")).help(builtins::suggest(name)));
+    };
+    parser.advance()?;
+    let mut arguments = arguments(parser, builtin, offset)?;
+    if temporal::OF_THE_MOMENT.contains(&name) {
+        arguments.push(Node::Name(temporal::MOMENT.into()));
+    }
+    // Causes are shown in incidents, to people who may not see the values of variables.
+    if let ("assert", Some(cause)) = (name, arguments.get(2))
+        && !matches!(cause, Node::Constant(Value::String(_) | Value::Null))
+    {
+        let help = "write the text itself; values of variables are not shown in incidents";
+        return Err(ParseError::new(offset, "the cause of assert() must be a fixed text").help(help));
+    }
+    Ok(Node::Call(builtin, arguments))
+}
+
+fn arguments(parser: &mut Parser<'_>, builtin: &'static Builtin, offset: usize) -> Result<Vec<Node>, ParseError> {
+    if parameter_ahead(parser).is_some() {
+        return named_arguments(parser, builtin, offset);
+    }
+    let arguments = parser.list_until(")", "to close the arguments")?;
+    if !builtin.takes(arguments.len()) {
+        let arity = builtin.arity();
+        let (least, most) = (arity.start(), arity.end());
+        let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
+        let wanted = if *most == usize::MAX { format!("{least} or more") } else { wanted };
+        let message = format!("{}() takes {wanted} arguments, found {}", builtin.name, arguments.len());
+        return Err(ParseError::new(offset, message).help(builtin.usage()));
+    }
+    Ok(arguments)
+}
+
+fn named_arguments(parser: &mut Parser<'_>, builtin: &'static Builtin, offset: usize) -> Result<Vec<Node>, ParseError> {
+    let mut named = Vec::new();
+    loop {
+        let Some((name, words)) = parameter_ahead(parser) else {
+            return Err(parser.unexpected("the name of a parameter and a colon, as before the argument before it"));
+        };
+        for _ in 0..=words {
+            parser.advance()?;
+        }
+        named.push((name, parser.expression(power::LOWEST)?));
+        if !parser.take(",")? {
+            parser.expect(")", "to close the arguments")?;
+            break;
+        }
+    }
+    let Some(arguments) = builtin.in_order(named) else {
+        let message = format!("{}() has no such parameters, or lacks one", builtin.name);
+        return Err(ParseError::new(offset, message).help(builtin.usage()));
+    };
+    Ok(arguments.into_iter().map(|argument| argument.unwrap_or(Node::Constant(Value::Null))).collect())
+}
+
+/// `list, function(x, y) x < y`, also by name, behind the opening bracket.
+fn sort(parser: &mut Parser<'_>) -> Result<Sort, ParseError> {
+    parameter(parser, "list")?;
+    let list = parser.expression(power::LOWEST)?;
+    parser.expect(",", "behind the list of sort()")?;
+    parameter(parser, "precedes")?;
+    if !parser.at_word("function") {
+        return Err(parser.unexpected("a function").help("sort(list, function(x, y) x < y)"));
+    }
+    parser.advance()?;
+    parser.expect("(", "before the two parameters of the function")?;
+    let one = feel::member_name(parser)?;
+    parser.expect(",", "between the two parameters of the function")?;
+    let other = feel::member_name(parser)?;
+    parser.expect(")", "behind the two parameters of the function")?;
+    let precedes = parser.expression(power::LOWEST)?;
+    parser.expect(")", "to close the arguments")?;
+    Ok(Sort { list, parameters: [one, other], precedes })
+}
+
+/// The name of a parameter with its colon, if there is one.
+fn parameter(parser: &mut Parser<'_>, expected: &str) -> Result<(), ParseError> {
+    if parameter_ahead(parser).is_some() {
+        parser.expect_word(expected, "as the name of the parameter")?;
+        parser.expect(":", "behind the name of the parameter")?;
+    }
+    Ok(())
+}
+
+/// The name of a parameter, if the words at hand are followed by a colon, and how many they are.
+fn parameter_ahead(parser: &Parser<'_>) -> Option<(String, usize)> {
+    let mut name = String::new();
+    let mut ahead = parser.lexer.clone();
+    let mut token = parser.token.clone();
+    for words in 0..=builtins::MOST_WORDS {
+        match token {
+            Token::Symbol(":") if words > 0 => return Some((name, words)),
+            Token::Word(word) => {
+                if words > 0 {
+                    name.push(' ');
+                }
+                name.push_str(word);
+            }
+            _ => return None,
+        }
+        token = ahead.next().ok()?.0;
+    }
+    None
+}
