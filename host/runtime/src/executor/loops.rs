@@ -110,7 +110,12 @@ impl Inner {
             }
             match self.store.take_over().await {
                 Ok(taken) if taken.hosts > 0 => {
-                    tracing::warn!(hosts = taken.hosts, jobs = taken.jobs, commands = taken.commands, "took over the work of hosts whose lease ended");
+                    tracing::warn!(
+                        hosts = taken.hosts,
+                        jobs = taken.jobs,
+                        commands = taken.commands,
+                        "took over the work of hosts whose lease ended"
+                    );
                     self.executor.wake.notify_one();
                 }
                 Ok(_) => {}
