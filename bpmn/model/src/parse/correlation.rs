@@ -8,7 +8,7 @@
 //! What the standard calls plain key-based correlation, in which the first message of a conversation decides what later ones must have, is not built: a
 //! process says by a subscription what it waits for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use mandate_feel::Expression;
 
@@ -23,7 +23,9 @@ use crate::xml::{Namespace, Node};
 pub(crate) struct Correlation<'n> {
     /// In document order.
     keys: Vec<Key<'n>>,
-    /// Of each property, by its id, the path to it in messages, by theirs.
+    /// The properties, in document order.
+    properties: Vec<&'n Node<'n>>,
+    /// Of each, by its id, the path to it in messages, by theirs.
     paths: HashMap<&'n str, BTreeMap<&'n str, &'n Node<'n>>>,
 }
 
@@ -49,7 +51,8 @@ impl<'n> Correlation<'n> {
             let expressions = property.all("correlationPropertyRetrievalExpression");
             expressions.filter_map(|it| Some((local(it.plain("messageRef")?), it.first("messagePath")?))).collect()
         };
-        Self { keys, paths: properties.iter().filter_map(|it| Some((it.id()?, paths(it)))).collect() }
+        let paths = properties.iter().filter_map(|it| Some((it.id()?, paths(it)))).collect();
+        Self { keys, properties: properties.to_vec(), paths }
     }
 
     /// The paths in a message to the properties of a key, if it has all of them.
@@ -67,6 +70,46 @@ impl<'n> Correlation<'n> {
         self.keys.iter().filter(|key| self.paths_in(key, message).is_some()).collect()
     }
 
+    /// Looks at the keys and properties themselves: a message without a property of its key would go to whoever waits without a key, and nobody would
+    /// know why.
+    pub(crate) fn check_keys(&self, is_message: impl Fn(&str) -> bool, diagnostics: &mut Diagnostics) {
+        for property in &self.properties {
+            check_property(property, &is_message, diagnostics);
+        }
+        for key in &self.keys {
+            self.check_key(key, diagnostics);
+        }
+    }
+
+    fn check_key(&self, key: &Key<'n>, diagnostics: &mut Diagnostics) {
+        let mut seen = HashSet::new();
+        for reference in &key.properties {
+            if self.property(reference).is_none() {
+                let message = format!("the correlationProperty '{}' does not exist", shown(reference));
+                diagnostics.error(key.node.at(), message, "choose one of the file's (correlationPropertyRef)");
+            } else if !seen.insert(local(reference)) {
+                let message = format!("the correlationKey names the property '{}' twice", shown(reference));
+                diagnostics.error(key.node.at(), message, "remove one correlationPropertyRef");
+            }
+        }
+        let paths = key.properties.iter().filter_map(|reference| self.property(reference));
+        let messages: BTreeSet<_> = paths.flat_map(BTreeMap::keys).copied().collect();
+        for message in messages.into_iter().filter(|message| self.carried(message).is_empty()) {
+            let lacks = |reference: &&&str| self.property(reference).is_some_and(|paths| !paths.contains_key(message));
+            let lacking: Vec<_> = key.properties.iter().filter(lacks).map(|it| format!("'{}'", shown(it))).collect();
+            // One that is not there at all was said above.
+            if !lacking.is_empty() {
+                let text = format!(
+                    "the message '{}' has some properties of the correlationKey, and not {}, so that it has no key",
+                    shown(message),
+                    lacking.join(" and ")
+                );
+                let help = "give each property a correlationPropertyRetrievalExpression for the message, or none";
+                diagnostics.error(key.node.at(), text, help);
+            }
+        }
+    }
+
     /// Says of keys where something is sent that no process subscribes to any.
     pub(crate) fn check(&self, processes: impl Iterator<Item = &'n Node<'n>>, diagnostics: &mut Diagnostics) {
         let subscribed: Vec<_> =
@@ -74,6 +117,25 @@ impl<'n> Correlation<'n> {
         for key in self.keys.iter().filter(|key| !subscribed.iter().any(|it| key.node.id() == Some(local(it)))) {
             let help = "let the process that waits say what it waits for by a correlationSubscription; or remove the key: a message along a flow finds its receiver by business key or zeebe:subscription, too";
             diagnostics.error(key.node.at(), "correlationKey without a correlationSubscription is not supported", help);
+        }
+    }
+}
+
+/// Says of a property where it is found in messages that are not there, or more than once in one.
+fn check_property(property: &Node<'_>, is_message: impl Fn(&str) -> bool, diagnostics: &mut Diagnostics) {
+    let mut seen = HashSet::new();
+    for expression in property.all("correlationPropertyRetrievalExpression") {
+        let at = expression.at_in(property.at());
+        let reference = expression.plain("messageRef").unwrap_or_default();
+        if !is_message(reference) {
+            let message = format!("the message '{}' does not exist", shown(reference));
+            diagnostics.error(at, message, "choose one of the file's messages (messageRef of the correlationPropertyRetrievalExpression)");
+        } else if expression.first("messagePath").is_none() {
+            let help = "add one that finds the property in what comes with the message, for example = orderId";
+            diagnostics.error(at, "correlationPropertyRetrievalExpression has no messagePath", help);
+        } else if !seen.insert(local(reference)) {
+            let message = format!("the property has several retrieval expressions for the message '{}'", shown(reference));
+            diagnostics.error(at, message, "keep one of them");
         }
     }
 }
@@ -94,14 +156,25 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
             self.diagnostics.error(node.at(), message, "choose one of the collaboration or its conversations (correlationKeyRef)");
             return;
         };
+        let of_process = self.draft.process.all("correlationSubscription");
+        let mut same = of_process.filter(|it| it.plain("correlationKeyRef").map(local) == key.node.id());
+        if same.next().is_some_and(|first| first.position != node.position) {
+            let message = format!("the process has several correlationSubscriptions for the correlationKey '{}'", shown(reference));
+            self.diagnostics.error(node.at(), message, "keep one of them: a process is told apart by one key");
+        }
         for property in &key.properties {
-            if binding(node, property).is_none() {
+            if bindings(node, property).count() > 1 {
+                let message = format!("the correlationSubscription says several times where the property '{}' is found", shown(property));
+                self.diagnostics.error(node.at(), message, "keep one correlationPropertyBinding of it");
+            } else if binding(node, property).is_none() {
                 let message = format!("the correlationSubscription does not say where the property '{}' is found", shown(property));
                 self.diagnostics.error(node.at(), message, "add a correlationPropertyBinding with a dataPath, such as = orderId");
             }
         }
-        let messages = key.properties.first().and_then(|property| correlation.property(property)).into_iter().flat_map(BTreeMap::keys);
-        if !messages.into_iter().any(|message| correlation.paths_in(key, message).is_some()) {
+        let paths: Vec<_> = key.properties.iter().map(|property| correlation.property(property)).collect();
+        let messages = paths.first().copied().flatten().into_iter().flat_map(BTreeMap::keys);
+        // Of a property that is not there it was said.
+        if paths.iter().all(Option::is_some) && !messages.into_iter().any(|message| correlation.paths_in(key, message).is_some()) {
             let help = "give each of its properties a correlationPropertyRetrievalExpression with a messagePath for the message that is to have it";
             self.diagnostics.error(key.node.at(), "no message has all properties of the correlationKey", help);
         }
@@ -182,7 +255,11 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
 
 /// Where a subscription finds a property.
 fn binding<'n>(subscription: &'n Node<'n>, property: &str) -> Option<&'n Node<'n>> {
-    let mut bindings = subscription.all("correlationPropertyBinding");
-    let binding = bindings.find(|it| it.plain("correlationPropertyRef").map(local) == Some(local(property)))?;
-    binding.first("dataPath")
+    bindings(subscription, property).next()?.first("dataPath")
+}
+
+/// What a subscription says of a property.
+fn bindings<'n>(subscription: &'n Node<'n>, property: &str) -> impl Iterator<Item = &'n Node<'n>> {
+    let bindings = subscription.all("correlationPropertyBinding");
+    bindings.filter(move |it| it.plain("correlationPropertyRef").map(local) == Some(local(property)))
 }

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::definition::{ElementKind, MessageReceiver, MessageSend};
+use crate::definition::{Dialect, ElementKind, MessageReceiver, MessageSend};
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::definitions::{Definitions, by_reference};
 use crate::parse::process::{Draft, Owner, ProcessReader};
@@ -177,6 +177,10 @@ pub(crate) fn check(definitions: &Definitions<'_>, drafts: &[Draft<'_>], diagnos
     for flow in flows.flows.iter().filter(|flow| incomplete.is_empty() && !senders.contains(flow.source)) {
         let help = "a delegate must send the message, by a command of the other side's catalogue or an API; ignore this if it does";
         diagnostics.warning(flow.node.at(), "a message flow is a drawing: nothing is sent along it", help);
+    }
+    let subscribes = || drafts.iter().any(|draft| draft.process.all("correlationSubscription").next().is_some());
+    if definitions.dialect == Dialect::Standard || !senders.is_empty() || subscribes() {
+        correlation.check_keys(|reference| definitions.message(reference).is_some(), diagnostics);
     }
     if !senders.is_empty() {
         correlation.check(drafts.iter().map(|draft| draft.process), diagnostics);

@@ -208,8 +208,8 @@ fn keys_that_do_not_say_all_are_refused() {
     check(
         keyed(KEY, "", &bound("= id")),
         expect![[r#"
-        t.bpmn:6:1: error: no message has all properties of the correlationKey (element 'k'); help: give each of its properties a correlationPropertyRetrievalExpression with a messagePath for the message that is to have it
-    "#]],
+            t.bpmn:6:1: error: the correlationProperty 'order' does not exist (element 'k'); help: choose one of the file's (correlationPropertyRef)
+        "#]],
     );
     check(
         keyed("", &order, &bound("= id")),
@@ -252,6 +252,64 @@ fn keys_that_do_not_say_all_are_refused() {
         t.bpmn:4:1: error: the message 'changed' has zeebe:subscription and a correlationKey; help: keep one of them
     "#]],
     );
+}
+
+/// A key of which a message has a part would be lost without a word.
+#[test]
+fn keys_that_messages_have_in_part_are_refused() {
+    let check = |file: String, expected: Expect| expected.assert_eq(&diagnostics(file.as_bytes()));
+    let both = KEY.replace("</bpmn:correlationKey>", "<bpmn:correlationPropertyRef>line</bpmn:correlationPropertyRef></bpmn:correlationKey>");
+    let (order, line) = (property("order", "= id"), property("line", "= nr"));
+    let bindings = bound("= id").replace(
+        "</bpmn:correlationSubscription>",
+        "<bpmn:correlationPropertyBinding correlationPropertyRef='line'><bpmn:dataPath>= nr</bpmn:dataPath></bpmn:correlationPropertyBinding>\
+         </bpmn:correlationSubscription>",
+    );
+    check(keyed(&both, &format!("{order}{line}"), &bindings), expect![[r#"
+        fine
+    "#]]);
+    // The message that is sent has no line; another one has both.
+    let more = format!("{order}{}", line.replace("'changed'", "'other'"));
+    let with_other = more.replace(
+        "<bpmn:correlationProperty id='order'>",
+        "<bpmn:correlationProperty id='order'><bpmn:correlationPropertyRetrievalExpression messageRef='other'><bpmn:messagePath>= id</bpmn:messagePath>\
+         </bpmn:correlationPropertyRetrievalExpression>",
+    );
+    check(keyed(&both, &with_other, &bindings), expect![[r#"
+        t.bpmn:8:1: error: the message 'changed' has some properties of the correlationKey, and not 'line', so that it has no key (element 'k'); help: give each property a correlationPropertyRetrievalExpression for the message, or none
+    "#]]);
+    // A property that is not there, and one twice.
+    check(keyed(&both, &order, &bindings), expect![[r#"
+        t.bpmn:7:1: error: the correlationProperty 'line' does not exist (element 'k'); help: choose one of the file's (correlationPropertyRef)
+    "#]]);
+    check(keyed(&both.replace(">line<", ">order<"), &order, &bindings), expect![[r#"
+        t.bpmn:7:1: error: the correlationKey names the property 'order' twice (element 'k'); help: remove one correlationPropertyRef
+    "#]]);
+    // A message that is not there, one without a path, one twice.
+    check(keyed(KEY, &format!("{order}{}", line.replace("'changed'", "'nowhere'")), &bound("= id")), expect![[r#"
+        t.bpmn:6:151: error: the message 'nowhere' does not exist (element 'line'); help: choose one of the file's messages (messageRef of the correlationPropertyRetrievalExpression)
+    "#]]);
+    let without = order.replace("<bpmn:messagePath>= id</bpmn:messagePath>", "");
+    check(keyed(KEY, &without, &bound("= id")), expect![[r#"
+        t.bpmn:5:423: error: correlationPropertyRetrievalExpression has no messagePath (element 'order'); help: add one that finds the property in what comes with the message, for example = orderId
+        t.bpmn:7:1: error: no message has all properties of the correlationKey (element 'k'); help: give each of its properties a correlationPropertyRetrievalExpression with a messagePath for the message that is to have it
+    "#]]);
+    let start = order.find("<bpmn:correlationPropertyRetrievalExpression").expect("there is one");
+    let end = order.find("</bpmn:correlationProperty>").expect("it ends");
+    let twice = format!("{}{}", &order[..end], &order[start..]);
+    check(keyed(KEY, &twice, &bound("= id")), expect![[r#"
+        t.bpmn:6:88: error: the property has several retrieval expressions for the message 'changed' (element 'order'); help: keep one of them
+    "#]]);
+    // A subscription that says both of a property, and two of one key.
+    let binding = bound("= id");
+    let start = binding.find("<bpmn:correlationPropertyBinding").expect("there is one");
+    let end = binding.find("</bpmn:correlationSubscription>").expect("it ends");
+    check(keyed(KEY, &order, &format!("{}{}", &binding[..end], &binding[start..])), expect![[r#"
+        t.bpmn:4:1: error: the correlationSubscription says several times where the property 'order' is found (element 'cs'); help: keep one correlationPropertyBinding of it
+    "#]]);
+    check(keyed(KEY, &order, &format!("{binding}{}", binding.replace("'cs'", "'ct'"))), expect![[r#"
+        t.bpmn:6:1: error: the process has several correlationSubscriptions for the correlationKey 't:k' (element 'ct'); help: keep one of them: a process is told apart by one key
+    "#]]);
 }
 
 #[test]
