@@ -196,6 +196,7 @@ impl<'a> Machine<'a> {
 
     fn start(&mut self, element: ElementIndex, variables: Variables, hold: bool) -> Result<(), Failure> {
         let root = self.instance.root();
+        self.started_by(element, &variables)?;
         self.open_instance(element, variables)?;
         let lineage = self.unit.lineage(self.instance.id, root);
         // `asyncBefore` on the start event holds the start just as well, unless the process itself has something to do before.
@@ -465,6 +466,11 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
             Next::Send(messages) => {
+                if let ElementKind::MessageSend(send) = &self.definition.element(self.instance.at(activity).element).kind
+                    && let (Some(carried), Some(key)) = (&send.correlation_key, messages.first().and_then(|it| it.correlation_key.as_ref()))
+                {
+                    self.sent_under(carried, activity, key)?;
+                }
                 self.effects.extend(messages.into_iter().map(Effect::SendMessage));
                 self.resume(activity)
             }

@@ -106,6 +106,7 @@ impl Machine<'_> {
         local: Variables,
         triggered: Variables,
     ) -> Result<(), Failure> {
+        self.comes_to(wait, [&triggered, &local, &variables])?;
         let (activity, element) = (self.instance.subscriptions[&wait].activity, self.instance.subscriptions[&wait].element);
         if element == self.instance.at(activity).element {
             return self.receive(wait, variables, local.into_iter().chain(triggered).collect());

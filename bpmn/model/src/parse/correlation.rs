@@ -5,14 +5,15 @@
 //! `zeebe:subscription` says by one expression: a message carries the key of which it has all properties, and the waits of a process for it have the
 //! values of its subscription. A message with several keys would be found by either: it is refused.
 //!
-//! What the standard calls plain key-based correlation, in which the first message of a conversation decides what later ones must have, is not built: a
-//! process says by a subscription what it waits for.
+//! Without a subscription of its process a wait is one of a conversation (8.4.2, "key-based correlation"): the first message with the key that the instance
+//! sends or gets says what all others have. In Camunda 7's dialect, where models have keys that only describe, nothing is told apart by them then.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use mandate_feel::Expression;
 
-use crate::definition::{CorrelationKey, ROOT};
+use crate::definition::{CarriedKey, CorrelationKey, Dialect, ROOT};
 use crate::diagnostic::{Diagnostics, shown};
 use crate::parse::process::{Owner, ProcessReader};
 use crate::parse::zeebe;
@@ -79,9 +80,19 @@ impl<'n> Correlation<'n> {
         for key in &self.keys {
             self.check_key(key, diagnostics);
         }
+        let messages: BTreeSet<_> = self.paths.values().flat_map(BTreeMap::keys).copied().collect();
+        for message in messages {
+            if let [first, _, ..] = self.carried(message)[..] {
+                let text = format!("the message '{}' has all properties of several correlation keys", shown(message));
+                diagnostics.error(first.node.at(), text, "keep one of them, or leave out a retrieval expression of the other");
+            }
+        }
     }
 
     fn check_key(&self, key: &Key<'n>, diagnostics: &mut Diagnostics) {
+        if key.node.id().is_none() {
+            diagnostics.error(key.node.at(), "correlationKey has no id", "give it one");
+        }
         let mut seen = HashSet::new();
         for reference in &key.properties {
             if self.property(reference).is_none() {
@@ -110,7 +121,7 @@ impl<'n> Correlation<'n> {
         }
     }
 
-    /// Says of keys where something is sent that no process subscribes to any.
+    /// Says of keys where something is sent in Camunda 7's dialect that no process subscribes to any.
     pub(crate) fn check(&self, processes: impl Iterator<Item = &'n Node<'n>>, diagnostics: &mut Diagnostics) {
         let subscribed: Vec<_> =
             processes.flat_map(|it| it.all("correlationSubscription")).filter_map(|it| it.plain("correlationKeyRef")).collect();
@@ -189,6 +200,9 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
         let subscriptions = self.draft.process.all("correlationSubscription");
         let mut meant = subscriptions.filter(|it| it.plain("correlationKeyRef").map(local) == key.node.id());
         let Some(subscription) = meant.next() else {
+            if self.definitions.dialect == Dialect::Standard {
+                return None;
+            }
             let message = format!("the process has no correlationSubscription for the key of the message '{}'", shown(local(reference)));
             let help = "add one that says what it waits for; without, the message finds its waits by business key";
             self.diagnostics.warning(self.draft.process.at(), message, help);
@@ -200,12 +214,23 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
     }
 
     /// What a message has along a flow that tells which wait is meant.
-    pub(crate) fn key_of_message(&mut self, reference: &str) -> Option<CorrelationKey> {
+    pub(crate) fn key_of_message(&mut self, reference: &str) -> Option<CarriedKey> {
         if let Some(key) = self.zeebe_key(reference) {
-            return key;
+            return key.map(|paths| CarriedKey { of: None, paths });
         }
-        let (_, paths) = self.key_of(reference)?;
-        self.paths(&paths)
+        let (key, paths) = self.key_of(reference)?;
+        Some(CarriedKey { of: key.node.id().map(Arc::from), paths: self.paths(&paths)? })
+    }
+
+    /// The standard's key of a message that comes to this process, where it tells anything apart.
+    pub(crate) fn key_that_comes(&mut self, reference: &str) -> Option<CarriedKey> {
+        let (key, paths) = self.key_of(reference)?;
+        let mut subscriptions = self.draft.process.all("correlationSubscription");
+        let subscribes = subscriptions.any(|it| it.plain("correlationKeyRef").map(local) == key.node.id());
+        if !subscribes && self.definitions.dialect == Dialect::Camunda7 {
+            return None;
+        }
+        Some(CarriedKey { of: Some(key.node.id()?.into()), paths: self.paths(&paths)? })
     }
 
     /// What `zeebe:subscription` says, if there is one.
@@ -219,18 +244,11 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
         Some(self.correlation_key(subscription).map(|key| CorrelationKey(vec![key])))
     }
 
-    /// The key that a message carries, with the paths to its properties. One that has several is refused.
-    fn key_of(&mut self, reference: &str) -> Option<(&'d Key<'n>, Vec<&'n Node<'n>>)> {
-        let definitions = self.definitions;
-        match definitions.correlation.carried(reference)[..] {
-            [] => None,
-            [key] => definitions.correlation.paths_in(key, reference).map(|paths| (key, paths)),
-            [first, ..] => {
-                let message = format!("the message '{}' has all properties of several correlation keys", shown(local(reference)));
-                self.diagnostics.error(first.node.at(), message, "keep one of them, or leave out a retrieval expression of the other");
-                None
-            }
-        }
+    /// The key that a message carries, with the paths to its properties. None of several: that is refused.
+    fn key_of(&self, reference: &str) -> Option<(&'d Key<'n>, Vec<&'n Node<'n>>)> {
+        let correlation = &self.definitions.correlation;
+        let [key] = correlation.carried(reference)[..] else { return None };
+        correlation.paths_in(key, reference).map(|paths| (key, paths))
     }
 
     /// Reads the paths to a key's properties.

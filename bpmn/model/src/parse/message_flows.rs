@@ -182,7 +182,7 @@ pub(crate) fn check(definitions: &Definitions<'_>, drafts: &[Draft<'_>], diagnos
     if definitions.dialect == Dialect::Standard || !senders.is_empty() || subscribes() {
         correlation.check_keys(|reference| definitions.message(reference).is_some(), diagnostics);
     }
-    if !senders.is_empty() {
+    if !senders.is_empty() && definitions.dialect == Dialect::Camunda7 {
         correlation.check(drafts.iter().map(|draft| draft.process), diagnostics);
     }
 }
