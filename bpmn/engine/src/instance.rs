@@ -505,6 +505,14 @@ impl Instance {
         Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).parts.insert(event, part);
     }
 
+    /// Nothing has happened of these events of an activity.
+    pub(crate) fn forget_parts(&mut self, id: ActivityId, events: &[ElementIndex]) {
+        if self.at(id).parts.keys().any(|event| events.contains(event)) {
+            let activity = Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree"));
+            activity.parts.retain(|event, _| !events.contains(event));
+        }
+    }
+
     pub(crate) fn set_since(&mut self, id: ActivityId, since: i64) {
         Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).since = since;
     }

@@ -358,3 +358,95 @@ fn what_instances_throw_is_one_of_all() {
         "#]],
     );
 }
+
+/// What had happened before the interruption is gone with what was waited for; were it not, one escalation would be enough from then on.
+#[test]
+fn scope_that_was_interrupted_remembers_nothing_of_its_events() {
+    let thrown = "<escalationEventDefinition escalationRef='esc'/><escalationEventDefinition escalationRef='esc2'/>";
+    check(
+        &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching(" parallelMultiple='true'", thrown)),
+        "
+            start
+            escalate u LATE
+            escalate u LOST
+            modify before u; cancel #5
+            escalate u LATE
+            escalate u LOST
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + u #3
+              task u !4 of nobody users [] groups []
+            > escalate u LATE
+              task u !4 of nobody users [] groups []
+            > escalate u LOST
+              task u !4 of nobody users [] groups []
+              task !4 gone
+              - #3 canceled
+              + v #5
+              + vs #6 in #5
+              - #6
+              + handle #7 in #5
+              task handle !8 of nobody users [] groups []
+            > modify before u; cancel #5
+              + u #9
+              task u !10 of nobody users [] groups []
+              task !8 gone
+              - #7 canceled
+              - #5 canceled
+            > escalate u LATE
+              task u !10 of nobody users [] groups []
+            > escalate u LOST
+              task u !10 of nobody users [] groups []
+              task !10 gone
+              - #9 canceled
+              + v #11
+              + vs #12 in #11
+              - #12
+              + handle #13 in #11
+              task handle !14 of nobody users [] groups []
+        "#]],
+    );
+    check(
+        &format!(
+            "<startEvent id='s'/><userTask id='u'/>{{s>u}}{}",
+            watching(" parallelMultiple='true'", &format!("{MESSAGE}<escalationEventDefinition escalationRef='esc'/>"))
+        ),
+        "
+            start
+            message vs
+            modify before vs; before u
+            leaves
+            escalate u LATE
+        ",
+        expect![[r#"
+            > start
+              started at s
+              subscription vs !2 'paid'
+              + s #3
+              - #3
+              + u #4
+              task u !5 of nobody users [] groups []
+            > message vs
+              subscription !2 gone
+            > modify before vs; before u
+              task !5 gone
+              - #4 canceled
+              + v #6
+              + vs #7 in #6
+              - #7
+              + handle #8 in #6
+              task handle !9 of nobody users [] groups []
+              + u #10
+              task u !11 of nobody users [] groups []
+            > leaves
+              handle #8: task of nobody
+              u #10: task of nobody
+            > escalate u LATE
+              rejected: nothing catches the escalation 'LATE' of the task
+        "#]],
+    );
+}
