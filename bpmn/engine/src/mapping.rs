@@ -70,7 +70,7 @@ impl Machine<'_> {
         let was_there = self.instance.set_local(scope, &name, Some(value.clone()));
         self.variable_changed(scope, &name, if was_there { VariableChange::Update } else { VariableChange::Create });
         if value.transient {
-            self.unit.has_transients = true;
+            self.unit.transients.insert(scope);
             return Ok(());
         }
         let scope = self.instance.activities.get(&scope).map_or(scope, |activity| activity.drawn_id());
@@ -80,17 +80,9 @@ impl Machine<'_> {
 
     /// The unit is over, and what was to be there for it alone goes. Nobody hears of it.
     pub(crate) fn forget_transients(&mut self) {
-        if !self.unit.has_transients {
-            return;
-        }
-        let transient = |(scope, variables): (ActivityId, &Variables)| {
-            let names = variables.iter().filter(|(_, value)| value.transient).map(|(name, _)| name.clone());
-            (scope, names.collect::<Vec<_>>())
-        };
-        let of_activities = self.instance.activities().map(|activity| (activity.id, &activity.variables));
-        let of_tasks = self.instance.tasks().map(|task| (task.scope(), &task.variables));
-        let all: Vec<_> = of_activities.chain(of_tasks).map(transient).filter(|(_, names)| !names.is_empty()).collect();
-        for (scope, names) in all {
+        for scope in std::mem::take(&mut self.unit.transients) {
+            let variables = self.instance.variables(scope).into_iter().flatten();
+            let names: Vec<_> = variables.filter(|(_, value)| value.transient).map(|(name, _)| name.clone()).collect();
             for name in names {
                 self.instance.set_local(scope, &name, None);
             }

@@ -33,7 +33,7 @@ pub(super) struct Unit {
     modification: Option<Modification>,
     touched: Vec<u64>,
     moved: Vec<u64>,
-    has_transients: bool,
+    transients: Vec<u64>,
     brought: Vec<(u64, u32, Vec<Variable>)>,
 }
 
@@ -136,7 +136,7 @@ impl From<&unit::Unit> for Unit {
             modification: it.modification.as_ref().map(Modification::from),
             touched: it.touched.iter().map(|scope| scope.0).collect(),
             moved: it.moved.iter().map(|scope| scope.0).collect(),
-            has_transients: it.has_transients,
+            transients: it.transients.iter().map(|scope| scope.0).collect(),
             brought: it.brought.iter().map(|(scope, element, brought)| (scope.0, element.0, variables::write(brought))).collect(),
         }
     }
@@ -171,7 +171,7 @@ impl Unit {
             modification: self.modification.map(Modification::into_underway).transpose()?,
             touched: self.touched.into_iter().map(ActivityId).collect(),
             moved: self.moved.into_iter().map(ActivityId).collect(),
-            has_transients: self.has_transients,
+            transients: self.transients.into_iter().map(ActivityId).collect(),
             brought: self.brought.into_iter().map(brought).collect::<Result<_, SnapshotError>>()?,
         })
     }
