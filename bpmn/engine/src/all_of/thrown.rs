@@ -2,10 +2,11 @@
 
 use expect_test::expect;
 
+use crate::call::crossing::caller;
 use crate::effect::Effect;
 use crate::testing::{MESSAGE, Run, check, parse, watching};
 use crate::variable::Variables;
-use crate::{Input, step};
+use crate::{Catch, CatchKind, Input, step};
 
 #[test]
 fn escalation_is_one_of_all_and_what_throws_it_goes_on() {
@@ -449,4 +450,50 @@ fn scope_that_was_interrupted_remembers_nothing_of_its_events() {
               rejected: nothing catches the escalation 'LATE' of the task
         "#]],
     );
+}
+
+/// Only the caller knows whether the escalation is the last of all, and it is to hear of it before what it interrupts goes on.
+#[test]
+fn called_process_that_may_be_interrupted_stops_when_it_has_said_so() {
+    let definition = parse(
+        "<startEvent id='s'/><parallelGateway id='f'/><intermediateThrowEvent id='x'><escalationEventDefinition escalationRef='esc'/>\
+         </intermediateThrowEvent><task id='t'/><task id='o'/>{s>f}{f>x>t}{f>o}",
+    );
+    let mut run = Run::called(&definition, caller(1, vec![Catch { kind: CatchKind::EscalationOfSeveral, code: None }]));
+    for line in ["start", "run t", "run o"] {
+        run.line(line);
+    }
+    expect![[r#"
+        > start
+          started at s
+          + s #2
+          - #2
+          + f #3
+          - #3
+          + x #4
+          tell caller !4: 1 Escalation { code: Some("LATE"), ended: false } {}
+          - #4
+          job AsyncBefore t !6 due 0, 3 left, 0 failed
+          job AsyncBefore o !8 due 0, 3 left, 0 failed
+        > run t
+          job !6 gone
+          + t #5
+          - #5
+        > run o
+          job !8 gone
+          + o #7
+          - #7
+          tell caller !4: 2 Completed {}
+          ended: Completed
+          end
+    "#]].assert_eq(&run.trace);
+    let around = parse(&format!(
+        "<startEvent id='s'/><callActivity id='c' calledElement='other'/><boundaryEvent id='b' attachedToRef='c' parallelMultiple='true'>\
+         {MESSAGE}<escalationEventDefinition escalationRef='esc'/></boundaryEvent><userTask id='t'/>{{s>c}}{{b>t}}"
+    ));
+    let mut instance = Run::new(&around).instance;
+    let input = Input::Start { element: around.find("s").expect("it is there"), variables: Variables::new(), hold: false };
+    let effects = step(&around, &mut instance, input, 0).expect("it starts");
+    let call = effects.iter().find_map(|effect| if let Effect::CallProcess(call) = effect { Some(call) } else { None });
+    assert_eq!(call.expect("it calls").caller.catches[0].kind, CatchKind::EscalationOfSeveral);
 }
