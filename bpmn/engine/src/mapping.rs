@@ -380,24 +380,87 @@ mod tests {
     }
 
     #[test]
+    fn transient_variables_come_with_whatever_begins_a_unit() {
+        let copy = "<extensionElements><camunda:inputOutput><camunda:inputParameter name='copy'>${x}</camunda:inputParameter></camunda:inputOutput>\
+                    </extensionElements>";
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u'/><boundaryEvent id='e' attachedToRef='u' cancelActivity='false'><escalationEventDefinition \
+                 escalationRef='esc'/></boundaryEvent><userTask id='v'>{copy}</userTask><boundaryEvent id='b' attachedToRef='u'>\
+                 <errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='w'>{copy}</userTask>{{s>u}}{{e>v}}{{b>w}}"
+            ),
+            r#"
+                start
+                escalate u LATE {"~x": 1}
+                resolve u {"~x": 2}
+                modify before v {"~x": 3}
+                modify before v local {"~x": 4}
+                answer u E {"~x": 5}
+                variables w
+                suspend
+                modify before v {"~x": 6}
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+                > escalate u LATE {"~x": 1}
+                  task u !4 of nobody users [] groups []
+                  + e #5
+                  - #5
+                  + v #6
+                  copy = 1 in #6
+                  task v !7 of nobody users [] groups []
+                > resolve u {"~x": 2}
+                  task u !4 of nobody RESOLVED users [] groups []
+                > modify before v {"~x": 3}
+                  + v #8
+                  copy = 3 in #8
+                  task v !9 of nobody users [] groups []
+                > modify before v local {"~x": 4}
+                  + v #10
+                  copy = 4 in #10
+                  task v !11 of nobody users [] groups []
+                > answer u E {"~x": 5}
+                  task !4 gone
+                  - #3 canceled
+                  + b #12
+                  - #12
+                  + w #13
+                  copy = 5 in #13
+                  task w !14 of nobody users [] groups []
+                > variables w
+                  {copy: 5}
+                > suspend
+                  suspended: true
+                > modify before v {"~x": 6}
+                  rejected: transient variables are not kept until what begins goes on: the instance is stored before, for a command may leave or it is suspended
+            "#]],
+        );
+    }
+
+    #[test]
     fn start_that_is_held_takes_no_transient_variables() {
         let model = "<startEvent id='s'/><serviceTask id='a' camunda:class='A' camunda:asyncBefore='true'/>{s>a}";
         check(
             model,
             "hold {\"~secret\": 1}\n start {\"~secret\": 1}\n run a",
             expect![[r#"
-            > hold {"~secret": 1}
-              rejected: transient variables are not kept until the start goes on: the instance is stored before its first command may leave
-            > start {"~secret": 1}
-              started at s
-              + s #2
-              - #2
-              job AsyncBefore a !4 due 0, 3 left, 0 failed
-            > run a
-              job !4 gone
-              + a #3
-              call a !5 attempt 1, 2 left {}
-        "#]],
+                > hold {"~secret": 1}
+                  rejected: transient variables are not kept until what begins goes on: the instance is stored before, for a command may leave or it is suspended
+                > start {"~secret": 1}
+                  started at s
+                  + s #2
+                  - #2
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed
+                > run a
+                  job !4 gone
+                  + a #3
+                  call a !5 attempt 1, 2 left {}
+            "#]],
         );
     }
 }

@@ -486,7 +486,8 @@ fn called_process_that_may_be_interrupted_stops_when_it_has_said_so() {
           tell caller !4: 2 Completed {}
           ended: Completed
           end
-    "#]].assert_eq(&run.trace);
+    "#]]
+    .assert_eq(&run.trace);
     let around = parse(&format!(
         "<startEvent id='s'/><callActivity id='c' calledElement='other'/><boundaryEvent id='b' attachedToRef='c' parallelMultiple='true'>\
          {MESSAGE}<escalationEventDefinition escalationRef='esc'/></boundaryEvent><userTask id='t'/>{{s>c}}{{b>t}}"
