@@ -8,6 +8,7 @@ use crate::elements::At;
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
+use crate::listener::Occasion;
 use crate::multi_instance::is_loop_variable;
 use crate::step::Machine;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, Variables};
@@ -55,6 +56,22 @@ impl Machine<'_> {
             self.put_variable(scope, name, value)?;
         }
         self.check_total(scope)
+    }
+
+    /// Somebody edits variables. What an open task has of its own is a change of the task (Camunda `SetTaskVariablesCmd`), of which its listeners are told
+    /// unless the instance is suspended: nothing of it runs then.
+    pub(crate) fn edit_variables(&mut self, scope: ActivityId, set: Variables, remove: &[String], local: bool) -> Result<(), Failure> {
+        let task = self.instance.task_of(scope).map(|task| task.activity);
+        let is_own = |name: &String| self.instance.variables(scope).is_some_and(|own| own.contains_key(name));
+        let changed = set.keys().any(|name| local || is_own(name)) || remove.iter().any(is_own);
+        // A name in both lists is set.
+        for name in remove.iter().filter(|name| !set.contains_key(*name)) {
+            let holder = if local { scope } else { self.instance.holder(scope, name).unwrap_or(scope) };
+            self.remove_variable(holder, name);
+        }
+        if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
+        task.filter(|_| changed && !self.instance.suspended)
+            .map_or(Ok(()), |activity| self.notify(activity, Occasion::Update { reassigned: false }))
     }
 
     fn put_variable(&mut self, scope: ActivityId, name: String, value: Variable) -> Result<(), Failure> {

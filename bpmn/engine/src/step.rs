@@ -162,14 +162,7 @@ impl<'a> Machine<'a> {
                 self.receive_message(wait, variables, local_variables, triggered_variables)?;
             }
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
-            Input::SetVariables { scope, set, remove, local } => {
-                // A name in both lists is set.
-                for name in remove.iter().filter(|name| !set.contains_key(*name)) {
-                    let holder = if local { scope } else { self.instance.holder(scope, name).unwrap_or(scope) };
-                    self.remove_variable(holder, name);
-                }
-                if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
-            }
+            Input::SetVariables { scope, set, remove, local } => self.edit_variables(scope, set, &remove, local)?,
             Input::BeginActivity { activity } => self.choose(activity)?,
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
             Input::SetDue { wait, due } => self.set_due(wait, due),
