@@ -141,7 +141,7 @@ impl Runtime {
                 ..Subject::default()
             };
             let operations = self.logged(Operation { verb, entity_type: "Job", category: OPERATOR, changes: vec![change], subject });
-            let why = (revised.retries == 0).then(|| self.0.given_up_by_hand(&definition, &row, self.now()));
+            let why = (revised.retries == 0).then(|| self.0.given_up_by_hand(&definition, &row));
             if self.0.store.revise_start_timer(&row, &revised, why.as_ref(), &operations, self.now()).await? {
                 self.0.executor.look_again();
                 return Ok(());

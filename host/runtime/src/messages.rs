@@ -15,7 +15,8 @@ use crate::{Error, Runtime};
 pub struct Correlation {
     /// The message's name.
     pub message: String,
-    /// Only waits that are told from others by this key (`zeebe:subscription`, or the standard's, which is else what the variables give). It does not choose among processes that start.
+    /// Only waits that are told from others by this key (`zeebe:subscription`, or the standard's, which is else what the variables give). It does not choose
+    /// among processes that start.
     pub correlation_key: Option<String>,
     /// Only instances with this business key.
     pub business_key: Option<String>,

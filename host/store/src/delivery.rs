@@ -444,8 +444,8 @@ impl Store {
     pub async fn fail_delivery(&self, name: DeliveryName, failed: &FailedDelivery) -> Result<(), Error> {
         let me = self.host();
         let FailedDelivery { due, retries, failures, failure, failed_activity, detail } = failed;
-        let sql = "UPDATE delivery SET due = $5, retries = $6, failures = $7, failure = $8, detail = $9, failed_activity = $10, locked_by = NULL, locked_epoch = NULL \
-                   WHERE signal = $1 AND n = $2 AND locked_by = $3 AND locked_epoch = $4";
+        let sql = "UPDATE delivery SET due = $5, retries = $6, failures = $7, failure = $8, detail = $9, failed_activity = $10, \
+                   locked_by = NULL, locked_epoch = NULL WHERE signal = $1 AND n = $2 AND locked_by = $3 AND locked_epoch = $4";
         let mut tx = self.begin_in_epoch().await?;
         let (failure, detail, failed_activity) = (failure.clone(), detail.clone(), failed_activity.clone());
         let params = params![name.signal, name.n, me.id, me.epoch, *due, *retries, *failures, failure, detail, failed_activity];

@@ -87,8 +87,8 @@ pub struct FailedFiring {
     pub code: String,
     /// The element that failed, if one has.
     pub failed_activity: Option<String>,
-    /// When it was given up, and what explains it to operators, as JSON; none: attempts are left.
-    pub given_up: Option<(i64, String)>,
+    /// What explains it to operators, as JSON, if no attempts are left.
+    pub detail: Option<String>,
 }
 
 /// What the claim of one firing came to.
@@ -132,7 +132,8 @@ static NEXT_FIRING: Batch = Batch::new(
         priority_of_firing!("start_timer"),
         ", start_timer.priority), suspended = ",
         suspended_firing!("start_timer"),
-        ", failures = 0, failure = NULL, code = NULL, failed_activity = NULL, given_up_at = NULL, detail = NULL, created = v.created, locked_by = NULL, locked_epoch = NULL FROM {rows} WHERE start_timer.id = v.id"
+        ", failures = 0, failure = NULL, code = NULL, failed_activity = NULL, failed_at = NULL, detail = NULL, \
+         created = v.created, locked_by = NULL, locked_epoch = NULL FROM {rows} WHERE start_timer.id = v.id"
     ),
     &[("id", Type::Uuid), ("due", Type::I64), ("cycle", Type::Text), ("retries", Type::I64), ("created", Type::I64)],
 );
@@ -253,7 +254,7 @@ impl Store {
         let me = self.host();
         let mut tx = self.begin_in_epoch().await?;
         let sql = "UPDATE start_timer SET due = $5, cycle = $6, retries = $7, failures = $8, failure = $9, code = $10, failed_activity = $11, \
-                   given_up_at = $12, detail = $13, locked_by = NULL, locked_epoch = NULL \
+                   failed_at = $12, detail = $13, locked_by = NULL, locked_epoch = NULL \
                    WHERE id = $1 AND firing = $2 AND locked_by = $3 AND locked_epoch = $4";
         let timer = &failed.timer;
         let params = params![
@@ -268,8 +269,8 @@ impl Store {
             failed.failure.clone(),
             why.code.clone(),
             why.failed_activity.clone(),
-            why.given_up.as_ref().map(|(at, _)| *at),
-            why.given_up.as_ref().map(|(_, detail)| detail.clone())
+            now,
+            why.detail.clone()
         ];
         if tx.execute(sql, params).await? > 0 {
             if timer.retries == 0 {
@@ -299,9 +300,9 @@ impl Store {
             match (seen.timer.retries, *retries) {
                 (0, 0) => {}
                 (_, 0) => {
-                    let sql = "UPDATE start_timer SET code = $3, given_up_at = $4, detail = $5 WHERE id = $1 AND firing = $2";
-                    let detail = why.and_then(|why| why.given_up.as_ref()).map(|(_, detail)| detail.clone());
-                    tx.execute(sql, params![seen.id, seen.firing, why.map(|why| why.code.clone()), at, detail]).await?;
+                    let sql = "UPDATE start_timer SET code = $3, failed_at = $4, detail = $5 WHERE id = $1 AND firing = $2";
+                    let (code, detail) = why.map_or((None, None), |why| (Some(why.code.clone()), why.detail.clone()));
+                    tx.execute(sql, params![seen.id, seen.firing, code, at, detail]).await?;
                     incident::raise_timer(&mut tx, self.inner().history, seen.id, seen.firing).await?;
                 }
                 (0, _) => incident::end(&mut tx, vec![(seen.id, seen.firing)], at, End::Resolved).await?,

@@ -116,7 +116,7 @@ async fn the_first_message_of_a_conversation_says_which_it_is(host: Host) {
     };
     // Nobody has said yet which is which, and without its property a message is of none.
     host.post(MESSAGE, message("offered", "id", json!(7))).await.error(400, "RestException");
-    host.post(MESSAGE, json!({"messageName": "offered", "businessKey": "one"})).await.error(500, "RestException");
+    host.post(MESSAGE, json!({"messageName": "offered", "businessKey": "one"})).await.error(500, "ProcessEngineException");
     assert_eq!(offered("one", json!(7)).await, (json!(first), false));
     assert_eq!(offered("two", json!("a-1")).await, (json!(second), false));
     // From here on the messages know.

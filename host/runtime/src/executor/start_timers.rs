@@ -139,11 +139,11 @@ impl Inner {
         if failed.retries == 0 {
             tracing::error!(definition = %row.definition_id, start_event = %row.timer.activity_id, "incident raised");
         }
-        let detail = || (now, self.explain_start_timer(definition, &row.timer.activity_id, failed.failures, &failure));
+        let detail = || self.explain_start_timer(definition, &row.timer.activity_id, failed.failures, &failure);
         let why = FailedFiring {
             code: failure.code.as_str().to_owned(),
             failed_activity: failure.element.map(|failed| definition.model.element(failed).id.to_string()),
-            given_up: (failed.retries == 0).then(detail),
+            detail: (failed.retries == 0).then(detail),
         };
         let failed =
             StartTimerRow { timer: new_row(definition, &failed), failures: i64::from(failed.failures), failure: failed.failure, ..row };
@@ -157,11 +157,11 @@ impl Inner {
     }
 
     /// Why a firing fires no more whose retries somebody sets to 0.
-    pub(crate) fn given_up_by_hand(&self, definition: &Definition, row: &StartTimerRow, now: i64) -> FailedFiring {
+    pub(crate) fn given_up_by_hand(&self, definition: &Definition, row: &StartTimerRow) -> FailedFiring {
         let message = row.failure.clone().unwrap_or_else(|| "its retries were set to 0".to_owned());
         let failure = Failure { code: Code::RetriesSetToZero, message, element: None, retry: Retry::Never };
         let detail = self.explain_start_timer(definition, &row.timer.activity_id, count(row.failures), &failure);
-        FailedFiring { code: failure.code.as_str().to_owned(), failed_activity: None, given_up: Some((now, detail)) }
+        FailedFiring { code: failure.code.as_str().to_owned(), failed_activity: None, detail: Some(detail) }
     }
 
     /// Does not give up while this host works: nobody else may run it.

@@ -84,7 +84,7 @@ pub(crate) async fn a_failed_firing_waits_beside_the_next_one(fixture: Fixture) 
     let found = claimed(&store, 100).await.remove(0);
     let once = NewStartTimer { cycle: None, retries: 0, ..timer(150) };
     let failed = StartTimerRow { timer: once, failures: 1, failure: Some("it broke".into()), ..found.clone() };
-    let why = FailedFiring { code: "DELEGATE_FAILED".into(), failed_activity: Some("task".into()), given_up: Some((110, "{}".into())) };
+    let why = FailedFiring { code: "DELEGATE_FAILED".into(), failed_activity: Some("task".into()), detail: Some("{}".into()) };
     store.fail_start_timer(&failed, &why, Some(timer(200)), 110).await.expect("stored");
     store.fail_start_timer(&failed, &why, Some(timer(200)), 110).await.expect("this host does not have it any more");
     let next = claimed(&store, 900).await;
