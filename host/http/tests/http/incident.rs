@@ -219,12 +219,12 @@ async fn statistics_count_root_incidents_or_all(host: Host) {
 async fn a_timer_start_that_fails_is_an_incident_of_its_definition(host: Host) {
     let process = "<bpmn:process id='nightly' isExecutable='true'><bpmn:startEvent id='night'><bpmn:extensionElements>\
         <camunda:failedJobRetryTimeCycle>R1/PT1M</camunda:failedJobRetryTimeCycle></bpmn:extensionElements><bpmn:timerEventDefinition>\
-        <bpmn:timeDate>2020-01-01T00:00:00Z</bpmn:timeDate></bpmn:timerEventDefinition></bpmn:startEvent><bpmn:sequenceFlow id='f' sourceRef='night' \
+        <bpmn:timeDate>2999-01-01T00:00:00Z</bpmn:timeDate></bpmn:timerEventDefinition></bpmn:startEvent><bpmn:sequenceFlow id='f' sourceRef='night' \
         targetRef='count'/><bpmn:scriptTask id='count' scriptFormat='juel' camunda:resultVariable='n'><bpmn:script>${nothing}</bpmn:script></bpmn:scriptTask></bpmn:process>";
     host.deploy("nightly", &model(process)).await;
-    host.wait_for_count("/engine-rest/job/count?noRetriesLeft=true", 1).await;
+    execute_in_vain(&host, &host.only_id("/engine-rest/job").await).await;
     let job = host.only("/engine-rest/job").await;
-    assert_eq!(job["failedActivityId"], "count");
+    assert_eq!((&job["failedActivityId"], &job["retries"]), (&json!("count"), &json!(0)));
     let incident = host.only("/engine-rest/incident").await;
     let definition = job["processDefinitionId"].as_str().expect("an id").to_owned();
     assert_eq!(
@@ -248,12 +248,10 @@ async fn a_timer_start_that_fails_is_an_incident_of_its_definition(host: Host) {
     assert_eq!((&statistics["id"], &statistics["failedJobs"], &statistics["instances"]), (&json!("night"), &json!(1), &json!(0)));
     assert_eq!(statistics["incidents"], json!([{"incidentType": "failedJob", "incidentCount": 1}]));
 
-    // New attempts end it; so would a newer version.
-    let retries = format!("/engine-rest/job/{}/retries", job["id"].as_str().expect("an id"));
-    host.put(&retries, json!({"retries": 1})).await.no_content();
-    host.wait_for_count("/engine-rest/job/count?noRetriesLeft=true", 1).await;
-    host.wait_for_count("/engine-rest/history/incident/count?open=true", 1).await;
-    host.deploy("nightly", &model(&process.replace("timeDate>2020", "timeDate>2999"))).await;
+    // Executed once more it is the same. With the timer of a newer version it is over.
+    execute_in_vain(&host, job["id"].as_str().expect("an id")).await;
+    assert_eq!(host.count("/engine-rest/history/incident/count?open=true").await, 1);
+    host.deploy("nightly", &model(&process.replace("2999-01-01", "2998-01-01"))).await;
     assert_eq!(host.count("/engine-rest/incident/count").await, 0);
     let past = host.only("/engine-rest/history/incident").await;
     assert_eq!(
