@@ -175,21 +175,20 @@ impl Runtime {
         let mut with_keys = Vec::with_capacity(receivers.len());
         for receiver in receivers {
             let place = (receiver.definition_id.clone(), receiver.activity_id.clone());
-            let key = match keys.get(&place) {
-                Some(key) => key.clone(),
-                None => {
-                    let key = match self.0.definitions.get(&self.0.store, &receiver.definition_id).await {
-                        Ok(definition) => {
-                            let carried = definition.model.carried_key(&receiver.activity_id, &correlation.message);
-                            carried.and_then(|carried| key_of_message(carried, &payload))
-                        }
-                        // Whoever is meant may be another; if it is this one, the delivery says so.
-                        Err(Error::DefinitionUnreadable { .. } | Error::NotFound { .. }) => None,
-                        Err(error) => return Err(error),
-                    };
-                    keys.insert(place, key.clone());
-                    key
-                }
+            let key = if let Some(key) = keys.get(&place) {
+                key.clone()
+            } else {
+                let key = match self.0.definitions.get(&self.0.store, &receiver.definition_id).await {
+                    Ok(definition) => {
+                        let carried = definition.model.carried_key(&receiver.activity_id, &correlation.message);
+                        carried.and_then(|carried| key_of_message(carried, &payload))
+                    }
+                    // Whoever is meant may be another; if it is this one, the delivery says so.
+                    Err(Error::DefinitionUnreadable { .. } | Error::NotFound { .. }) => None,
+                    Err(error) => return Err(error),
+                };
+                keys.insert(place, key.clone());
+                key
             };
             with_keys.push((receiver, key));
         }

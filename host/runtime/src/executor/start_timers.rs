@@ -16,6 +16,7 @@ use super::{Mine, POLL, Queued};
 use crate::advance::{Advanced, Begin, MAX_FAILURE_BYTES, Work};
 use crate::definitions::Definition;
 use crate::executor::held_back::Subject;
+use crate::incidents::explain_start_timer;
 use crate::{Error, Inner, text};
 
 /// Firings that are under way on this host at once: starts, up to where a command would leave.
@@ -139,7 +140,7 @@ impl Inner {
         if failed.retries == 0 {
             tracing::error!(definition = %row.definition_id, start_event = %row.timer.activity_id, "incident raised");
         }
-        let detail = || self.explain_start_timer(definition, &row.timer.activity_id, failed.failures, &failure);
+        let detail = || explain_start_timer(definition, &row.timer.activity_id, failed.failures, &failure);
         let why = FailedFiring {
             code: failure.code.as_str().to_owned(),
             failed_activity: failure.element.map(|failed| definition.model.element(failed).id.to_string()),
@@ -154,14 +155,6 @@ impl Inner {
         }
         stored?;
         Err(Error::UnitFailed(Box::new(failure)))
-    }
-
-    /// Why a firing fires no more whose retries somebody sets to 0.
-    pub(crate) fn given_up_by_hand(&self, definition: &Definition, row: &StartTimerRow) -> FailedFiring {
-        let message = row.failure.clone().unwrap_or_else(|| "its retries were set to 0".to_owned());
-        let failure = Failure { code: Code::RetriesSetToZero, message, element: None, retry: Retry::Never };
-        let detail = self.explain_start_timer(definition, &row.timer.activity_id, count(row.failures), &failure);
-        FailedFiring { code: failure.code.as_str().to_owned(), failed_activity: None, detail: Some(detail) }
     }
 
     /// Does not give up while this host works: nobody else may run it.
@@ -210,6 +203,14 @@ pub(crate) fn row_of(model: &mandate_model::ProcessDefinition, timer: &StartTime
         retries: i64::from(timer.retries),
         priority: timer.priority,
     }
+}
+
+/// Why a firing fires no more whose retries somebody sets to 0.
+pub(crate) fn given_up_by_hand(definition: &Definition, row: &StartTimerRow) -> FailedFiring {
+    let message = row.failure.clone().unwrap_or_else(|| "its retries were set to 0".to_owned());
+    let failure = Failure { code: Code::RetriesSetToZero, message, element: None, retry: Retry::Never };
+    let detail = explain_start_timer(definition, &row.timer.activity_id, count(row.failures), &failure);
+    FailedFiring { code: failure.code.as_str().to_owned(), failed_activity: None, detail: Some(detail) }
 }
 
 fn wait(firing: i64) -> WaitId {
