@@ -51,6 +51,11 @@ CREATE TABLE start_timer (
     suspended     INTEGER NOT NULL,
     failures      INTEGER NOT NULL,
     failure       TEXT,
+    -- Of the last failure: its code, the element that failed, when, and JSON that explains it to operators when it was given up.
+    code          TEXT,
+    failed_activity TEXT,
+    failed_at   INTEGER,
+    detail        TEXT,
     -- When it began to wait for this firing.
     created       INTEGER NOT NULL,
     -- The host that is at it, in which of its epochs; as long as that lasts.
@@ -168,6 +173,8 @@ CREATE TABLE delivery (
     retries       INTEGER NOT NULL,
     failures      INTEGER NOT NULL,
     failure       TEXT,
+    -- The element that failed.
+    failed_activity TEXT,
     -- JSON that explains it to operators when it is given up.
     detail        TEXT,
     created       INTEGER NOT NULL,
@@ -557,18 +564,27 @@ CREATE TABLE incident (
 CREATE INDEX incident_definition ON incident (definition_id, instance_id, n);
 CREATE INDEX incident_created ON incident (created, instance_id, n);
 
+-- Timer start events without attempts left: of no instance, and so at no activity instance.
+CREATE VIEW start_timer_incident AS
+    SELECT t.id AS instance_id, t.firing AS n, t.firing AS wait, CAST(0 AS INTEGER) AS activity, t.activity_id, t.failed_activity AS failed_activity_id,
+        t.definition_id || ':' || t.activity_id || ':timer' AS job_definition_id, t.definition_id, COALESCE(t.code, 'INTERNAL_ERROR') AS code,
+        COALESCE(t.failure, 'its retries were set to 0') AS message, t.failures AS attempt, COALESCE(t.failed_at, t.created) AS created,
+        COALESCE(t.detail, '') AS detail FROM start_timer t WHERE t.retries = 0;
+
 -- Incidents, and what has become one: signals that could not be delivered, as long as their receivers are there. An instance that is to be started has no
 -- activity instance yet: 0.
 CREATE VIEW any_incident AS
     SELECT instance_id, n, wait, activity, activity_id, failed_activity_id, job_definition_id, definition_id, code, message, attempt, created, detail
     FROM incident
     UNION ALL
-    SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, t.activity_id, NULL, t.definition_id, 'UNDELIVERED',
-        t.failure, t.failures, t.due, COALESCE(t.detail, '') FROM delivery t
+    SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, COALESCE(t.failed_activity, t.activity_id), NULL,
+        t.definition_id, 'UNDELIVERED', t.failure, t.failures, t.due, COALESCE(t.detail, '') FROM delivery t
     WHERE t.failures > 0 AND t.retries = 0 AND CASE WHEN t.instance_id IS NULL
         THEN EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id)
         ELSE t.wait IS NULL OR t.activity IS NULL OR EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id
-            AND s.activity = t.activity AND s.activity_id = t.activity_id AND s.name = t.name) END;
+            AND s.activity = t.activity AND s.activity_id = t.activity_id AND s.name = t.name) END
+    UNION ALL
+    SELECT * FROM start_timer_incident;
 
 -- History is written with what it tells of, in the same transaction.
 CREATE TABLE history_instance (

@@ -69,7 +69,7 @@ impl<'d> Machine<'d> {
             return Ok(());
         }
         let at = At::new(self.definition, self.instance, scope, self.moment);
-        let complete = !self.is_interrupted(scope, ad_hoc) && ad_hoc_sub_process::is_complete(&at, ad_hoc)?;
+        let complete = self.is_open(scope, ad_hoc) && ad_hoc_sub_process::is_complete(&at, ad_hoc)?;
         if complete && ad_hoc.cancel_remaining {
             self.cancel_children(scope);
             return self.resume(scope);
@@ -90,6 +90,12 @@ impl<'d> Machine<'d> {
         }
         // Where the condition was true once, or the scope was interrupted, nothing is enabled any more, whatever the condition is now.
         if self.enabled(scope, |_| true).is_empty() && !self.runs(scope, |_| true) { self.resume(scope) } else { Ok(()) }
+    }
+
+    /// Whether its completion condition is to be asked: something is enabled as long as it was not true, and nothing has interrupted the scope.
+    fn is_open(&self, scope: ActivityId, ad_hoc: &AdHocSubProcess) -> bool {
+        let enables = ad_hoc.completion_condition.is_some() && !ad_hoc.scope.begins.is_empty();
+        !self.is_interrupted(scope, ad_hoc) && (!enables || !self.enabled(scope, |_| true).is_empty())
     }
 
     /// Whether an event sub-process is active that has interrupted everything else.

@@ -126,7 +126,9 @@ pub enum Rejection {
         name: String,
     },
     /// There are variables for the unit of work only, which ends before anything is done with them.
-    #[error("transient variables are not kept until the start goes on: the instance is stored before its first command may leave")]
+    #[error(
+        "transient variables are not kept until what begins goes on: the instance is stored before, for a command may leave or it is suspended"
+    )]
     TransientIsHeld,
     /// A variable is larger than [`MAX_VARIABLE_BYTES`].
     #[error("variable '{name}' has {bytes} bytes; at most {MAX_VARIABLE_BYTES} are allowed")]
@@ -178,7 +180,12 @@ fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Inpu
             check_modification(definition, instance, modification)
         }
         Input::Modify(modification) => check_modification(definition, instance, modification),
-        Input::Held(input) => check_input(definition, instance, input),
+        Input::Held(input) => {
+            if let Input::ReviseTask { revision: TaskRevision::Resolve { variables }, .. } = &**input {
+                check_not_held(variables, true)?;
+            }
+            check_input(definition, instance, input)
+        }
         Input::RunJob { wait } | Input::FailJob { wait, .. } => {
             expect(instance, *wait, "job")?;
             if instance.jobs[wait].suspended { Err(Rejection::JobSuspended { wait: *wait }) } else { Ok(()) }
@@ -299,6 +306,8 @@ fn check_modification(definition: &ProcessDefinition, instance: &Instance, modif
         let fits = if nth == 0 { modification::check } else { modification::check_named };
         fits(definition, instance, instruction).map_err(|misfit| Rejection::Instruction { nth: nth + 1, misfit })?;
         if let Instruction::Start(start) = instruction {
+            let held = modification.hold || instance.suspended;
+            [&start.variables, &start.local_variables].into_iter().try_for_each(|variables| check_not_held(variables, held))?;
             let mut variables = start.variables.iter().chain(&start.local_variables);
             if let Some((name, value)) = variables.find(|(_, value)| value.json.len() > MAX_VARIABLE_BYTES) {
                 return Err(Rejection::VariableTooLarge { name: name.clone(), bytes: value.json.len() });
@@ -376,7 +385,7 @@ fn subscription(kind: SubscriptionKind) -> &'static str {
     }
 }
 
-/// What is there for a unit of work only does not come to the one that a held start goes on in.
+/// What is there for a unit of work only does not come to the one that goes on with what is held.
 fn check_not_held(variables: &Variables, hold: bool) -> Result<(), Rejection> {
     let held = hold && variables.values().any(|variable| variable.transient);
     if held { Err(Rejection::TransientIsHeld) } else { Ok(()) }
@@ -546,5 +555,19 @@ mod tests {
         let element = definition.find("u").unwrap();
         let stop = step(&definition, &mut new.instance, Input::Start { element, variables: Variables::new(), hold: false }, 0);
         assert_eq!(stop, Err(Stop::Rejected(Rejection::NotAStartEvent)));
+    }
+
+    #[test]
+    fn what_is_held_takes_no_transient_variables() {
+        let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
+        let mut run = Run::new(&definition);
+        run.line("start");
+        let wait = run.instance.tasks().next().expect("the task waits").wait;
+        let resolve = |transient| {
+            let variables = Variables::from([("x".to_owned(), Variable { transient, ..Variable::from_json(&1.into()) })]);
+            Input::Held(Box::new(Input::ReviseTask { wait, revision: crate::TaskRevision::Resolve { variables } }))
+        };
+        assert_eq!(super::check(&definition, &run.instance, &resolve(true)), Err(super::Rejection::TransientIsHeld));
+        assert_eq!(super::check(&definition, &run.instance, &resolve(false)), Ok(()));
     }
 }

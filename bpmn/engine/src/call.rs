@@ -62,6 +62,9 @@ pub enum CatchKind {
         /// It does.
         interrupting: bool,
     },
+    /// An escalation that ends the call if it is the last of all that what catches it wants: the caller sees it when it hears of it, before the called
+    /// instance goes on.
+    EscalationOfSeveral,
 }
 
 impl Caller {
@@ -235,12 +238,9 @@ impl Instance {
         self.caller().is_some_and(|caller| caller.catching(Some(code), |kind| kind == CatchKind::Error).is_some())
     }
 
-    /// Whether the caller, or who called that, catches an escalation; and if so, whether this ends the call.
-    pub(crate) fn caller_catches_escalation(&self, code: Option<&str>) -> Option<bool> {
-        match self.caller()?.catching(code, |kind| matches!(kind, CatchKind::Escalation { .. }))? {
-            CatchKind::Escalation { interrupting } => Some(interrupting),
-            CatchKind::Error => None,
-        }
+    /// Whether the caller, or who called that, catches an escalation; and if so, how.
+    pub(crate) fn caller_catches_escalation(&self, code: Option<&str>) -> Option<CatchKind> {
+        self.caller()?.catching(code, |kind| kind != CatchKind::Error)
     }
 
     /// The call of a call activity's instance, and the instance that it calls.
@@ -298,10 +298,10 @@ impl Machine<'_> {
             // Whether it is caught must be known where it is thrown, and what else has happened here is not.
             (EventTrigger::Error(_), _) if is_one_of_all(self.definition, event) => return None,
             (EventTrigger::Error(catch), _) => (CatchKind::Error, &catch.code),
-            (EventTrigger::Escalation(catch), interrupting) => {
-                // Whether one of all interrupts is seen when it comes.
-                (CatchKind::Escalation { interrupting: interrupting && !is_one_of_all(self.definition, event) }, &catch.code)
+            (EventTrigger::Escalation(catch), true) if is_one_of_all(self.definition, event) => {
+                (CatchKind::EscalationOfSeveral, &catch.code)
             }
+            (EventTrigger::Escalation(catch), interrupting) => (CatchKind::Escalation { interrupting }, &catch.code),
             _ => return None,
         };
         Some(Catch { kind, code: code.as_deref().map(str::to_owned) })

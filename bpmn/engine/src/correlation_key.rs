@@ -6,16 +6,20 @@
 //! values as a list, in JSON.
 
 use mandate_feel::{Expression, Limits, Scope, Value};
-use mandate_model::{CorrelationKey, MessageReference};
+use mandate_model::{CarriedKey, CorrelationKey, MessageReference};
 
+use crate::conversation::by_conversation;
 use crate::elements::At;
 use crate::input::Failure;
 use crate::variable::Variables;
 
 impl At<'_> {
-    /// The key of a wait for a message that begins here: of texts or numbers, else it fails.
+    /// The key of a wait for a message that begins here: of texts or numbers, else it fails. Of a conversation it is what its first message had.
     pub(crate) fn correlation_key(&self, message: &MessageReference) -> Result<Option<String>, Failure> {
-        let Some(CorrelationKey(parts)) = &message.correlation_key else { return Ok(None) };
+        let Some(CorrelationKey(parts)) = &message.correlation_key else {
+            let of = by_conversation(message).and_then(|carried| carried.of.as_deref());
+            return Ok(of.and_then(|of| self.instance.conversation(of)).map(str::to_owned));
+        };
         let part = |expression: &Expression| {
             let value = self.evaluate(expression)?;
             match key(&value) {
@@ -28,15 +32,36 @@ impl At<'_> {
         Ok(Some(joined(parts.iter().map(part).collect::<Result<_, _>>()?)))
     }
 
-    /// The key that the variables of a message give; none if they lack what it is made of.
-    pub(crate) fn correlation_key_in(&self, of: &CorrelationKey, variables: &Variables) -> Result<Option<String>, Failure> {
-        let part = |expression: &Expression| match expression.evaluate(&Carried(variables), &Limits::default()) {
-            Ok(evaluated) => Ok(key(&evaluated.value).filter(|key| !key.is_empty())),
-            Err(mandate_feel::Error::UnknownName(_)) => Ok(None),
-            Err(error) => Err(self.failed(expression, &error.to_string())),
-        };
-        let parts: Vec<_> = of.0.iter().map(part).collect::<Result<_, _>>()?;
-        Ok(parts.into_iter().collect::<Option<_>>().map(joined))
+    /// The key that the variables of a message give. If they lack what it is made of, the message has none; with the standard's key it fails: a message
+    /// that has lost it would go to whoever waits without one (BPMN 2.0, 8.4.2).
+    pub(crate) fn carried_key(&self, carried: &CarriedKey, variables: &Variables) -> Result<Option<String>, Failure> {
+        let mut parts = Vec::with_capacity(carried.paths.0.len());
+        for path in &carried.paths.0 {
+            match (part_of(path, variables).map_err(|error| self.failed(path, &error.to_string()))?, &carried.of) {
+                (Some(part), _) => parts.push(part),
+                (None, None) => return Ok(None),
+                (None, Some(of)) => {
+                    let reason =
+                        format!("gives no text or number of what comes with the message, which needs it for the correlation key '{of}'");
+                    return Err(self.failed(path, &reason));
+                }
+            }
+        }
+        Ok(Some(joined(parts)))
+    }
+}
+
+/// The standard's key that a message with these variables has; none if they lack a property of it.
+pub fn key_of_message(carried: &CarriedKey, variables: &Variables) -> Option<String> {
+    let part = |path: &Expression| part_of(path, variables).ok().flatten();
+    carried.paths.0.iter().map(part).collect::<Option<_>>().map(joined)
+}
+
+fn part_of(path: &Expression, variables: &Variables) -> Result<Option<String>, mandate_feel::Error> {
+    match path.evaluate(&Carried(variables), &Limits::default()) {
+        Ok(evaluated) => Ok(key(&evaluated.value).filter(|key| !key.is_empty())),
+        Err(mandate_feel::Error::UnknownName(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

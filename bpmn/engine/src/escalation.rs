@@ -6,7 +6,7 @@ use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 use serde_json::Value as Json;
 
 use crate::all_of::is_last;
-use crate::call::News;
+use crate::call::{CatchKind, News};
 use crate::catcher::catcher;
 use crate::effect::Effect;
 use crate::ids::{ActivityId, WaitId};
@@ -54,18 +54,20 @@ impl Machine<'_> {
         self.trigger_as(catching, event, lineage, variables)
     }
 
-    /// Nothing inside catches an escalation. If something does around the call, the caller is told, and the instance ends if that interrupts.
+    /// Nothing inside catches an escalation. If something does around the call, the caller is told, and the instance ends if that interrupts. If only the
+    /// caller knows whether it does, every token stops with a job where it would enter an element: the caller hears first, and may end the call.
     fn escalate_to_caller(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
         match self.instance.caller_catches_escalation(code.as_deref()) {
             None => self.resume(event),
-            Some(false) => {
-                self.tell_caller(News::Escalation { code, ended: false });
-                self.resume(event)
-            }
-            Some(true) => {
+            Some(CatchKind::Escalation { interrupting: true }) => {
                 self.cancel(event);
                 self.end_by(News::Escalation { code, ended: true });
                 Ok(())
+            }
+            Some(caught) => {
+                self.unit.hold |= caught == CatchKind::EscalationOfSeveral;
+                self.tell_caller(News::Escalation { code, ended: false });
+                self.resume(event)
             }
         }
     }
@@ -84,7 +86,7 @@ impl Machine<'_> {
             // So it is caught around the call.
             self.set_variables(from, variables)?;
             match self.instance.caller_catches_escalation(Some(&code)) {
-                Some(true) => self.end_by(News::Escalation { code: Some(code), ended: true }),
+                Some(CatchKind::Escalation { interrupting: true }) => self.end_by(News::Escalation { code: Some(code), ended: true }),
                 _ => self.tell_caller(News::Escalation { code: Some(code), ended: false }),
             }
             return Ok(());

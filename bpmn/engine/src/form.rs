@@ -88,7 +88,8 @@ impl<'a> FormOf<'a> {
             let entered = input.remove(&field.id);
             self.validate(field, entered.as_ref())?;
             let value = match (entered, &field.default) {
-                (Some(entered), _) => Some(model_value(field, &entered)?),
+                // As in Camunda 7 what is entered for one unit of work becomes a variable of it.
+                (Some(entered), _) => Some(Variable { transient: entered.transient, ..model_value(field, &entered)? }),
                 (None, Some(default)) => Some(model_value(field, &self.evaluate(field, default)?)?),
                 (None, None) => None,
             };

@@ -53,6 +53,8 @@ pub struct Instance {
     pub(crate) suspended: bool,
     /// The last number given to an activity, a wait or an incident.
     pub(crate) last: u64,
+    /// The keys of its conversations, by the ids of the correlation keys.
+    pub(crate) conversations: BTreeMap<String, String>,
     /// How many modifications there have been.
     pub(crate) modifications: u64,
     /// The key of the last one that had one.
@@ -224,6 +226,7 @@ impl Instance {
             suspended: false,
             last: ROOT_ACTIVITY.0,
             modifications: 0,
+            conversations: BTreeMap::new(),
             modified_as: None,
             activities: OrdMap::unit(ROOT_ACTIVITY, Arc::new(root)),
             jobs: OrdMap::new(),
@@ -500,6 +503,14 @@ impl Instance {
 
     pub(crate) fn set_part(&mut self, id: ActivityId, event: ElementIndex, part: Part) {
         Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).parts.insert(event, part);
+    }
+
+    /// Nothing has happened of these events of an activity.
+    pub(crate) fn forget_parts(&mut self, id: ActivityId, events: &[ElementIndex]) {
+        if self.at(id).parts.keys().any(|event| events.contains(event)) {
+            let activity = Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree"));
+            activity.parts.retain(|event, _| !events.contains(event));
+        }
     }
 
     pub(crate) fn set_since(&mut self, id: ActivityId, since: i64) {

@@ -42,6 +42,7 @@ mod complex;
 mod condition;
 #[cfg(test)]
 mod conformance;
+mod conversation;
 mod correlation_key;
 mod due;
 mod effect;
@@ -90,6 +91,7 @@ pub use call::{Called, CalledVersion, Caller, Catch, CatchKind, Ending, News, Ou
 pub use code::Code;
 pub use compensation::Compensable;
 pub use condition::start_condition_holds;
+pub use correlation_key::key_of_message;
 pub use effect::{
     ActivityEnd, DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Message, Signal,
     Subscription, SubscriptionKind, Task,

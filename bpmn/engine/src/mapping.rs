@@ -57,6 +57,23 @@ impl Machine<'_> {
         self.check_total(scope)
     }
 
+    /// Somebody edits variables. What an open task has of its own is a change of the task (Camunda's
+    /// `SetTaskVariablesCmd`).
+    pub(crate) fn edit_variables(&mut self, scope: ActivityId, set: Variables, remove: &[String], local: bool) -> Result<(), Failure> {
+        let is_own = |name: &String| self.instance.variables(scope).is_some_and(|own| own.contains_key(name));
+        let changed = set.keys().any(|name| local || is_own(name)) || remove.iter().any(is_own);
+        // A name in both lists is set.
+        for name in remove.iter().filter(|name| !set.contains_key(*name)) {
+            let holder = if local { scope } else { self.instance.holder(scope, name).unwrap_or(scope) };
+            self.remove_variable(holder, name);
+        }
+        if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
+        match self.instance.task_of(scope).filter(|_| changed).cloned() {
+            Some(task) => self.task_changed(task, false),
+            None => Ok(()),
+        }
+    }
+
     fn put_variable(&mut self, scope: ActivityId, name: String, value: Variable) -> Result<(), Failure> {
         let bytes = value.json.len();
         if bytes > MAX_VARIABLE_BYTES {
@@ -70,7 +87,7 @@ impl Machine<'_> {
         let was_there = self.instance.set_local(scope, &name, Some(value.clone()));
         self.variable_changed(scope, &name, if was_there { VariableChange::Update } else { VariableChange::Create });
         if value.transient {
-            self.unit.has_transients = true;
+            self.unit.transients.insert(scope);
             return Ok(());
         }
         let scope = self.instance.activities.get(&scope).map_or(scope, |activity| activity.drawn_id());
@@ -80,17 +97,9 @@ impl Machine<'_> {
 
     /// The unit is over, and what was to be there for it alone goes. Nobody hears of it.
     pub(crate) fn forget_transients(&mut self) {
-        if !self.unit.has_transients {
-            return;
-        }
-        let transient = |(scope, variables): (ActivityId, &Variables)| {
-            let names = variables.iter().filter(|(_, value)| value.transient).map(|(name, _)| name.clone());
-            (scope, names.collect::<Vec<_>>())
-        };
-        let of_activities = self.instance.activities().map(|activity| (activity.id, &activity.variables));
-        let of_tasks = self.instance.tasks().map(|task| (task.scope(), &task.variables));
-        let all: Vec<_> = of_activities.chain(of_tasks).map(transient).filter(|(_, names)| !names.is_empty()).collect();
-        for (scope, names) in all {
+        for scope in std::mem::take(&mut self.unit.transients) {
+            let variables = self.instance.variables(scope).into_iter().flatten();
+            let names: Vec<_> = variables.filter(|(_, value)| value.transient).map(|(name, _)| name.clone()).collect();
             for name in names {
                 self.instance.set_local(scope, &name, None);
             }
@@ -388,24 +397,87 @@ mod tests {
     }
 
     #[test]
+    fn transient_variables_come_with_whatever_begins_a_unit() {
+        let copy = "<extensionElements><camunda:inputOutput><camunda:inputParameter name='copy'>${x}</camunda:inputParameter></camunda:inputOutput>\
+                    </extensionElements>";
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u'/><boundaryEvent id='e' attachedToRef='u' cancelActivity='false'><escalationEventDefinition \
+                 escalationRef='esc'/></boundaryEvent><userTask id='v'>{copy}</userTask><boundaryEvent id='b' attachedToRef='u'>\
+                 <errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='w'>{copy}</userTask>{{s>u}}{{e>v}}{{b>w}}"
+            ),
+            r#"
+                start
+                escalate u LATE {"~x": 1}
+                resolve u {"~x": 2}
+                modify before v {"~x": 3}
+                modify before v local {"~x": 4}
+                answer u E {"~x": 5}
+                variables w
+                suspend
+                modify before v {"~x": 6}
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+                > escalate u LATE {"~x": 1}
+                  task u !4 of nobody users [] groups []
+                  + e #5
+                  - #5
+                  + v #6
+                  copy = 1 in #6
+                  task v !7 of nobody users [] groups []
+                > resolve u {"~x": 2}
+                  task u !4 of nobody RESOLVED users [] groups []
+                > modify before v {"~x": 3}
+                  + v #8
+                  copy = 3 in #8
+                  task v !9 of nobody users [] groups []
+                > modify before v local {"~x": 4}
+                  + v #10
+                  copy = 4 in #10
+                  task v !11 of nobody users [] groups []
+                > answer u E {"~x": 5}
+                  task !4 gone
+                  - #3 canceled
+                  + b #12
+                  - #12
+                  + w #13
+                  copy = 5 in #13
+                  task w !14 of nobody users [] groups []
+                > variables w
+                  {copy: 5}
+                > suspend
+                  suspended: true
+                > modify before v {"~x": 6}
+                  rejected: transient variables are not kept until what begins goes on: the instance is stored before, for a command may leave or it is suspended
+            "#]],
+        );
+    }
+
+    #[test]
     fn start_that_is_held_takes_no_transient_variables() {
         let model = "<startEvent id='s'/><serviceTask id='a' camunda:class='A' camunda:asyncBefore='true'/>{s>a}";
         check(
             model,
             "hold {\"~secret\": 1}\n start {\"~secret\": 1}\n run a",
             expect![[r#"
-            > hold {"~secret": 1}
-              rejected: transient variables are not kept until the start goes on: the instance is stored before its first command may leave
-            > start {"~secret": 1}
-              started at s
-              + s #2
-              - #2
-              job AsyncBefore a !4 due 0, 3 left, 0 failed
-            > run a
-              job !4 gone
-              + a #3
-              call a !5 attempt 1, 2 left {}
-        "#]],
+                > hold {"~secret": 1}
+                  rejected: transient variables are not kept until what begins goes on: the instance is stored before, for a command may leave or it is suspended
+                > start {"~secret": 1}
+                  started at s
+                  + s #2
+                  - #2
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed
+                > run a
+                  job !4 gone
+                  + a #3
+                  call a !5 attempt 1, 2 left {}
+            "#]],
         );
     }
 }

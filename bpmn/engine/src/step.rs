@@ -162,18 +162,7 @@ impl<'a> Machine<'a> {
                 self.receive_message(wait, variables, local_variables, triggered_variables)?;
             }
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
-            Input::SetVariables { scope, set, remove, local } => {
-                let of_task = self.instance.task_of(scope).map(|task| task.variables.clone());
-                // A name in both lists is set.
-                for name in remove.iter().filter(|name| !set.contains_key(*name)) {
-                    let holder = if local { scope } else { self.instance.holder(scope, name).unwrap_or(scope) };
-                    self.remove_variable(holder, name);
-                }
-                if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
-                if let Some(before) = of_task {
-                    self.variables_of_task_set(scope, &before)?;
-                }
-            }
+            Input::SetVariables { scope, set, remove, local } => self.edit_variables(scope, set, &remove, local)?,
             Input::BeginActivity { activity } => self.choose(activity)?,
             Input::SetRetries { wait, retries, due } => self.set_retries(wait, retries, due),
             Input::SetDue { wait, due } => self.set_due(wait, due),
@@ -200,6 +189,7 @@ impl<'a> Machine<'a> {
 
     fn start(&mut self, element: ElementIndex, variables: Variables, hold: bool) -> Result<(), Failure> {
         let root = self.instance.root();
+        self.started_by(element, &variables)?;
         self.open_instance(element, variables)?;
         let lineage = self.unit.lineage(self.instance.id, root);
         // `asyncBefore` on the start event holds the start just as well, unless the process itself has something to do before.
@@ -469,6 +459,11 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
             Next::Send(messages) => {
+                if let ElementKind::MessageSend(send) = &self.definition.element(self.instance.at(activity).element).kind
+                    && let (Some(carried), Some(key)) = (&send.correlation_key, messages.first().and_then(|it| it.correlation_key.as_ref()))
+                {
+                    self.sent_under(carried, activity, key)?;
+                }
                 self.effects.extend(messages.into_iter().map(Effect::SendMessage));
                 self.resume(activity)
             }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use crate::effect::{Delegation, Effect, Task};
-use crate::ids::{ActivityId, WaitId};
+use crate::ids::WaitId;
 use crate::input::{Failure, TaskFields, TaskRevision};
 use crate::listener::Occasion;
 use crate::step::Machine;
-use crate::variable::Variables;
 
 impl Machine<'_> {
     /// A task is changed by hand, and its row with it if anything of it is otherwise than before.
@@ -25,16 +24,8 @@ impl Machine<'_> {
         self.task_changed(task, reassigned)
     }
 
-    /// Somebody has set variables from a task, whose own were these before.
-    pub(crate) fn variables_of_task_set(&mut self, scope: ActivityId, before: &Variables) -> Result<(), Failure> {
-        match self.instance.task_of(scope).filter(|task| task.variables != *before).cloned() {
-            Some(task) => self.task_changed(task, false),
-            None => Ok(()),
-        }
-    }
-
     /// A change of a task, of its own variables too, is told to its listeners (Camunda 7, `TaskEntity.triggerUpdateEvent`).
-    fn task_changed(&mut self, mut task: Task, reassigned: bool) -> Result<(), Failure> {
+    pub(crate) fn task_changed(&mut self, mut task: Task, reassigned: bool) -> Result<(), Failure> {
         let activity = task.activity;
         task.updated = Some(self.now);
         self.instance.tasks.insert(task.wait, Arc::new(task.clone()));
@@ -102,8 +93,8 @@ mod tests {
         };
         assert_eq!(updated(&["at 4", "start"], false), None);
         assert_eq!(updated(&["at 5", r#"putlocal #4 {"own": 1}"#, "return"], true), Some(5));
-        assert_eq!(updated(&["at 6", r#"putlocal #4 {"own": 1}"#], false), Some(5), "it was so");
-        assert_eq!(updated(&["at 7", r#"put #4 {"other": 1}"#], false), Some(5), "it is the process's");
+        assert_eq!(updated(&["at 6", r#"putlocal #4 {"own": 1}"#, "return"], true), Some(6), "also if it was so");
+        assert_eq!(updated(&["at 7", r#"put #4 {"other": 1}"#], false), Some(6), "it is the process's");
         assert_eq!(updated(&["at 8", "claim u ann", "return"], true), Some(8));
         assert_eq!(updated(&["at 9", "drop #4 own", "return"], true), Some(9));
         assert_eq!(updated(&["suspend", "at 10", r#"putlocal #4 {"own": 2}"#], false), Some(10), "nothing runs");

@@ -106,6 +106,7 @@ impl Machine<'_> {
         local: Variables,
         triggered: Variables,
     ) -> Result<(), Failure> {
+        self.comes_to(wait, [&triggered, &local, &variables])?;
         let (activity, element) = (self.instance.subscriptions[&wait].activity, self.instance.subscriptions[&wait].element);
         if element == self.instance.at(activity).element {
             return self.receive(wait, variables, local.into_iter().chain(triggered).collect());
@@ -218,8 +219,10 @@ impl Machine<'_> {
         self.definition.element(event).kind.trigger().is_none_or(|(_, interrupting)| interrupting)
     }
 
-    /// The scope is not triggered by its event sub-processes any more.
+    /// The scope is not triggered by its event sub-processes any more, and what had happened of those that want all of several is forgotten with the rest.
     pub(crate) fn disarm_event_sub_processes(&mut self, scope: ActivityId) {
+        let definition = self.definition;
+        self.instance.forget_parts(scope, inside(definition, self.instance.at(scope)));
         let waits: Vec<_> = self.instance.index.waits.get(&scope).into_iter().flatten().copied().collect();
         for wait in waits {
             let of_job = self.instance.jobs.get(&wait).map(|job| job.element);

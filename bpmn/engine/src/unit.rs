@@ -51,8 +51,8 @@ pub(crate) struct Unit {
     pub touched: BTreeSet<ActivityId>,
     /// Those of them in which that was since their inclusive joins were looked at: in all others, each of these still waits.
     pub moved: BTreeSet<ActivityId>,
-    /// Variables were set that are there for this unit only.
-    pub has_transients: bool,
+    /// Scopes in which variables were set that are there for this unit only.
+    pub transients: BTreeSet<ActivityId>,
     /// What is to be in the event sub-processes of these scopes that messages have triggered, until they begin.
     pub brought: Vec<(ActivityId, ElementIndex, Variables)>,
 }
@@ -135,7 +135,7 @@ impl Unit {
             modification: None,
             touched: BTreeSet::new(),
             moved: BTreeSet::new(),
-            has_transients: false,
+            transients: BTreeSet::new(),
             brought: Vec::new(),
         }
     }

@@ -152,6 +152,7 @@ fn caller() -> Caller {
         Catch { kind: CatchKind::Error, code: Some("E".into()) },
         Catch { kind: CatchKind::Escalation { interrupting: true }, code: None },
         Catch { kind: CatchKind::Escalation { interrupting: false }, code: None },
+        Catch { kind: CatchKind::EscalationOfSeveral, code: None },
     ];
     let of = |id| InstanceId(Uuid::from_u128(id));
     Caller { instance: of(3), wait: WaitId(9), root: of(2), depth: 2, catches }
@@ -358,7 +359,7 @@ fn version_1_at_rest() {
             Subscription { wait: WaitId(9), activity: ActivityId(4), element: ElementIndex(11), kind: Signal, name: "all-clear", correlation_key: None, since: 1000 }
             Subscription { wait: WaitId(14), activity: ActivityId(13), element: ElementIndex(16), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
             Called { wait: WaitId(34), activity: ActivityId(33), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null", transient: false }}, local: {}, delivered: {} }, over: false }
-            Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
+            Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }, Catch { kind: EscalationOfSeveral, code: None }] }
             Incident { id: IncidentId(35), wait: None, activity: ActivityId(21), element: ElementIndex(24), failed: None, code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for another token, and none can come any more", attempt: 1, since: 1000 }
             Incident { id: IncidentId(36), wait: Some(WaitId(16)), activity: ActivityId(15), element: ElementIndex(17), failed: Some(ElementIndex(17)), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
         "#]],
@@ -397,7 +398,7 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             Subscription { wait: WaitId(9), activity: ActivityId(4), element: ElementIndex(11), kind: Signal, name: "all-clear", correlation_key: None, since: 1000 }
             Subscription { wait: WaitId(14), activity: ActivityId(13), element: ElementIndex(16), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
             Called { wait: WaitId(34), activity: ActivityId(33), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null", transient: false }}, local: {}, delivered: {} }, over: false }
-            Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
+            Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }, Catch { kind: EscalationOfSeveral, code: None }] }
             Incident { id: IncidentId(35), wait: None, activity: ActivityId(21), element: ElementIndex(24), failed: None, code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for another token, and none can come any more", attempt: 1, since: 1000 }
         "#]],
     );

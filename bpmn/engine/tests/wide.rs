@@ -1,10 +1,11 @@
-//! Joins beside thousands of others: of tokens that have come already, of tokens that never come, of scopes and of other joins. What a step costs
+//! Tasks and joins beside thousands of others: of tokens that have come already, of tokens that never come, of scopes and of other joins. What a step costs
 //! does not grow with them. Where it did, these tests would take minutes.
 
 use std::fmt::Write as _;
 
 use mandate_engine::{
-    ActivityEnd, Code, Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, Stop, Variables, WaitId, step,
+    ActivityEnd, Code, Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, Stop, Variable, VariableKind, Variables,
+    WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
@@ -41,6 +42,24 @@ fn tasks_of(definition: &ProcessDefinition, instance: &Instance, id: &str) -> Ve
 
 fn complete(wait: WaitId) -> Input {
     Input::CompleteTask { wait, variables: Variables::new() }
+}
+
+/// What is there for a unit only is found without a look at the others.
+#[test]
+fn thousands_of_tasks_are_completed_with_a_transient_variable_each() {
+    let mut elements = "<startEvent id='s'/><userTask id='u'><multiInstanceLoopCharacteristics><loopCardinality>9990</loopCardinality>\
+                        </multiInstanceLoopCharacteristics></userTask>"
+        .to_owned();
+    flow(&mut elements, "s", "u", 0);
+    let definition = parse(&elements);
+    let mut instance = started(&definition);
+    let passing = Variable { transient: true, ..Variable::new(VariableKind::Integer, "1") };
+    for wait in tasks_of(&definition, &instance, "u") {
+        let variables = Variables::from([("passing".to_owned(), passing.clone())]);
+        step(&definition, &mut instance, Input::CompleteTask { wait, variables }, 0).expect("the task is there");
+        assert!(instance.variables(instance.root()).is_some_and(|variables| !variables.contains_key("passing")));
+    }
+    assert!(instance.is_ended());
 }
 
 #[test]

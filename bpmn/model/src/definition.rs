@@ -3,7 +3,7 @@
 //! Elements live in one arena and name each other by index, so that a definition is built once, shared by every instance, and
 //! walked without a lookup by name. Element 0 is always the process itself, the root of all scopes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mandate_feel::Expression;
@@ -49,6 +49,9 @@ pub struct ProcessDefinition {
     pub flows: Vec<SequenceFlow>,
     /// It has conditional events inside: changes of variables are looked at.
     pub has_conditions: bool,
+    /// The ids of the correlation keys by which something in it waits for the messages of a conversation: the first message that has one says what the
+    /// later ones must have (BPMN 2.0, 8.4.2, "key-based correlation").
+    pub conversations: BTreeSet<Arc<str>>,
     pub(crate) by_id: BTreeMap<Arc<str>, ElementIndex>,
 }
 
@@ -116,6 +119,13 @@ impl ProcessDefinition {
         // Nothing else leads there.
         let [flow] = self.element(index).incoming[..] else { return false };
         matches!(self.element(self.flow(flow).source).kind, ElementKind::EventBasedGateway)
+    }
+
+    /// Where a message of this name that comes to what has this id has the standard's correlation key, if it is told apart by one.
+    pub fn carried_key(&self, id: &str, name: &str) -> Option<&CarriedKey> {
+        // An event with several definitions has several elements.
+        let messages: Vec<_> = self.elements.iter().filter(|element| *element.id == *id).flat_map(|it| it.kind.messages()).collect();
+        MessageReference::named(&messages, name)?.carried.as_ref()
     }
 
     /// Whether anything in it has a listener.

@@ -292,12 +292,12 @@ impl Fields {
     }
 
     /// Variables, of which some may be there for the unit of work only that the request begins.
-    pub(crate) fn variables_or_transient(&mut self, name: &str) -> Result<Variables, Error> {
+    pub(crate) fn variables(&mut self, name: &str) -> Result<Variables, Error> {
         variable::read_also_transient(self.object(name)?.unwrap_or_default())
     }
 
-    /// Variables that are to be stored.
-    pub(crate) fn variables(&mut self, name: &str) -> Result<Variables, Error> {
+    /// Variables that are to be stored, or that others are compared with.
+    pub(crate) fn stored_variables(&mut self, name: &str) -> Result<Variables, Error> {
         variable::read_all(self.object(name)?.unwrap_or_default())
     }
 

@@ -24,9 +24,14 @@ const MAX_DEPTH: usize = mandate_runtime::engine::limits::MAX_JSON_DEPTH;
 /// Reads a map of variables that are to be stored.
 pub(crate) fn read_all(map: Map<String, Value>) -> Result<Variables, Error> {
     let variables = read_also_transient(map)?;
+    check_stored(&variables).map(|()| variables)
+}
+
+/// Refuses variables of which one is there for one unit of work only.
+pub(crate) fn check_stored(variables: &Variables) -> Result<(), Error> {
     match variables.iter().find(|(_, variable)| variable.transient) {
         Some((name, _)) => Err(not_transient(name)),
-        None => Ok(variables),
+        None => Ok(()),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use mandate_engine::{Code, Incident, Instance, InstanceId};
+use mandate_engine::{Code, Failure, Incident, Instance, InstanceId};
+use mandate_model::ElementIndex;
 use mandate_store::{Delivery, LedgerState, Origin, Receiver, Sent};
 
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,7 @@ impl Inner {
         definition: &Definition,
         delivery: &Delivery,
         attempt: u32,
+        failed: Option<ElementIndex>,
         message: &str,
     ) -> Result<String, Error> {
         let (mut row, mut commands) = (None, (Vec::new(), Vec::new()));
@@ -124,7 +126,9 @@ impl Inner {
             process_definition_version: definition.row.version,
             version_tag: definition.row.version_tag.clone(),
             activity_id: delivery.activity_id.clone(),
-            failed_activity_id: Some(delivery.activity_id.clone()),
+            failed_activity_id: Some(
+                failed.map_or_else(|| delivery.activity_id.clone(), |failed| definition.model.element(failed).id.to_string()),
+            ),
             attempt,
             code: Code::Undelivered.as_str().to_owned(),
             message: message.to_owned(),
@@ -147,6 +151,33 @@ impl Inner {
         }
         Ok((applied.into(), unknown.into()))
     }
+}
+
+/// The detail of a timer start event that was given up, as JSON. Its start has sent nothing: an instance is stored before its first command.
+pub(crate) fn explain_start_timer(definition: &Definition, activity_id: &str, attempt: u32, failure: &Failure) -> String {
+    let binding = failure.element.and_then(|failed| definition.doer(failed));
+    let (retry, next) = advice(failure.code);
+    let detail = IncidentDetail {
+        tenant: definition.row.tenant.clone(),
+        process_instance_id: None,
+        business_key: None,
+        process_definition_key: definition.row.key.clone(),
+        process_definition_version: definition.row.version,
+        version_tag: definition.row.version_tag.clone(),
+        activity_id: activity_id.to_owned(),
+        failed_activity_id: failure.element.map(|failed| definition.model.element(failed).id.to_string()),
+        attempt,
+        code: failure.code.as_str().to_owned(),
+        message: failure.message.clone(),
+        delegate: binding.map(|binding| format!("{}@{}", binding.delegate, binding.version)),
+        delegate_digest: binding.map(|binding| binding.digest.clone()),
+        commands_applied: Vec::new(),
+        commands_unknown: Vec::new(),
+        retry: retry.to_owned(),
+        next: next.to_owned(),
+        documentation: format!("docs/incidents.md#{}", failure.code.as_str().to_lowercase()),
+    };
+    serde_json::to_string(&detail).expect("texts and numbers always serialise")
 }
 
 fn note(list: &mut VecDeque<CommandSeen>, sent: Sent) {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::definitions::Definition;
 use crate::executor::Queued;
+use crate::executor::start_timers::given_up_by_hand;
 use crate::job_definitions::{JobDefinition, unless_gone};
 use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set};
 use crate::signals::is_delivery;
@@ -141,7 +142,8 @@ impl Runtime {
                 ..Subject::default()
             };
             let operations = self.logged(Operation { verb, entity_type: "Job", category: OPERATOR, changes, subject });
-            if self.0.store.revise_start_timer(&row, &revised, &operations).await? {
+            let why = (revised.retries == 0).then(|| given_up_by_hand(&definition, &row));
+            if self.0.store.revise_start_timer(&row, &revised, why.as_ref(), &operations, self.now()).await? {
                 self.0.executor.look_again();
                 return Ok(());
             }

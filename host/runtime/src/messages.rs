@@ -1,6 +1,8 @@
 //! Message correlation: to what waits for a message, and to what starts with it (Camunda 7, "Message Correlation").
 
-use mandate_engine::{ActivityId, Code, Input, InstanceId, Rejection, Variables, WaitId};
+use std::collections::{BTreeMap, BTreeSet};
+
+use mandate_engine::{ActivityId, Code, Input, InstanceId, Rejection, Variables, WaitId, key_of_message};
 use mandate_model::StartTrigger;
 use mandate_store::query::{Page, StartEvent, SubscriptionFilter, SubscriptionListed};
 use mandate_store::{EventKind, Origin};
@@ -13,7 +15,8 @@ use crate::{Error, Runtime};
 pub struct Correlation {
     /// The message's name.
     pub message: String,
-    /// Only waits that are told from others by this key (`zeebe:subscription`). It does not choose among processes that start.
+    /// Only waits that are told from others by this key (`zeebe:subscription`, or the standard's, which is else what the variables give). It does not choose
+    /// among processes that start.
     pub correlation_key: Option<String>,
     /// Only instances with this business key.
     pub business_key: Option<String>,
@@ -135,10 +138,61 @@ impl Runtime {
     }
 
     async fn receivers(&self, correlation: &Correlation) -> Result<Vec<SubscriptionListed>, Error> {
-        match self.receivers_by_key(correlation).await? {
-            Some(receivers) => Ok(receivers),
-            None => self.listed_receivers(correlation).await,
+        let found = match self.receivers_by_key(correlation).await? {
+            Some(receivers) => receivers,
+            None => self.listed_receivers(correlation).await?,
+        };
+        if correlation.correlation_key.is_some() { Ok(found) } else { self.told_apart(correlation, found).await }
+    }
+
+    /// Of waits that are told apart by the standard's `correlationKey` those that have the key which the payload gives or, if none has, those that have
+    /// none (BPMN 2.0, 8.4.2). A payload that gives none does not choose; what then begins or goes on a conversation refuses it.
+    async fn told_apart(&self, correlation: &Correlation, found: Vec<SubscriptionListed>) -> Result<Vec<SubscriptionListed>, Error> {
+        let with_keys = self.with_keys(correlation, found).await?;
+        let keys: BTreeSet<String> = with_keys.iter().filter_map(|(_, key)| key.clone()).collect();
+        let mut exact = Vec::new();
+        for key in keys {
+            // They may be behind those that were listed.
+            let under = Correlation { correlation_key: Some(key), ..correlation.clone() };
+            let listed = self.listed_receivers(&under).await?;
+            let of_key = self.with_keys(correlation, listed).await?;
+            exact.extend(of_key.into_iter().filter(|(_, key)| *key == under.correlation_key).map(|(receiver, _)| receiver));
         }
+        let fits = |(receiver, key): &(SubscriptionListed, Option<String>)| key.is_none() || receiver.correlation_key.is_none();
+        Ok(if exact.is_empty() { with_keys.into_iter().filter(fits).map(|(receiver, _)| receiver).collect() } else { exact })
+    }
+
+    /// Waits, each with the standard's key that the message has for it.
+    async fn with_keys(
+        &self,
+        correlation: &Correlation,
+        receivers: Vec<SubscriptionListed>,
+    ) -> Result<Vec<(SubscriptionListed, Option<String>)>, Error> {
+        let Correlation { variables, local_variables, triggered_variables, .. } = correlation;
+        let payload: Variables =
+            [triggered_variables, local_variables, variables].into_iter().flatten().map(|(name, it)| (name.clone(), it.clone())).collect();
+        let mut keys: BTreeMap<(String, String), Option<String>> = BTreeMap::new();
+        let mut with_keys = Vec::with_capacity(receivers.len());
+        for receiver in receivers {
+            let place = (receiver.definition_id.clone(), receiver.activity_id.clone());
+            let key = if let Some(key) = keys.get(&place) {
+                key.clone()
+            } else {
+                let key = match self.0.definitions.get(&self.0.store, &receiver.definition_id).await {
+                    Ok(definition) => {
+                        let carried = definition.model.carried_key(&receiver.activity_id, &correlation.message);
+                        carried.and_then(|carried| key_of_message(carried, &payload))
+                    }
+                    // Whoever is meant may be another; if it is this one, the delivery says so.
+                    Err(Error::DefinitionUnreadable { .. } | Error::NotFound { .. }) => None,
+                    Err(error) => return Err(error),
+                };
+                keys.insert(place, key.clone());
+                key
+            };
+            with_keys.push((receiver, key));
+        }
+        Ok(with_keys)
     }
 
     /// Where nothing but a business key tells one instance from another, which is how most messages come, those of several callers are looked up at once.
@@ -211,6 +265,8 @@ impl Runtime {
                         turn = Some(self.0.overtaken.turn(InstanceId(receiver.instance)).await);
                     }
                     match self.0.waits_again(&receiver).await? {
+                        // Another message has said meanwhile which conversation it is.
+                        Some(renewed) if renewed.correlation_key != receiver.correlation_key => return Err(error),
                         // Under the new wait a command that has left would leave again: whoever sent the message decides.
                         Some(renewed) if !self.has_sent(&receiver).await? => receiver = renewed,
                         _ => return Err(error),

@@ -331,8 +331,9 @@ impl Inner {
             };
             match error {
                 Error::Rejected(Rejection::NoSuchWait { .. }) => match self.waits_again(&receiver).await {
-                    Ok(Some(renewed)) => receiver = renewed,
-                    Ok(None) => return Ended::NobodyThere,
+                    Ok(Some(renewed)) if renewed.correlation_key.is_none() => receiver = renewed,
+                    // Of those with a key the message looks for the one that is meant.
+                    Ok(_) => return Ended::NobodyThere,
                     Err(error) => return Ended::Not(error),
                 },
                 Error::Rejected(Rejection::Ended) | Error::NotFound { .. } => return Ended::NobodyThere,

@@ -123,6 +123,8 @@ pub struct FailedDelivery {
     pub failures: i64,
     /// The last failure's message.
     pub failure: String,
+    /// The element that failed, if it is known.
+    pub failed_activity: Option<String>,
     /// What explains it to operators, as JSON, if no attempts are left.
     pub detail: Option<String>,
 }
@@ -464,12 +466,13 @@ impl Store {
     /// A delivery of this host has failed: what is left of it takes its place. Nothing happens if this host does not have it any more.
     pub async fn fail_delivery(&self, name: DeliveryName, failed: &FailedDelivery) -> Result<(), Error> {
         let me = self.host();
-        let FailedDelivery { due, retries, failures, failure, detail } = failed;
-        let sql = "UPDATE delivery SET due = $5, retries = $6, failures = $7, failure = $8, detail = $9, locked_by = NULL, locked_epoch = NULL \
-                   WHERE signal = $1 AND n = $2 AND locked_by = $3 AND locked_epoch = $4";
+        let FailedDelivery { due, retries, failures, failure, failed_activity, detail } = failed;
+        let sql = "UPDATE delivery SET due = $5, retries = $6, failures = $7, failure = $8, detail = $9, failed_activity = $10, \
+                   locked_by = NULL, locked_epoch = NULL WHERE signal = $1 AND n = $2 AND locked_by = $3 AND locked_epoch = $4";
         let mut tx = self.begin_in_epoch().await?;
-        let (failure, detail) = (failure.clone(), detail.clone());
-        let failed = tx.execute(sql, params![name.signal, name.n, me.id, me.epoch, *due, *retries, *failures, failure, detail]).await?;
+        let (failure, detail, failed_activity) = (failure.clone(), detail.clone(), failed_activity.clone());
+        let params = params![name.signal, name.n, me.id, me.epoch, *due, *retries, *failures, failure, detail, failed_activity];
+        let failed = tx.execute(sql, params).await?;
         if failed > 0 && *retries == 0 {
             incident::raise(&mut tx, self.inner().history, name).await?;
         }

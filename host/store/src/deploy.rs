@@ -304,7 +304,7 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
     INSERT_START_EVENTS.execute(tx, events.collect()).await?;
     let keys = definitions.iter().map(|definition| definition.key.clone()).collect();
     let timers = pairs().flat_map(|(row, new)| new.start_timers.iter().map(|timer| start_timers::new_row(&row.id, timer, write.at)));
-    start_timers::deployed(tx, tenant, keys, timers.collect()).await?;
+    start_timers::deployed(tx, tenant, keys, timers.collect(), write.at).await?;
     Ok(definitions)
 }
 

@@ -57,7 +57,7 @@ pub use planned::{CarriedOut, Planned};
 pub use rows::{
     EndedIncident, EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow,
 };
-pub use start_timers::{NewStartTimer, Reopened, RevisedTimer, StartTimerClaim, StartTimerRow};
+pub use start_timers::{FailedFiring, NewStartTimer, Reopened, RevisedTimer, StartTimerClaim, StartTimerRow};
 pub use store::{Counters, Store};
 pub use unit::{
     Beside, CalledBy, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, FiredTimer, HeldExternalTask,

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::claim::Except;
 use crate::db::{Columns, Param, Tx, params};
+use crate::delivery::incident::{self, End};
 use crate::job_definitions::{priority_of_firing, suspended_firing};
 use crate::lease::HostRef;
 use crate::query::NEWEST;
@@ -79,6 +80,17 @@ impl StartTimerRow {
     }
 }
 
+/// Why a firing has failed, or was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedFiring {
+    /// The kind of trouble.
+    pub code: String,
+    /// The element that failed, if one has.
+    pub failed_activity: Option<String>,
+    /// What explains it to operators, as JSON, if no attempts are left.
+    pub detail: Option<String>,
+}
+
 /// What the claim of one firing came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartTimerClaim {
@@ -120,7 +132,8 @@ static NEXT_FIRING: Batch = Batch::new(
         priority_of_firing!("start_timer"),
         ", start_timer.priority), suspended = ",
         suspended_firing!("start_timer"),
-        ", failures = 0, failure = NULL, created = v.created, locked_by = NULL, locked_epoch = NULL FROM {rows} WHERE start_timer.id = v.id"
+        ", failures = 0, failure = NULL, code = NULL, failed_activity = NULL, failed_at = NULL, detail = NULL, \
+         created = v.created, locked_by = NULL, locked_epoch = NULL FROM {rows} WHERE start_timer.id = v.id"
     ),
     &[("id", Type::Uuid), ("due", Type::I64), ("cycle", Type::Text), ("retries", Type::I64), ("created", Type::I64)],
 );
@@ -231,10 +244,17 @@ impl Store {
 
     /// A firing of this host has failed: what is left of it takes its place, and what fires next gets a row of its own. Nothing happens if this host
     /// does not have it any more.
-    pub async fn fail_start_timer(&self, failed: &StartTimerRow, next: Option<NewStartTimer>, now: i64) -> Result<(), Error> {
+    pub async fn fail_start_timer(
+        &self,
+        failed: &StartTimerRow,
+        why: &FailedFiring,
+        next: Option<NewStartTimer>,
+        now: i64,
+    ) -> Result<(), Error> {
         let me = self.host();
         let mut tx = self.begin_in_epoch().await?;
-        let sql = "UPDATE start_timer SET due = $5, cycle = $6, retries = $7, failures = $8, failure = $9, locked_by = NULL, locked_epoch = NULL \
+        let sql = "UPDATE start_timer SET due = $5, cycle = $6, retries = $7, failures = $8, failure = $9, code = $10, failed_activity = $11, \
+                   failed_at = $12, detail = $13, locked_by = NULL, locked_epoch = NULL \
                    WHERE id = $1 AND firing = $2 AND locked_by = $3 AND locked_epoch = $4";
         let timer = &failed.timer;
         let params = params![
@@ -246,20 +266,30 @@ impl Store {
             timer.cycle.clone(),
             timer.retries,
             failed.failures,
-            failed.failure.clone()
+            failed.failure.clone(),
+            why.code.clone(),
+            why.failed_activity.clone(),
+            now,
+            why.detail.clone()
         ];
         if tx.execute(sql, params).await? > 0 {
+            if timer.retries == 0 {
+                incident::raise_timer(&mut tx, self.inner().history, failed.id, failed.firing).await?;
+            }
             INSERT.execute(&mut tx, next.iter().map(|next| new_row(&failed.definition_id, next, now)).collect()).await?;
         }
         tx.commit().await
     }
 
-    /// What an operator changes of a firing that was found as `seen`, with what the log says of it. False: it is not like that any more.
+    /// What an operator changes at a moment of a firing that was found as `seen`, with what the log says of it. Without attempts left it is given up
+    /// because of `why`. False: it is not like that any more.
     pub async fn revise_start_timer(
         &self,
         seen: &StartTimerRow,
         revised: &RevisedTimer,
+        why: Option<&FailedFiring>,
         operations: &[OperationRow],
+        at: i64,
     ) -> Result<bool, Error> {
         let RevisedTimer { due, cycle, retries, priority, suspended } = revised;
         let sql = "UPDATE start_timer SET due = $3, cycle = $4, retries = $5, priority = $7, suspended = $8 WHERE id = $1 AND firing = $2 AND failures = $6";
@@ -267,6 +297,17 @@ impl Store {
         let changed =
             tx.execute(sql, params![seen.id, seen.firing, *due, cycle.clone(), *retries, seen.failures, *priority, *suspended]).await?;
         if changed > 0 {
+            match (seen.timer.retries, *retries) {
+                (0, 0) => {}
+                (_, 0) => {
+                    let sql = "UPDATE start_timer SET code = $3, failed_at = $4, detail = $5 WHERE id = $1 AND firing = $2";
+                    let (code, detail) = why.map_or((None, None), |why| (Some(why.code.clone()), why.detail.clone()));
+                    tx.execute(sql, params![seen.id, seen.firing, code, at, detail]).await?;
+                    incident::raise_timer(&mut tx, self.inner().history, seen.id, seen.firing).await?;
+                }
+                (0, _) => incident::end(&mut tx, vec![(seen.id, seen.firing)], at, End::Resolved).await?,
+                _ => {}
+            }
             operations::write(&mut tx, self.inner().history, operations).await?;
         }
         tx.commit().await?;
@@ -337,9 +378,9 @@ pub(crate) fn new_row(definition_id: &str, timer: &NewStartTimer, now: i64) -> V
 }
 
 /// New rows take the place of what older versions of these keys started by.
-pub(crate) async fn deployed(tx: &mut Tx, tenant: &str, keys: Vec<String>, rows: Vec<Vec<Cell>>) -> Result<(), Error> {
+pub(crate) async fn deployed(tx: &mut Tx, tenant: &str, keys: Vec<String>, rows: Vec<Vec<Cell>>, now: i64) -> Result<(), Error> {
     let which = "definition_id IN (SELECT d.id FROM definition d WHERE d.tenant = $1 AND d.key {any_text:2})";
-    close(tx, which, vec![tenant.into(), Param::Texts(keys)]).await?;
+    close(tx, which, vec![tenant.into(), Param::Texts(keys)], now).await?;
     INSERT.execute(tx, rows).await.map(drop)
 }
 
@@ -350,19 +391,23 @@ pub(crate) async fn deleted(tx: &mut Tx, definitions: &[String], reopened: &Reop
     if !uncovered.iter().eq(reopened.iter().map(|(definition, _)| definition)) {
         return Ok(None);
     }
-    close(tx, "definition_id {any_text:1}", vec![Param::Texts(definitions.to_vec())]).await?;
+    close(tx, "definition_id {any_text:1}", vec![Param::Texts(definitions.to_vec())], now).await?;
     let rows = reopened.iter().flat_map(|(definition, timers)| timers.iter().map(|timer| new_row(definition, timer, now)));
     INSERT.execute(tx, rows.collect()).await?;
     Ok(Some(()))
 }
 
-/// In the order in which units of work lock them.
-async fn close(tx: &mut Tx, which: &str, params: Vec<Param>) -> Result<(), Error> {
-    let rows = tx.fetch(&format!("SELECT id FROM start_timer WHERE {which} ORDER BY id {{pg:FOR UPDATE}}"), params).await?;
+/// In the order in which units of work lock them. What had been given up is no incident any more.
+async fn close(tx: &mut Tx, which: &str, params: Vec<Param>, now: i64) -> Result<(), Error> {
+    let rows =
+        tx.fetch(&format!("SELECT id, firing, retries FROM start_timer WHERE {which} ORDER BY id {{pg:FOR UPDATE}}"), params).await?;
     if rows.is_empty() {
         return Ok(());
     }
-    let ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+    let found = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect::<Result<Vec<(Uuid, i64, i64)>, Error>>()?;
+    let given_up = found.iter().filter(|(.., retries)| *retries == 0).map(|(id, firing, _)| (*id, *firing));
+    incident::end(tx, given_up.collect(), now, End::Deleted).await?;
+    let ids = found.into_iter().map(|(id, ..)| id).collect();
     tx.execute("DELETE FROM start_timer WHERE id {any_uuid:1}", vec![Param::Uuids(ids)]).await.map(drop)
 }
 
@@ -395,12 +440,16 @@ pub(crate) async fn refuse_fired(tx: &mut Tx, units: &[&Unit], answers: &mut [Op
 /// Puts what fires next in the place of what units that are stored have fired.
 pub(crate) async fn put_next<'a>(tx: &mut Tx, stored: impl Iterator<Item = &'a Unit>) -> Result<(), Error> {
     let (mut next, mut over) = (Vec::new(), Vec::new());
+    let mut resolved = Vec::new();
     for timer in stored.flat_map(fired) {
+        // Somebody may have executed one that had been given up.
+        resolved.push(cells![timer.id, timer.firing, timer.at, false]);
         match &timer.next {
             Some(then) => next.push(cells![timer.id, then.due, &then.cycle, then.retries, timer.at]),
             None => over.push(timer.id),
         }
     }
+    incident::END.execute(tx, resolved).await?;
     NEXT_FIRING.execute(tx, next).await?;
     if !over.is_empty() {
         tx.execute("DELETE FROM start_timer WHERE id {any_uuid:1}", vec![Param::Uuids(over)]).await?;

@@ -159,6 +159,51 @@ fn event_that_interrupts_ends_what_is_enabled_and_the_sub_process_with_it() {
     );
 }
 
+/// Nothing begins in it any more: whether it is done is no question of its condition, which may fail by then.
+#[test]
+fn condition_is_not_asked_when_the_event_that_has_interrupted_is_over() {
+    check(
+        &watched("", DONE, &watching("", MESSAGE)),
+        r#"
+            start {"done": false}
+            message vs
+            complete handle {"done": "who knows"}
+        "#,
+        expect![[r#"
+            > start {"done": false}
+              started at s
+              done = false
+              + s #2
+              - #2
+              + p #3
+              subscription vs !4 'paid'
+              + a #7 in #3
+              task a !8 of nobody users [] groups []
+              + b #9 in #3
+              task b !10 of nobody users [] groups []
+            > message vs
+              subscription !4 gone
+              task !8 gone
+              - #7 canceled
+              task !10 gone
+              - #9 canceled
+              + v #11 in #3
+              + vs #12 in #11
+              - #12
+              + handle #13 in #11
+              task handle !14 of nobody users [] groups []
+            > complete handle {"done": "who knows"}
+              task !14 gone
+              done = "who knows"
+              - #13
+              - #11
+              - #3
+              + u #15
+              task u !16 of nobody users [] groups []
+        "#]],
+    );
+}
+
 /// The change comes while the sub-process is active, though it is what makes it complete.
 #[test]
 fn condition_of_an_event_is_asked_before_that_of_the_sub_process() {

@@ -2,10 +2,11 @@
 
 use expect_test::expect;
 
+use crate::call::crossing::caller;
 use crate::effect::Effect;
 use crate::testing::{MESSAGE, Run, check, parse, watching};
 use crate::variable::Variables;
-use crate::{Input, step};
+use crate::{Catch, CatchKind, Input, step};
 
 #[test]
 fn escalation_is_one_of_all_and_what_throws_it_goes_on() {
@@ -357,4 +358,143 @@ fn what_instances_throw_is_one_of_all() {
               - #3
         "#]],
     );
+}
+
+/// What had happened before the interruption is gone with what was waited for; were it not, one escalation would be enough from then on.
+#[test]
+fn scope_that_was_interrupted_remembers_nothing_of_its_events() {
+    let thrown = "<escalationEventDefinition escalationRef='esc'/><escalationEventDefinition escalationRef='esc2'/>";
+    check(
+        &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching(" parallelMultiple='true'", thrown)),
+        "
+            start
+            escalate u LATE
+            escalate u LOST
+            modify before u; cancel #5
+            escalate u LATE
+            escalate u LOST
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + u #3
+              task u !4 of nobody users [] groups []
+            > escalate u LATE
+              task u !4 of nobody users [] groups []
+            > escalate u LOST
+              task u !4 of nobody users [] groups []
+              task !4 gone
+              - #3 canceled
+              + v #5
+              + vs #6 in #5
+              - #6
+              + handle #7 in #5
+              task handle !8 of nobody users [] groups []
+            > modify before u; cancel #5
+              + u #9
+              task u !10 of nobody users [] groups []
+              task !8 gone
+              - #7 canceled
+              - #5 canceled
+            > escalate u LATE
+              task u !10 of nobody users [] groups []
+            > escalate u LOST
+              task u !10 of nobody users [] groups []
+              task !10 gone
+              - #9 canceled
+              + v #11
+              + vs #12 in #11
+              - #12
+              + handle #13 in #11
+              task handle !14 of nobody users [] groups []
+        "#]],
+    );
+    check(
+        &format!(
+            "<startEvent id='s'/><userTask id='u'/>{{s>u}}{}",
+            watching(" parallelMultiple='true'", &format!("{MESSAGE}<escalationEventDefinition escalationRef='esc'/>"))
+        ),
+        "
+            start
+            message vs
+            modify before vs; before u
+            leaves
+            escalate u LATE
+        ",
+        expect![[r#"
+            > start
+              started at s
+              subscription vs !2 'paid'
+              + s #3
+              - #3
+              + u #4
+              task u !5 of nobody users [] groups []
+            > message vs
+              subscription !2 gone
+            > modify before vs; before u
+              task !5 gone
+              - #4 canceled
+              + v #6
+              + vs #7 in #6
+              - #7
+              + handle #8 in #6
+              task handle !9 of nobody users [] groups []
+              + u #10
+              task u !11 of nobody users [] groups []
+            > leaves
+              handle #8: task of nobody
+              u #10: task of nobody
+            > escalate u LATE
+              rejected: nothing catches the escalation 'LATE' of the task
+        "#]],
+    );
+}
+
+/// Only the caller knows whether the escalation is the last of all, and it is to hear of it before what it interrupts goes on.
+#[test]
+fn called_process_that_may_be_interrupted_stops_when_it_has_said_so() {
+    let definition = parse(
+        "<startEvent id='s'/><parallelGateway id='f'/><intermediateThrowEvent id='x'><escalationEventDefinition escalationRef='esc'/>\
+         </intermediateThrowEvent><task id='t'/><task id='o'/>{s>f}{f>x>t}{f>o}",
+    );
+    let mut run = Run::called(&definition, caller(1, vec![Catch { kind: CatchKind::EscalationOfSeveral, code: None }]));
+    for line in ["start", "run t", "run o"] {
+        run.line(line);
+    }
+    expect![[r#"
+        > start
+          started at s
+          + s #2
+          - #2
+          + f #3
+          - #3
+          + x #4
+          tell caller !4: 1 Escalation { code: Some("LATE"), ended: false } {}
+          - #4
+          job AsyncBefore t !6 due 0, 3 left, 0 failed
+          job AsyncBefore o !8 due 0, 3 left, 0 failed
+        > run t
+          job !6 gone
+          + t #5
+          - #5
+        > run o
+          job !8 gone
+          + o #7
+          - #7
+          tell caller !4: 2 Completed {}
+          ended: Completed
+          end
+    "#]]
+    .assert_eq(&run.trace);
+    let around = parse(&format!(
+        "<startEvent id='s'/><callActivity id='c' calledElement='other'/><boundaryEvent id='b' attachedToRef='c' parallelMultiple='true'>\
+         {MESSAGE}<escalationEventDefinition escalationRef='esc'/></boundaryEvent><userTask id='t'/>{{s>c}}{{b>t}}"
+    ));
+    let mut instance = Run::new(&around).instance;
+    let input = Input::Start { element: around.find("s").expect("it is there"), variables: Variables::new(), hold: false };
+    let effects = step(&around, &mut instance, input, 0).expect("it starts");
+    let call = effects.iter().find_map(|effect| if let Effect::CallProcess(call) = effect { Some(call) } else { None });
+    assert_eq!(call.expect("it calls").caller.catches[0].kind, CatchKind::EscalationOfSeveral);
 }

@@ -14,7 +14,7 @@ use crate::variable::Variables;
 
 impl Behaviour for MessageSend {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        let name = at.message_name(&MessageReference { name: self.message.name.clone(), correlation_key: None })?;
+        let name = at.message_name(&MessageReference { name: self.message.name.clone(), correlation_key: None, carried: None })?;
         let own = at.instance.variables(at.activity);
         let mapped = at.element().inputs.iter().filter_map(|mapping| Some((mapping.target.clone(), own?.get(&mapping.target)?.clone())));
         let mut variables: Variables = mapped.collect();
@@ -27,7 +27,7 @@ impl Behaviour for MessageSend {
                 _ => return Err(at.failed(expression, "gives no business key")),
             },
         };
-        let correlation_key = self.correlation_key.as_ref().map(|key| at.correlation_key_in(key, &variables)).transpose()?.flatten();
+        let correlation_key = self.correlation_key.as_ref().map(|key| at.carried_key(key, &variables)).transpose()?.flatten();
         let to_each = self.receivers.iter().map(|to| Message {
             to: to.clone(),
             name: name.clone(),

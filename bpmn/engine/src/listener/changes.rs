@@ -87,6 +87,72 @@ fn task_that_is_changed_calls_delegates_each_time_under_another_key() {
 }
 
 #[test]
+fn variable_of_the_task_itself_is_a_change_of_it() {
+    check(
+        &format!(
+            "<startEvent id='s'/><userTask id='u'><extensionElements>{}</extensionElements></userTask>{{s>u}}",
+            told("update", "Updated")
+        ),
+        r#"
+            start {"n": 1}
+            putlocal #4 {"draft": 1}
+            return
+            putlocal #4 {"n": 2}
+            return
+            put #4 {"n": 3}
+            return
+            put #4 {"m": 3}
+            drop #4 m
+            drop #4 draft
+            return
+            putlocal #3 {"k": 1}
+            suspend
+            putlocal #4 {"draft": 2}
+        "#,
+        expect![[r#"
+            > start {"n": 1}
+              started at s
+              n = 1
+              + s #2
+              - #2
+              + u #3
+              task u !4 of nobody users [] groups []
+            > putlocal #4 {"draft": 1}
+              draft = 1 in #4
+              task u !4 of nobody users [] groups []
+              call update u !5 attempt 1, 0 left {draft: 1, n: 1}
+            > return
+            > putlocal #4 {"n": 2}
+              n = 2 in #4
+              task u !4 of nobody users [] groups []
+              call update u !6 attempt 1, 0 left {draft: 1, n: 2}
+            > return
+            > put #4 {"n": 3}
+              n = 3 in #4
+              task u !4 of nobody users [] groups []
+              call update u !7 attempt 1, 0 left {draft: 1, n: 3}
+            > return
+            > put #4 {"m": 3}
+              m = 3
+            > drop #4 m
+              m removed
+            > drop #4 draft
+              draft removed in #4
+              task u !4 of nobody users [] groups []
+              call update u !8 attempt 1, 0 left {n: 3}
+            > return
+            > putlocal #3 {"k": 1}
+              k = 1 in #3
+            > suspend
+              suspended: true
+            > putlocal #4 {"draft": 2}
+              draft = 2 in #4
+              task u !4 of nobody users [] groups []
+        "#]],
+    );
+}
+
+#[test]
 fn error_of_a_delegate_that_is_told_of_a_change_is_caught_around_the_task() {
     check(
         &format!(

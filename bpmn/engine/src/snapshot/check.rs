@@ -39,7 +39,10 @@ fn check_tree(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErro
         ensure(gathers.is_none_or(|key| !index.gathering.contains_key(&key)), "tokens for one element wait in two places")?;
         ensure(activity.variables.values().all(is_json), "a variable is not JSON")?;
         let transient = activity.variables.values().any(|variable| variable.transient);
-        ensure(!transient || instance.unit.as_ref().is_some_and(|unit| unit.has_transients), "a variable is there for no unit of work")?;
+        ensure(
+            !transient || instance.unit.as_ref().is_some_and(|unit| unit.transients.contains(id)),
+            "a variable is there for no unit of work",
+        )?;
         index.add_activity(activity);
     }
     Ok(())

@@ -40,6 +40,7 @@ struct Snapshot<'a> {
     caller: Option<Caller>,
     /// How many reports it has made to its caller.
     told: u64,
+    conversations: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// How many parts are stored beside the snapshot.
     parts: u64,
     inline: Vec<Branch<'a>>,
@@ -101,6 +102,7 @@ impl<'a> From<&'a Instance> for Snapshot<'a> {
             traceparent: it.traceparent.as_deref().map(Cow::Borrowed),
             caller: it.caller.as_deref().map(Caller::from),
             told: it.told,
+            conversations: it.conversations.iter().map(|(of, key)| (Cow::Borrowed(&**of), Cow::Borrowed(&**key))).collect(),
             parts: it.parts() as u64,
             inline: it.index.inline.iter().map(|id| Branch::new(it, it.at(*id))).collect(),
             unit: it.unit.as_ref().map(Unit::from),
@@ -117,6 +119,7 @@ impl Snapshot<'_> {
             traceparent: self.traceparent.map(Cow::into_owned),
             caller: self.caller.map(Caller::into_caller).transpose()?.map(Arc::new),
             told: self.told,
+            conversations: self.conversations.into_iter().map(|(of, key)| (of.into_owned(), key.into_owned())).collect(),
             state: match self.state {
                 0 => State::Created,
                 1 => State::Active,

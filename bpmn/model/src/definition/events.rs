@@ -101,6 +101,25 @@ pub struct MessageReference {
     pub name: Expression,
     /// What tells one wait from another, evaluated when it begins. It is not asked of what starts a process.
     pub correlation_key: Option<CorrelationKey>,
+    /// The standard's key that the message has, if its process is told apart by it. A wait without a key of its own is then one of the conversation.
+    pub carried: Option<CarriedKey>,
+}
+
+/// Where a message has its correlation key: over what goes along with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarriedKey {
+    /// The id of the standard's `correlationKey`; none is the key of `zeebe:subscription`.
+    pub of: Option<Arc<str>>,
+    /// The expression, or the paths to the key's properties.
+    pub paths: CorrelationKey,
+}
+
+impl MessageReference {
+    /// The one that is meant by a message's name: the one that has it or, of those whose names are only known when they are waited for, the first.
+    pub fn named<'a>(messages: &[&'a MessageReference], name: &str) -> Option<&'a MessageReference> {
+        let named = messages.iter().find(|message| message.name.as_literal() == Some(name));
+        named.or_else(|| messages.iter().find(|message| message.name.as_literal().is_none())).copied()
+    }
 }
 
 /// A correlation key: `correlationKey` of `zeebe:subscription`, or the paths to the properties of the standard's `correlationKey` in their order, at least
@@ -134,7 +153,7 @@ pub struct MessageSend {
     /// sender's.
     pub message: Throw,
     /// Over what goes along it tells the wait that is meant.
-    pub correlation_key: Option<CorrelationKey>,
+    pub correlation_key: Option<CarriedKey>,
     /// Where its flows lead, in document order, at least one: each gets the message.
     pub receivers: Vec<MessageReceiver>,
     /// Camunda's activity type: `sendTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.

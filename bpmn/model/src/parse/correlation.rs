@@ -5,14 +5,15 @@
 //! `zeebe:subscription` says by one expression: a message carries the key of which it has all properties, and the waits of a process for it have the
 //! values of its subscription. A message with several keys would be found by either: it is refused.
 //!
-//! What the standard calls plain key-based correlation, in which the first message of a conversation decides what later ones must have, is not built: a
-//! process says by a subscription what it waits for.
+//! Without a subscription of its process a wait is one of a conversation (8.4.2, "key-based correlation"): the first message with the key that the instance
+//! sends or gets says what all others have. In Camunda 7's dialect, where models have keys that only describe, nothing is told apart by them then.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use mandate_feel::Expression;
 
-use crate::definition::{CorrelationKey, ROOT};
+use crate::definition::{CarriedKey, CorrelationKey, Dialect, ROOT};
 use crate::diagnostic::{Diagnostics, shown};
 use crate::parse::process::{Owner, ProcessReader};
 use crate::parse::zeebe;
@@ -23,7 +24,9 @@ use crate::xml::{Namespace, Node};
 pub(crate) struct Correlation<'n> {
     /// In document order.
     keys: Vec<Key<'n>>,
-    /// Of each property, by its id, the path to it in messages, by theirs.
+    /// The properties, in document order.
+    properties: Vec<&'n Node<'n>>,
+    /// Of each, by its id, the path to it in messages, by theirs.
     paths: HashMap<&'n str, BTreeMap<&'n str, &'n Node<'n>>>,
 }
 
@@ -49,7 +52,8 @@ impl<'n> Correlation<'n> {
             let expressions = property.all("correlationPropertyRetrievalExpression");
             expressions.filter_map(|it| Some((local(it.plain("messageRef")?), it.first("messagePath")?))).collect()
         };
-        Self { keys, paths: properties.iter().filter_map(|it| Some((it.id()?, paths(it)))).collect() }
+        let paths = properties.iter().filter_map(|it| Some((it.id()?, paths(it)))).collect();
+        Self { keys, properties: properties.to_vec(), paths }
     }
 
     /// The paths in a message to the properties of a key, if it has all of them.
@@ -67,13 +71,82 @@ impl<'n> Correlation<'n> {
         self.keys.iter().filter(|key| self.paths_in(key, message).is_some()).collect()
     }
 
-    /// Says of keys where something is sent that no process subscribes to any.
+    /// Looks at the keys and properties themselves: a message without a property of its key would go to whoever waits without a key, and nobody would
+    /// know why.
+    pub(crate) fn check_keys(&self, is_message: impl Fn(&str) -> bool, diagnostics: &mut Diagnostics) {
+        for property in &self.properties {
+            check_property(property, &is_message, diagnostics);
+        }
+        for key in &self.keys {
+            self.check_key(key, diagnostics);
+        }
+        let messages: BTreeSet<_> = self.paths.values().flat_map(BTreeMap::keys).copied().collect();
+        for message in messages {
+            if let [first, _, ..] = self.carried(message)[..] {
+                let text = format!("the message '{}' has all properties of several correlation keys", shown(message));
+                diagnostics.error(first.node.at(), text, "keep one of them, or leave out a retrieval expression of the other");
+            }
+        }
+    }
+
+    fn check_key(&self, key: &Key<'n>, diagnostics: &mut Diagnostics) {
+        if key.node.id().is_none() {
+            diagnostics.error(key.node.at(), "correlationKey has no id", "give it one");
+        }
+        let mut seen = HashSet::new();
+        for reference in &key.properties {
+            if self.property(reference).is_none() {
+                let message = format!("the correlationProperty '{}' does not exist", shown(reference));
+                diagnostics.error(key.node.at(), message, "choose one of the file's (correlationPropertyRef)");
+            } else if !seen.insert(local(reference)) {
+                let message = format!("the correlationKey names the property '{}' twice", shown(reference));
+                diagnostics.error(key.node.at(), message, "remove one correlationPropertyRef");
+            }
+        }
+        let paths = key.properties.iter().filter_map(|reference| self.property(reference));
+        let messages: BTreeSet<_> = paths.flat_map(BTreeMap::keys).copied().collect();
+        for message in messages.into_iter().filter(|message| self.carried(message).is_empty()) {
+            let lacks = |reference: &&&str| self.property(reference).is_some_and(|paths| !paths.contains_key(message));
+            let lacking: Vec<_> = key.properties.iter().filter(lacks).map(|it| format!("'{}'", shown(it))).collect();
+            // One that is not there at all was said above.
+            if !lacking.is_empty() {
+                let text = format!(
+                    "the message '{}' has some properties of the correlationKey, and not {}, so that it has no key",
+                    shown(message),
+                    lacking.join(" and ")
+                );
+                let help = "give each property a correlationPropertyRetrievalExpression for the message, or none";
+                diagnostics.error(key.node.at(), text, help);
+            }
+        }
+    }
+
+    /// Says of keys where something is sent in Camunda 7's dialect that no process subscribes to any.
     pub(crate) fn check(&self, processes: impl Iterator<Item = &'n Node<'n>>, diagnostics: &mut Diagnostics) {
         let subscribed: Vec<_> =
             processes.flat_map(|it| it.all("correlationSubscription")).filter_map(|it| it.plain("correlationKeyRef")).collect();
         for key in self.keys.iter().filter(|key| !subscribed.iter().any(|it| key.node.id() == Some(local(it)))) {
             let help = "let the process that waits say what it waits for by a correlationSubscription; or remove the key: a message along a flow finds its receiver by business key or zeebe:subscription, too";
             diagnostics.error(key.node.at(), "correlationKey without a correlationSubscription is not supported", help);
+        }
+    }
+}
+
+/// Says of a property where it is found in messages that are not there, or more than once in one.
+fn check_property(property: &Node<'_>, is_message: impl Fn(&str) -> bool, diagnostics: &mut Diagnostics) {
+    let mut seen = HashSet::new();
+    for expression in property.all("correlationPropertyRetrievalExpression") {
+        let at = expression.at_in(property.at());
+        let reference = expression.plain("messageRef").unwrap_or_default();
+        if !is_message(reference) {
+            let message = format!("the message '{}' does not exist", shown(reference));
+            diagnostics.error(at, message, "choose one of the file's messages (messageRef of the correlationPropertyRetrievalExpression)");
+        } else if expression.first("messagePath").is_none() {
+            let help = "add one that finds the property in what comes with the message, for example = orderId";
+            diagnostics.error(at, "correlationPropertyRetrievalExpression has no messagePath", help);
+        } else if !seen.insert(local(reference)) {
+            let message = format!("the property has several retrieval expressions for the message '{}'", shown(reference));
+            diagnostics.error(at, message, "keep one of them");
         }
     }
 }
@@ -94,14 +167,25 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
             self.diagnostics.error(node.at(), message, "choose one of the collaboration or its conversations (correlationKeyRef)");
             return;
         };
+        let of_process = self.draft.process.all("correlationSubscription");
+        let mut same = of_process.filter(|it| it.plain("correlationKeyRef").map(local) == key.node.id());
+        if same.next().is_some_and(|first| first.position != node.position) {
+            let message = format!("the process has several correlationSubscriptions for the correlationKey '{}'", shown(reference));
+            self.diagnostics.error(node.at(), message, "keep one of them: a process is told apart by one key");
+        }
         for property in &key.properties {
-            if binding(node, property).is_none() {
+            if bindings(node, property).count() > 1 {
+                let message = format!("the correlationSubscription says several times where the property '{}' is found", shown(property));
+                self.diagnostics.error(node.at(), message, "keep one correlationPropertyBinding of it");
+            } else if binding(node, property).is_none() {
                 let message = format!("the correlationSubscription does not say where the property '{}' is found", shown(property));
                 self.diagnostics.error(node.at(), message, "add a correlationPropertyBinding with a dataPath, such as = orderId");
             }
         }
-        let messages = key.properties.first().and_then(|property| correlation.property(property)).into_iter().flat_map(BTreeMap::keys);
-        if !messages.into_iter().any(|message| correlation.paths_in(key, message).is_some()) {
+        let paths: Vec<_> = key.properties.iter().map(|property| correlation.property(property)).collect();
+        let messages = paths.first().copied().flatten().into_iter().flat_map(BTreeMap::keys);
+        // Of a property that is not there it was said.
+        if paths.iter().all(Option::is_some) && !messages.into_iter().any(|message| correlation.paths_in(key, message).is_some()) {
             let help = "give each of its properties a correlationPropertyRetrievalExpression with a messagePath for the message that is to have it";
             self.diagnostics.error(key.node.at(), "no message has all properties of the correlationKey", help);
         }
@@ -116,6 +200,9 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
         let subscriptions = self.draft.process.all("correlationSubscription");
         let mut meant = subscriptions.filter(|it| it.plain("correlationKeyRef").map(local) == key.node.id());
         let Some(subscription) = meant.next() else {
+            if self.definitions.dialect == Dialect::Standard {
+                return None;
+            }
             let message = format!("the process has no correlationSubscription for the key of the message '{}'", shown(local(reference)));
             let help = "add one that says what it waits for; without, the message finds its waits by business key";
             self.diagnostics.warning(self.draft.process.at(), message, help);
@@ -127,12 +214,23 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
     }
 
     /// What a message has along a flow that tells which wait is meant.
-    pub(crate) fn key_of_message(&mut self, reference: &str) -> Option<CorrelationKey> {
+    pub(crate) fn key_of_message(&mut self, reference: &str) -> Option<CarriedKey> {
         if let Some(key) = self.zeebe_key(reference) {
-            return key;
+            return key.map(|paths| CarriedKey { of: None, paths });
         }
-        let (_, paths) = self.key_of(reference)?;
-        self.paths(&paths)
+        let (key, paths) = self.key_of(reference)?;
+        Some(CarriedKey { of: key.node.id().map(Arc::from), paths: self.paths(&paths)? })
+    }
+
+    /// The standard's key of a message that comes to this process, where it tells anything apart.
+    pub(crate) fn key_that_comes(&mut self, reference: &str) -> Option<CarriedKey> {
+        let (key, paths) = self.key_of(reference)?;
+        let mut subscriptions = self.draft.process.all("correlationSubscription");
+        let subscribes = subscriptions.any(|it| it.plain("correlationKeyRef").map(local) == key.node.id());
+        if !subscribes && self.definitions.dialect == Dialect::Camunda7 {
+            return None;
+        }
+        Some(CarriedKey { of: Some(key.node.id()?.into()), paths: self.paths(&paths)? })
     }
 
     /// What `zeebe:subscription` says, if there is one.
@@ -146,18 +244,11 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
         Some(self.correlation_key(subscription).map(|key| CorrelationKey(vec![key])))
     }
 
-    /// The key that a message carries, with the paths to its properties. One that has several is refused.
-    fn key_of(&mut self, reference: &str) -> Option<(&'d Key<'n>, Vec<&'n Node<'n>>)> {
-        let definitions = self.definitions;
-        match definitions.correlation.carried(reference)[..] {
-            [] => None,
-            [key] => definitions.correlation.paths_in(key, reference).map(|paths| (key, paths)),
-            [first, ..] => {
-                let message = format!("the message '{}' has all properties of several correlation keys", shown(local(reference)));
-                self.diagnostics.error(first.node.at(), message, "keep one of them, or leave out a retrieval expression of the other");
-                None
-            }
-        }
+    /// The key that a message carries, with the paths to its properties. None of several: that is refused.
+    fn key_of(&self, reference: &str) -> Option<(&'d Key<'n>, Vec<&'n Node<'n>>)> {
+        let correlation = &self.definitions.correlation;
+        let [key] = correlation.carried(reference)[..] else { return None };
+        correlation.paths_in(key, reference).map(|paths| (key, paths))
     }
 
     /// Reads the paths to a key's properties.
@@ -182,7 +273,11 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
 
 /// Where a subscription finds a property.
 fn binding<'n>(subscription: &'n Node<'n>, property: &str) -> Option<&'n Node<'n>> {
-    let mut bindings = subscription.all("correlationPropertyBinding");
-    let binding = bindings.find(|it| it.plain("correlationPropertyRef").map(local) == Some(local(property)))?;
-    binding.first("dataPath")
+    bindings(subscription, property).next()?.first("dataPath")
+}
+
+/// What a subscription says of a property.
+fn bindings<'n>(subscription: &'n Node<'n>, property: &str) -> impl Iterator<Item = &'n Node<'n>> {
+    let bindings = subscription.all("correlationPropertyBinding");
+    bindings.filter(move |it| it.plain("correlationPropertyRef").map(local) == Some(local(property)))
 }

@@ -29,7 +29,8 @@ impl<'n> ProcessReader<'n, '_> {
             let help = "remove it: only an event that sends a message is done by somebody";
             self.diagnostics.warning(at, format!("camunda:{attribute} has no effect on an event that waits for a message"), help);
         }
-        Some(MessageReference { name, correlation_key: None })
+        let carried = self.key_that_comes(reference);
+        Some(MessageReference { name, correlation_key: None, carried })
     }
 
     /// The same of what waits in an instance, with what tells its waits apart.

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::definition::{ElementKind, MessageReceiver, MessageSend};
+use crate::definition::{Dialect, ElementKind, MessageReceiver, MessageSend};
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::definitions::{Definitions, by_reference};
 use crate::parse::process::{Draft, Owner, ProcessReader};
@@ -178,7 +178,11 @@ pub(crate) fn check(definitions: &Definitions<'_>, drafts: &[Draft<'_>], diagnos
         let help = "a delegate must send the message, by a command of the other side's catalogue or an API; ignore this if it does";
         diagnostics.warning(flow.node.at(), "a message flow is a drawing: nothing is sent along it", help);
     }
-    if !senders.is_empty() {
+    let subscribes = || drafts.iter().any(|draft| draft.process.all("correlationSubscription").next().is_some());
+    if definitions.dialect == Dialect::Standard || !senders.is_empty() || subscribes() {
+        correlation.check_keys(|reference| definitions.message(reference).is_some(), diagnostics);
+    }
+    if !senders.is_empty() && definitions.dialect == Dialect::Camunda7 {
         correlation.check(drafts.iter().map(|draft| draft.process), diagnostics);
     }
 }

@@ -238,6 +238,7 @@ impl<'n> Draft<'n> {
             version_tag: self.process.camunda("versionTag").map(str::to_owned),
             history_ttl: self.history_ttl,
             initiator: self.initiator.map(str::to_owned),
+            conversations: self.elements.iter().flat_map(|element| conversations(&element.kind)).collect(),
             has_conditions: self.elements.iter().any(|element| element.kind.is_conditional()),
             dialect: self.dialect,
             elements: self.elements,
@@ -245,6 +246,13 @@ impl<'n> Draft<'n> {
             by_id,
         }
     }
+}
+
+/// The keys by which an element waits for the messages of a conversation.
+fn conversations(kind: &ElementKind) -> Vec<Arc<str>> {
+    let waits = if matches!(kind, ElementKind::StartEvent(_)) { Vec::new() } else { kind.messages() };
+    let by_conversation = waits.into_iter().filter(|message| message.correlation_key.is_none());
+    by_conversation.filter_map(|message| message.carried.as_ref()?.of.clone()).collect()
 }
 
 impl<'n> ProcessReader<'n, '_> {

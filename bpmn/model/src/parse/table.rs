@@ -59,7 +59,7 @@ static SUPPORTED_PARTS: &[(&str, &str)] = &[
     ("camunda:taskListener", "create, assignment, update, complete and timeout: the same; delete: an expression or script"),
     ("zeebe:executionListeners", "start and end, of all but sequence flows: a delegate by job type; `zeebe:taskListeners`: creating, assigning, updating and completing, called when it has happened"),
     ("messageFlow", "between participants of a file: the message waits until its receiver does, or starts it; by the sender's business key or the message's correlation key"),
-    ("correlationSubscription", "with `correlationKey` of a collaboration or conversation and `correlationProperty`: the correlation key of waits for a message, and of the message along a flow"),
+    ("correlationSubscription", "with `correlationKey` of a collaboration or conversation and `correlationProperty`: the correlation key of waits for a message, and of the message along a flow; without it the first message of a conversation says it"),
     ("zeebe:subscription", "the correlation key of waits for a message, in FEEL"),
     ("zeebe:ioMapping", "and `taskHeaders`, `properties`, `assignmentDefinition`, `taskSchedule`, `priorityDefinition`, `formDefinition` by key: as Camunda 7's"),
     ("globalTask", "and the manual, user, script and business rule task: called by call activities, or started by its id"),

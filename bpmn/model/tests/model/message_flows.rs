@@ -183,7 +183,7 @@ fn key_of_a_collaboration_says_what_both_sides_have() {
     let both = processes(&keyed(KEY, &property("order", "= id"), &bound("${my.order}")));
     let sources = |key: &Option<CorrelationKey>| -> Vec<_> { key.iter().flat_map(|key| &key.0).map(|it| it.source().to_owned()).collect() };
     let ElementKind::MessageSend(send) = &both.iter().find_map(|it| it.find("a").map(|a| it.element(a))).unwrap().kind else { panic!() };
-    assert_eq!(sources(&send.correlation_key), ["= id"]);
+    assert_eq!(sources(&send.correlation_key.clone().map(|it| it.paths)), ["= id"]);
     let waits = both.iter().find_map(|it| it.find("w").map(|w| it.element(w))).unwrap();
     assert_eq!(sources(&waits.kind.messages()[0].correlation_key), ["${my.order}"]);
 }
@@ -192,12 +192,19 @@ fn key_of_a_collaboration_says_what_both_sides_have() {
 fn keys_that_do_not_say_all_are_refused() {
     let check = |file: String, expected: Expect| expected.assert_eq(&diagnostics(file.as_bytes()));
     let order = property("order", "= id");
+    // The first message says it; in Camunda 7's dialect, where keys may only describe, nothing does.
     check(
         keyed(KEY, &order, ""),
         expect![[r#"
-        t.bpmn:3:135: warning: the process has no correlationSubscription for the key of the message 'changed' (element 'q'); help: add one that says what it waits for; without, the message finds its waits by business key
-        t.bpmn:5:1: error: correlationKey without a correlationSubscription is not supported (element 'k'); help: let the process that waits say what it waits for by a correlationSubscription; or remove the key: a message along a flow finds its receiver by business key or zeebe:subscription, too
-    "#]],
+            fine
+        "#]],
+    );
+    check(
+        keyed(KEY, &order, "").replace("<bpmn:task id='t'/>", "<bpmn:task id='t' camunda:asyncBefore='true'/>"),
+        expect![[r#"
+            t.bpmn:3:135: warning: the process has no correlationSubscription for the key of the message 'changed' (element 'q'); help: add one that says what it waits for; without, the message finds its waits by business key
+            t.bpmn:5:1: error: correlationKey without a correlationSubscription is not supported (element 'k'); help: let the process that waits say what it waits for by a correlationSubscription; or remove the key: a message along a flow finds its receiver by business key or zeebe:subscription, too
+        "#]],
     );
     check(
         keyed(KEY, &order, &subscription("")),
@@ -208,8 +215,8 @@ fn keys_that_do_not_say_all_are_refused() {
     check(
         keyed(KEY, "", &bound("= id")),
         expect![[r#"
-        t.bpmn:6:1: error: no message has all properties of the correlationKey (element 'k'); help: give each of its properties a correlationPropertyRetrievalExpression with a messagePath for the message that is to have it
-    "#]],
+            t.bpmn:6:1: error: the correlationProperty 'order' does not exist (element 'k'); help: choose one of the file's (correlationPropertyRef)
+        "#]],
     );
     check(
         keyed("", &order, &bound("= id")),
@@ -220,9 +227,10 @@ fn keys_that_do_not_say_all_are_refused() {
     check(
         keyed(KEY, &property("order", "id"), &bound("id")),
         expect![[r#"
-        t.bpmn:5:1: error: dataPath 'id' is not an expression; help: write one that gives each instance its own, for example = orderId
-        t.bpmn:6:1: error: messagePath 'id' is not an expression; help: write one that gives each instance its own, for example = orderId
-    "#]],
+            t.bpmn:5:1: error: dataPath 'id' is not an expression; help: write one that gives each instance its own, for example = orderId
+            t.bpmn:6:1: error: messagePath 'id' is not an expression; help: write one that gives each instance its own, for example = orderId
+            t.bpmn:6:1: error: messagePath 'id' is not an expression; help: write one that gives each instance its own, for example = orderId
+        "#]],
     );
     let two = KEY.replace("'k'", "'l'");
     check(
@@ -232,9 +240,8 @@ fn keys_that_do_not_say_all_are_refused() {
             &format!("{}{}", bound("= id"), bound("= id").replace("'t:k'", "'l'").replace("'cs'", "'ct'")),
         ),
         expect![[r#"
-        t.bpmn:9:1: error: the message 'changed' has all properties of several correlation keys (element 'k'); help: keep one of them, or leave out a retrieval expression of the other
-        t.bpmn:9:1: error: the message 'changed' has all properties of several correlation keys (element 'k'); help: keep one of them, or leave out a retrieval expression of the other
-    "#]],
+            t.bpmn:9:1: error: the message 'changed' has all properties of several correlation keys (element 'k'); help: keep one of them, or leave out a retrieval expression of the other
+        "#]],
     );
     let inside = keyed("", "", "")
         .replace("<bpmn:task id='t'/>", "<bpmn:subProcess id='t'>\n<bpmn:correlationSubscription id='cs'/></bpmn:subProcess>");
@@ -250,6 +257,92 @@ fn keys_that_do_not_say_all_are_refused() {
         expect![[r#"
         t.bpmn:4:1: error: the message 'changed' has zeebe:subscription and a correlationKey; help: keep one of them
         t.bpmn:4:1: error: the message 'changed' has zeebe:subscription and a correlationKey; help: keep one of them
+    "#]],
+    );
+}
+
+/// A key of which a message has a part would be lost without a word.
+#[test]
+fn keys_that_messages_have_in_part_are_refused() {
+    let check = |file: String, expected: Expect| expected.assert_eq(&diagnostics(file.as_bytes()));
+    let both =
+        KEY.replace("</bpmn:correlationKey>", "<bpmn:correlationPropertyRef>line</bpmn:correlationPropertyRef></bpmn:correlationKey>");
+    let (order, line) = (property("order", "= id"), property("line", "= nr"));
+    let bindings = bound("= id").replace(
+        "</bpmn:correlationSubscription>",
+        "<bpmn:correlationPropertyBinding correlationPropertyRef='line'><bpmn:dataPath>= nr</bpmn:dataPath></bpmn:correlationPropertyBinding>\
+         </bpmn:correlationSubscription>",
+    );
+    check(
+        keyed(&both, &format!("{order}{line}"), &bindings),
+        expect![[r#"
+        fine
+    "#]],
+    );
+    // The message that is sent has no line; another one has both.
+    let more = format!("{order}{}", line.replace("'changed'", "'other'"));
+    let with_other = more.replace(
+        "<bpmn:correlationProperty id='order'>",
+        "<bpmn:correlationProperty id='order'><bpmn:correlationPropertyRetrievalExpression messageRef='other'><bpmn:messagePath>= id</bpmn:messagePath>\
+         </bpmn:correlationPropertyRetrievalExpression>",
+    );
+    check(
+        keyed(&both, &with_other, &bindings),
+        expect![[r#"
+        t.bpmn:8:1: error: the message 'changed' has some properties of the correlationKey, and not 'line', so that it has no key (element 'k'); help: give each property a correlationPropertyRetrievalExpression for the message, or none
+    "#]],
+    );
+    // A property that is not there, and one twice.
+    check(
+        keyed(&both, &order, &bindings),
+        expect![[r#"
+        t.bpmn:7:1: error: the correlationProperty 'line' does not exist (element 'k'); help: choose one of the file's (correlationPropertyRef)
+    "#]],
+    );
+    check(
+        keyed(&both.replace(">line<", ">order<"), &order, &bindings),
+        expect![[r#"
+        t.bpmn:7:1: error: the correlationKey names the property 'order' twice (element 'k'); help: remove one correlationPropertyRef
+    "#]],
+    );
+    // A message that is not there, one without a path, one twice.
+    check(
+        keyed(KEY, &format!("{order}{}", line.replace("'changed'", "'nowhere'")), &bound("= id")),
+        expect![[r#"
+        t.bpmn:6:151: error: the message 'nowhere' does not exist (element 'line'); help: choose one of the file's messages (messageRef of the correlationPropertyRetrievalExpression)
+    "#]],
+    );
+    let without = order.replace("<bpmn:messagePath>= id</bpmn:messagePath>", "");
+    check(
+        keyed(KEY, &without, &bound("= id")),
+        expect![[r#"
+        t.bpmn:5:423: error: correlationPropertyRetrievalExpression has no messagePath (element 'order'); help: add one that finds the property in what comes with the message, for example = orderId
+        t.bpmn:7:1: error: no message has all properties of the correlationKey (element 'k'); help: give each of its properties a correlationPropertyRetrievalExpression with a messagePath for the message that is to have it
+    "#]],
+    );
+    let start = order.find("<bpmn:correlationPropertyRetrievalExpression").expect("there is one");
+    let end = order.find("</bpmn:correlationProperty>").expect("it ends");
+    let twice = format!("{}{}", &order[..end], &order[start..]);
+    check(
+        keyed(KEY, &twice, &bound("= id")),
+        expect![[r#"
+        t.bpmn:6:88: error: the property has several retrieval expressions for the message 'changed' (element 'order'); help: keep one of them
+    "#]],
+    );
+    // A subscription that says both of a property, and two of one key.
+    let binding = bound("= id");
+    let start = binding.find("<bpmn:correlationPropertyBinding").expect("there is one");
+    let end = binding.find("</bpmn:correlationSubscription>").expect("it ends");
+    check(
+        keyed(KEY, &order, &format!("{}{}", &binding[..end], &binding[start..])),
+        expect![[r#"
+        t.bpmn:4:1: error: the correlationSubscription says several times where the property 'order' is found (element 'cs'); help: keep one correlationPropertyBinding of it
+    "#]],
+    );
+    check(
+        keyed(KEY, &order, &format!("{binding}{}", binding.replace("'cs'", "'ct'"))),
+        expect![[r#"
+        t.bpmn:6:1: error: the process has several correlationSubscriptions for the correlationKey 't:k' (element 'ct'); help: keep one of them: a process is told apart by one key
     "#]],
     );
 }

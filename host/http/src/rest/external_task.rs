@@ -172,7 +172,7 @@ fn gone(id: &str) -> Error {
 
 async fn complete(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
     let worker = worker(&mut body)?;
-    let (variables, local_variables) = (body.variables_or_transient("variables")?, body.variables_or_transient("localVariables")?);
+    let (variables, local_variables) = (body.variables("variables")?, body.variables("localVariables")?);
     body.finish(&["workerId", "variables", "localVariables"])?;
     let completed = app.runtime.complete_external_task(public_or_none(&id), worker.clone(), variables, local_variables).await;
     completed.map_err(refused(&id, &worker, "External Task {id} cannot be completed"))?;

@@ -181,5 +181,5 @@ fn variables(fields: &mut Fields) -> Result<(Variables, Variables), Error> {
             shared.insert(name, dto)
         };
     }
-    Ok((variable::read_all(shared)?, variable::read_all(local)?))
+    Ok((variable::read_also_transient(shared)?, variable::read_also_transient(local)?))
 }

@@ -83,7 +83,7 @@ async fn remove<S: Scope>(Acting(app): Acting, Segments((id, name)): Segments<(S
 }
 
 async fn modify<S: Scope>(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let set = body.variables("modifications")?;
+    let set = body.stored_variables("modifications")?;
     let remove = body.texts_or_none("deletions")?;
     body.finish(&["modifications", "deletions"])?;
     change::<S>(&app, &id, set, remove).await

@@ -8,7 +8,7 @@ use mandate_runtime::{SignalTenants, SignalThrown};
 
 use super::scope_or_none;
 use crate::extract::Body;
-use crate::{App, Error, to_the_end};
+use crate::{App, Error, to_the_end, variable};
 
 /// Every field that Camunda's `SignalDto` has.
 const FIELDS: &[&str] = &["name", "executionId", "variables", "tenantId", "withoutTenantId"];
@@ -30,6 +30,8 @@ async fn throw(State(app): State<App>, Body(mut body): Body) -> Result<StatusCod
     }
     let runtime = app.runtime.clone();
     let Some(execution) = execution else {
+        // It is stored until each has it.
+        variable::check_stored(&variables)?;
         let tenants = match (tenant, without_tenant) {
             (None, false) => SignalTenants::Any,
             (tenant, _) => SignalTenants::Only(tenant),

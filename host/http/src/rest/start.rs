@@ -60,7 +60,7 @@ async fn start_by_tenant(
 
 async fn start(app: &App, definition: DefinitionRef, headers: &HeaderMap, mut body: Fields) -> Result<Response, Error> {
     let business_key = body.stored_text("businessKey")?;
-    let variables = body.variables_or_transient("variables")?;
+    let variables = body.variables("variables")?;
     let with_variables = body.flag("withVariablesInReturn")?;
     let modify = modification::modification(&mut body, "startInstructions", modification::For::New)?;
     body.finish(START_FIELDS)?;

@@ -97,7 +97,7 @@ async fn resolve(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
 }
 
 async fn complete(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<Response, Error> {
-    let variables = body.variables_or_transient("variables")?;
+    let variables = body.variables("variables")?;
     let (_, with_variables) = completion(body)?;
     complete_with(&app, &id, &format!("complete task {id}"), variables, with_variables).await
 }

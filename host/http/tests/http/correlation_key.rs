@@ -7,6 +7,7 @@ use crate::common::{Host, on_both};
 on_both! {
     a_message_reaches_who_waits_under_its_key
     a_wait_without_a_key_is_not_begun
+    the_first_message_of_a_conversation_says_which_it_is
 }
 
 const MESSAGE: &str = "/engine-rest/message";
@@ -93,5 +94,43 @@ async fn a_wait_without_a_key_is_not_begun(host: Host) {
     let message = failed.value()["message"].to_string();
     assert!(failed.status == 500 && message.contains("gives boolean, not a string or a number"), "{} {message}", failed.status);
     assert_eq!(host.count("/engine-rest/process-instance/count").await, 0);
+    host.close().await;
+}
+
+/// `talk` waits for `offered` and then for `agreed`; both have the key of the standard.
+const CONVERSATION: &str = "<bpmn:definitions xmlns:bpmn='http://www.omg.org/spec/BPMN/20100524/MODEL' targetNamespace='t'>\
+    <bpmn:message id='m1' name='offered'/><bpmn:message id='m2' name='agreed'/><bpmn:correlationProperty id='order'>\
+    <bpmn:correlationPropertyRetrievalExpression messageRef='m1'><bpmn:messagePath>= id</bpmn:messagePath>\
+    </bpmn:correlationPropertyRetrievalExpression><bpmn:correlationPropertyRetrievalExpression messageRef='m2'><bpmn:messagePath>= of</bpmn:messagePath>\
+    </bpmn:correlationPropertyRetrievalExpression></bpmn:correlationProperty><bpmn:collaboration id='c'><bpmn:correlationKey id='k'>\
+    <bpmn:correlationPropertyRef>order</bpmn:correlationPropertyRef></bpmn:correlationKey></bpmn:collaboration>\
+    <bpmn:process id='talk' isExecutable='true'><bpmn:startEvent id='start'/><bpmn:receiveTask id='offer' messageRef='m1'/>\
+    <bpmn:receiveTask id='answer' messageRef='m2'/><bpmn:userTask id='pack'/><bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='offer'/>\
+    <bpmn:sequenceFlow id='f2' sourceRef='offer' targetRef='answer'/><bpmn:sequenceFlow id='f3' sourceRef='answer' targetRef='pack'/></bpmn:process>\
+    </bpmn:definitions>";
+
+async fn the_first_message_of_a_conversation_says_which_it_is(host: Host) {
+    host.deploy("talk", CONVERSATION).await;
+    let begin = async |key: &str| host.start("talk", json!({ "businessKey": key })).await;
+    let [first, second] = [begin("one").await, begin("two").await];
+    let message = |name: &str, variable: &str, value: Value| json!({"messageName": name, "processVariables": {variable: {"value": value}}});
+    let offered = async |key: &str, order: Value| {
+        let mut body = message("offered", "id", order);
+        body["businessKey"] = json!(key);
+        correlated(&host, body).await
+    };
+    // Nobody has said yet which is which, and without its property a message is of none.
+    host.post(MESSAGE, message("offered", "id", json!(7))).await.error(400, "RestException");
+    host.post(MESSAGE, json!({"messageName": "offered", "businessKey": "one"})).await.error(500, "ProcessEngineException");
+    assert_eq!(offered("one", json!(7)).await, (json!(first), false));
+    assert_eq!(offered("two", json!("a-1")).await, (json!(second), false));
+    // From here on the messages know.
+    host.post(MESSAGE, message("agreed", "of", json!("a-2"))).await.error(400, "RestException");
+    assert_eq!(correlated(&host, message("agreed", "of", json!("a-1"))).await, (json!(second), false));
+    let other = json!({"messageName": "agreed", "processInstanceId": first, "processVariables": {"of": {"value": 8}}});
+    host.post(MESSAGE, other).await.error(400, "RestException");
+    assert_eq!(correlated(&host, message("agreed", "of", json!(7.0))).await, (json!(first), false));
+    assert_eq!(host.count("/engine-rest/task/count?taskDefinitionKey=pack").await, 2);
+    host.check_store().await;
     host.close().await;
 }

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Host, model_with, on_both};
+use crate::common::{Host, model, model_with, on_both};
 
 on_both! {
     incident_stands_where_its_job_stands_and_says_what_failed
     one_incident_lives_until_it_is_resolved_or_deleted
     incident_of_an_external_task_lives_as_one_of_a_job_does
     statistics_count_root_incidents_or_all
+    a_timer_start_that_fails_is_an_incident_of_its_definition
 }
 
 /// What `outer` calls fails at `x`, in a job that stands before `a`, unless there is a variable `some`. A message `stop` cancels it.
@@ -211,5 +212,52 @@ async fn statistics_count_root_incidents_or_all(host: Host) {
     assert_eq!(counts("").await, [0, 0]);
     let both = host.get("/engine-rest/process-definition/statistics?rootIncidents=true&incidents=true").await;
     both.error(400, "InvalidRequestException");
+    host.close().await;
+}
+
+/// There is no instance that it could be one of.
+async fn a_timer_start_that_fails_is_an_incident_of_its_definition(host: Host) {
+    let process = "<bpmn:process id='nightly' isExecutable='true'><bpmn:startEvent id='night'><bpmn:extensionElements>\
+        <camunda:failedJobRetryTimeCycle>R1/PT1M</camunda:failedJobRetryTimeCycle></bpmn:extensionElements><bpmn:timerEventDefinition>\
+        <bpmn:timeDate>2999-01-01T00:00:00Z</bpmn:timeDate></bpmn:timerEventDefinition></bpmn:startEvent><bpmn:sequenceFlow id='f' sourceRef='night' \
+        targetRef='count'/><bpmn:scriptTask id='count' scriptFormat='juel' camunda:resultVariable='n'><bpmn:script>${nothing}</bpmn:script></bpmn:scriptTask></bpmn:process>";
+    host.deploy("nightly", &model(process)).await;
+    execute_in_vain(&host, &host.only_id("/engine-rest/job").await).await;
+    let job = host.only("/engine-rest/job").await;
+    assert_eq!((&job["failedActivityId"], &job["retries"]), (&json!("count"), &json!(0)));
+    let incident = host.only("/engine-rest/incident").await;
+    let definition = job["processDefinitionId"].as_str().expect("an id").to_owned();
+    assert_eq!(
+        (&incident["processDefinitionId"], &incident["processInstanceId"], &incident["executionId"]),
+        (&json!(definition), &Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        (&incident["activityId"], &incident["failedActivityId"], &incident["configuration"]),
+        (&json!("night"), &json!("count"), &job["id"])
+    );
+    assert_eq!(
+        (&incident["incidentType"], &incident["code"], &incident["jobDefinitionId"]),
+        (&json!("failedJob"), &json!("EXPRESSION_FAILED"), &job["jobDefinitionId"])
+    );
+    assert_eq!(incident["incidentMessage"], job["exceptionMessage"]);
+    let id = incident["id"].as_str().expect("an id").to_owned();
+    assert_eq!(host.get(&format!("/engine-rest/incident/{id}")).await.ok(), incident);
+    let detail = host.get(&format!("/api/v1/incidents/{id}")).await.ok();
+    assert_eq!((&detail["processDefinitionKey"], &detail["failedActivityId"]), (&json!("nightly"), &json!("count")));
+    let statistics = host.only(&format!("/engine-rest/process-definition/{definition}/statistics?failedJobs=true&incidents=true")).await;
+    assert_eq!((&statistics["id"], &statistics["failedJobs"], &statistics["instances"]), (&json!("night"), &json!(1), &json!(0)));
+    assert_eq!(statistics["incidents"], json!([{"incidentType": "failedJob", "incidentCount": 1}]));
+
+    // Executed once more it is the same. With the timer of a newer version it is over.
+    execute_in_vain(&host, job["id"].as_str().expect("an id")).await;
+    assert_eq!(host.count("/engine-rest/history/incident/count?open=true").await, 1);
+    host.deploy("nightly", &model(&process.replace("2999-01-01", "2998-01-01"))).await;
+    assert_eq!(host.count("/engine-rest/incident/count").await, 0);
+    let past = host.only("/engine-rest/history/incident").await;
+    assert_eq!(
+        (&past["id"], &past["open"], &past["deleted"], &past["processInstanceId"]),
+        (&json!(id), &json!(false), &json!(true), &Value::Null)
+    );
+    host.check_store().await;
     host.close().await;
 }

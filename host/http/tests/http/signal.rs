@@ -81,7 +81,7 @@ async fn a_signal_that_its_receiver_cannot_take_is_a_job_and_an_incident_until_i
     let job = of_wait["configuration"].as_str().expect("the job's id").to_owned();
     let seen = host.get(&format!("/engine-rest/job/{job}")).await.ok();
     assert_eq!((&seen["processInstanceId"], &seen["retries"], &seen["jobDefinitionId"]), (&json!(instance), &json!(0), &Value::Null));
-    assert_eq!((&seen["failedActivityId"], &seen["exceptionMessage"]), (&json!("wait"), &of_wait["incidentMessage"]));
+    assert_eq!((&seen["failedActivityId"], &seen["exceptionMessage"]), (&json!("task"), &of_wait["incidentMessage"]));
     let detail = host.get(&format!("/api/v1/incidents/{}", of_wait["id"].as_str().expect("an id"))).await.ok();
     assert_eq!(detail["documentation"], "docs/incidents.md#undelivered");
     assert_eq!(host.count("/engine-rest/process-instance/count?withIncident=true").await, 1);

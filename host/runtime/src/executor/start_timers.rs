@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mandate_engine::{Code, Failure, Input, InstanceId, Retry, StartTimer, Variables, WaitId};
 use mandate_model::{ElementIndex, StartTrigger};
-use mandate_store::{FiredTimer, NewStartTimer, StartTimerRow};
+use mandate_store::{FailedFiring, FiredTimer, NewStartTimer, StartTimerRow};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use super::{Mine, POLL, Queued};
 use crate::advance::{Advanced, Begin, MAX_FAILURE_BYTES, Work};
 use crate::definitions::Definition;
 use crate::executor::held_back::Subject;
+use crate::incidents::explain_start_timer;
 use crate::{Error, Inner, text};
 
 /// Firings that are under way on this host at once: starts, up to where a command would leave.
@@ -137,12 +138,18 @@ impl Inner {
         let firing = wait(row.firing).0;
         let (failed, next) = timer.failed(&definition.model, row.id, firing, &failure, now);
         if failed.retries == 0 {
-            tracing::error!(definition = %row.definition_id, start_event = %row.timer.activity_id, "timer has no retries left");
+            tracing::error!(definition = %row.definition_id, start_event = %row.timer.activity_id, "incident raised");
         }
+        let detail = || explain_start_timer(definition, &row.timer.activity_id, failed.failures, &failure);
+        let why = FailedFiring {
+            code: failure.code.as_str().to_owned(),
+            failed_activity: failure.element.map(|failed| definition.model.element(failed).id.to_string()),
+            detail: (failed.retries == 0).then(detail),
+        };
         let failed =
             StartTimerRow { timer: new_row(definition, &failed), failures: i64::from(failed.failures), failure: failed.failure, ..row };
         let next = next.map(|next| new_row(definition, &next));
-        let stored = self.store.fail_start_timer(&failed, next, now).await;
+        let stored = self.store.fail_start_timer(&failed, &why, next, now).await;
         if let Err(error) = &stored {
             tracing::error!(timer = %failed.id, "what became of a timer could not be stored, and it will fire again: {error}");
         }
@@ -196,6 +203,14 @@ pub(crate) fn row_of(model: &mandate_model::ProcessDefinition, timer: &StartTime
         retries: i64::from(timer.retries),
         priority: timer.priority,
     }
+}
+
+/// Why a firing fires no more whose retries somebody sets to 0.
+pub(crate) fn given_up_by_hand(definition: &Definition, row: &StartTimerRow) -> FailedFiring {
+    let message = row.failure.clone().unwrap_or_else(|| "its retries were set to 0".to_owned());
+    let failure = Failure { code: Code::RetriesSetToZero, message, element: None, retry: Retry::Never };
+    let detail = explain_start_timer(definition, &row.timer.activity_id, count(row.failures), &failure);
+    FailedFiring { code: failure.code.as_str().to_owned(), failed_activity: None, detail: Some(detail) }
 }
 
 fn wait(firing: i64) -> WaitId {

@@ -387,7 +387,7 @@ async fn what_stands_beside_instances_and_leads_nowhere_is_found() {
         assert_eq!(host.runtime.check_store().await.expect("checked").findings, [""; 0]);
         let timer = store.all_start_timers().await.expect("read").remove(0);
         let revised = mandate_store::RevisedTimer { due: timer.timer.due, cycle: None, retries: 3, priority: 0, suspended: false };
-        assert!(store.revise_start_timer(&timer, &revised, &[]).await.expect("revised"));
+        assert!(store.revise_start_timer(&timer, &revised, None, &[], 0).await.expect("revised"));
         let signal = mandate_store::Signal {
             id: Uuid::now_v7(),
             name: "alarm".into(),

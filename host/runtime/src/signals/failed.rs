@@ -157,8 +157,11 @@ impl Inner {
         let (signal, activity, code) = (delivery.signal.as_str(), delivery.activity_id.as_str(), failure.code);
         tracing::warn!(signal, activity, %receiver, %code, "a signal could not be delivered: {}", text::one_line(&message));
         crate::metrics::job_failed(activity, failure.code.as_str());
-        let detail =
-            if spent.retries > 0 { None } else { Some(self.explain_undelivered(&definition, delivery, failures, &message).await?) };
+        let detail = if spent.retries > 0 {
+            None
+        } else {
+            Some(self.explain_undelivered(&definition, delivery, failures, failure.element, &message).await?)
+        };
         if detail.is_some() {
             tracing::error!(signal, activity, %receiver, "incident raised");
         }
@@ -167,6 +170,7 @@ impl Inner {
             retries: spent.retries.into(),
             failures: failures.into(),
             failure: message,
+            failed_activity: failure.element.map(|failed| definition.model.element(failed).id.to_string()),
             detail,
         };
         Ok(self.store.fail_delivery(delivery.name, &failed).await?)

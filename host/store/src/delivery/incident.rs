@@ -13,14 +13,24 @@ use crate::write::history::PUT_CALLERS;
 /// One that fails again after it has got new attempts is the same incident again.
 const RAISE: &str = "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, failed_activity_id, definition_id, code, message, attempt, \
                      created, detail, deleted) SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, \
-                     t.activity_id, t.definition_id, 'UNDELIVERED', t.failure, t.failures, t.due, COALESCE(t.detail, ''), FALSE \
+                     COALESCE(t.failed_activity, t.activity_id), t.definition_id, 'UNDELIVERED', t.failure, t.failures, t.due, \
+                     COALESCE(t.detail, ''), FALSE \
                      FROM delivery t WHERE t.signal = $1 AND t.n = $2 AND t.failures > 0 AND t.retries = 0 \
                      ON CONFLICT (instance_id, n) DO UPDATE SET message = excluded.message, attempt = excluded.attempt, created = excluded.created, \
                      detail = excluded.detail, ended_at = NULL, deleted = FALSE, removal_at = NULL RETURNING instance_id, n";
 
+/// The same of a timer start event.
+const RAISE_TIMER: &str = "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, failed_activity_id, job_definition_id, definition_id, \
+                           code, message, attempt, created, detail, deleted) SELECT c.instance_id, c.n, c.wait, c.activity, c.activity_id, \
+                           c.failed_activity_id, c.job_definition_id, c.definition_id, c.code, c.message, c.attempt, c.created, c.detail, FALSE \
+                           FROM start_timer_incident c WHERE c.instance_id = $1 AND c.n = $2 \
+                           ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, failed_activity_id = excluded.failed_activity_id, \
+                           message = excluded.message, attempt = excluded.attempt, created = excluded.created, detail = excluded.detail, \
+                           ended_at = NULL, deleted = FALSE, removal_at = NULL";
+
 /// With its instance an incident was over already. One of what was to start an instance has nobody's history to go with: it goes after the time to live
 /// that its definition's instances have.
-pub(super) static END: Batch = Batch::new(
+pub(crate) static END: Batch = Batch::new(
     "UPDATE history_incident SET ended_at = COALESCE((SELECT h.ended_at FROM history_instance h \
      WHERE h.instance_id = history_incident.instance_id), v.at), deleted = v.deleted, removal_at = CASE WHEN history_incident.activity = 0 THEN \
      v.at + (SELECT d.history_ttl * 86400000 FROM definition d WHERE d.id = history_incident.definition_id) END FROM {rows} \
@@ -34,7 +44,7 @@ pub(crate) const DUE: &str =
 
 /// How an incident is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The delivery was taken up, or has attempts again.
     Resolved,
     /// Nobody takes it up any more.
@@ -51,8 +61,16 @@ pub(super) async fn raise(tx: &mut Tx, level: HistoryLevel, name: DeliveryName) 
     PUT_CALLERS.execute(tx, raised).await.map(drop)
 }
 
-/// Those of these deliveries, by their names as jobs, that are incidents are so no longer.
-pub(super) async fn end(tx: &mut Tx, jobs: Vec<(Uuid, i64)>, at: i64, how: End) -> Result<(), Error> {
+/// A firing without attempts left is an incident from here on.
+pub(crate) async fn raise_timer(tx: &mut Tx, level: HistoryLevel, timer: Uuid, firing: i64) -> Result<(), Error> {
+    if level < HistoryLevel::Audit {
+        return Ok(());
+    }
+    tx.execute(RAISE_TIMER, params![timer, firing]).await.map(drop)
+}
+
+/// Those of these deliveries or firings, by their names as jobs, that are incidents are so no longer.
+pub(crate) async fn end(tx: &mut Tx, jobs: Vec<(Uuid, i64)>, at: i64, how: End) -> Result<(), Error> {
     let deleted = how == End::Deleted;
     END.execute(tx, jobs.into_iter().map(|(instance, n)| cells![instance, n, at, deleted]).collect()).await.map(drop)
 }

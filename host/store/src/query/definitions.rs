@@ -325,7 +325,9 @@ impl Reads {
     pub async fn definition_statistics(&self) -> Result<Vec<DefinitionStatistics>, Error> {
         let sql = format!(
             "SELECT {COLUMNS}, (SELECT COUNT(*) FROM instance i WHERE i.definition_id = d.id), \
-             (SELECT COUNT(*) FROM job j WHERE j.definition_id = d.id AND j.retries = 0) FROM definition d ORDER BY {{text:d.id}}"
+             (SELECT COUNT(*) FROM job j WHERE j.definition_id = d.id AND j.retries = 0) \
+             + (SELECT COUNT(*) FROM start_timer t WHERE t.definition_id = d.id AND t.retries = 0) \
+             + (SELECT COUNT(*) FROM delivery v WHERE v.definition_id = d.id AND v.failures > 0 AND v.retries = 0) FROM definition d ORDER BY {{text:d.id}}"
         );
         let by_definition = |place: &str| {
             format!("SELECT definition_id, code, COUNT(*) FROM {place} c GROUP BY definition_id, code ORDER BY {{text:code}}")
@@ -363,7 +365,9 @@ impl Reads {
              AND j.kind <> 'event-timer' UNION \
              SELECT i.id, i.job_activity, i.job_activity_id FROM instance i WHERE i.definition_id = $1 AND i.job_host IS NOT NULL \
              AND i.job_kind <> 'event-timer') w GROUP BY w.activity_id";
-        let failed = "SELECT activity_id, COUNT(*) FROM job WHERE definition_id = $1 AND retries = 0 GROUP BY activity_id";
+        let failed = "SELECT activity_id, COUNT(*) FROM (SELECT activity_id FROM job WHERE definition_id = $1 AND retries = 0 UNION ALL \
+             SELECT activity_id FROM start_timer WHERE definition_id = $1 AND retries = 0 UNION ALL \
+             SELECT activity_id FROM delivery WHERE definition_id = $1 AND failures > 0 AND retries = 0) f GROUP BY activity_id";
         let incidents = format!(
             "SELECT activity_id, code, COUNT(*) FROM (SELECT definition_id, activity_id, code FROM any_incident UNION ALL \
              SELECT definition_id, activity_id, code FROM {OF_CALLED} o) c WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY {{text:code}}"

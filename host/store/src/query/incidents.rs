@@ -14,7 +14,7 @@ use crate::rows::IncidentRow;
 /// An open incident in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncidentListed {
-    /// Its instance; of a signal that was to start one, the throw.
+    /// Its instance; of a signal that was to start one, the throw, and of a timer start event that event.
     pub instance: Uuid,
     /// Whose it is.
     pub tenant: Option<String>,
@@ -188,8 +188,14 @@ const FROM_DELIVERIES: &str = "(SELECT c.*, {pg:NULL::uuid}{lite:NULL} AS called
                                JOIN definition sd ON sd.id = s.definition_id LEFT JOIN instance si ON si.id = s.instance_id \
                                WHERE s.failures > 0) i ON i.n = incident.n LEFT JOIN definition d ON d.id = incident.definition_id";
 
+/// The same of timer start events that could not start an instance.
+const FROM_START_TIMERS: &str = "(SELECT c.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM start_timer_incident c) \
+                                 incident {pg:JOIN}{lite:CROSS JOIN} (SELECT s.id, s.firing AS n, sd.tenant, CAST(NULL AS TEXT) AS business_key \
+                                 FROM start_timer s JOIN definition sd ON sd.id = s.definition_id WHERE s.retries = 0) i ON i.n = incident.n \
+                                 LEFT JOIN definition d ON d.id = incident.definition_id";
+
 fn select(filter: IncidentFilter) -> Select {
-    let mut select = Select::of(vec![FROM, FROM_CALLED, FROM_DELIVERIES]);
+    let mut select = Select::of(vec![FROM, FROM_CALLED, FROM_DELIVERIES, FROM_START_TIMERS]);
     select.condition("i.id = incident.instance_id");
     add_names(&mut select, "incident", filter.name, filter.cause, filter.root);
     select.when(filter.of_called, "incident.root IS NOT NULL");

@@ -159,7 +159,7 @@ pub const START_TIMER: &str = "start-timer";
 /// The same of timer start events, each as a job of itself.
 const FROM_START_TIMERS: &str = "(SELECT t.id AS instance_id, t.firing AS wait, 0 AS activity, t.activity_id, 'start-timer' AS kind, t.definition_id, \
                                  t.due, t.retries, t.failures, TRUE AS exclusive, t.priority, FALSE AS behind, t.created, t.failure, \
-                                 CAST(NULL AS TEXT) AS failed_activity, td.suspended OR t.suspended AS suspended, t.locked_by, 0 AS takeovers \
+                                 t.failed_activity, td.suspended OR t.suspended AS suspended, t.locked_by, 0 AS takeovers \
                                  FROM start_timer t JOIN definition td ON td.id = t.definition_id) job \
                                  CROSS JOIN (SELECT s.id, sd.tenant FROM start_timer s JOIN definition sd ON sd.id = s.definition_id) i \
                                  LEFT JOIN definition d ON d.id = job.definition_id LEFT JOIN host h ON h.id = job.locked_by";
@@ -170,7 +170,7 @@ pub const DELIVERY: &str = "delivery";
 /// The same of deliveries, each as a job of its receiver; of an instance that it starts there is none yet.
 const FROM_DELIVERIES: &str = "(SELECT COALESCE(t.instance_id, t.signal) AS instance_id, t.n AS wait, COALESCE(t.activity, 0) AS activity, t.activity_id, \
                                'delivery' AS kind, t.definition_id, t.due, t.retries, t.failures, TRUE AS exclusive, 0 AS priority, FALSE AS behind, t.created, \
-                               t.failure, CAST(NULL AS TEXT) AS failed_activity, COALESCE(ti.suspended, td.suspended) AS suspended, t.locked_by, \
+                               t.failure, t.failed_activity, COALESCE(ti.suspended, td.suspended) AS suspended, t.locked_by, \
                                0 AS takeovers FROM delivery t JOIN definition td ON td.id = t.definition_id \
                                LEFT JOIN instance ti ON ti.id = t.instance_id WHERE t.failures > 0) job \
                                {pg:JOIN}{lite:CROSS JOIN} (SELECT COALESCE(s.instance_id, s.signal) AS id, s.n, COALESCE(si.tenant, sd.tenant) AS tenant \

@@ -184,7 +184,7 @@ pub(crate) async fn a_delivery_is_taken_up_once_and_only_with_what_it_led_to(fix
 
 fn failed(due: i64, retries: i64, failures: i64) -> FailedDelivery {
     let detail = (retries == 0).then(|| "{}".to_owned());
-    FailedDelivery { due, retries, failures, failure: "EXPRESSION_FAILED: it broke".into(), detail }
+    FailedDelivery { due, retries, failures, failure: "EXPRESSION_FAILED: it broke".into(), failed_activity: Some("task".into()), detail }
 }
 
 /// What history has of the one incident that there is, if there is one: how far it is, and when it was over.

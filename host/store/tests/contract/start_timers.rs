@@ -1,8 +1,11 @@
 //! Timer start events: each firing begins one instance.
 
-use mandate_store::query::{DefinitionRow, HistoryInstanceFilter, JobFilter, Page, START_TIMER};
+use mandate_store::query::{
+    DefinitionRow, HistoryIncidentFilter, HistoryInstanceFilter, IncidentFilter, IncidentState, JobFilter, Page, START_TIMER,
+};
 use mandate_store::{
-    CommitError, DeploymentDeletion, Except, FiredTimer, NewStartTimer, RevisedTimer, StartTimerClaim, StartTimerRow, Store, Unit,
+    CommitError, DeploymentDeletion, Except, FailedFiring, FiredTimer, NewStartTimer, RevisedTimer, StartTimerClaim, StartTimerRow, Store,
+    Unit,
 };
 use uuid::Uuid;
 
@@ -81,22 +84,57 @@ pub(crate) async fn a_failed_firing_waits_beside_the_next_one(fixture: Fixture) 
     let found = claimed(&store, 100).await.remove(0);
     let once = NewStartTimer { cycle: None, retries: 0, ..timer(150) };
     let failed = StartTimerRow { timer: once, failures: 1, failure: Some("it broke".into()), ..found.clone() };
-    store.fail_start_timer(&failed, Some(timer(200)), 110).await.expect("stored");
-    store.fail_start_timer(&failed, Some(timer(200)), 110).await.expect("this host does not have it any more");
+    let why = FailedFiring { code: "DELEGATE_FAILED".into(), failed_activity: Some("task".into()), detail: Some("{}".into()) };
+    store.fail_start_timer(&failed, &why, Some(timer(200)), 110).await.expect("stored");
+    store.fail_start_timer(&failed, &why, Some(timer(200)), 110).await.expect("this host does not have it any more");
     let next = claimed(&store, 900).await;
     assert_eq!(next.iter().map(|row| (row.firing, row.timer.due, row.created)).collect::<Vec<_>>(), [(1, 200, 110)]);
 
     let filter = || JobFilter { definition_id: Some(definition.id.clone()), no_retries_left: true, timers: true, ..JobFilter::default() };
     let listed = store.jobs(filter(), Page::ALL, &[]).await.expect("listed").remove(0);
     assert_eq!((listed.instance, listed.row.kind.as_str(), listed.row.failure.as_deref()), (found.id, START_TIMER, Some("it broke")));
+    assert_eq!(listed.row.failed_activity.as_deref(), Some("task"));
+    // It is an incident of no instance, and counts where its definition is looked at.
+    let open = async |state| {
+        let of = HistoryIncidentFilter { state: Some(state), ..HistoryIncidentFilter::default() };
+        let live = store.count_incidents(IncidentFilter { definition_id: Some(definition.id.clone()), ..IncidentFilter::default() });
+        (live.await.expect("counted"), store.count_remembered_incidents(of).await.expect("counted"))
+    };
+    let raised = store.incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("listed").remove(0);
+    let row = &raised.row;
+    assert_eq!((raised.instance, row.n, row.wait, row.activity, row.created), (found.id, 1, Some(1), 0, 110));
+    assert_eq!(
+        (row.activity_id.as_str(), row.failed_activity_id.as_deref(), row.code.as_str()),
+        ("Timer", Some("task"), "DELEGATE_FAILED")
+    );
+    assert_eq!(row.job_definition_id.as_deref(), Some(format!("{}:Timer:timer", definition.id).as_str()));
+    assert_eq!(open(IncidentState::Open).await, (1, 1));
+    let statistics = store.definition_statistics().await.expect("read").remove(0);
+    assert_eq!((statistics.failed_jobs, statistics.incidents), (1, vec![("DELEGATE_FAILED".to_owned(), 1)]));
+    let statistics = store.activity_statistics(&definition.id).await.expect("read").remove(0);
+    assert_eq!((statistics.activity_id.as_str(), statistics.failed_jobs, statistics.incidents.len()), ("Timer", 1, 1));
     let revised = RevisedTimer { due: 950, cycle: None, retries: 2, priority: 0, suspended: false };
-    assert!(!store.revise_start_timer(&found, &revised, &[]).await.expect("answered"), "it has failed since");
+    assert!(!store.revise_start_timer(&found, &revised, None, &[], 900).await.expect("answered"), "it has failed since");
     let seen = store.start_timer(found.id, 1).await.expect("read").expect("there");
-    assert!(store.revise_start_timer(&seen, &revised, &[]).await.expect("revised"));
+    assert!(store.revise_start_timer(&seen, &revised, None, &[], 900).await.expect("revised"));
     assert_eq!(store.start_timer(found.id, 2).await.expect("read"), None, "no such firing");
     assert_eq!(store.count_jobs(filter()).await.expect("counted"), 0);
+    assert_eq!(open(IncidentState::Resolved).await, (0, 1));
     let again = store.claim_start_timers(950, 10, &[next[0].id], &Except::NOTHING).await.expect("claimed").remove(0);
     assert_eq!((again.id, again.timer.due, again.timer.retries), (found.id, 950, 2));
+
+    // Given up by hand, and executed all the same: it is over with the start. Another one is closed by a newer version.
+    let seen = store.start_timer(found.id, 1).await.expect("read").expect("there");
+    let stopped = RevisedTimer { retries: 0, ..revised };
+    assert!(store.revise_start_timer(&seen, &stopped, Some(&why), &[], 970).await.expect("revised"));
+    assert_eq!(open(IncidentState::Open).await, (1, 1));
+    store.commit(firing(&definition, &again, None)).await.expect("stored");
+    assert_eq!(open(IncidentState::Resolved).await, (0, 1));
+    let seen = store.start_timer(next[0].id, 1).await.expect("read").expect("there");
+    assert!(store.revise_start_timer(&seen, &RevisedTimer { retries: 0, ..seen.unchanged() }, None, &[], 980).await.expect("revised"));
+    assert_eq!(open(IncidentState::Open).await, (1, 1));
+    deployed(&store, Vec::new()).await;
+    assert_eq!(open(IncidentState::Deleted).await, (0, 1));
 }
 
 pub(crate) async fn versions_close_and_reopen_what_starts_a_process(fixture: Fixture) {

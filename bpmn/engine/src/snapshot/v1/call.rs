@@ -15,7 +15,7 @@ pub(super) struct Caller {
     wait: u64,
     root: [u8; 16],
     depth: u32,
-    /// 0: errors; 1: escalations; 2: escalations, which interrupt. With the code.
+    /// 0: errors; 1: escalations; 2: escalations, which interrupt; 3: escalations, as one of several. With the code.
     catches: Vec<(u8, Option<String>)>,
 }
 
@@ -47,6 +47,7 @@ impl From<&call::Caller> for Caller {
             call::CatchKind::Error => 0,
             call::CatchKind::Escalation { interrupting: false } => 1,
             call::CatchKind::Escalation { interrupting: true } => 2,
+            call::CatchKind::EscalationOfSeveral => 3,
         };
         Self {
             instance: it.instance.0.into_bytes(),
@@ -65,6 +66,7 @@ impl Caller {
                 0 => call::CatchKind::Error,
                 1 => call::CatchKind::Escalation { interrupting: false },
                 2 => call::CatchKind::Escalation { interrupting: true },
+                3 => call::CatchKind::EscalationOfSeveral,
                 _ => return Err(SnapshotError::Inconsistent("what a caller catches is unknown")),
             };
             Ok(call::Catch { kind, code })

@@ -12,7 +12,6 @@ use crate::ids::{ActivityId, WaitId};
 use crate::lineage::Lineage;
 use crate::listener;
 use crate::unit;
-use crate::variable::Variables;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Unit {
@@ -33,7 +32,7 @@ pub(super) struct Unit {
     modification: Option<Modification>,
     touched: Vec<u64>,
     moved: Vec<u64>,
-    has_transients: bool,
+    transients: Vec<u64>,
     brought: Vec<(u64, u32, Vec<Variable>)>,
 }
 
@@ -77,7 +76,7 @@ enum Later {
     Begin(u64),
     EndScope(u64),
     Conditions(Vec<u64>),
-    Signal(Vec<u64>, Variables),
+    Signal(Vec<u64>, Vec<Variable>),
 }
 
 impl From<&unit::LaterKind> for Later {
@@ -90,23 +89,23 @@ impl From<&unit::LaterKind> for Later {
             unit::LaterKind::Begin(activity) => Self::Begin(activity.0),
             unit::LaterKind::EndScope(scope) => Self::EndScope(scope.0),
             unit::LaterKind::Conditions(waits) => Self::Conditions(numbers(waits)),
-            unit::LaterKind::Signal { waits, variables } => Self::Signal(numbers(waits), variables.clone()),
+            unit::LaterKind::Signal { waits, variables } => Self::Signal(numbers(waits), variables::write(variables)),
         }
     }
 }
 
 impl Later {
-    fn into_kind(self) -> unit::LaterKind {
+    fn into_kind(self) -> Result<unit::LaterKind, SnapshotError> {
         let waits = |numbers: Vec<u64>| numbers.into_iter().map(WaitId).collect();
-        match self {
+        Ok(match self {
             Self::Execute(activity) => unit::LaterKind::Execute(ActivityId(activity)),
             Self::Resume(activity) => unit::LaterKind::Resume(ActivityId(activity)),
             Self::PassOn(activity, flows) => unit::LaterKind::PassOn(ActivityId(activity), flows.into_iter().map(FlowIndex).collect()),
             Self::Begin(activity) => unit::LaterKind::Begin(ActivityId(activity)),
             Self::EndScope(scope) => unit::LaterKind::EndScope(ActivityId(scope)),
             Self::Conditions(numbers) => unit::LaterKind::Conditions(waits(numbers)),
-            Self::Signal(numbers, variables) => unit::LaterKind::Signal { waits: waits(numbers), variables },
-        }
+            Self::Signal(numbers, stored) => unit::LaterKind::Signal { waits: waits(numbers), variables: variables::read(stored)? },
+        })
     }
 }
 
@@ -136,7 +135,7 @@ impl From<&unit::Unit> for Unit {
             modification: it.modification.as_ref().map(Modification::from),
             touched: it.touched.iter().map(|scope| scope.0).collect(),
             moved: it.moved.iter().map(|scope| scope.0).collect(),
-            has_transients: it.has_transients,
+            transients: it.transients.iter().map(|scope| scope.0).collect(),
             brought: it.brought.iter().map(|(scope, element, brought)| (scope.0, element.0, variables::write(brought))).collect(),
         }
     }
@@ -149,7 +148,7 @@ impl Unit {
             let kind = *CHANGES.get(usize::from(change)).ok_or_else(|| unknown.clone())?;
             Ok(unit::Change { scope: ActivityId(scope), name, kind, last: WaitId(last) })
         };
-        let later = |(below, later): (u32, Later)| unit::Later { below: below as usize, kind: later.into_kind() };
+        let later = |(below, later): (u32, Later)| Ok(unit::Later { below: below as usize, kind: later.into_kind()? });
         let brought = |(scope, element, brought): (u64, u32, Vec<Variable>)| {
             Ok((ActivityId(scope), ElementIndex(element), variables::read(brought)?))
         };
@@ -160,7 +159,7 @@ impl Unit {
             answer: self.answer,
             steps: self.steps,
             agenda: self.agenda.into_iter().map(Token::into_token).collect(),
-            later: self.later.into_iter().map(later).collect(),
+            later: self.later.into_iter().map(later).collect::<Result<_, SnapshotError>>()?,
             changes: self.changes.into_iter().map(change).collect::<Result<_, SnapshotError>>()?,
             call: self.call.map(Call::into_call),
             lineages: self.lineages.into_iter().map(|(activity, lineage)| (ActivityId(activity), Lineage(lineage))).collect(),
@@ -171,7 +170,7 @@ impl Unit {
             modification: self.modification.map(Modification::into_underway).transpose()?,
             touched: self.touched.into_iter().map(ActivityId).collect(),
             moved: self.moved.into_iter().map(ActivityId).collect(),
-            has_transients: self.has_transients,
+            transients: self.transients.into_iter().map(ActivityId).collect(),
             brought: self.brought.into_iter().map(brought).collect::<Result<_, SnapshotError>>()?,
         })
     }

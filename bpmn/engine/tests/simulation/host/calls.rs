@@ -53,7 +53,14 @@ pub(super) fn caller(random: &mut Random) -> Caller {
         Catch { kind: CatchKind::Error, code: Some("E1".into()) },
         Catch { kind: CatchKind::Escalation { interrupting: random.one_in(2) }, code: Some("X1".into()) },
         Catch { kind: CatchKind::Error, code: None },
-        Catch { kind: CatchKind::Escalation { interrupting: random.one_in(2) }, code: None },
+        Catch {
+            kind: [
+                CatchKind::Escalation { interrupting: true },
+                CatchKind::Escalation { interrupting: false },
+                CatchKind::EscalationOfSeveral,
+            ][random.below(3)],
+            code: None,
+        },
     ];
     let catches = all.into_iter().filter(|_| random.one_in(3)).collect();
     Caller { instance, wait: WaitId(1), root: instance, depth: 1, catches }
