@@ -128,6 +128,8 @@ CREATE TABLE planned (
     due        INTEGER NOT NULL,
     -- JSON of the runtime.
     change     TEXT NOT NULL,
+    -- Of this definition only: the plan goes with it.
+    definition_id TEXT,
     user_id    TEXT,
     annotation TEXT,
     created    INTEGER NOT NULL,
@@ -172,9 +174,12 @@ CREATE TABLE delivery (
     -- The host that is at it, in which of its epochs; as long as that lasts.
     locked_by     BLOB,
     locked_epoch  INTEGER,
+    -- Whoever is to get it is suspended, and nobody looks at it until that is over.
+    parked        INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (signal, n)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX delivery_claimable ON delivery (due, signal, n) WHERE retries > 0;
+CREATE INDEX delivery_claimable ON delivery (due, signal, n) WHERE retries > 0 AND NOT parked;
+CREATE INDEX delivery_parked ON delivery (instance_id, definition_id) WHERE parked;
 CREATE INDEX delivery_failed ON delivery (COALESCE(instance_id, signal), n) WHERE failures > 0;
 
 -- Messages along message flows, written with the unit of work that sends. Who gets one is looked for; then a delivery of its id stands beside it, and
@@ -283,6 +288,12 @@ CREATE TABLE element (
     digest        TEXT
 ) STRICT;
 CREATE INDEX element_definition ON element (definition_id);
+
+-- Definitions that are deleted and whose history is not: how many instances are left of it. With the last of them go the elements.
+CREATE TABLE deleted_definition (
+    definition_id TEXT    PRIMARY KEY,
+    remembered    INTEGER NOT NULL
+) STRICT;
 
 -- The first id that no element has ever had, in its one row.
 CREATE TABLE next_element (

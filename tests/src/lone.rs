@@ -1,7 +1,6 @@
 //! One host alone: no order service, no catalogue, any flags.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
@@ -9,13 +8,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::program::{Program, built, root};
-use crate::system::{free_port, get, http_client};
-
-/// How long something that happens by itself may take.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// How often a host is asked whether it has happened.
-const LOOK: Duration = Duration::from_millis(100);
+use crate::system::{free_port, get, http_client, until};
 
 /// A host in a folder of its own. Its port stays the same over restarts.
 pub struct Lone {
@@ -103,15 +96,7 @@ impl Lone {
 
     /// Asks until the answer is as it should be.
     pub async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<()> {
-        let begun = Instant::now();
-        loop {
-            let answer = self.ask(path).await?;
-            if wanted(&answer) {
-                return Ok(());
-            }
-            ensure!(begun.elapsed() < PATIENCE, "GET {path} still answers {answer}");
-            tokio::time::sleep(LOOK).await;
-        }
+        until(&self.http, &format!("{}{path}", self.url), wanted).await.map(drop)
     }
 
     /// POST with a JSON answer, or none.

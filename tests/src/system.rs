@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
@@ -11,6 +11,12 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::program::{Program, built, root};
+
+/// How long something that happens by itself may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often is asked whether it has happened.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a system is made of.
 #[derive(Clone, Debug)]
@@ -27,6 +33,8 @@ pub struct Setup {
     pub lease: u64,
     /// How long a process waits for fulfilment, ISO 8601.
     pub fulfillment_timeout: String,
+    /// More flags of `mandate serve`.
+    pub flags: Vec<String>,
 }
 
 impl Setup {
@@ -39,6 +47,7 @@ impl Setup {
             faults: serde_json::json!({}),
             lease: 4,
             fulfillment_timeout: "PT5S".to_owned(),
+            flags: Vec::new(),
         }
     }
 }
@@ -97,7 +106,7 @@ impl System {
         let catalogue = self.catalogue()?;
         let dir = &self.setup.dir;
         let database = self.setup.host_database.clone().unwrap_or_else(|| format!("sqlite:{}/mandate.db", dir.display()));
-        let arguments = [
+        let mut arguments = vec![
             "serve".to_owned(),
             format!("--listen=127.0.0.1:{}", self.host_ports[index]),
             format!("--database={database}"),
@@ -105,6 +114,7 @@ impl System {
             format!("--lease={}", self.setup.lease),
             format!("--cache={}/components-{index}", dir.display()),
         ];
+        arguments.extend_from_slice(&self.setup.flags);
         let log = dir.join(format!("host-{index}.log"));
         self.hosts[index] = Some(Program::start("mandate", &arguments, &log).await?);
         Ok(())
@@ -216,4 +226,17 @@ pub async fn get(http: &reqwest::Client, url: &str) -> anyhow::Result<Value> {
     let text = answer.text().await?;
     ensure!(status.is_success(), "GET {url} answered {status}: {text}");
     serde_json::from_str(&text).with_context(|| format!("GET {url} answered no JSON: {text}"))
+}
+
+/// Asks until the answer is as it should be, and answers it.
+pub async fn until(http: &reqwest::Client, url: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    let begun = Instant::now();
+    loop {
+        let answer = get(http, url).await?;
+        if wanted(&answer) {
+            return Ok(answer);
+        }
+        ensure!(begun.elapsed() < PATIENCE, "GET {url} still answers {answer}");
+        tokio::time::sleep(LOOK).await;
+    }
 }

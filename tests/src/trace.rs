@@ -52,32 +52,76 @@ impl Tracer {
         }
         // It is to say when it has attached, and nothing else.
         command.arg("--quiet=exit,personality,thread-execve");
-        let mut strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().context("run strace")?;
-        let mut lines = BufReader::new(strace.stderr.take().context("its errors are piped")?).lines();
-        let attaching = async {
-            let mut left = pids.to_vec();
-            while !left.is_empty() {
-                let line = lines.next_line().await?.context("strace ended before it had attached")?;
-                let attached = line.strip_prefix("strace: Process ").and_then(|rest| rest.split_once(' '));
-                match attached {
-                    Some((pid, what)) if what.starts_with("attached") => left.retain(|wanted| wanted.to_string() != pid),
-                    _ => bail!("strace: {line}"),
-                }
-            }
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(PATIENCE, attaching).await.context("strace did not attach in time")??;
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { strace, output: output.to_owned() })
+        Ok(Self { strace: attached(command, pids).await?, output: output.to_owned() })
     }
 
     /// Lets go of the programs, which go on, and answers what they did.
-    pub async fn detach(mut self) -> anyhow::Result<Trace> {
-        let id = self.strace.id().context("strace is running")?;
-        kill_process(Pid::from_raw(i32::try_from(id)?).context("a process has an id")?, Signal::INT)?;
-        tokio::time::timeout(PATIENCE, self.strace.wait()).await.context("strace did not let go in time")??;
+    pub async fn detach(self) -> anyhow::Result<Trace> {
+        let_go(self.strace).await?;
         Ok(Trace::read(&String::from_utf8_lossy(&std::fs::read(&self.output)?)))
     }
+}
+
+/// A system call at which a program is to die: the one that a thread of it makes for the `nth` time, before it is carried out.
+#[derive(Clone, Copy, Debug)]
+pub struct Shot<'a> {
+    /// The call's name.
+    pub call: &'a str,
+    /// From 1.
+    pub nth: u64,
+    /// Only calls about this file count.
+    pub about: Option<&'a Path>,
+}
+
+/// A running program that is under fire.
+pub struct Mark(Child);
+
+impl Mark {
+    /// From here on it counts.
+    pub async fn aim(pid: u32, shot: Shot<'_>) -> anyhow::Result<Self> {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-o", "/dev/null", "-e", "signal=none", "-e"]).arg(format!("trace={}", shot.call));
+        command.arg("-e").arg(format!("inject={}:signal=KILL:when={}", shot.call, shot.nth));
+        if let Some(path) = shot.about {
+            command.arg("-P").arg(path);
+        }
+        command.arg("-p").arg(pid.to_string()).arg("--quiet=exit,personality,thread-execve,path-resolution");
+        Ok(Self(attached(command, &[pid]).await?))
+    }
+
+    /// Waits until the program is dead: somebody else has seen to that, if it was not hit.
+    pub async fn over(mut self) -> anyhow::Result<()> {
+        tokio::time::timeout(PATIENCE, self.0.wait()).await.context("strace did not end with the program")??;
+        Ok(())
+    }
+}
+
+/// Runs strace until it says that it has attached to these processes.
+async fn attached(mut command: Command, pids: &[u32]) -> anyhow::Result<Child> {
+    let mut strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().context("run strace")?;
+    let mut lines = BufReader::new(strace.stderr.take().context("its errors are piped")?).lines();
+    let attaching = async {
+        let mut left = pids.to_vec();
+        while !left.is_empty() {
+            let line = lines.next_line().await?.context("strace ended before it had attached")?;
+            let attached = line.strip_prefix("strace: Process ").and_then(|rest| rest.split_once(' '));
+            match attached {
+                Some((pid, what)) if what.starts_with("attached") => left.retain(|wanted| wanted.to_string() != pid),
+                _ => bail!("strace: {line}"),
+            }
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(PATIENCE, attaching).await.context("strace did not attach in time")??;
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    Ok(strace)
+}
+
+async fn let_go(mut strace: Child) -> anyhow::Result<()> {
+    let id = strace.id().context("strace is running")?;
+    kill_process(Pid::from_raw(i32::try_from(id)?).context("a process has an id")?, Signal::INT)?;
+    tokio::time::timeout(PATIENCE, strace.wait()).await.context("strace did not let go in time")??;
+    Ok(())
 }
 
 /// One system call. Places in the trace are in the order in which things happened: a call is seen before it is carried out and after it has been.

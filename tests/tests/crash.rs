@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+#[path = "crash/aimed.rs"]
+mod aimed;
 #[path = "crash/messages.rs"]
 mod messages;
 #[path = "crash/suspension.rs"]

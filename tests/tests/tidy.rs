@@ -87,6 +87,7 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("examples/order-service/tests/kill.rs", "the moment of a kill"),
     ("examples/order-service/tests/common/mod.rs", "polls a condition over HTTP"),
     ("host/commands/tests/commands/support/mod.rs", "a service that drips its answer slower than any timeout"),
+    ("host/http/src/connections.rs", "an answer that takes ten minutes, under a paused clock"),
     ("host/runtime/src/executor/tests.rs", "polls a condition of the store"),
     ("host/runtime/tests/runtime/common/mod.rs", "polls a condition of the store"),
     ("host/wasm/tests/calls.rs", "a command whose duration is what is measured"),
@@ -94,10 +95,10 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("tests/bench/src/floor/mod.rs", "commits that are alone"),
     ("tests/bench/src/scenarios/s7.rs", "a client that leaves the host in peace between two requests"),
     ("tests/src/domain.rs", "a service that is slower than its caller's patience"),
-    ("tests/src/lone.rs", "polls a condition over HTTP"),
     ("tests/src/moments.rs", "random moments at which something is killed"),
     ("tests/src/operator.rs", "an operator who looks at the task list now and then"),
     ("tests/src/orders.rs", "polls a condition over HTTP"),
+    ("tests/src/system.rs", "polls a condition over HTTP"),
     ("tests/tests/two_hosts.rs", "a stopped host must sleep through its lease"),
 ];
 

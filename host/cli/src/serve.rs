@@ -30,7 +30,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
             () = fenced.fenced() => {}
         }
     };
-    mandate_http::serve(runtime.clone(), listener, options, ending).await?;
+    mandate_http::serve(runtime.clone(), listener, options, ending).await;
     tracing::info!("draining");
     runtime.shut_down(settings.drain).await;
     // Whoever supervises this process should start it anew.

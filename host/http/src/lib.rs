@@ -8,11 +8,12 @@
 //! - `record.rs`: an ended instance as one line.
 //! - `variable.rs`, `date.rs`: values on the wire.
 //! - `fuzzing.rs`: what holds of every body; for tests only.
-//! - `server.rs`: the listener and what surrounds every request.
+//! - `server.rs`: what surrounds every request. `connections.rs`, `patience.rs`: for how long a client may keep a host waiting.
 //!
 //! This crate knows the runtime, never the store or the sandbox.
 
 mod api;
+mod connections;
 mod date;
 mod error;
 mod extract;

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use crate::connections;
 use crate::patience::{LEAST_PER_SECOND, PATIENCE, patient};
 use crate::{Error, JSON_LIMIT, Options};
 
@@ -23,15 +23,8 @@ use crate::{Error, JSON_LIMIT, Options};
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Serves until `shutdown` is done and the requests that are under way then are answered, at the longest [`DRAIN`].
-///
-/// # Errors
-/// The listener fails for good.
-pub async fn serve(
-    runtime: Runtime,
-    listener: TcpListener,
-    options: Options,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+/// A connection whose client does not say what it wants is closed ([`connections`]); a listener that fails for a moment is asked again.
+pub async fn serve(runtime: Runtime, listener: TcpListener, options: Options, shutdown: impl Future<Output = ()> + Send + 'static) {
     let upkeep = options.prometheus.clone().map(|metrics| tokio::spawn(metrics.upkeep()));
     let waiting = runtime.clone();
     let (begun, draining) = oneshot::channel();
@@ -42,7 +35,7 @@ pub async fn serve(
         // The receiver lives as long as the server.
         let _ = begun.send(());
     };
-    let server = axum::serve(listener, crate::router(runtime, options)).with_graceful_shutdown(signal);
+    let server = connections::serve(crate::router(runtime, options), listener, signal);
     let overdue = async {
         // Without a signal the server ends by itself or not at all.
         if draining.await.is_err() {
@@ -50,17 +43,15 @@ pub async fn serve(
         }
         tokio::time::sleep(DRAIN).await;
     };
-    let served = tokio::select! {
-        served = server.into_future() => served,
+    tokio::select! {
+        () = server => {}
         () = overdue => {
             tracing::warn!("requests were still under way {} s after the shutdown began; their connections are closed", DRAIN.as_secs());
-            Ok(())
         }
-    };
+    }
     if let Some(upkeep) = upkeep {
         upkeep.abort();
     }
-    served
 }
 
 /// Whether a host may listen there. There is no authentication yet: whoever reaches the port may do everything.

@@ -71,9 +71,14 @@ fn typed(name: &str, dto: Value) -> Result<Variable, Error> {
     let value = dto.remove("value").unwrap_or(Value::Null);
     let kind = dto.remove("type").unwrap_or(Value::Null);
     // Else nothing in it concerns the types that are supported: file names and serialisation formats.
-    let transient = match dto.remove("valueInfo").map(|mut info| info["transient"].take()) {
+    let info = match dto.remove("valueInfo") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(info)) => info,
+        Some(_) => return Err(refused(name, "its valueInfo is no object".to_owned())),
+    };
+    let transient = match info.get("transient") {
         None | Some(Value::Null) => false,
-        Some(Value::Bool(transient)) => transient,
+        Some(Value::Bool(transient)) => *transient,
         Some(_) => return Err(refused(name, "valueInfo.transient is neither true nor false".to_owned())),
     };
     if let Some(unknown) = dto.keys().next() {

@@ -30,6 +30,9 @@ pub enum Error {
     /// The unit of work failed and was thrown away: the instance is where it was.
     #[error("the unit of work failed and was rolled back: {}: {}", .0.code, .0.message)]
     UnitFailed(Box<Failure>),
+    /// A planned suspension that was executed by hand could not be done, or not all of it: it is tried again as any that has failed.
+    #[error("what was planned could not be done: {0}")]
+    PlanFailed(String),
     /// Another worker has fetched the external task since, or none has it.
     #[error("the external task is locked by {}", .worker.as_deref().map_or("nobody".to_owned(), |worker| format!("worker '{worker}'")))]
     NotHeld {

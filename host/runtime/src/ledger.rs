@@ -289,7 +289,9 @@ impl Inner {
             let unknown = |reason: &str, retry| Err(unknown(&name.command, &name.key, name.attempt, &undo, reason, retry));
             match inner.record(close).await {
                 Ok(Some(closed)) if closed.reply == name.reply => Ok(()),
-                Ok(Some(_)) => unknown("it was applied, and its reply could not be stored: the delegate is to go on without", Retry::ByPolicy),
+                Ok(Some(_)) => {
+                    unknown("it was applied, and its reply could not be stored: the delegate is to go on without", Retry::ByPolicy)
+                }
                 // This host knows that it was applied and somebody has recorded otherwise: it is never sent again on their word.
                 Ok(None) => unknown("it was applied, and was recorded otherwise before this host could say so", Retry::Never),
                 // It left, and the ledger does not know what came of it: whoever looks next finds it open.

@@ -117,6 +117,8 @@ pub(crate) struct Inner {
     /// A unit of this host has thrown a signal, sent a message, or begun to wait for one that is on its way.
     thrown: tokio::sync::Notify,
     delivering: signals::Delivering,
+    /// Held by whoever carries out what is planned: a host's lock does not keep it from itself.
+    planning: tokio::sync::Mutex<()>,
     cleanup: Option<HistoryCleanup>,
     tasks: TaskTracker,
     /// Attempts that wait for a service's answer in this process, by how many units mean to send them.
@@ -169,6 +171,7 @@ impl Runtime {
             workers: external_tasks::Workers::default(),
             thrown: tokio::sync::Notify::new(),
             delivering: signals::Delivering::default(),
+            planning: tokio::sync::Mutex::default(),
             cleanup: config.history_cleanup,
             tasks: TaskTracker::new(),
             in_flight: Mutex::default(),

@@ -18,8 +18,10 @@ use uuid::Uuid;
 
 use crate::executor::POLL;
 use crate::job_definitions::JobDefinition;
-use crate::operator::{Change, OPERATOR, Operation, Operator, Subject};
+use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::{Error, Inner, Runtime};
+
+mod by_hand;
 
 /// Plans that are looked at together.
 const AT_ONCE: u32 = 100;
@@ -33,7 +35,8 @@ const LONGEST_PAUSE_MS: i64 = 60 * 60 * 1_000;
 /// How often it is tried, which takes half a day.
 const MAX_ATTEMPTS: i64 = 20;
 
-/// Instances after which it is put down how far a plan has come.
+/// Instances after which it is put down how far a plan has come. Whoever goes on after a crash looks at so many once more, at the most: those that are done are
+/// as they should be, and are not found; only one that somebody has changed back by hand between its turn and the crash is changed again.
 const CHUNK: usize = 100;
 
 /// What is told of a failure.
@@ -111,8 +114,8 @@ struct Plan {
 
 /// What became of a plan.
 enum Outcome {
-    /// It is done, or something else takes its place.
-    Done,
+    /// It is done, or these take its place.
+    Done(Vec<Uuid>),
     /// Something could not be done.
     Failed(String),
     /// This host stops, or does not have it any more.
@@ -219,6 +222,7 @@ impl Runtime {
             id: Uuid::now_v7(),
             due,
             change: to_json(&Plan::new(suspension.clone())),
+            definition_id: suspension.process_definition_id.clone(),
             user: operator.user,
             annotation: operator.annotation,
             created: self.now(),
@@ -226,8 +230,10 @@ impl Runtime {
             attempts: 0,
             failure: None,
         };
-        self.0.store.plan(planned, &self.logged(suspension.operation(changes))).await?;
-        Ok(())
+        if self.0.store.plan(planned, &self.logged(suspension.operation(changes))).await? {
+            return Ok(());
+        }
+        Err(Error::NotFound { what: "process definition", id: suspension.process_definition_id.clone().unwrap_or_default() })
     }
 
     /// All that are planned, in the order of their dates.
@@ -272,7 +278,7 @@ impl Runtime {
                 continue;
             }
             let goes = older.attempts > 0 && suspension.covers(&of_older.suspension);
-            if goes && self.0.store.lock_plan(older.id, i64::MAX).await?.is_some() {
+            if goes && self.0.store.lock_plan(older.id, Some(i64::MAX)).await?.is_some() {
                 tracing::warn!(plan = %older.id, newer = %planned.id, "what was planned and could not be done is not tried again: a later plan takes its place");
                 self.forget(&older).await?;
             } else {
@@ -289,19 +295,26 @@ impl Runtime {
     async fn carry_out(&self, planned: &Planned) -> Result<Outcome, Error> {
         let plan = from_json(planned)?;
         let suspension = &plan.suspension;
-        let then = |suspension: Suspension| Planned { id: Uuid::now_v7(), change: to_json(&Plan::new(suspension)), ..planned.clone() };
+        let then = |suspension: Suspension| Planned {
+            id: Uuid::now_v7(),
+            definition_id: suspension.process_definition_id.clone(),
+            change: to_json(&Plan::new(suspension)),
+            ..planned.clone()
+        };
         let is_done = CarriedOut { id: planned.id, then: Vec::new() };
         let rows = self.0.store.definitions(suspension.filter(), Page::ALL, &[]).await?;
-        match (suspension.what, &rows[..]) {
+        let ends = match (suspension.what, &rows[..]) {
             (_, []) => {
                 tracing::info!(plan = %planned.id, "what was to be suspended or activated is not there any more");
                 self.0.store.end_plan(&is_done, &[]).await?;
+                is_done
             }
             (Suspended::ProcessDefinitions, [one]) => {
                 let left = Suspension { what: Suspended::ProcessInstances, ..of(suspension, one) };
                 let left = suspension.include.then(|| then(left));
                 let ends = CarriedOut { then: left.into_iter().collect(), ..is_done };
                 self.suspend_definition_row(one, suspension.suspended, suspension.include, Some(&ends)).await?;
+                ends
             }
             (Suspended::ProcessInstances, [one]) => {
                 let input = if suspension.suspended { Input::Suspend } else { Input::Activate };
@@ -310,21 +323,23 @@ impl Runtime {
                 return self.visit(planned, plan, all).await;
             }
             (Suspended::ProcessDefinitions | Suspended::ProcessInstances, several) => {
-                let each = several.iter().map(|row| then(of(suspension, row))).collect();
-                self.0.store.end_plan(&CarriedOut { then: each, ..is_done }, &[]).await?;
+                let ends = CarriedOut { then: several.iter().map(|row| then(of(suspension, row))).collect(), ..is_done };
+                self.0.store.end_plan(&ends, &[]).await?;
+                ends
             }
             (Suspended::JobDefinitions, _) => {
                 let which = self.meant(suspension).await?;
                 let left = suspension.include.then(|| then(Suspension { what: Suspended::Jobs, ..suspension.clone() }));
                 let ends = CarriedOut { then: left.into_iter().collect(), ..is_done };
                 self.suspend_job_definitions_as(&which, suspension.suspended, suspension.include, Some(&ends)).await?;
+                ends
             }
             (Suspended::Jobs, _) => {
                 let all = self.jobs_to_suspend(&self.meant(suspension).await?, suspension.suspended).await?;
                 return self.visit(planned, plan, all).await;
             }
-        }
-        Ok(Outcome::Done)
+        };
+        Ok(Outcome::Done(ends.then.iter().map(|it| it.id).collect()))
     }
 
     /// Changes instances that are not yet as they should be: those that have not had their turn, and those that have failed. What was changed by hand
@@ -355,7 +370,7 @@ impl Runtime {
         }
         if plan.failed.is_empty() {
             self.0.store.end_plan(&CarriedOut { id: planned.id, then: Vec::new() }, &[]).await?;
-            return Ok(Outcome::Done);
+            return Ok(Outcome::Done(Vec::new()));
         }
         let is_mine = self.0.store.save_plan(planned.id, &to_json(&plan)).await?;
         let several = format!("{} instances are not done; the last: {reason}", plan.failed.len());
@@ -410,8 +425,7 @@ impl Inner {
             if self.executor.is_stopping() {
                 break;
             }
-            let operator = Operator { user: planned.user.clone(), annotation: planned.annotation.clone() };
-            let runtime = Runtime(self.clone(), Some(Arc::new(operator)));
+            let runtime = Runtime(self.clone(), None).on_behalf_of_planner(&planned);
             done += usize::from(runtime.carry_out_next(planned).await?);
         }
         Ok(done)
@@ -421,16 +435,21 @@ impl Inner {
 impl Runtime {
     /// Carries out a plan that is due, if it is its turn and no other host is at it. Answers whether it is done.
     async fn carry_out_next(&self, planned: Planned) -> Result<bool, Error> {
+        let _planning = self.0.planning.lock().await;
         let now = self.now();
         if !self.is_next(&planned, now).await? {
             return Ok(false);
         }
-        let Some(planned) = self.0.store.lock_plan(planned.id, now).await? else { return Ok(false) };
-        let reason = match self.carry_out(&planned).await {
-            Ok(Outcome::Done) => return Ok(true),
-            Ok(Outcome::Stopped) => return Ok(false),
+        let Some(planned) = self.0.store.lock_plan(planned.id, Some(now)).await? else { return Ok(false) };
+        Ok(matches!(self.try_once(&planned).await?, Outcome::Done(_)))
+    }
+
+    /// Tries a plan that this host has locked. One that fails is put off.
+    async fn try_once(&self, planned: &Planned) -> Result<Outcome, Error> {
+        let reason = match self.carry_out(planned).await {
             Ok(Outcome::Failed(reason)) => reason,
-            Err(_) if self.is_ending() => return Ok(false),
+            Ok(ended) => return Ok(ended),
+            Err(_) if self.is_ending() => return Ok(Outcome::Stopped),
             Err(error) => error.to_string(),
         };
         let attempts = planned.attempts + 1;
@@ -439,7 +458,7 @@ impl Runtime {
         tracing::error!(plan = %planned.id, attempts, "what was planned could not be done, and {then}: {reason}");
         let told: String = reason.chars().filter(|it| *it != '\0').take(MAX_FAILURE_CHARS).collect();
         self.0.store.put_off_plan(planned.id, next, &told).await?;
-        Ok(false)
+        Ok(Outcome::Failed(told))
     }
 }
 

@@ -105,10 +105,8 @@ async fn empty(
         tables::remove_rows(tx, &everything).await?;
         instances::remove(tx, living.clone()).await?;
         cleanup::hold_off(tx).await?;
-        // An id begins with the key, by which ended instances are found.
-        let keys = definitions.iter().map(|id| id.split(':').next().unwrap_or_default().to_owned()).collect();
-        let sql = "SELECT instance_id FROM history_instance WHERE definition_key {any_text:1} AND definition_id {any_text:2} AND ended_at IS NOT NULL";
-        let mut remembered = ids(tx, sql, vec![Param::Texts(keys), Param::Texts(definitions.clone())]).await?;
+        let sql = format!("SELECT instance_id FROM {REMEMBERED}");
+        let mut remembered = ids(tx, &sql, of_definitions(&definitions)).await?;
         remembered.extend(living);
         history::remove(tx, remembered).await?;
     } else if !living.is_empty() || bindings > 0 {
@@ -123,22 +121,43 @@ async fn empty(
     if start_timers::deleted(tx, &definitions, reopened, now).await?.is_none() {
         return Ok(DeploymentDeletion::Moved);
     }
-    let of_definitions = [
+    let with_them = [
         "DELETE FROM binding WHERE definition_id {any_text:1}",
         "DELETE FROM start_event WHERE definition_id {any_text:1}",
         "DELETE FROM job_definition WHERE definition_id {any_text:1}",
+        // What was planned for a key is for the versions that there are at its date.
+        "DELETE FROM planned WHERE definition_id {any_text:1}",
         // Of no instance: nobody sees them without it.
         "DELETE FROM history_incident WHERE activity = 0 AND definition_id {any_text:1}",
         "DELETE FROM definition WHERE id {any_text:1}",
     ];
-    for sql in of_definitions {
+    for sql in with_them {
         tx.execute(sql, vec![Param::Texts(definitions.clone())]).await?;
     }
-    if cascade {
-        // Without their history nobody asks for them.
-        tx.execute("DELETE FROM element WHERE definition_id {any_text:1}", vec![Param::Texts(definitions.clone())]).await?;
-    }
+    keep_elements(tx, &definitions).await?;
     Ok(DeploymentDeletion::Deleted { definitions })
+}
+
+/// Ended instances of the definitions `$2`, whose keys are `$1`, in history.
+const REMEMBERED: &str = "history_instance WHERE definition_key {any_text:1} AND definition_id {any_text:2} AND ended_at IS NOT NULL";
+
+fn of_definitions(ids: &[String]) -> Vec<Param> {
+    // An id begins with the key, by which ended instances are found.
+    let keys = ids.iter().map(|id| id.split(':').next().unwrap_or_default().to_owned()).collect();
+    vec![Param::Texts(keys), Param::Texts(ids.to_vec())]
+}
+
+/// The elements of definitions that are deleted stay as long as history has instances of them (`history::remove`), and go at once where it has none.
+async fn keep_elements(tx: &mut Tx, definitions: &[String]) -> Result<(), Error> {
+    // No history goes while it is counted.
+    cleanup::hold_off(tx).await?;
+    let sql = format!(
+        "INSERT INTO deleted_definition (definition_id, remembered) SELECT definition_id, COUNT(*) FROM {REMEMBERED} GROUP BY definition_id"
+    );
+    tx.execute(&sql, of_definitions(definitions)).await?;
+    let sql = "DELETE FROM element WHERE definition_id {any_text:1} \
+               AND NOT EXISTS (SELECT 1 FROM deleted_definition d WHERE d.definition_id = element.definition_id)";
+    tx.execute(sql, vec![Param::Texts(definitions.to_vec())]).await.map(drop)
 }
 
 /// Adds whatever instances have called, and what those have called in turn: nobody would be told of their end.

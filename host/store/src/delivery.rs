@@ -9,6 +9,7 @@
 //! retries it waits for an operator and is an incident (the view `any_incident`), as long as its receiver is there.
 
 pub(crate) mod incident;
+pub(crate) mod parked;
 
 use std::collections::BTreeMap;
 
@@ -241,9 +242,13 @@ static LOCK: Batch = Batch::new(
     &[("signal", Type::Uuid), ("n", Type::I64), ("locked_by", Type::Uuid), ("locked_epoch", Type::I64)],
 );
 
-/// What may be tried of `t`: who is suspended gets a signal when he goes on. The first term is the predicate of the index `delivery_claimable`.
-const RUNS: &str = "t.retries > 0 AND NOT EXISTS (SELECT 1 FROM instance i WHERE i.id = t.instance_id AND i.suspended) \
-                    AND NOT (t.instance_id IS NULL AND EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id AND d.suspended))";
+/// What may be looked at of `t`: the predicate of the index `delivery_claimable`.
+const IS_CLAIMABLE: &str = "t.retries > 0 AND NOT t.parked";
+
+/// What may be tried of `t`: who is suspended gets a signal when he goes on, also if nobody has parked it yet.
+fn runs() -> String {
+    format!("{IS_CLAIMABLE} AND NOT {}", parked::IS_SUSPENDED)
+}
 
 /// Neither for one of the instances `$3`, nor of a throw among them, nor for what runs one of the definitions `$4`.
 const NOT_EXCEPTED: &str = "NOT (t.signal {any_uuid:3}) AND (t.instance_id IS NULL OR NOT (t.instance_id {any_uuid:3})) \
@@ -251,7 +256,7 @@ const NOT_EXCEPTED: &str = "NOT (t.signal {any_uuid:3}) AND (t.instance_id IS NU
 
 /// One is due at `$1` that could be claimed, but for `$3` and `$4`; or a host other than `$2` is at it.
 pub(crate) fn is_due() -> String {
-    format!("({RUNS} AND t.due <= $1 AND {NOT_EXCEPTED}) OR (t.locked_by <> $2 AND {HELD})")
+    format!("({} AND t.due <= $1 AND {NOT_EXCEPTED}) OR (t.locked_by <> $2 AND {HELD})", runs())
 }
 
 /// Refuses units whose delivery is not there any more.
@@ -282,6 +287,7 @@ pub(crate) async fn write<'u>(tx: &mut Tx, writes: impl Iterator<Item = &'u Inst
         incident::end(tx, failed, last, End::Resolved).await?;
     }
     message::remove_received(tx, taken).await?;
+    parked::wake(tx, writes.clone().filter(|write| write.suspended == Some(false)).map(|write| write.id).collect()).await?;
     let thrown = writes.flat_map(|write| write.signals.iter().map(move |signal| row(signal, Some(write.id), None)));
     throw(tx, thrown.collect()).await
 }
@@ -351,6 +357,15 @@ fn delivery(columns: &mut Columns<'_>) -> Result<Delivery, Error> {
     })
 }
 
+/// Up to `$2` that are due at `$1`, but for `$3` and `$4`, as far as no host but `$5` is at them; each with whether its receiver is suspended.
+pub(crate) fn look() -> String {
+    format!(
+        "SELECT {DELIVERY}, {} FROM delivery t WHERE {IS_CLAIMABLE} AND t.due <= $1 AND {NOT_EXCEPTED} \
+         AND (t.locked_by IS NULL OR t.locked_by = $5 OR NOT {HELD}) ORDER BY t.due, t.signal, t.n LIMIT $2",
+        parked::IS_SUSPENDED
+    )
+}
+
 fn deliveries(rows: &[crate::db::Row]) -> Result<Vec<Delivery>, Error> {
     rows.iter().map(|row| delivery(&mut row.columns())).collect()
 }
@@ -378,14 +393,10 @@ impl Store {
         deliveries(&self.pool.fetch(&sql, params).await?)
     }
 
-    /// Locks deliveries that are due, the longest due first. `busy` are instances to which this host is delivering, and throws whose deliveries it has:
-    /// what it has locked besides, it has forgotten.
+    /// Locks deliveries that are due, the longest due first, and parks those whose receivers are suspended. `busy` are instances to which this host is
+    /// delivering, and throws whose deliveries it has: what it has locked besides, it has forgotten.
     pub async fn claim_deliveries(&self, now: i64, max: u32, busy: &[Uuid], except: &Except) -> Result<Vec<Delivery>, Error> {
-        let me = self.host();
-        let look = format!(
-            "SELECT {DELIVERY} FROM delivery t WHERE {RUNS} AND t.due <= $1 AND {NOT_EXCEPTED} \
-             AND (t.locked_by IS NULL OR t.locked_by = $5 OR NOT {HELD}) ORDER BY t.due, t.signal, t.n LIMIT $2"
-        );
+        let (me, look) = (self.host(), look());
         let instances: Vec<Uuid> = busy.iter().chain(&except.instances).copied().collect();
         let params = |max: i64| {
             let (instances, definitions) = (Param::Uuids(instances.clone()), Param::Texts(except.definitions.clone()));
@@ -395,11 +406,23 @@ impl Store {
         if self.pool.fetch(&look, params(1)).await?.is_empty() {
             return Ok(Vec::new());
         }
-        let mut tx = self.begin_in_epoch().await?;
-        let claimed = deliveries(&tx.fetch(&format!("{look} {{pg:FOR UPDATE OF t SKIP LOCKED}}"), params(i64::from(max))).await?)?;
-        lock(&mut tx, me, &claimed).await?;
-        tx.commit().await?;
-        Ok(claimed)
+        loop {
+            let mut tx = self.begin_in_epoch().await?;
+            let found = tx.fetch(&format!("{look} {{pg:FOR UPDATE OF t SKIP LOCKED}}"), params(i64::from(max))).await?;
+            let (mut claimed, mut suspended) = (Vec::new(), Vec::new());
+            for row in &found {
+                let mut columns = row.columns();
+                let delivery = delivery(&mut columns)?;
+                if columns.next()? { suspended.push(delivery) } else { claimed.push(delivery) }
+            }
+            let parked = parked::park(&mut tx, &suspended).await?;
+            lock(&mut tx, me, &claimed).await?;
+            tx.commit().await?;
+            // There may be others behind those that are parked now.
+            if !claimed.is_empty() || parked == 0 {
+                return Ok(claimed);
+            }
+        }
     }
 
     /// Locks one delivery that has failed, due or not, with retries or without.
@@ -514,7 +537,7 @@ impl Store {
 
     /// When the next delivery after this moment is tried.
     pub(crate) async fn next_delivery(&self, now: i64) -> Result<Option<i64>, Error> {
-        let sql = format!("SELECT t.due FROM delivery t WHERE {RUNS} AND t.due > $1 ORDER BY t.due LIMIT 1");
+        let sql = format!("SELECT t.due FROM delivery t WHERE {} AND t.due > $1 ORDER BY t.due LIMIT 1", runs());
         let rows = self.pool.fetch(&sql, params![now]).await?;
         rows.first().map(|row| row.get(0)).transpose()
     }
@@ -552,4 +575,4 @@ async fn lock(tx: &mut Tx, me: HostRef, deliveries: &[Delivery]) -> Result<(), E
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&TO_WAITS, &TO_STARTS, &HOLD, &REMOVE, &LOCK, &incident::END];
+pub(crate) static BATCHES: &[&Batch] = &[&TO_WAITS, &TO_STARTS, &HOLD, &REMOVE, &LOCK, &parked::PARK, &incident::END];

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::batch::{Batch, Type, cells};
 use crate::db::{Dialect, Param, Tx, params};
+use crate::delivery::parked;
 use crate::deployment::{Deployed, DeploymentWrite, NewDefinition};
 use crate::job_definitions;
 use crate::planned::{self, CarriedOut};
@@ -147,6 +148,7 @@ impl Store {
         tx.execute("UPDATE definition SET suspended = $2 WHERE id = $1", params![id, suspended]).await?;
         if !suspended {
             tx.execute("UPDATE start_timer SET suspended = FALSE WHERE definition_id = $1 AND suspended", params![id]).await?;
+            parked::wake_starts(&mut tx, id).await?;
         }
         operations::write(&mut tx, self.inner().history, &operations(before)).await?;
         tx.commit().await?;

@@ -25,6 +25,8 @@ pub struct Planned {
     pub due: i64,
     /// What, as JSON of whoever does it.
     pub change: String,
+    /// Of which definition, if it names one: with that one it goes.
+    pub definition_id: Option<String>,
     /// Who has planned it, if they said so.
     pub user: Option<String>,
     /// Why, if they said so.
@@ -51,7 +53,7 @@ pub struct CarriedOut {
 /// One is due at `$1`.
 pub(crate) const IS_DUE: &str = "p.next <= $1";
 
-const COLUMNS: &str = "p.id, p.due, p.change, p.user_id, p.annotation, p.created, p.next, p.attempts, p.failure";
+const COLUMNS: &str = "p.id, p.due, p.change, p.definition_id, p.user_id, p.annotation, p.created, p.next, p.attempts, p.failure";
 
 /// The older first.
 const ORDER: &str = "ORDER BY p.due, p.created, p.id";
@@ -61,6 +63,7 @@ fn row(columns: &mut Columns<'_>) -> Result<Planned, Error> {
         id: columns.next()?,
         due: columns.next()?,
         change: columns.next()?,
+        definition_id: columns.next()?,
         user: columns.next()?,
         annotation: columns.next()?,
         created: columns.next()?,
@@ -71,12 +74,21 @@ fn row(columns: &mut Columns<'_>) -> Result<Planned, Error> {
 }
 
 impl Store {
-    /// Puts something down for later, with what the log says of that.
-    pub async fn plan(&self, planned: Planned, operations: &[OperationRow]) -> Result<(), Error> {
+    /// Puts something down for later, with what the log says of that. False: the definition that it names is not there.
+    pub async fn plan(&self, planned: Planned, operations: &[OperationRow]) -> Result<bool, Error> {
         let mut tx = self.inner().admin.begin().await?;
+        if let Some(id) = &planned.definition_id {
+            // Whoever deletes it waits, and then finds the plan.
+            let named = tx.fetch("SELECT id FROM definition WHERE id = $1 {pg:FOR SHARE}", params![id.as_str()]).await?;
+            if named.is_empty() {
+                tx.rollback().await;
+                return Ok(false);
+            }
+        }
         insert(&mut tx, &planned).await?;
         operations::write(&mut tx, self.inner().history, operations).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Up to `max` plans that are due, the older first.
@@ -101,15 +113,15 @@ impl Store {
         self.plans_where(&which, params![planned.due, planned.created, planned.id]).await
     }
 
-    /// Locks a plan that is tried until `now`, and answers it as it is; none: there is no such plan, or another host is at it.
-    pub async fn lock_plan(&self, id: Uuid, now: i64) -> Result<Option<Planned>, Error> {
+    /// Locks a plan that is tried until `now`, or any, and answers it as it is; none: there is no such plan, or another host is at it.
+    pub async fn lock_plan(&self, id: Uuid, now: Option<i64>) -> Result<Option<Planned>, Error> {
         let me = self.host();
         let mut tx = self.begin_in_epoch().await?;
         let lock = format!(
             "UPDATE planned AS t SET locked_by = $2, locked_epoch = $3 \
-             WHERE t.id = $1 AND t.next <= $4 AND (t.locked_by IS NULL OR t.locked_by = $2 OR NOT {HELD})"
+             WHERE t.id = $1 AND ($4 OR t.next <= $5) AND (t.locked_by IS NULL OR t.locked_by = $2 OR NOT {HELD})"
         );
-        if tx.execute(&lock, params![id, me.id, me.epoch, now]).await? == 0 {
+        if tx.execute(&lock, params![id, me.id, me.epoch, now.is_none(), now.unwrap_or_default()]).await? == 0 {
             tx.rollback().await;
             return Ok(None);
         }
@@ -188,11 +200,12 @@ pub(crate) async fn take(tx: &mut Tx, plan: Option<&CarriedOut>) -> Result<bool,
 
 /// It is tried at its date, for the first time.
 async fn insert(tx: &mut Tx, planned: &Planned) -> Result<(), Error> {
-    let Planned { id, due, change, user, annotation, created, .. } = planned;
+    let Planned { id, due, change, definition_id, user, annotation, created, .. } = planned;
     let fits = check_key("user", user.as_deref().unwrap_or_default())
         .and_then(|()| check_text("annotation", annotation.as_deref()))
         .and_then(|()| check_text("change", Some(change)));
     fits.map_err(Error::Refused)?;
-    let sql = "INSERT INTO planned (id, due, change, user_id, annotation, created, next, attempts) VALUES ($1, $2, $3, $4, $5, $6, $2, 0)";
-    tx.execute(sql, params![*id, *due, change.as_str(), user.clone(), annotation.clone(), *created]).await.map(drop)
+    let sql = "INSERT INTO planned (id, due, change, definition_id, user_id, annotation, created, next, attempts) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $2, 0)";
+    tx.execute(sql, params![*id, *due, change.as_str(), definition_id.clone(), user.clone(), annotation.clone(), *created]).await.map(drop)
 }

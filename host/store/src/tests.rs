@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::batch::{Batch, cells};
 use crate::claim::candidates::{self, Rank, priorities_sql};
-use crate::db::{Dialect, Lane};
+use crate::db::{Dialect, Lane, Param};
 use crate::external::fetch_sql;
 use crate::message::Who;
 use crate::store::given_up;
@@ -56,6 +56,7 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
         include_str!("claim.rs"),
         include_str!("delivery.rs"),
         include_str!("delivery/incident.rs"),
+        include_str!("delivery/parked.rs"),
         include_str!("deploy.rs"),
         include_str!("ledger/write.rs"),
         include_str!("message.rs"),
@@ -236,6 +237,35 @@ async fn fetches_read_external_tasks_from_their_index_in_its_order() {
             assert!(several || (!plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Sort")), "{plan}");
             assert!(!plan.contains("actual rows=20000"), "{plan}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn claims_of_deliveries_do_not_look_at_those_that_are_parked() {
+    on_both(async |store| {
+        let lane = &store.inner().admin;
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
+        let one = "{pg:gen_random_uuid()}{lite:randomblob(16)}";
+        let fill = format!(
+            "INSERT INTO delivery (signal, n, kind, name, instance_id, wait, activity, definition_id, activity_id, variables, hops, due, retries, failures, \
+             created, parked) {numbers} SELECT {one}, n, 'signal', 'alarm', {one}, 2, 2, 'p:1:x', 'A', 'null', 1, n, 3, 0, n, n < 19990 FROM numbers"
+        );
+        lane.fetch(&fill, Vec::new()).await.expect("rows");
+        if store.pool.dialect() == Dialect::Postgres {
+            lane.fetch("ANALYZE delivery", Vec::new()).await.expect("statistics");
+        }
+        let explain = match store.pool.dialect() {
+            Dialect::Sqlite => "EXPLAIN QUERY PLAN",
+            Dialect::Postgres => "EXPLAIN (ANALYZE, TIMING OFF)",
+        };
+        let column = if store.pool.dialect() == Dialect::Sqlite { 3 } else { 0 };
+        let params = vec![Param::I64(50_000), Param::I64(100), Param::Uuids(Vec::new()), Param::Texts(Vec::new()), Param::Uuid(store.host().id)];
+        let rows = lane.fetch(&format!("{explain} {}", delivery::look()), params).await.expect("a plan");
+        let plan: Vec<String> = rows.iter().map(|row| row.get(column).expect("a text")).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("delivery_claimable") && !plan.contains("Seq Scan on delivery"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Rows Removed"), "{plan}");
     })
     .await;
 }

@@ -125,6 +125,7 @@ on_both! {
         a_delivery_that_is_taken_up_in_the_end_was_an_incident
         a_start_that_cannot_be_delivered_is_nobodys_incident_until_it_is_deleted
         who_is_suspended_gets_a_signal_when_he_goes_on
+        deliveries_to_the_suspended_are_parked_and_keep_back_no_other
         event_subscriptions_are_of_instances_and_of_newest_versions;
     messages:
         a_message_finds_who_waits_with_its_business_key
@@ -152,6 +153,8 @@ on_both! {
         identical_content_is_recognised
         a_component_is_kept_once
         what_is_used_is_not_deleted
+        elements_go_with_the_last_history_of_their_definition
+        history_that_is_not_kept_any_more_comes_to_its_end
         definitions_are_deleted_beside_their_deployment
         a_cascade_takes_instances_and_history_along
         only_the_newest_version_starts_by_message

@@ -38,7 +38,7 @@ pub async fn bytes_of_each(host: &Host, database: &mut Database, instances: u32,
     ensure!(host.ended() == ended + u64::from(instances), "not all instances have ended");
     // The receiver is there until the server has ended.
     let _ = stop.send(());
-    serving.await??;
+    serving.await?;
     #[expect(clippy::cast_precision_loss, reason = "it is shown and compared roughly")]
     Ok(bytes as f64 / f64::from(instances * children))
 }

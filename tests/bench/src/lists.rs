@@ -151,7 +151,7 @@ pub async fn ask(host: &Host, lists: &Lists) -> anyhow::Result<Value> {
     took.insert("gauges".to_owned(), Value::from(rounded(begun.elapsed().as_secs_f64() * 1e3)));
     // The receiver is there until the server has ended.
     let _ = stop.send(());
-    serving.await??;
+    serving.await?;
     Ok(took.into())
 }
 

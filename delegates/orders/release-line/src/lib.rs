@@ -12,12 +12,15 @@ struct Input {
     line_id: String,
 }
 
+/// What is on its way, was given back before, or belongs to an order that is closed is nothing to compensate. What a closed order means is for the task
+/// that comes after.
+const NOTHING_TO_UNDO: [&str; 4] = ["ORDER_ALREADY_SUBMITTED", "LINE_NOT_RESERVED", "ORDER_IS_COMPLETED", "ORDER_IS_CANCELLED"];
+
 fn release(cx: &Context, input: Input) -> Result<()> {
     let body = json!({ "tenantId": input.tenant_id, "orderId": input.order_id, "lineId": input.line_id });
     match cx.command("orders.release-line@1", &body) {
         Ok(Ignored) => Ok(()),
-        // What is on its way, or was given back before, is nothing to compensate.
-        Err(CommandError::Rejected(rejection)) if matches!(rejection.code.as_str(), "ORDER_ALREADY_SUBMITTED" | "LINE_NOT_RESERVED") => {
+        Err(CommandError::Rejected(rejection)) if NOTHING_TO_UNDO.contains(&rejection.code.as_str()) => {
             cx.log_info(format!("line {} stays as it is: {}", input.line_id, rejection.code));
             Ok(())
         }
@@ -36,7 +39,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_given_back_stays() {
-        for (code, fails) in [("ORDER_ALREADY_SUBMITTED", false), ("LINE_NOT_RESERVED", false), ("ORDER_IS_COMPLETED", true)] {
+        for (code, fails) in [
+            ("ORDER_ALREADY_SUBMITTED", false),
+            ("LINE_NOT_RESERVED", false),
+            ("ORDER_IS_COMPLETED", false),
+            ("ORDER_IS_CANCELLED", false),
+            ("LINE_NOT_FOUND", true),
+        ] {
             let variables = json!({ "tenantId": "t", "orderId": "o", "lineId": "L1" });
             let done = Harness::new().reject(COMMAND, code, "no").call(super::release, variables);
             assert_eq!(done.outcome.is_err(), fails, "{code}");

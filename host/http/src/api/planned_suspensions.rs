@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use mandate_runtime::{PlannedSuspension, Suspended};
 use serde_json::{Value, json};
@@ -13,7 +13,10 @@ use crate::operator::Acting;
 use crate::{App, Error, date};
 
 pub(super) fn router() -> Router<App> {
-    Router::new().route("/planned-suspensions", get(list)).route("/planned-suspensions/{id}", delete(forget))
+    Router::new()
+        .route("/planned-suspensions", get(list))
+        .route("/planned-suspensions/{id}", delete(forget))
+        .route("/planned-suspensions/{id}/execute", post(execute))
 }
 
 /// In the order of their dates; `firstResult` and `maxResults` as in every list.
@@ -49,6 +52,13 @@ fn dto(it: &PlannedSuspension) -> Value {
         dto["activityId"] = json!(of.job_definition.as_ref().map(|(activity, _)| activity));
     }
     dto
+}
+
+/// Carries it out now, on any host, and answers when all of it is done. 409: another host is at it, or one for an earlier date comes first; 500: it could not be
+/// done, and is tried again as any that has failed.
+async fn execute(Acting(app): Acting, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
+    app.runtime.execute_planned_suspension(Uuid::parse_str(&id).unwrap_or_default()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Nothing is suspended or activated then. The log of operations says by whom.

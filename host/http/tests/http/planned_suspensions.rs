@@ -53,3 +53,17 @@ async fn job_definitions_take_a_date_too() {
     }
     host.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planned_suspension_is_executed_before_its_date() {
+    let host = Host::open().await;
+    host.deploy("one", &review()).await;
+    let plan = json!({"suspended": true, "executionDate": "2099-01-02T00:00:00.000+0000"});
+    host.put("/engine-rest/process-definition/key/review/suspended", plan).await.no_content();
+    let planned = host.get("/api/v1/planned-suspensions").await.ok();
+    let execute = format!("/api/v1/planned-suspensions/{}/execute", planned[0]["id"].as_str().expect("an id"));
+    host.post(&execute, json!({})).await.no_content();
+    assert_eq!(host.count("/engine-rest/process-definition/count?suspended=true").await, 1);
+    host.post(&execute, json!({})).await.error(404, "InvalidRequestException");
+    host.close().await;
+}

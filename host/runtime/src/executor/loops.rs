@@ -110,11 +110,19 @@ impl Inner {
             }
             match self.store.take_over().await {
                 Ok(taken) if taken.hosts > 0 => {
-                    tracing::warn!(hosts = taken.hosts, jobs = taken.jobs, commands = taken.commands, "took over the work of hosts whose lease ended");
+                    tracing::warn!(
+                        hosts = taken.hosts,
+                        jobs = taken.jobs,
+                        commands = taken.commands,
+                        "took over the work of hosts whose lease ended"
+                    );
                     self.executor.wake.notify_one();
                 }
                 Ok(_) => {}
                 Err(error) => tracing::error!("could not look for hosts whose lease ended: {error}"),
+            }
+            if let Err(error) = self.store.wake_parked().await {
+                tracing::error!("could not look for signals to suspended receivers that are gone: {error}");
             }
             if let Err(error) = self.store.drop_orphaned_deliveries(self.clock.now_ms()).await {
                 tracing::error!("could not look for signals that nobody is there for any more: {error}");

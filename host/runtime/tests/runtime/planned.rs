@@ -141,10 +141,68 @@ async fn plan_is_forgotten_by_hand_or_with_what_it_is_for() {
         assert!(matches!(gone, Err(Error::NotFound { .. })), "{gone:?}");
         host.runtime.set_clock(begun + HOUR).await.expect("moved");
         assert_eq!(suspended(&host.runtime).await, 0);
+        let definition = report.definitions[0].id.clone();
+        let of_one = Suspension { process_definition_id: Some(definition), ..Suspension::of(Suspended::JobDefinitions, true, false) };
+        ann(&host.runtime).plan_suspension(&of_one, begun + 3 * HOUR).await.expect("planned");
         host.runtime.delete_deployment(&report.id.expect("stored"), true).await.expect("deleted");
+        // That of the key is for the versions that there are then.
+        let left = host.runtime.planned_suspensions(Page::ALL).await.expect("read");
+        assert_eq!(left.iter().map(|it| it.due - begun).collect::<Vec<_>>(), [2 * HOUR]);
+        let too_late = host.runtime.plan_suspension(&of_one, begun + HOUR).await;
+        assert!(matches!(too_late, Err(Error::NotFound { .. })), "{too_late:?}");
         host.runtime.set_clock(begun + 2 * HOUR).await.expect("moved");
         assert_eq!(host.runtime.planned_suspensions(Page::ALL).await.expect("read"), []);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_is_executed_by_hand_on_a_host_that_runs_no_jobs() {
+    for database in [None, Some(postgres())] {
+        let host = Host::start_with(Setup { execute_jobs: false, ..manual(database) }).await;
+        let begun = host.runtime.now();
+        let mut instances = Vec::new();
+        for version in ["one", "two"] {
+            host.deploy(model(version)).await;
+            instances.push(host.start_instance(json!({})).await.expect("it starts").id);
+        }
+        for (hours, is) in [(1, true), (2, false)] {
+            ann(&host.runtime).plan_suspension(&of_key(Suspended::ProcessDefinitions, is), begun + hours * HOUR).await.expect("planned");
+        }
+        host.runtime.set_clock(begun + 3 * HOUR).await.expect("moved");
+        assert_eq!(suspended(&host.runtime).await, 0, "nobody carries it out by himself");
+        let planned = host.runtime.planned_suspensions(Page::ALL).await.expect("read");
+        let early = host.runtime.execute_planned_suspension(planned[1].id).await;
+        assert!(matches!(&early, Err(Error::Conflict(why)) if why.contains("earlier date")), "{early:?}");
+        // With its versions and their instances, which are plans of their own.
+        for (plan, versions) in planned.iter().zip([2, 0]) {
+            host.runtime.execute_planned_suspension(plan.id).await.expect("executed");
+            assert_eq!(suspended(&host.runtime).await, versions);
+            for id in &instances {
+                assert_eq!(host.runtime.instance(*id).await.expect("it lives").instance.is_suspended(), versions > 0);
+            }
+            let again = host.runtime.execute_planned_suspension(plan.id).await;
+            assert!(matches!(again, Err(Error::NotFound { .. })), "{again:?}");
+        }
+        assert_eq!(host.runtime.planned_suspensions(Page::ALL).await.expect("read"), []);
+        let by_ann = "ann SuspendProcessDefinition suspensionState maintenance".to_owned();
+        assert_eq!(log(&host.runtime, "ProcessDefinition").await.iter().filter(|line| **line == by_ann).count(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_that_was_given_up_is_executed_by_hand_once_it_can_be_done() {
+    let (host, all) = with_a_bad_one(None).await;
+    let begun = host.runtime.now();
+    ann(&host.runtime).plan_suspension(&of_key(Suspended::ProcessDefinitions, false), begun + HOUR).await.expect("planned");
+    host.runtime.set_clock(begun + 48 * HOUR).await.expect("moved");
+    let [plan] = &host.runtime.planned_suspensions(Page::ALL).await.expect("read")[..] else { panic!("one is given up") };
+    assert_eq!(plan.next, None);
+    let failed = host.runtime.execute_planned_suspension(plan.id).await;
+    assert!(matches!(&failed, Err(Error::PlanFailed(why)) if why.contains(&all[1].to_string())), "{failed:?}");
+    set(&host, all[1], json!(false)).await;
+    host.runtime.execute_planned_suspension(plan.id).await.expect("executed");
+    assert_eq!(are_suspended(&host, &all).await, [false; 3]);
+    assert_eq!(host.runtime.planned_suspensions(Page::ALL).await.expect("read"), []);
 }
 
 /// A condition that is no truth value once `x` is a text: then the instance cannot be activated.

@@ -8,7 +8,7 @@ use super::{Rows, now_ms, operations, tenant};
 use crate::Error;
 use crate::batch::{Batch, Type, cells};
 use crate::config::HistoryLevel;
-use crate::db::{Dialect, Tx};
+use crate::db::{Dialect, Param, Tx};
 use crate::rows::HistoryRow;
 use crate::unit::{Expect, InstanceWrite, State};
 
@@ -290,6 +290,10 @@ impl History {
     /// Takes what the level keeps of one instance's unit; whether it was called by another instance is repeated where it fails.
     pub(super) fn take(&mut self, write: &InstanceWrite, revision: i64, is_called: bool) {
         if self.level == HistoryLevel::None {
+            // One that began when more was kept would live for ever in history, and its time would never be over.
+            if matches!(write.expect, Expect::Revision(_)) {
+                self.take_instance(write);
+            }
             return;
         }
         self.take_instance(write);
@@ -490,8 +494,8 @@ pub(crate) fn moment(write: &InstanceWrite) -> i64 {
     last.max().filter(|at| *at > 0).unwrap_or_else(now_ms)
 }
 
-/// History tables of instances, in the order in which they are removed from.
-pub(crate) const TABLES: [&str; 8] = [
+/// What history has of instances beside their own rows, in the order in which it is removed.
+const TABLES: [&str; 7] = [
     "history_activity",
     "history_variable",
     "history_variable_update",
@@ -499,17 +503,42 @@ pub(crate) const TABLES: [&str; 8] = [
     "history_incident",
     "history_incident_caller",
     "history_operation",
-    "history_instance",
 ];
 
-/// Removes the history of instances.
+/// Removes the history of instances. Whoever does holds the cleanup's row, or is the cleanup.
 pub(crate) async fn remove(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
     for table in TABLES {
         let sql = format!("DELETE FROM {table} WHERE instance_id {{any_uuid:1}}");
-        tx.execute(&sql, vec![crate::db::Param::Uuids(ids.clone())]).await?;
+        tx.execute(&sql, vec![Param::Uuids(ids.clone())]).await?;
+    }
+    let sql = "DELETE FROM history_instance WHERE instance_id {any_uuid:1} RETURNING definition_id";
+    let mut removed: BTreeMap<String, i64> = BTreeMap::new();
+    for row in tx.fetch(sql, vec![Param::Uuids(ids)]).await? {
+        *removed.entry(row.get(0)?).or_default() += 1;
+    }
+    forget_elements(tx, removed).await
+}
+
+static FORGET: Batch = Batch::new(
+    "UPDATE deleted_definition SET remembered = remembered - v.removed FROM {rows} WHERE deleted_definition.definition_id = v.definition_id \
+     RETURNING deleted_definition.definition_id, remembered",
+    &[("definition_id", Type::Text), ("removed", Type::I64)],
+);
+
+/// The elements of definitions that are deleted go with the last instance that history has of them. No unit of work can name them any more: a definition
+/// is deleted when no instance of it lives, and from then on none begins.
+async fn forget_elements(tx: &mut Tx, removed: BTreeMap<String, i64>) -> Result<(), Error> {
+    let left = FORGET.fetch(tx, removed.iter().map(|(id, count)| cells![id, *count]).collect()).await?;
+    let left = left.iter().map(|row| Ok((row.get(0)?, row.get::<i64>(1)?))).collect::<Result<Vec<(String, i64)>, Error>>()?;
+    let gone: Vec<String> = left.into_iter().filter(|(_, left)| *left <= 0).map(|(id, _)| id).collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    for table in ["element", "deleted_definition"] {
+        tx.execute(&format!("DELETE FROM {table} WHERE definition_id {{any_text:1}}"), vec![Param::Texts(gone.clone())]).await?;
     }
     Ok(())
 }
@@ -532,4 +561,5 @@ pub(crate) static BATCHES: &[&Batch] = &[
     &PUT_CALLERS,
     &END_INCIDENTS,
     &END_OPEN_INCIDENTS,
+    &FORGET,
 ];

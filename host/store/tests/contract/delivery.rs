@@ -65,6 +65,11 @@ fn instances(deliveries: &[Delivery]) -> Vec<Uuid> {
     ids
 }
 
+fn sorted<const N: usize>(mut ids: [Uuid; N]) -> [Uuid; N] {
+    ids.sort_unstable();
+    ids
+}
+
 pub(crate) async fn a_signal_comes_to_those_who_wait_when_it_is_thrown(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
@@ -302,6 +307,49 @@ pub(crate) async fn who_is_suspended_gets_a_signal_when_he_goes_on(fixture: Fixt
     assert_eq!(store.claim_deliveries(900, 9, &[], &except).await.expect("claimed"), [], "this host cannot read it");
     assert!(store.is_quiet(900, &except).await.expect("read"));
     assert_eq!(claimed(&store, 900).await.len(), 1);
+}
+
+/// What waits for suspended receivers is looked at once, and again when they go on or are gone.
+pub(crate) async fn deliveries_to_the_suspended_are_parked_and_keep_back_no_other(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let mut starts = upload("q");
+    starts.definitions[0].start_events = vec![start_event(EventKind::Signal, "alarm")];
+    let begins = store.deploy(starts).await.expect("deployed").definitions[0].id.clone();
+    let mut receivers = Vec::new();
+    for _ in 0..5 {
+        receivers.push(waiting(&store, &process, None, "alarm").await);
+    }
+    for delivery in thrown(&store, "alarm").await {
+        store.release_delivery(delivery.name).await.expect("released");
+    }
+    let suspend = async |id, revision, suspended| {
+        let mut write = step(id, revision);
+        write.suspended = Some(suspended);
+        store.commit(unit(write)).await.expect("stored");
+    };
+    for id in &receivers[..4] {
+        suspend(*id, 1, true).await;
+    }
+    store.set_definition_suspended(&begins, true, |_| Vec::new()).await.expect("suspended");
+    // One at a time: whoever is not suspended is found behind whoever is.
+    let found = store.claim_deliveries(900, 1, &[], &Except::NOTHING).await.expect("claimed");
+    assert_eq!(instances(&found), receivers[4..]);
+    store.release_delivery(found[0].name).await.expect("released");
+    assert_eq!(instances(&claimed(&store, 900).await), receivers[4..]);
+    assert_eq!(fixture.count("delivery WHERE parked").await, 5);
+    assert_eq!(store.wake_parked().await.expect("looked"), 0, "all of them are suspended");
+
+    suspend(receivers[0], 2, false).await;
+    assert_eq!(instances(&claimed(&store, 900).await), sorted([receivers[0], receivers[4]]));
+    store.set_definition_suspended(&begins, false, |_| Vec::new()).await.expect("activated");
+    let found = claimed(&store, 900).await;
+    assert_eq!((found.len(), found.iter().filter(|it| it.receiver == Receiver::Start).count()), (3, 1));
+    // Nobody is told that one is gone.
+    store.commit(unit(crate::common::end(receivers[1], 2))).await.expect("ended");
+    assert_eq!((claimed(&store, 900).await.len(), store.wake_parked().await.expect("looked")), (3, 1));
+    assert_eq!(claimed(&store, 900).await.len(), 4);
+    assert_eq!(fixture.count("delivery WHERE parked").await, 2);
 }
 
 pub(crate) async fn a_delivery_that_cannot_be_read_keeps_back_no_other(fixture: Fixture) {

@@ -4,7 +4,8 @@ use mandate_store::query::{
     DefinitionFilter, DefinitionSort, DelegateFilter, HistoryInstanceFilter, InstanceFilter, Order, Page, ResourceRow,
 };
 use mandate_store::{
-    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, EventKind, Except, JobRow, Resource, Store, SubscriptionRow,
+    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, EventKind, Except, HistoryLevel, HistoryRow, JobRow, Resource, Store,
+    SubscriptionRow,
 };
 use uuid::Uuid;
 
@@ -125,7 +126,49 @@ pub(crate) async fn what_is_used_is_not_deleted(fixture: Fixture) {
     assert_eq!(store.artifact("d1").await.expect("read"), None, "nobody names it any more");
     let history = HistoryInstanceFilter { definition_key: Some("p".into()), ..HistoryInstanceFilter::default() };
     assert_eq!(store.count_history_instances(history).await.expect("read"), 1, "history outlives the definition");
-    assert_eq!(fixture.count("element").await, 10, "and so do the elements that it tells of");
+    assert_eq!(fixture.count("element").await, 5, "and so do the elements that it tells of; of the other one it tells nothing");
+}
+
+/// Elements of a deleted definition are there as long as history has instances of it, however these go.
+pub(crate) async fn elements_go_with_the_last_history_of_their_definition(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    definition(&store, "p").await;
+    let mut instances = Vec::new();
+    for removal in [Some(200), Some(300), None] {
+        let (id, _) = started_with(&store, &process, Vec::new()).await;
+        let mut write = crate::common::end(id, 1);
+        let Some(HistoryRow::InstanceEnded { removal_at, .. }) = write.history.last_mut() else { panic!("it ends") };
+        *removal_at = removal;
+        store.commit(unit(write)).await.expect("ended");
+        instances.push(id);
+    }
+    assert!(store.take_history_cleanup().await.expect("asked"));
+    assert_eq!(store.remove_history(instances.clone(), 200).await.expect("removed"), Some(1));
+    assert_eq!(fixture.count("element").await, 10, "those of a definition that is there stay");
+    let gone = store.delete_definitions(vec![process.id.clone()], false, &[], &Vec::new(), 0).await.expect("answered");
+    assert_eq!(gone, DeploymentDeletion::Deleted { definitions: vec![process.id.clone()] });
+    assert_eq!((fixture.count("element").await, fixture.count("deleted_definition").await), (10, 1));
+    assert_eq!(store.remove_history(instances.clone(), 300).await.expect("removed"), Some(1));
+    assert_eq!((fixture.count("element").await, fixture.count("deleted_definition").await), (10, 1));
+    store.delete_history(instances[2], &[]).await.expect("removed");
+    assert_eq!((fixture.count("element").await, fixture.count("deleted_definition").await), (5, 0));
+}
+
+/// What began while history was kept ends in history although it is not kept any more: else it would never go.
+pub(crate) async fn history_that_is_not_kept_any_more_comes_to_its_end(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let (id, _) = started_with(&store, &process, Vec::new()).await;
+    store.close().await;
+    let store = fixture.open_with(HistoryLevel::None).await;
+    store.commit(unit(crate::common::end(id, 1))).await.expect("ended");
+    let (other, _) = started_with(&store, &process, Vec::new()).await;
+    store.commit(unit(crate::common::end(other, 1))).await.expect("ended");
+    assert!(store.history_instance(id).await.expect("read").expect("it is kept").ended_at.is_some());
+    assert_eq!(store.history_instance(other).await.expect("read"), None);
+    store.delete_definitions(vec![process.id.clone()], true, &[], &Vec::new(), 0).await.expect("answered");
+    assert_eq!((fixture.count("history_instance").await, fixture.count("element").await), (0, 0));
 }
 
 pub(crate) async fn definitions_are_deleted_beside_their_deployment(fixture: Fixture) {

@@ -61,7 +61,7 @@ impl Scenario for S5 {
             host.until_ended(before + u64::from(batch.count)).await?;
             // The receiver is there until the server has ended.
             let _ = stop.send(());
-            serving.await??;
+            serving.await?;
             Ok(Latency::Measured(took))
         })
     }

@@ -62,7 +62,7 @@ impl Scenario for S7 {
             drop(client);
             // The receiver is there until the server has ended.
             let _ = stop.send(());
-            serving.await??;
+            serving.await?;
             Ok(Latency::Measured(took))
         })
     }

@@ -1,0 +1,63 @@
+//! A planned suspension that an operator executes, as `POST /job/{id}/execute` executes one in Camunda 7, where it is a job: due or not, given up or not, on
+//! hosts that run no jobs too.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Outcome;
+use crate::operator::Operator;
+use crate::{Error, Runtime};
+
+impl Runtime {
+    /// Carries out a plan now, with all that it leaves to be done, on behalf of whoever asks or, if they do not say who they are, of whoever has planned it.
+    ///
+    /// # Errors
+    /// It is not there; another host is at it; one for an earlier date comes first, which an operator executes or forgets before; or something of it fails,
+    /// and is then tried again by a host that runs jobs, and whoever asks again goes on with the rest.
+    pub async fn execute_planned_suspension(&self, id: Uuid) -> Result<(), Error> {
+        let runtime = self.clone();
+        // On a task of its own: a client that hangs up must not leave it locked half-way.
+        let executing = self.0.tasks.spawn(async move { runtime.execute_plan(id).await });
+        executing.await.unwrap_or_else(|error| Err(if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") }))
+    }
+
+    async fn execute_plan(&self, id: Uuid) -> Result<(), Error> {
+        if self.is_ending() {
+            return Err(Error::NotActing("it is shutting down, or could not renew its lease"));
+        }
+        let _planning = self.0.planning.lock().await;
+        let mut left = vec![id];
+        while let Some(next) = left.pop() {
+            let Some(planned) = self.0.store.planned(next).await? else {
+                // What takes the place of one that is done may have been done by another host since.
+                if next == id {
+                    return Err(Error::NotFound { what: "planned suspension", id: id.to_string() });
+                }
+                continue;
+            };
+            let runtime = self.on_behalf_of_planner(&planned);
+            if !runtime.is_next(&planned, self.now()).await? {
+                let why = format!("plan {next} waits for one of an earlier date that touches the same; execute or delete that one first");
+                return Err(Error::Conflict(why));
+            }
+            let Some(planned) = self.0.store.lock_plan(next, None).await? else {
+                return Err(Error::Conflict(format!("another host is carrying out plan {next}, or has done it")));
+            };
+            match runtime.try_once(&planned).await? {
+                Outcome::Done(then) => left.extend(then.into_iter().rev()),
+                Outcome::Failed(reason) => return Err(Error::PlanFailed(reason)),
+                Outcome::Stopped => return Err(Error::NotActing("it is shutting down, or has lost the plan to another host")),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_behalf_of_planner(&self, planned: &mandate_store::Planned) -> Self {
+        if self.1.as_ref().is_some_and(|operator| operator.user.is_some()) {
+            return self.clone();
+        }
+        let planner = Operator { user: planned.user.clone(), annotation: planned.annotation.clone() };
+        Self(self.0.clone(), Some(Arc::new(planner)))
+    }
+}
