@@ -536,11 +536,6 @@ impl Work {
         Self { instance, input, begin: None, traceparent: None, worker: None, delivery: None, operator: None, asked: None, fresh: false }
     }
 
-    /// Who asks for it, if they said so.
-    pub(crate) fn user(&self) -> Option<&str> {
-        self.operator.as_ref()?.user.as_deref()
-    }
-
     /// The job that this input runs or fails.
     pub(crate) fn job(&self) -> Option<WaitId> {
         match self.input {

@@ -121,6 +121,11 @@ impl Operation {
 }
 
 impl Work {
+    /// Who asks for it, if they said so.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.operator.as_ref()?.user.as_deref()
+    }
+
     /// What the log says of this unit.
     pub(crate) fn operations(
         &self,
