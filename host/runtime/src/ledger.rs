@@ -15,7 +15,6 @@
 //!
 //! Where nothing but a person can find out what became of an attempt, a person says it: `ledger/verdict.rs`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,9 +26,12 @@ use mandate_store::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerStat
 use crate::{Inner, text};
 
 mod closings;
+mod flight;
 pub(crate) mod verdict;
 
 pub(crate) use closings::Closings;
+use flight::Flight;
+pub(crate) use flight::Flights;
 
 /// How long an attempt that is in flight elsewhere is left alone between two looks at it.
 const IN_FLIGHT_POLL: Duration = Duration::from_millis(50);
@@ -196,8 +198,7 @@ impl Inner {
     async fn is_in_flight(&self, row: &LedgerRow) -> Result<bool, mandate_store::Error> {
         let me = self.store.host();
         if row.host == me.id && row.epoch == me.epoch {
-            let key = attempt_name(row);
-            return Ok(self.in_flight.lock().expect("no holder of this lock panics").contains_key(&key));
+            return Ok(self.in_flight.has(row));
         }
         self.store.ledger_holder_alive(row.host, row.epoch).await
     }
@@ -221,7 +222,7 @@ impl Inner {
         if cancelled() || !self.store.may_act() {
             return Ok(Some(Issued::Withdrawn));
         }
-        let flight = Flight::new(self.clone(), issue, after + 1);
+        let mut flight = self.in_flight.take_off(issue, after + 1);
         let open = LedgerOpen {
             tenant: issue.tenant.clone().unwrap_or_default(),
             command: issue.command.clone(),
@@ -253,7 +254,7 @@ impl Inner {
             LedgerOpened::Gone | LedgerOpened::Fenced => return Ok(Some(Issued::Withdrawn)),
         };
         if attempt != after + 1 {
-            flight.rename(issue, attempt);
+            flight = self.in_flight.take_off(issue, attempt);
         }
         let key = wire_key(&issue.key, generation);
         let started = Instant::now();
@@ -387,59 +388,6 @@ impl Inner {
     }
 }
 
-/// Marks an attempt as in flight in this process for as long as it lives, so that an attempt whose task was dropped is
-/// told apart from one that still waits for its answer. Counted, for several units may be about to open the same attempt: those that
-/// come too late must not take the mark of the one that did.
-struct Flight {
-    inner: Arc<Inner>,
-    name: std::sync::Mutex<String>,
-}
-
-impl Flight {
-    fn new(inner: Arc<Inner>, issue: &Issue, attempt: i64) -> Self {
-        let name = flight_name(issue.tenant.as_deref().unwrap_or_default(), &issue.command, &issue.key, attempt);
-        take_off(&mut inner.in_flight.lock().expect("no holder of this lock panics"), name.clone());
-        Self { inner, name: std::sync::Mutex::new(name) }
-    }
-
-    fn rename(&self, issue: &Issue, attempt: i64) {
-        let renamed = flight_name(issue.tenant.as_deref().unwrap_or_default(), &issue.command, &issue.key, attempt);
-        let mut name = self.name.lock().expect("no holder of this lock panics");
-        let mut flights = self.inner.in_flight.lock().expect("no holder of this lock panics");
-        take_off(&mut flights, renamed.clone());
-        land(&mut flights, &name);
-        *name = renamed;
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        let name = self.name.lock().expect("no holder of this lock panics");
-        land(&mut self.inner.in_flight.lock().expect("no holder of this lock panics"), &name);
-    }
-}
-
-fn take_off(flights: &mut HashMap<String, u32>, name: String) {
-    *flights.entry(name).or_default() += 1;
-}
-
-fn land(flights: &mut HashMap<String, u32>, name: &str) {
-    if let Some(count) = flights.get_mut(name) {
-        *count -= 1;
-        if *count == 0 {
-            flights.remove(name);
-        }
-    }
-}
-
-fn attempt_name(row: &LedgerRow) -> String {
-    flight_name(&row.tenant, &row.command, &row.key, row.attempt)
-}
-
-fn flight_name(tenant: &str, command: &str, key: &str, attempt: i64) -> String {
-    format!("{tenant}\n{command}\n{key}\n{attempt}")
-}
-
 /// The key as the service sees it: verbatim, and with its generation once the request under it was corrected.
 fn wire_key(key: &str, generation: i64) -> String {
     if generation <= 1 { key.to_owned() } else { format!("{key}.g{generation}") }
@@ -552,17 +500,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_unit_that_comes_too_late_for_an_attempt_leaves_the_mark_of_the_one_that_sends_it() {
-        let mut flights = HashMap::new();
-        take_off(&mut flights, "attempt".to_owned());
-        take_off(&mut flights, "attempt".to_owned());
-        land(&mut flights, "attempt");
-        assert!(flights.contains_key("attempt"));
-        land(&mut flights, "attempt");
-        assert!(flights.is_empty());
-    }
 
     pub(super) fn row(state: LedgerState) -> LedgerRow {
         LedgerRow {

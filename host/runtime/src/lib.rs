@@ -36,7 +36,6 @@ mod text;
 mod unit;
 mod waiting;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -121,8 +120,7 @@ pub(crate) struct Inner {
     planning: tokio::sync::Mutex<()>,
     cleanup: Option<HistoryCleanup>,
     tasks: TaskTracker,
-    /// Attempts that wait for a service's answer in this process, by how many units mean to send them.
-    in_flight: Mutex<HashMap<String, u32>>,
+    in_flight: ledger::Flights,
     /// What the gauges were set to last.
     gauged: Mutex<metrics::Active>,
     /// How long after its ledger row an attempt may still leave: a part of the lease, so that nothing leaves after a takeover.
@@ -174,7 +172,7 @@ impl Runtime {
             planning: tokio::sync::Mutex::default(),
             cleanup: config.history_cleanup,
             tasks: TaskTracker::new(),
-            in_flight: Mutex::default(),
+            in_flight: ledger::Flights::default(),
             gauged: Mutex::default(),
             departure: lease / DEPARTURES_PER_LEASE,
         });
