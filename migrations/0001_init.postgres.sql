@@ -1,6 +1,7 @@
 -- Mandate's schema, PostgreSQL 13 or newer. The SQLite file beside it says the same in SQLite's types.
 --
--- Times are milliseconds since 1970. Tenants are never NULL: none is the empty text, so that a tenant can be part of a key.
+-- Texts are compared by their bytes (COLLATE "C"), as on SQLite, whatever the database's locale is: no index rests on collations of the system, which an upgrade of
+-- it may change. Times are milliseconds since 1970. Tenants are never NULL: none is the empty text, so that a tenant can be part of a key.
 --
 -- Three kinds of tables, so that the schema can be spread over a distributed PostgreSQL unchanged:
 --   reference tables  small, read everywhere, replicated;
@@ -15,7 +16,7 @@
 CREATE TABLE host (
     id          UUID   PRIMARY KEY,
     epoch       BIGINT NOT NULL,
-    name        TEXT   NOT NULL,
+    name        TEXT COLLATE "C" NOT NULL,
     lease_until BIGINT NOT NULL,
     started_at  BIGINT NOT NULL,
     ended_at    BIGINT,
@@ -26,13 +27,13 @@ CREATE TABLE host (
 
 -- A start with an idempotency key happens once.
 CREATE TABLE start_key (
-    tenant         TEXT   NOT NULL,
-    definition_key TEXT   NOT NULL,
-    key            TEXT   NOT NULL,
+    tenant         TEXT COLLATE "C" NOT NULL,
+    definition_key TEXT COLLATE "C" NOT NULL,
+    key            TEXT COLLATE "C" NOT NULL,
     instance_id    UUID   NOT NULL,
     -- What the instance runs and is called, for an answer when it and its definition are gone.
-    definition_id  TEXT   NOT NULL,
-    business_key   TEXT,
+    definition_id  TEXT COLLATE "C" NOT NULL,
+    business_key   TEXT COLLATE "C",
     created        BIGINT NOT NULL,
     PRIMARY KEY (definition_key, key, tenant)
 );
@@ -42,21 +43,21 @@ CREATE TABLE start_key (
 CREATE TABLE start_timer (
     id            UUID    PRIMARY KEY,
     firing        BIGINT  NOT NULL,
-    definition_id TEXT    NOT NULL,
-    activity_id   TEXT    NOT NULL,
+    definition_id TEXT COLLATE "C" NOT NULL,
+    activity_id   TEXT COLLATE "C" NOT NULL,
     due           BIGINT  NOT NULL,
     -- When it fires again, as the engine reads it; NULL: this firing is the last one.
-    cycle         TEXT,
+    cycle         TEXT COLLATE "C",
     retries       BIGINT  NOT NULL,
     priority      BIGINT  NOT NULL,
     suspended     BOOLEAN NOT NULL,
     failures      BIGINT  NOT NULL,
-    failure       TEXT,
+    failure       TEXT COLLATE "C",
     -- Of the last failure: its code, the element that failed, when, and JSON that explains it to operators when it was given up.
-    code          TEXT,
-    failed_activity TEXT,
+    code          TEXT COLLATE "C",
+    failed_activity TEXT COLLATE "C",
     failed_at   BIGINT,
-    detail        TEXT,
+    detail        TEXT COLLATE "C",
     -- When it began to wait for this firing.
     created       BIGINT  NOT NULL,
     -- The host that is at it, in which of its epochs; as long as that lasts.
@@ -68,26 +69,26 @@ CREATE INDEX start_timer_definition ON start_timer (definition_id);
 
 -- Every sending of a domain command, written before it leaves. Outlives its instance.
 CREATE TABLE ledger (
-    tenant         TEXT    NOT NULL,
-    command        TEXT    NOT NULL,
-    key            TEXT    NOT NULL,
+    tenant         TEXT COLLATE "C" NOT NULL,
+    command        TEXT COLLATE "C" NOT NULL,
+    key            TEXT COLLATE "C" NOT NULL,
     attempt        BIGINT  NOT NULL,
     generation     BIGINT  NOT NULL,
     instance_id    UUID    NOT NULL,
     -- The wait that its unit of work resumed: job, task, external_task or subscription.
-    origin_kind    TEXT    NOT NULL,
+    origin_kind    TEXT COLLATE "C" NOT NULL,
     origin_wait    BIGINT  NOT NULL,
     -- Digest that names the activity's entry.
-    activity_key   TEXT    NOT NULL,
-    activity_id    TEXT    NOT NULL,
-    definition_id  TEXT    NOT NULL,
-    request_digest TEXT    NOT NULL,
+    activity_key   TEXT COLLATE "C" NOT NULL,
+    activity_id    TEXT COLLATE "C" NOT NULL,
+    definition_id  TEXT COLLATE "C" NOT NULL,
+    request_digest TEXT COLLATE "C" NOT NULL,
     -- Redacted.
-    request        TEXT    NOT NULL,
-    state          TEXT    NOT NULL CHECK (state IN ('open', 'applied', 'rejected', 'unavailable', 'unknown')),
-    reply          TEXT,
-    code           TEXT,
-    message        TEXT,
+    request        TEXT COLLATE "C" NOT NULL,
+    state          TEXT COLLATE "C" NOT NULL CHECK (state IN ('open', 'applied', 'rejected', 'unavailable', 'unknown')),
+    reply          TEXT COLLATE "C",
+    code           TEXT COLLATE "C",
+    message        TEXT COLLATE "C",
     host           UUID    NOT NULL,
     epoch          BIGINT  NOT NULL,
     opened_at      BIGINT  NOT NULL,
@@ -95,8 +96,8 @@ CREATE TABLE ledger (
     -- Its wait was gone when its outcome was written: nobody in the instance has taken it up.
     cancelled      BOOLEAN NOT NULL,
     -- A person has decided what was unknown: who, how they know, when. State and reply are theirs then, message and closed_at are not.
-    verdict_by     TEXT,
-    verdict_reason TEXT,
+    verdict_by     TEXT COLLATE "C",
+    verdict_reason TEXT COLLATE "C",
     verdict_at     BIGINT,
     PRIMARY KEY (tenant, command, key, attempt)
 ) WITH (fillfactor = 80);
@@ -133,16 +134,16 @@ CREATE TABLE planned (
     -- The date that was asked for: the order of plans. It never changes.
     due        BIGINT NOT NULL,
     -- JSON of the runtime.
-    change     TEXT NOT NULL,
+    change     TEXT COLLATE "C" NOT NULL,
     -- Of this definition only: the plan goes with it.
-    definition_id TEXT,
-    user_id    TEXT,
-    annotation TEXT,
+    definition_id TEXT COLLATE "C",
+    user_id    TEXT COLLATE "C",
+    annotation TEXT COLLATE "C",
     created    BIGINT NOT NULL,
     -- When it is tried, at first the date; NULL when it was given up.
     next       BIGINT,
     attempts   BIGINT NOT NULL DEFAULT 0,
-    failure    TEXT,
+    failure    TEXT COLLATE "C",
     -- The host that is at it; counts while its lease lasts in that epoch.
     locked_by    UUID,
     locked_epoch BIGINT
@@ -156,28 +157,28 @@ CREATE TABLE delivery (
     signal        UUID    NOT NULL,
     n             BIGINT  NOT NULL,
     -- signal or message
-    kind          TEXT    NOT NULL,
-    name          TEXT    NOT NULL,
+    kind          TEXT COLLATE "C" NOT NULL,
+    name          TEXT COLLATE "C" NOT NULL,
     -- The wait that it is for, with its activity instance; none: it starts an instance of the definition.
     instance_id   UUID,
     wait          BIGINT,
     activity      BIGINT,
-    definition_id TEXT    NOT NULL,
-    activity_id   TEXT    NOT NULL,
+    definition_id TEXT COLLATE "C" NOT NULL,
+    activity_id   TEXT COLLATE "C" NOT NULL,
     -- JSON, and the business key of an instance that is started.
-    variables     TEXT    NOT NULL,
-    business_key  TEXT,
+    variables     TEXT COLLATE "C" NOT NULL,
+    business_key  TEXT COLLATE "C",
     -- How many throws led to it, each in the unit of work that took up the one before it.
     hops          BIGINT  NOT NULL,
     -- Not tried before; without retries: when it was given up.
     due           BIGINT  NOT NULL,
     retries       BIGINT  NOT NULL,
     failures      BIGINT  NOT NULL,
-    failure       TEXT,
+    failure       TEXT COLLATE "C",
     -- The element that failed.
-    failed_activity TEXT,
+    failed_activity TEXT COLLATE "C",
     -- JSON that explains it to operators when it is given up.
-    detail        TEXT,
+    detail        TEXT COLLATE "C",
     created       BIGINT  NOT NULL,
     -- The host that is at it, in which of its epochs; as long as that lasts.
     locked_by     UUID,
@@ -194,17 +195,17 @@ CREATE INDEX delivery_failed ON delivery (COALESCE(instance_id, signal), n) WHER
 -- both are removed by the unit that receives it. Without a delivery it waits until somebody does.
 CREATE TABLE message (
     id            UUID    PRIMARY KEY,
-    name          TEXT    NOT NULL,
+    name          TEXT COLLATE "C" NOT NULL,
     sender_id     UUID    NOT NULL,
     -- The process that gets it, by the definition that was deployed with the sender's: any version of it by what waits, this one if it starts.
-    definition_id TEXT    NOT NULL,
+    definition_id TEXT COLLATE "C" NOT NULL,
     -- What waits there or starts; empty: whatever does.
-    activity_id   TEXT    NOT NULL,
+    activity_id   TEXT COLLATE "C" NOT NULL,
     -- Of who gets it; empty: of an instance without.
-    business_key  TEXT    NOT NULL,
+    business_key  TEXT COLLATE "C" NOT NULL,
     -- Of who gets it, if he waits under one; NULL: none.
-    correlation_key TEXT,
-    variables     TEXT    NOT NULL,
+    correlation_key TEXT COLLATE "C",
+    variables     TEXT COLLATE "C" NOT NULL,
     -- How many throws and sends led to it.
     hops          BIGINT  NOT NULL,
     created       BIGINT  NOT NULL,
@@ -212,7 +213,7 @@ CREATE TABLE message (
     due           BIGINT  NOT NULL,
     woken         BIGINT  NOT NULL,
     -- Why nobody was found.
-    reason        TEXT
+    reason        TEXT COLLATE "C"
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX message_due ON message (due, id);
 CREATE INDEX message_address ON message (name, business_key);
@@ -222,19 +223,19 @@ CREATE INDEX message_definition ON message (definition_id);
 -- ---------------------------------------------------------------- reference tables
 
 CREATE TABLE deployment (
-    id             TEXT   PRIMARY KEY,
-    name           TEXT,
-    source         TEXT,
-    tenant         TEXT   NOT NULL,
+    id             TEXT COLLATE "C" PRIMARY KEY,
+    name           TEXT COLLATE "C",
+    source         TEXT COLLATE "C",
+    tenant         TEXT COLLATE "C" NOT NULL,
     deployed_at    BIGINT NOT NULL,
-    content_digest TEXT   NOT NULL,
-    metadata       TEXT   NOT NULL
+    content_digest TEXT COLLATE "C" NOT NULL,
+    metadata       TEXT COLLATE "C" NOT NULL
 );
 CREATE INDEX deployment_newest ON deployment (tenant, name, deployed_at);
 
 -- Components by the digest of their bytes.
 CREATE TABLE artifact (
-    digest  TEXT   PRIMARY KEY,
+    digest  TEXT COLLATE "C" PRIMARY KEY,
     created BIGINT NOT NULL,
     bytes   BYTEA  NOT NULL
 );
@@ -242,41 +243,41 @@ CREATE TABLE artifact (
 ALTER TABLE artifact ALTER COLUMN bytes SET STORAGE EXTERNAL;
 
 CREATE TABLE resource (
-    id            TEXT   PRIMARY KEY,
-    deployment_id TEXT   NOT NULL REFERENCES deployment (id),
-    name          TEXT   NOT NULL,
+    id            TEXT COLLATE "C" PRIMARY KEY,
+    deployment_id TEXT COLLATE "C" NOT NULL REFERENCES deployment (id),
+    name          TEXT COLLATE "C" NOT NULL,
     size          BIGINT NOT NULL,
     -- One of these two: a component's bytes are kept once, as an artifact.
     bytes         BYTEA,
-    artifact      TEXT   REFERENCES artifact (digest),
+    artifact      TEXT COLLATE "C" REFERENCES artifact (digest),
     UNIQUE (deployment_id, name)
 );
 CREATE INDEX resource_artifact ON resource (artifact) WHERE artifact IS NOT NULL;
 
 CREATE TABLE delegate (
-    deployment_id TEXT NOT NULL REFERENCES deployment (id),
-    name          TEXT NOT NULL,
-    version       TEXT NOT NULL,
-    digest        TEXT NOT NULL REFERENCES artifact (digest),
-    mandate       TEXT NOT NULL,
+    deployment_id TEXT COLLATE "C" NOT NULL REFERENCES deployment (id),
+    name          TEXT COLLATE "C" NOT NULL,
+    version       TEXT COLLATE "C" NOT NULL,
+    digest        TEXT COLLATE "C" NOT NULL REFERENCES artifact (digest),
+    mandate       TEXT COLLATE "C" NOT NULL,
     -- JSON list of external-task topics.
-    topics        TEXT NOT NULL,
+    topics        TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (deployment_id, name)
 );
 CREATE INDEX delegate_digest ON delegate (digest);
 
 CREATE TABLE definition (
-    id            TEXT    PRIMARY KEY,
-    key           TEXT    NOT NULL,
+    id            TEXT COLLATE "C" PRIMARY KEY,
+    key           TEXT COLLATE "C" NOT NULL,
     version       BIGINT  NOT NULL,
-    tenant        TEXT    NOT NULL,
-    name          TEXT,
-    version_tag   TEXT,
+    tenant        TEXT COLLATE "C" NOT NULL,
+    name          TEXT COLLATE "C",
+    version_tag   TEXT COLLATE "C",
     -- Days for which the history of its ended instances is kept.
     history_ttl   BIGINT,
-    deployment_id TEXT    NOT NULL REFERENCES deployment (id),
-    resource_name TEXT    NOT NULL,
-    identity      TEXT    NOT NULL,
+    deployment_id TEXT COLLATE "C" NOT NULL REFERENCES deployment (id),
+    resource_name TEXT COLLATE "C" NOT NULL,
+    identity      TEXT COLLATE "C" NOT NULL,
     -- Where the ids of its elements begin.
     first_element BIGINT  NOT NULL,
     suspended     BOOLEAN NOT NULL,
@@ -288,20 +289,20 @@ CREATE INDEX definition_key ON definition (key);
 -- What history says of a definition's elements, once for all that happens at them. It stays when the definition is deleted and its history is not.
 CREATE TABLE element (
     id            BIGINT  PRIMARY KEY,
-    definition_id TEXT    NOT NULL,
-    activity_id   TEXT    NOT NULL,
+    definition_id TEXT COLLATE "C" NOT NULL,
+    activity_id   TEXT COLLATE "C" NOT NULL,
     -- In the model.
-    name          TEXT,
-    kind          TEXT    NOT NULL,
+    name          TEXT COLLATE "C",
+    kind          TEXT COLLATE "C" NOT NULL,
     -- Which component does its work, by its digest.
-    delegate      TEXT,
-    digest        TEXT
+    delegate      TEXT COLLATE "C",
+    digest        TEXT COLLATE "C"
 );
 CREATE INDEX element_definition ON element (definition_id);
 
 -- Definitions that are deleted and whose history is not: how many instances are left of it. With the last of them go the elements.
 CREATE TABLE deleted_definition (
-    definition_id TEXT    PRIMARY KEY,
+    definition_id TEXT COLLATE "C" PRIMARY KEY,
     remembered    BIGINT  NOT NULL
 );
 
@@ -314,22 +315,22 @@ INSERT INTO next_element (id, next) VALUES (1, 1);
 
 -- What a definition's references resolve to, for ever. It keeps the artifact when the delegate's deployment is deleted.
 CREATE TABLE binding (
-    definition_id TEXT NOT NULL REFERENCES definition (id),
-    reference     TEXT NOT NULL,
-    delegate      TEXT NOT NULL,
-    version       TEXT NOT NULL,
-    digest        TEXT NOT NULL REFERENCES artifact (digest),
-    mandate       TEXT NOT NULL,
+    definition_id TEXT COLLATE "C" NOT NULL REFERENCES definition (id),
+    reference     TEXT COLLATE "C" NOT NULL,
+    delegate      TEXT COLLATE "C" NOT NULL,
+    version       TEXT COLLATE "C" NOT NULL,
+    digest        TEXT COLLATE "C" NOT NULL REFERENCES artifact (digest),
+    mandate       TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (definition_id, reference)
 );
 CREATE INDEX binding_digest ON binding (digest);
 
 -- What operators have said of the places of a model that make jobs: that their new jobs are suspended, or have another priority than the model says.
 CREATE TABLE job_definition (
-    definition_id TEXT    NOT NULL REFERENCES definition (id),
-    activity_id   TEXT    NOT NULL,
+    definition_id TEXT COLLATE "C" NOT NULL REFERENCES definition (id),
+    activity_id   TEXT COLLATE "C" NOT NULL,
     -- async-before, async-after or timer.
-    kind          TEXT    NOT NULL,
+    kind          TEXT COLLATE "C" NOT NULL,
     suspended     BOOLEAN NOT NULL,
     priority      BIGINT,
     PRIMARY KEY (definition_id, activity_id, kind)
@@ -338,10 +339,10 @@ CREATE TABLE job_definition (
 -- What starts a process, besides its name: messages and signals by theirs, and conditions, which have none. Of the newest version of a key only, as
 -- long as it is there: what an older one started by comes back when the newer is deleted.
 CREATE TABLE start_event (
-    definition_id TEXT NOT NULL REFERENCES definition (id),
-    kind          TEXT NOT NULL,
-    name          TEXT NOT NULL,
-    activity_id   TEXT NOT NULL,
+    definition_id TEXT COLLATE "C" NOT NULL REFERENCES definition (id),
+    kind          TEXT COLLATE "C" NOT NULL,
+    name          TEXT COLLATE "C" NOT NULL,
+    activity_id   TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (definition_id, activity_id, kind, name)
 );
 CREATE INDEX start_event_name ON start_event (name, kind);
@@ -352,9 +353,9 @@ CREATE INDEX start_event_name ON start_event (name, kind);
 -- whose columns ever change.
 CREATE TABLE instance (
     id            UUID    PRIMARY KEY,
-    tenant        TEXT    NOT NULL,
-    definition_id TEXT    NOT NULL,
-    business_key  TEXT,
+    tenant        TEXT COLLATE "C" NOT NULL,
+    definition_id TEXT COLLATE "C" NOT NULL,
+    business_key  TEXT COLLATE "C",
     started_at    BIGINT  NOT NULL,
     revision      BIGINT  NOT NULL,
     last_unit     UUID    NOT NULL,
@@ -365,15 +366,15 @@ CREATE TABLE instance (
     -- The instance that called it, the call activity where that waits for it, by id and by number, and the instance at the root of all calls; NULL if
     -- nobody called it. None of them ever changes: so this row is also the row of its caller's wait.
     super_instance  UUID,
-    super_activity  TEXT,
+    super_activity  TEXT COLLATE "C",
     super_n         BIGINT,
     root_instance   UUID,
     -- The job that a host runs from memory, as the columns of the table job have it. It was locked by the unit that made it and is as a rule gone
     -- with the next one, so that it costs no row of its own. It changes with the revision only.
     job_wait        BIGINT,
     job_activity    BIGINT,
-    job_activity_id TEXT,
-    job_kind        TEXT,
+    job_activity_id TEXT COLLATE "C",
+    job_kind        TEXT COLLATE "C",
     job_due         BIGINT,
     job_retries     BIGINT,
     job_exclusive   BOOLEAN,
@@ -389,7 +390,7 @@ CREATE INDEX instance_job ON instance (job_host) WHERE job_host IS NOT NULL;
 -- What lists are made by, each in its order.
 CREATE INDEX instance_definition ON instance (definition_id, started_at, id);
 CREATE INDEX instance_started ON instance (started_at, id);
-CREATE INDEX instance_business_key ON instance (business_key COLLATE "C", id);
+CREATE INDEX instance_business_key ON instance (business_key, id);
 CREATE INDEX instance_super ON instance (super_instance, id) WHERE super_instance IS NOT NULL;
 CREATE INDEX instance_root ON instance (root_instance, id) WHERE root_instance IS NOT NULL;
 
@@ -398,7 +399,7 @@ CREATE TABLE instance_part (
     instance_id UUID   NOT NULL,
     activity    BIGINT NOT NULL,
     -- Empty for the activity itself with its waits.
-    variable    TEXT   NOT NULL,
+    variable    TEXT COLLATE "C" NOT NULL,
     bytes       BYTEA  NOT NULL,
     PRIMARY KEY (instance_id, activity, variable)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
@@ -408,9 +409,9 @@ CREATE TABLE job (
     wait            BIGINT  NOT NULL,
     -- The activity instance it belongs to, as in the tables below: Camunda's execution.
     activity        BIGINT  NOT NULL,
-    activity_id     TEXT    NOT NULL,
-    kind            TEXT    NOT NULL,
-    definition_id   TEXT    NOT NULL,
+    activity_id     TEXT COLLATE "C" NOT NULL,
+    kind            TEXT COLLATE "C" NOT NULL,
+    definition_id   TEXT COLLATE "C" NOT NULL,
     due             BIGINT  NOT NULL,
     retries         BIGINT  NOT NULL,
     failures        BIGINT  NOT NULL,
@@ -420,8 +421,8 @@ CREATE TABLE job (
     -- An exclusive job that is not its instance's next: nobody claims it before a unit of work makes it the next one.
     behind          BOOLEAN NOT NULL,
     created         BIGINT  NOT NULL,
-    failure         TEXT,
-    failed_activity TEXT,
+    failure         TEXT COLLATE "C",
+    failed_activity TEXT COLLATE "C",
     suspended       BOOLEAN NOT NULL,
     -- The host that runs it, in which of its epochs.
     locked_by       UUID,
@@ -456,23 +457,23 @@ CREATE TABLE task (
     instance_id      UUID    NOT NULL,
     wait             BIGINT  NOT NULL,
     activity         BIGINT  NOT NULL,
-    activity_id      TEXT    NOT NULL,
-    name             TEXT,
-    definition_id    TEXT    NOT NULL,
-    assignee         TEXT,
-    owner            TEXT,
-    delegation       TEXT,
+    activity_id      TEXT COLLATE "C" NOT NULL,
+    name             TEXT COLLATE "C",
+    definition_id    TEXT COLLATE "C" NOT NULL,
+    assignee         TEXT COLLATE "C",
+    owner            TEXT COLLATE "C",
+    delegation       TEXT COLLATE "C",
     -- JSON lists, as task_candidate has them for queries.
-    candidate_users  TEXT    NOT NULL,
-    candidate_groups TEXT    NOT NULL,
+    candidate_users  TEXT COLLATE "C" NOT NULL,
+    candidate_groups TEXT COLLATE "C" NOT NULL,
     due              BIGINT,
     follow_up        BIGINT,
     priority         BIGINT  NOT NULL,
     created          BIGINT  NOT NULL,
     -- When somebody changed it last; NULL: nobody has.
     updated          BIGINT,
-    form_key         TEXT,
-    description      TEXT,
+    form_key         TEXT COLLATE "C",
+    description      TEXT COLLATE "C",
     suspended        BOOLEAN NOT NULL,
     PRIMARY KEY (instance_id, wait)
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
@@ -486,7 +487,7 @@ CREATE TABLE task_candidate (
     instance_id UUID    NOT NULL,
     wait        BIGINT  NOT NULL,
     is_group    BOOLEAN NOT NULL,
-    name        TEXT    NOT NULL,
+    name        TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (instance_id, wait, is_group, name)
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX task_candidate_name ON task_candidate (name, is_group);
@@ -496,22 +497,22 @@ CREATE TABLE external_task (
     instance_id   UUID    NOT NULL,
     wait          BIGINT  NOT NULL,
     activity      BIGINT  NOT NULL,
-    activity_id   TEXT    NOT NULL,
-    topic         TEXT    NOT NULL,
-    definition_id TEXT    NOT NULL,
+    activity_id   TEXT COLLATE "C" NOT NULL,
+    topic         TEXT COLLATE "C" NOT NULL,
+    definition_id TEXT COLLATE "C" NOT NULL,
     priority      BIGINT  NOT NULL,
     -- Attempts left, as the last failure said; NULL: it has never failed.
     retries       BIGINT ,
     failures      BIGINT  NOT NULL,
-    failure       TEXT,
-    details       TEXT,
+    failure       TEXT COLLATE "C",
+    details       TEXT COLLATE "C",
     created       BIGINT  NOT NULL,
     -- The instance's, which never change: workers ask for them.
-    tenant        TEXT    NOT NULL,
-    business_key  TEXT,
+    tenant        TEXT COLLATE "C" NOT NULL,
+    business_key  TEXT COLLATE "C",
     suspended     BOOLEAN NOT NULL,
     -- Who fetched it last.
-    worker_id     TEXT,
+    worker_id     TEXT COLLATE "C",
     -- Nobody fetches it before: until then it is locked, or rests after a failure. Of one that nobody has: when it was created or given back.
     lock_until    BIGINT  NOT NULL,
     PRIMARY KEY (instance_id, wait)
@@ -525,19 +526,19 @@ CREATE TABLE subscription (
     instance_id   UUID   NOT NULL,
     wait          BIGINT NOT NULL,
     activity      BIGINT NOT NULL,
-    activity_id   TEXT   NOT NULL,
+    activity_id   TEXT COLLATE "C" NOT NULL,
     -- message, signal or conditional; and the name, which a condition does not have.
-    kind          TEXT   NOT NULL,
-    name          TEXT   NOT NULL,
+    kind          TEXT COLLATE "C" NOT NULL,
+    name          TEXT COLLATE "C" NOT NULL,
     -- A boundary event's or an event sub-process's: not what its activity itself waits for.
     of_event      BOOLEAN NOT NULL,
-    definition_id TEXT   NOT NULL,
+    definition_id TEXT COLLATE "C" NOT NULL,
     created       BIGINT NOT NULL,
     -- The instance's, which never change: a message finds its receiver by one index.
-    tenant        TEXT   NOT NULL,
-    business_key  TEXT,
+    tenant        TEXT COLLATE "C" NOT NULL,
+    business_key  TEXT COLLATE "C",
     -- What tells it from other waits for the message; NULL: nothing.
-    correlation_key TEXT,
+    correlation_key TEXT COLLATE "C",
     PRIMARY KEY (instance_id, wait)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 -- The last column is for those without one: a message that has a key of its own looks past any number of waits that are told apart by theirs.
@@ -552,17 +553,17 @@ CREATE TABLE incident (
     wait          BIGINT,
     activity      BIGINT NOT NULL,
     -- Where it stands: of the job, the external task or the join.
-    activity_id   TEXT   NOT NULL,
+    activity_id   TEXT COLLATE "C" NOT NULL,
     -- What failed, if anything has.
-    failed_activity_id TEXT,
+    failed_activity_id TEXT COLLATE "C",
     -- Of the job, if a model asks for it.
-    job_definition_id TEXT,
-    definition_id TEXT   NOT NULL,
-    code          TEXT   NOT NULL,
-    message       TEXT   NOT NULL,
+    job_definition_id TEXT COLLATE "C",
+    definition_id TEXT COLLATE "C" NOT NULL,
+    code          TEXT COLLATE "C" NOT NULL,
+    message       TEXT COLLATE "C" NOT NULL,
     attempt       BIGINT NOT NULL,
     created       BIGINT NOT NULL,
-    detail        TEXT   NOT NULL,
+    detail        TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (instance_id, n)
 );
 CREATE INDEX incident_definition ON incident (definition_id, instance_id, n);
@@ -593,25 +594,25 @@ CREATE VIEW any_incident AS
 -- History is written with what it tells of, in the same transaction.
 CREATE TABLE history_instance (
     instance_id    UUID   PRIMARY KEY,
-    tenant         TEXT   NOT NULL,
-    definition_id  TEXT   NOT NULL,
+    tenant         TEXT COLLATE "C" NOT NULL,
+    definition_id  TEXT COLLATE "C" NOT NULL,
     -- Kept apart from the definition, which may be deleted before its history.
-    definition_key TEXT   NOT NULL,
-    business_key   TEXT,
-    start_activity TEXT,
+    definition_key TEXT COLLATE "C" NOT NULL,
+    business_key   TEXT COLLATE "C",
+    start_activity TEXT COLLATE "C",
     started_at     BIGINT NOT NULL,
     ended_at       BIGINT,
-    state          TEXT   NOT NULL,
-    reason         TEXT,
+    state          TEXT COLLATE "C" NOT NULL,
+    reason         TEXT COLLATE "C",
     -- When its history is to be removed, known since it ended; none: never.
     removal_at     BIGINT,
     -- As the table instance has them.
     super_instance UUID,
-    super_activity TEXT,
+    super_activity TEXT COLLATE "C",
     super_n        BIGINT,
     root_instance  UUID,
     -- Who started it, as they said; nobody checks it.
-    started_by     TEXT
+    started_by     TEXT COLLATE "C"
 ) WITH (fillfactor = 70);
 -- What lists of ended instances are made by, each in its order. One that lives is in none of them: it is found by its own row, and the unit that ends
 -- it enters them all.
@@ -619,7 +620,7 @@ CREATE INDEX history_instance_started ON history_instance (started_at, instance_
 CREATE INDEX history_instance_ended ON history_instance (ended_at, instance_id) WHERE ended_at IS NOT NULL;
 CREATE INDEX history_instance_key_started ON history_instance (definition_key, started_at, instance_id) WHERE ended_at IS NOT NULL;
 CREATE INDEX history_instance_key_ended ON history_instance (definition_key, ended_at, instance_id) WHERE ended_at IS NOT NULL;
-CREATE INDEX history_instance_business_key ON history_instance (business_key COLLATE "C", instance_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX history_instance_business_key ON history_instance (business_key, instance_id) WHERE ended_at IS NOT NULL;
 CREATE INDEX history_instance_started_by ON history_instance (started_by, instance_id) WHERE ended_at IS NOT NULL AND started_by IS NOT NULL;
 CREATE INDEX history_instance_super ON history_instance (super_instance, instance_id) WHERE super_instance IS NOT NULL;
 CREATE INDEX history_instance_root ON history_instance (root_instance, instance_id) WHERE root_instance IS NOT NULL;
@@ -652,9 +653,9 @@ CREATE INDEX history_activity_canceled ON history_activity (instance_id, n) WHER
 CREATE TABLE history_variable (
     instance_id UUID    NOT NULL,
     scope       BIGINT  NOT NULL,
-    name        TEXT    NOT NULL,
-    kind        TEXT    NOT NULL,
-    json        TEXT    NOT NULL,
+    name        TEXT COLLATE "C" NOT NULL,
+    kind        TEXT COLLATE "C" NOT NULL,
+    json        TEXT COLLATE "C" NOT NULL,
     removed     BOOLEAN NOT NULL,
     created     BIGINT  NOT NULL,
     updated     BIGINT  NOT NULL,
@@ -668,9 +669,9 @@ CREATE TABLE history_variable_update (
     revision    BIGINT  NOT NULL,
     ordinal     BIGINT  NOT NULL,
     scope       BIGINT  NOT NULL,
-    name        TEXT    NOT NULL,
-    kind        TEXT    NOT NULL,
-    json        TEXT    NOT NULL,
+    name        TEXT COLLATE "C" NOT NULL,
+    kind        TEXT COLLATE "C" NOT NULL,
+    json        TEXT COLLATE "C" NOT NULL,
     removed     BOOLEAN NOT NULL,
     at          BIGINT  NOT NULL,
     PRIMARY KEY (instance_id, revision, ordinal)
@@ -680,12 +681,12 @@ CREATE TABLE history_task (
     instance_id   UUID   NOT NULL,
     wait          BIGINT NOT NULL,
     activity      BIGINT NOT NULL,
-    activity_id   TEXT   NOT NULL,
-    name          TEXT,
-    definition_id TEXT   NOT NULL,
-    assignee      TEXT,
-    owner         TEXT,
-    description   TEXT,
+    activity_id   TEXT COLLATE "C" NOT NULL,
+    name          TEXT COLLATE "C",
+    definition_id TEXT COLLATE "C" NOT NULL,
+    assignee      TEXT COLLATE "C",
+    owner         TEXT COLLATE "C",
+    description   TEXT COLLATE "C",
     due           BIGINT,
     follow_up     BIGINT,
     priority      BIGINT NOT NULL,
@@ -701,15 +702,15 @@ CREATE TABLE history_incident (
     n             BIGINT NOT NULL,
     wait          BIGINT,
     activity      BIGINT NOT NULL,
-    activity_id   TEXT   NOT NULL,
-    failed_activity_id TEXT,
-    job_definition_id TEXT,
-    definition_id TEXT   NOT NULL,
-    code          TEXT   NOT NULL,
-    message       TEXT   NOT NULL,
+    activity_id   TEXT COLLATE "C" NOT NULL,
+    failed_activity_id TEXT COLLATE "C",
+    job_definition_id TEXT COLLATE "C",
+    definition_id TEXT COLLATE "C" NOT NULL,
+    code          TEXT COLLATE "C" NOT NULL,
+    message       TEXT COLLATE "C" NOT NULL,
     attempt       BIGINT NOT NULL,
     created       BIGINT NOT NULL,
-    detail        TEXT   NOT NULL,
+    detail        TEXT COLLATE "C" NOT NULL,
     ended_at      BIGINT,
     -- What had failed was cancelled; else it was resolved.
     deleted       BOOLEAN NOT NULL,
@@ -730,8 +731,8 @@ CREATE TABLE history_incident_caller (
     n             BIGINT NOT NULL,
     called        UUID   NOT NULL,
     activity      BIGINT NOT NULL,
-    activity_id   TEXT   NOT NULL,
-    definition_id TEXT   NOT NULL,
+    activity_id   TEXT COLLATE "C" NOT NULL,
+    definition_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (instance_id, root, n)
 );
 CREATE INDEX history_incident_caller_definition ON history_incident_caller (definition_id, instance_id, root, n);
@@ -745,18 +746,18 @@ CREATE TABLE history_operation (
     ordinal        BIGINT  NOT NULL,
     at             BIGINT  NOT NULL,
     -- Who they said they were; nobody checks it.
-    user_id        TEXT,
-    annotation     TEXT,
-    operation_type TEXT    NOT NULL,
-    entity_type    TEXT    NOT NULL,
-    category       TEXT    NOT NULL,
-    property       TEXT,
-    org_value      TEXT,
-    new_value      TEXT,
-    tenant         TEXT    NOT NULL,
-    definition_id  TEXT,
-    definition_key TEXT,
-    deployment_id  TEXT,
+    user_id        TEXT COLLATE "C",
+    annotation     TEXT COLLATE "C",
+    operation_type TEXT COLLATE "C" NOT NULL,
+    entity_type    TEXT COLLATE "C" NOT NULL,
+    category       TEXT COLLATE "C" NOT NULL,
+    property       TEXT COLLATE "C",
+    org_value      TEXT COLLATE "C",
+    new_value      TEXT COLLATE "C",
+    tenant         TEXT COLLATE "C" NOT NULL,
+    definition_id  TEXT COLLATE "C",
+    definition_key TEXT COLLATE "C",
+    deployment_id  TEXT COLLATE "C",
     activity       BIGINT,
     -- The task, job or external task, as the type of the entity says.
     wait           BIGINT,

@@ -40,7 +40,6 @@ impl Dialect {
     /// |---|---|---|
     /// | `{now}` | the database's clock in milliseconds | the same |
     /// | `{any_uuid:1}`, `{any_text:1}` | `= ANY($1)` | `IN (SELECT … FROM json_each($1))` |
-    /// | `{text:x}` | `x COLLATE "C"`: sort by bytes | `x`, which does |
     /// | `{pg:…}`, `{lite:…}` | only on that database, such as `{pg:FOR UPDATE}` | |
     pub(crate) fn render(self, sql: &str) -> String {
         let mut rendered = String::with_capacity(sql.len() + 64);
@@ -69,8 +68,7 @@ impl Dialect {
             }
             ("any_uuid", Self::Sqlite) => format!("IN (SELECT unhex(value) FROM json_each(${argument}))").into(),
             ("any_text", Self::Sqlite) => format!("IN (SELECT value FROM json_each(${argument}))").into(),
-            ("text", Self::Postgres) => format!("{argument} COLLATE \"C\"").into(),
-            ("pg", Self::Postgres) | ("lite" | "text", Self::Sqlite) => argument.to_owned().into(),
+            ("pg", Self::Postgres) | ("lite", Self::Sqlite) => argument.to_owned().into(),
             ("pg", Self::Sqlite) | ("lite", Self::Postgres) => "".into(),
             _ => unreachable!("no such token in this crate's SQL: {token}"),
         }
@@ -429,8 +427,8 @@ mod tests {
 
     #[test]
     fn tokens_become_the_words_of_the_dialect() {
-        let sql = "SELECT a FROM t WHERE id {any_uuid:1} AND x {any_text:2} ORDER BY {text:b} {pg:FOR UPDATE}";
-        assert_eq!(Dialect::Postgres.render(sql), "SELECT a FROM t WHERE id = ANY($1) AND x = ANY($2) ORDER BY b COLLATE \"C\" FOR UPDATE");
+        let sql = "SELECT a FROM t WHERE id {any_uuid:1} AND x {any_text:2} ORDER BY b {pg:FOR UPDATE}";
+        assert_eq!(Dialect::Postgres.render(sql), "SELECT a FROM t WHERE id = ANY($1) AND x = ANY($2) ORDER BY b FOR UPDATE");
         assert_eq!(
             Dialect::Sqlite.render(sql),
             "SELECT a FROM t WHERE id IN (SELECT unhex(value) FROM json_each($1)) AND x IN (SELECT value FROM json_each($2)) ORDER BY b "

@@ -87,7 +87,7 @@ async fn empty(
     now: i64,
 ) -> Result<DeploymentDeletion, Error> {
     // Starts hold the definition's row FOR SHARE until they are committed: from here on there are no new ones.
-    let sql = "SELECT id FROM definition WHERE id {any_text:1} ORDER BY {text:id} {pg:FOR UPDATE}";
+    let sql = "SELECT id FROM definition WHERE id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
     let rows = tx.fetch(sql, vec![Param::Texts(definitions.clone())]).await?;
     if rows.len() < definitions.len() {
         return Ok(DeploymentDeletion::NotFound);

@@ -194,7 +194,7 @@ async fn duplicate(tx: &mut Tx, write: &DeploymentWrite) -> Result<Option<Deploy
         return Ok(None);
     };
     let (id, at): (String, i64) = (newest.get(0)?, newest.get(1)?);
-    let sql = format!("SELECT {} FROM definition d WHERE d.deployment_id = $1 ORDER BY {{text:d.id}}", query::DEFINITION_COLUMNS);
+    let sql = format!("SELECT {} FROM definition d WHERE d.deployment_id = $1 ORDER BY d.id", query::DEFINITION_COLUMNS);
     let rows = tx.fetch(&sql, params![id.as_str()]).await?;
     let definitions = rows.iter().map(query::read_definition).collect::<Result<_, _>>()?;
     Ok(Some(Deployed { id, existing: true, definitions, at }))
@@ -216,7 +216,7 @@ async fn refuse_taken_messages(tx: &mut Tx, write: &DeploymentWrite) -> Result<(
     // A process of this deployment is about to have another newest version: what it started by does not count.
     let sql = format!(
         "SELECT e.name, d.key FROM start_event e JOIN definition d ON d.id = e.definition_id WHERE d.tenant = $1 AND e.kind = 'message' \
-         AND e.name {{any_text:2}} AND NOT d.key {{any_text:3}} AND {} ORDER BY {{text:e.name}}, {{text:d.key}} LIMIT 1",
+         AND e.name {{any_text:2}} AND NOT d.key {{any_text:3}} AND {} ORDER BY e.name, d.key LIMIT 1",
         query::NEWEST
     );
     let keys = write.definitions.iter().map(|definition| definition.key.clone()).collect();

@@ -112,7 +112,7 @@ impl Reads {
     pub async fn ledger_of_instance(&self, instance: Uuid, page: Page) -> Result<Vec<LedgerRow>, Error> {
         let sql = format!(
             "SELECT {COLUMNS} FROM ledger l WHERE l.instance_id = $1 \
-             ORDER BY l.opened_at, {{text:l.command}}, {{text:l.key}}, l.attempt LIMIT $2 OFFSET $3"
+             ORDER BY l.opened_at, l.command, l.key, l.attempt LIMIT $2 OFFSET $3"
         );
         let rows = self.pool.fetch(&sql, params![instance, i64::from(page.max), i64::from(page.first)]).await?;
         rows.iter().map(ledger_row).collect()
@@ -134,7 +134,7 @@ impl Reads {
         let sql = format!(
             "SELECT l.command, l.key, l.attempt, l.state, l.origin_kind, l.origin_wait, l.activity_key, l.activity_id FROM ledger l \
              WHERE l.instance_id = $1 AND {which} AND NOT EXISTS (SELECT 1 FROM ledger n WHERE n.tenant = l.tenant AND n.command = l.command \
-             AND n.key = l.key AND n.attempt > l.attempt) ORDER BY l.opened_at, {{text:l.command}}, {{text:l.key}}"
+             AND n.key = l.key AND n.attempt > l.attempt) ORDER BY l.opened_at, l.command, l.key"
         );
         self.pool.fetch(&sql, params).await?.iter().map(sent).collect()
     }

@@ -363,7 +363,7 @@ fn uncovered_sql() -> String {
         "SELECT d.id FROM definition d WHERE NOT (d.id {{any_text:1}}) \
          AND EXISTS (SELECT 1 FROM definition x WHERE x.id {{any_text:1}} AND x.tenant = d.tenant AND x.key = d.key AND {newest}) \
          AND NOT EXISTS (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version \
-         AND NOT (n.id {{any_text:1}})) ORDER BY {{text:d.id}}"
+         AND NOT (n.id {{any_text:1}})) ORDER BY d.id"
     )
 }
 

@@ -50,6 +50,16 @@ async fn texts(lane: &Lane, sql: &str) -> Vec<String> {
     rows.iter().map(|row| row.get(0).expect("a text")).collect()
 }
 
+#[test]
+fn texts_are_compared_by_their_bytes_whatever_the_locale() {
+    let schema = include_str!("../../../migrations/0001_init.postgres.sql");
+    let columns = schema.lines().filter(|line| !line.trim_start().starts_with("--") && line.contains(" TEXT")).collect::<Vec<_>>();
+    assert!(columns.len() > 100, "{}", columns.len());
+    for column in columns {
+        assert!(column.contains(" TEXT COLLATE \"C\""), "{column}");
+    }
+}
+
 #[tokio::test]
 async fn every_multi_row_statement_prepares_on_both_databases() {
     let sources = [

@@ -137,7 +137,7 @@ async fn hold_definitions<'u>(
     }
     let sql = "SELECT d.id, d.suspended, NOT EXISTS \
                (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version) \
-               FROM definition d WHERE d.id {any_text:1} ORDER BY {text:d.id} {pg:FOR SHARE OF d}";
+               FROM definition d WHERE d.id {any_text:1} ORDER BY d.id {pg:FOR SHARE OF d}";
     let mut there = HashMap::with_capacity(asked.len());
     for row in tx.fetch(sql, vec![Param::Texts(asked.into_iter().collect())]).await? {
         there.insert(row.get::<String>(0)?, Startable { suspended: row.get(1)?, newest: row.get(2)? });

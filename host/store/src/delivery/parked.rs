@@ -31,7 +31,7 @@ pub(super) async fn park(tx: &mut Tx, suspended: &[Delivery]) -> Result<u64, Err
     let held = tx.fetch(sql, vec![Param::Uuids(instances)]).await?;
     let instances = held.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
     let definitions = suspended.iter().filter(|it| instance(it).is_none()).map(|it| it.definition_id.clone()).collect();
-    let sql = "SELECT id FROM definition WHERE id {any_text:1} AND suspended ORDER BY {text:id} {pg:FOR SHARE SKIP LOCKED}";
+    let sql = "SELECT id FROM definition WHERE id {any_text:1} AND suspended ORDER BY id {pg:FOR SHARE SKIP LOCKED}";
     let held = tx.fetch(sql, vec![Param::Texts(definitions)]).await?;
     let definitions = held.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
     let is_held = |it: &&Delivery| match instance(it) {

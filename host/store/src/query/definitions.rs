@@ -116,14 +116,14 @@ pub enum DefinitionSort {
 impl Sort for DefinitionSort {
     fn column(self) -> &'static str {
         match self {
-            Self::Id => "{text:d.id}",
-            Self::Key => "{text:d.key}",
-            Self::Name => "{text:d.name}",
+            Self::Id => "d.id",
+            Self::Key => "d.key",
+            Self::Name => "d.name",
             Self::Version => "d.version",
-            Self::VersionTag => "{text:d.version_tag}",
-            Self::DeploymentId => "{text:d.deployment_id}",
+            Self::VersionTag => "d.version_tag",
+            Self::DeploymentId => "d.deployment_id",
             Self::DeployedAt => "(SELECT p.deployed_at FROM deployment p WHERE p.id = d.deployment_id)",
-            Self::Tenant => "{text:d.tenant}",
+            Self::Tenant => "d.tenant",
         }
     }
 }
@@ -246,7 +246,7 @@ impl Reads {
         page: Page,
         sort: &[(DefinitionSort, Order)],
     ) -> Result<Vec<DefinitionRow>, Error> {
-        let rows = select(filter).rows(&self.pool, COLUMNS, &keys(sort, &["{text:d.id}"]), page).await?;
+        let rows = select(filter).rows(&self.pool, COLUMNS, &keys(sort, &["d.id"]), page).await?;
         rows.iter().map(definition).collect()
     }
 
@@ -278,7 +278,7 @@ impl Reads {
         let mut select = Select::new("binding");
         select.with("definition_id = $?", definition_id);
         let columns = "reference, delegate, version, digest, mandate";
-        let rows = select.rows(&self.pool, columns, &ascending(&["{text:reference}"]), Page::ALL).await?;
+        let rows = select.rows(&self.pool, columns, &ascending(&["reference"]), Page::ALL).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();
@@ -327,11 +327,10 @@ impl Reads {
             "SELECT {COLUMNS}, (SELECT COUNT(*) FROM instance i WHERE i.definition_id = d.id), \
              (SELECT COUNT(*) FROM job j WHERE j.definition_id = d.id AND j.retries = 0) \
              + (SELECT COUNT(*) FROM start_timer t WHERE t.definition_id = d.id AND t.retries = 0) \
-             + (SELECT COUNT(*) FROM delivery v WHERE v.definition_id = d.id AND v.failures > 0 AND v.retries = 0) FROM definition d ORDER BY {{text:d.id}}"
+             + (SELECT COUNT(*) FROM delivery v WHERE v.definition_id = d.id AND v.failures > 0 AND v.retries = 0) FROM definition d ORDER BY d.id"
         );
-        let by_definition = |place: &str| {
-            format!("SELECT definition_id, code, COUNT(*) FROM {place} c GROUP BY definition_id, code ORDER BY {{text:code}}")
-        };
+        let by_definition =
+            |place: &str| format!("SELECT definition_id, code, COUNT(*) FROM {place} c GROUP BY definition_id, code ORDER BY code");
         let (own, of_called) = (by_definition("any_incident"), by_definition(OF_CALLED));
         let answers = self.pool.snapshot([&sql, &own, &of_called].map(|sql| (sql.as_str(), Vec::new())).into()).await?;
         let [rows, own, of_called] = &answers[..] else { unreachable!("three statements have three answers") };
@@ -370,7 +369,7 @@ impl Reads {
              SELECT activity_id FROM delivery WHERE definition_id = $1 AND failures > 0 AND retries = 0) f GROUP BY activity_id";
         let incidents = format!(
             "SELECT activity_id, code, COUNT(*) FROM (SELECT definition_id, activity_id, code FROM any_incident UNION ALL \
-             SELECT definition_id, activity_id, code FROM {OF_CALLED} o) c WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY {{text:code}}"
+             SELECT definition_id, activity_id, code FROM {OF_CALLED} o) c WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY code"
         );
         let statements = [tokens, failed, &incidents].map(|sql| (sql, params![definition_id])).into();
         let answers = self.pool.snapshot(statements).await?;
@@ -397,7 +396,7 @@ impl Reads {
 
 async fn read_start_events(select: Select, pool: &Pool) -> Result<Vec<StartEvent>, Error> {
     let columns = "e.definition_id, d.key, d.tenant, e.name, e.activity_id";
-    let rows = select.rows(pool, columns, &ascending(&["{text:d.id}", "{text:e.activity_id}"]), Page::ALL).await?;
+    let rows = select.rows(pool, columns, &ascending(&["d.id", "e.activity_id"]), Page::ALL).await?;
     rows.iter()
         .map(|row| {
             let mut columns = row.columns();

@@ -65,7 +65,7 @@ pub struct BoundDefinition {
 const FROM: &str = "delegate g JOIN deployment p ON p.id = g.deployment_id";
 const COLUMNS: &str = "g.name, g.version, g.digest, g.mandate, g.topics, g.deployment_id, p.tenant, p.deployed_at";
 /// Newest last, so that the last of equals is the one to take.
-const ORDER: [&str; 3] = ["p.deployed_at", "{text:p.id}", "{text:g.name}"];
+const ORDER: [&str; 3] = ["p.deployed_at", "p.id", "g.name"];
 
 fn delegate(row: &Row) -> Result<DelegateListed, Error> {
     let mut columns = row.columns();
@@ -115,7 +115,7 @@ impl Reads {
         let mut select = Select::new("binding b JOIN definition d ON d.id = b.definition_id");
         select.with("b.digest = $?", digest);
         let columns = "d.id, d.key, d.version, d.tenant, b.reference, b.delegate, b.version";
-        let rows = select.rows(&self.pool, columns, &ascending(&["{text:d.id}", "{text:b.reference}"]), Page::ALL).await?;
+        let rows = select.rows(&self.pool, columns, &ascending(&["d.id", "b.reference"]), Page::ALL).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();

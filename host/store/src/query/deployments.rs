@@ -63,10 +63,10 @@ pub enum DeploymentSort {
 impl Sort for DeploymentSort {
     fn column(self) -> &'static str {
         match self {
-            Self::Id => "{text:id}",
-            Self::Name => "{text:name}",
+            Self::Id => "id",
+            Self::Name => "name",
             Self::DeployedAt => "deployed_at",
-            Self::Tenant => "{text:tenant}",
+            Self::Tenant => "tenant",
         }
     }
 }
@@ -120,7 +120,7 @@ impl Reads {
         page: Page,
         sort: &[(DeploymentSort, Order)],
     ) -> Result<Vec<DeploymentRow>, Error> {
-        let rows = select(filter).rows(&self.pool, COLUMNS, &keys(sort, &["{text:id}"]), page).await?;
+        let rows = select(filter).rows(&self.pool, COLUMNS, &keys(sort, &["id"]), page).await?;
         rows.iter().map(deployment).collect()
     }
 
@@ -139,7 +139,7 @@ impl Reads {
     pub async fn resources(&self, deployment_id: &str) -> Result<Vec<ResourceRow>, Error> {
         let mut select = Select::new("resource");
         select.with("deployment_id = $?", deployment_id);
-        let rows = select.rows(&self.pool, "id, name, deployment_id, size", &ascending(&["{text:name}"]), Page::ALL).await?;
+        let rows = select.rows(&self.pool, "id, name, deployment_id, size", &ascending(&["name"]), Page::ALL).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();

@@ -58,11 +58,11 @@ impl Sort for DetailSort {
     fn column(self) -> &'static str {
         match self {
             Self::Instance => "u.instance_id",
-            Self::Name => "{text:u.name}",
-            Self::Kind => "{text:u.kind}",
+            Self::Name => "u.name",
+            Self::Kind => "u.kind",
             Self::Revision => "u.revision",
             Self::At => "u.at",
-            Self::Tenant => "{text:h.tenant}",
+            Self::Tenant => "h.tenant",
         }
     }
 }

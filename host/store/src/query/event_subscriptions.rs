@@ -80,7 +80,7 @@ impl Sort for EventSubscriptionSort {
     fn column(self) -> &'static str {
         match self {
             Self::Created => "s.created",
-            Self::Tenant => "{text:s.tenant}",
+            Self::Tenant => "s.tenant",
         }
     }
 }
@@ -148,7 +148,7 @@ impl Reads {
     ) -> Result<Vec<EventSubscriptionListed>, Error> {
         let columns =
             "s.definition_id, s.instance_id, s.wait, s.activity, s.kind, s.name, s.activity_id, s.created, s.tenant, s.correlation_key";
-        let ties = ["s.instance_id", "s.wait", "{text:s.definition_id}", "{text:s.activity_id}"];
+        let ties = ["s.instance_id", "s.wait", "s.definition_id", "s.activity_id"];
         select(filter).rows(&self.pool, columns, &keys(sort, &ties), page).await?.iter().map(listed).collect()
     }
 

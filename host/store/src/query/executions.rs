@@ -74,9 +74,9 @@ impl Sort for ExecutionSort {
     fn column(self) -> &'static str {
         match self {
             Self::Instance => "e.instance_id",
-            Self::DefinitionKey => "{text:d.key}",
-            Self::DefinitionId => "{text:i.definition_id}",
-            Self::Tenant => "{text:i.tenant}",
+            Self::DefinitionKey => "d.key",
+            Self::DefinitionId => "i.definition_id",
+            Self::Tenant => "i.tenant",
         }
     }
 }
@@ -93,7 +93,7 @@ fn select(filter: ExecutionFilter) -> Select {
     select.condition("i.id = e.instance_id");
     select.numbered("e.instance_id", "e.n", filter.ids);
     select.maybe("e.instance_id = $?", filter.instance);
-    select.maybe("{text:i.business_key} = $?", filter.business_key);
+    select.maybe("i.business_key = $?", filter.business_key);
     select.maybe("i.definition_id = $?", filter.definition_id);
     select.maybe("d.key = $?", filter.definition_key);
     let at = |table: &str| format!("SELECT 1 FROM {table} w WHERE w.instance_id = e.instance_id AND w.activity = e.n");

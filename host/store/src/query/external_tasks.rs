@@ -100,9 +100,9 @@ impl Sort for ExternalTaskSort {
         match self {
             Self::Id | Self::Instance => "external_task.instance_id",
             Self::LockUntil => "CASE WHEN external_task.worker_id IS NOT NULL THEN external_task.lock_until END",
-            Self::DefinitionId => "{text:external_task.definition_id}",
-            Self::DefinitionKey => "{text:d.key}",
-            Self::Tenant => "{text:external_task.tenant}",
+            Self::DefinitionId => "external_task.definition_id",
+            Self::DefinitionKey => "d.key",
+            Self::Tenant => "external_task.tenant",
             Self::Priority => "external_task.priority",
             Self::Created => "external_task.created",
         }
@@ -205,7 +205,7 @@ impl Reads {
 
     /// The topics that there are tasks of, each once, in their order.
     pub async fn external_task_topics(&self, filter: ExternalTaskFilter) -> Result<Vec<String>, Error> {
-        const TOPIC: &str = "{text:external_task.topic}";
+        const TOPIC: &str = "external_task.topic";
         let rows = select(filter).rows(&self.pool, &format!("DISTINCT {TOPIC}"), &ascending(&[TOPIC]), Page::ALL).await?;
         rows.iter().map(|row| row.get(0)).collect()
     }

@@ -161,15 +161,15 @@ impl Sort for HistoryInstanceSort {
     fn column(self) -> &'static str {
         match self {
             Self::Id => "h.instance_id",
-            Self::DefinitionId => "{text:h.definition_id}",
-            Self::DefinitionKey => "{text:h.definition_key}",
-            Self::DefinitionName => "{text:d.name}",
+            Self::DefinitionId => "h.definition_id",
+            Self::DefinitionKey => "h.definition_key",
+            Self::DefinitionName => "d.name",
             Self::DefinitionVersion => "d.version",
-            Self::BusinessKey => "{text:h.business_key}",
+            Self::BusinessKey => "h.business_key",
             Self::StartedAt => "h.started_at",
             Self::EndedAt => "h.ended_at",
             Self::Duration => "h.ended_at - h.started_at",
-            Self::Tenant => "{text:h.tenant}",
+            Self::Tenant => "h.tenant",
         }
     }
 }
@@ -205,8 +205,8 @@ const LIVE: &str = "(SELECT i.id AS instance_id, i.tenant, i.definition_id, g.de
                     FROM instance i CROSS JOIN history_instance g WHERE g.instance_id = i.id) h LEFT JOIN definition d ON d.id = h.definition_id";
 
 /// Ids of the instances of either kind with a business key.
-pub(super) const WITH_BUSINESS_KEY: &str = "IN (SELECT e.instance_id FROM history_instance e WHERE {text:e.business_key} = $? \
-                                            AND e.ended_at IS NOT NULL UNION ALL SELECT i.id FROM instance i WHERE {text:i.business_key} = $?)";
+pub(super) const WITH_BUSINESS_KEY: &str = "IN (SELECT e.instance_id FROM history_instance e WHERE e.business_key = $? \
+                                            AND e.ended_at IS NOT NULL UNION ALL SELECT i.id FROM instance i WHERE i.business_key = $?)";
 
 /// An incident of a called instance is one of each of its callers.
 const WITH_INCIDENTS: &str = "(EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id) \
@@ -243,8 +243,8 @@ fn conditions(select: &mut Select, filter: HistoryInstanceFilter, keeps_activiti
     select.when(filter.unfinished, "h.ended_at IS NULL");
     select.uuids("h.instance_id", filter.ids);
     select.uuids("NOT h.instance_id", filter.ids_not);
-    select.maybe("{text:h.business_key} = $?", filter.business_key);
-    select.texts("{text:h.business_key}", filter.business_keys);
+    select.maybe("h.business_key = $?", filter.business_key);
+    select.texts("h.business_key", filter.business_keys);
     select.like("h.business_key", filter.business_key_like);
     if let Some(id) = filter.definition_id {
         // It begins with its key, which the indexes have.
@@ -358,7 +358,7 @@ impl Reads {
     /// The latest values of an instance's variables, removed ones too.
     pub async fn history_variables(&self, instance: Uuid) -> Result<Vec<HistoryVariable>, Error> {
         let sql = "SELECT instance_id, scope, name, kind, json, removed, created, updated FROM history_variable WHERE instance_id = $1 \
-                   ORDER BY scope, {text:name}";
+                   ORDER BY scope, name";
         let rows = self.pool.fetch(sql, params![instance]).await?;
         rows.iter()
             .map(|row| {

@@ -133,15 +133,15 @@ impl Sort for HistoryActivitySort {
     fn column(self) -> &'static str {
         match self {
             Self::Id | Self::Instance => "a.instance_id",
-            Self::ActivityId => "{text:e.activity_id}",
-            Self::Name => "{text:e.name}",
-            Self::Kind => "{text:e.kind}",
+            Self::ActivityId => "e.activity_id",
+            Self::Name => "e.name",
+            Self::Kind => "e.kind",
             Self::StartedAt => "a.started_at",
             Self::EndedAt => "a.ended_at",
             Self::Duration => "a.ended_at - a.started_at",
-            Self::DefinitionId => "{text:h.definition_id}",
+            Self::DefinitionId => "h.definition_id",
             Self::Occurrence => "a.n",
-            Self::Tenant => "{text:h.tenant}",
+            Self::Tenant => "h.tenant",
         }
     }
 }

@@ -112,17 +112,17 @@ impl Sort for HistoryIncidentSort {
     fn column(self) -> &'static str {
         match self {
             Self::Id | Self::Instance => "c.instance_id",
-            Self::Message => "{text:c.message}",
+            Self::Message => "c.message",
             Self::Created => "c.created",
             Self::Resolved => OVER,
-            Self::Code => "{text:c.code}",
-            Self::ActivityId => "{text:c.activity_id}",
-            Self::DefinitionId => "{text:c.definition_id}",
-            Self::DefinitionKey => "{text:h.definition_key}",
+            Self::Code => "c.code",
+            Self::ActivityId => "c.activity_id",
+            Self::DefinitionId => "c.definition_id",
+            Self::DefinitionKey => "h.definition_key",
             Self::Cause => "COALESCE(c.called, c.instance_id)",
             Self::Root => "COALESCE(c.root, c.instance_id)",
             Self::State => STATE,
-            Self::Tenant => "{text:h.tenant}",
+            Self::Tenant => "h.tenant",
         }
     }
 }

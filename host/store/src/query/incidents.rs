@@ -125,13 +125,13 @@ impl Sort for IncidentSort {
         match self {
             Self::Id | Self::Instance => "incident.instance_id",
             Self::Created => "incident.created",
-            Self::Code => "{text:incident.code}",
-            Self::Message => "{text:incident.message}",
-            Self::ActivityId => "{text:incident.activity_id}",
-            Self::DefinitionId => "{text:incident.definition_id}",
+            Self::Code => "incident.code",
+            Self::Message => "incident.message",
+            Self::ActivityId => "incident.activity_id",
+            Self::DefinitionId => "incident.definition_id",
             Self::Cause => "COALESCE(incident.called, incident.instance_id)",
             Self::Root => "COALESCE(incident.root, incident.instance_id)",
-            Self::Tenant => "{text:i.tenant}",
+            Self::Tenant => "i.tenant",
         }
     }
 }
@@ -206,7 +206,7 @@ fn select(filter: IncidentFilter) -> Select {
         select.texts("incident.definition_id IN (SELECT k.id FROM definition k WHERE k.key", filter.definition_keys);
         select.close();
     }
-    select.maybe("{text:i.business_key} = $?", filter.business_key);
+    select.maybe("i.business_key = $?", filter.business_key);
     select.maybe("incident.activity_id = $?", filter.activity_id);
     select.maybe("incident.failed_activity_id = $?", filter.failed_activity_id);
     select.texts("incident.job_definition_id", filter.job_definition_ids);

@@ -148,10 +148,10 @@ impl Sort for InstanceSort {
     fn column(self) -> &'static str {
         match self {
             Self::Id => "i.id",
-            Self::DefinitionKey => "{text:d.key}",
-            Self::DefinitionId => "{text:i.definition_id}",
-            Self::Tenant => "{text:i.tenant}",
-            Self::BusinessKey => "{text:i.business_key}",
+            Self::DefinitionKey => "d.key",
+            Self::DefinitionId => "i.definition_id",
+            Self::Tenant => "i.tenant",
+            Self::BusinessKey => "i.business_key",
         }
     }
 }
@@ -237,7 +237,7 @@ const BELOW: &str = "WITH RECURSIVE below (id) AS (SELECT b.id FROM instance b W
 /// Each way of a filter is one condition.
 fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: bool) {
     select.uuids("i.id", filter.ids);
-    select.maybe("{text:i.business_key} = $?", filter.business_key);
+    select.maybe("i.business_key = $?", filter.business_key);
     select.like("i.business_key", filter.business_key_like);
     select.maybe("i.definition_id = $?", filter.definition_id);
     select.maybe("i.definition_id IN (SELECT k.id FROM definition k WHERE k.key = $?)", filter.definition_key);

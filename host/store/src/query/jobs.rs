@@ -106,12 +106,12 @@ impl Sort for JobSort {
     fn column(self) -> &'static str {
         match self {
             Self::Id | Self::Instance => "job.instance_id",
-            Self::DefinitionId => "{text:job.definition_id}",
-            Self::DefinitionKey => "{text:d.key}",
+            Self::DefinitionId => "job.definition_id",
+            Self::DefinitionKey => "d.key",
             Self::Retries => "job.retries",
             Self::Due => "job.due",
             Self::Priority => "job.priority",
-            Self::Tenant => "{text:i.tenant}",
+            Self::Tenant => "i.tenant",
         }
     }
 }

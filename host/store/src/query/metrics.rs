@@ -79,7 +79,7 @@ impl Reads {
         let overdue = overdue::count_sql();
         let history_due = due_count_sql();
         let active = "SELECT d.id, d.key, d.version, d.tenant, COUNT(*) FROM instance i JOIN definition d ON d.id = i.definition_id \
-                      GROUP BY d.id, d.key, d.version, d.tenant ORDER BY {text:d.id}";
+                      GROUP BY d.id, d.key, d.version, d.tenant ORDER BY d.id";
         let answers = self
             .pool
             .snapshot(vec![

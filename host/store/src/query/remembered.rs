@@ -94,8 +94,8 @@ impl Sort for HistoryVariableSort {
     fn column(self) -> &'static str {
         match self {
             Self::Instance => "v.instance_id",
-            Self::Name => "{text:v.name}",
-            Self::Tenant => "{text:h.tenant}",
+            Self::Name => "v.name",
+            Self::Tenant => "h.tenant",
         }
     }
 }
@@ -208,12 +208,12 @@ impl Sort for HistoryTaskSort {
     fn column(self) -> &'static str {
         match self {
             Self::Id | Self::Instance => "t.instance_id",
-            Self::DefinitionId => "{text:t.definition_id}",
-            Self::ActivityId => "{text:t.activity_id}",
-            Self::Name => "{text:t.name}",
-            Self::Description => "{text:t.description}",
-            Self::Assignee => "{text:t.assignee}",
-            Self::Owner => "{text:t.owner}",
+            Self::DefinitionId => "t.definition_id",
+            Self::ActivityId => "t.activity_id",
+            Self::Name => "t.name",
+            Self::Description => "t.description",
+            Self::Assignee => "t.assignee",
+            Self::Owner => "t.owner",
             Self::Priority => "t.priority",
             Self::Reason => REASON,
             Self::Due => "t.due",
@@ -221,7 +221,7 @@ impl Sort for HistoryTaskSort {
             Self::Created => "t.created",
             Self::Ended => "t.ended_at",
             Self::Duration => "t.ended_at - t.created",
-            Self::Tenant => "{text:h.tenant}",
+            Self::Tenant => "h.tenant",
         }
     }
 }
@@ -250,7 +250,7 @@ fn with_instances(select: &mut Select, key: &str, of: OfInstances) {
     select.maybe("h.definition_id = $?", of.definition_id);
     select.texts("h.definition_key", of.definition_keys);
     select.maybe(&format!("{key} {WITH_BUSINESS_KEY}"), of.business_key);
-    select.texts("{text:h.business_key}", of.business_keys);
+    select.texts("h.business_key", of.business_keys);
     select.like("h.business_key", of.business_key_like);
     select.maybe("h.definition_id IN (SELECT d.id FROM definition d WHERE d.name = $?)", of.definition_name);
     select.when(of.ended == Some(true), "h.ended_at IS NOT NULL");
@@ -349,7 +349,7 @@ impl Reads {
         sort: &[(HistoryVariableSort, Order)],
     ) -> Result<Vec<Remembered<(HistoryVariable, Option<i64>)>>, Error> {
         let columns = format!("{OF_INSTANCE}, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated, ht.activity");
-        let ties = ["v.instance_id", "v.scope", "{text:v.name}"];
+        let ties = ["v.instance_id", "v.scope", "v.name"];
         let rows = variables(filter).rows(&self.pool, &columns, &keys(sort, &ties), page).await?;
         let variable = |instance, columns: &mut Columns<'_>| {
             let variable = HistoryVariable {

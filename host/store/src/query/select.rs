@@ -214,7 +214,7 @@ enum Joint {
 
 /// What a list can be sorted by.
 pub(super) trait Sort: Copy {
-    /// Its SQL; a text is written `{text:column}`.
+    /// Its SQL.
     fn column(self) -> &'static str;
 }
 

@@ -178,17 +178,17 @@ impl Sort for TaskSort {
     fn column(self) -> &'static str {
         match self {
             Self::Id | Self::Instance => "task.instance_id",
-            Self::Name => "{text:task.name}",
-            Self::NameIgnoringCase => "LOWER({text:task.name})",
-            Self::Description => "{text:task.description}",
+            Self::Name => "task.name",
+            Self::NameIgnoringCase => "LOWER(task.name)",
+            Self::Description => "task.description",
             Self::Due => "task.due",
             Self::FollowUp => "task.follow_up",
             Self::Priority => "task.priority",
             Self::Created => "task.created",
             Self::Updated => "task.updated",
-            Self::Assignee => "{text:task.assignee}",
-            Self::Owner => "{text:task.owner}",
-            Self::Tenant => "{text:i.tenant}",
+            Self::Assignee => "task.assignee",
+            Self::Owner => "task.owner",
+            Self::Tenant => "i.tenant",
         }
     }
 }
@@ -236,8 +236,8 @@ fn conditions(select: &mut Select, filter: TaskFilter) {
     select.numbered("task.instance_id", "task.wait", filter.ids);
     select.numbered("task.instance_id", "task.activity", filter.activities);
     select.uuids("task.instance_id", filter.instances);
-    select.maybe("{text:i.business_key} = $?", filter.business_key);
-    select.texts("{text:i.business_key}", filter.business_keys);
+    select.maybe("i.business_key = $?", filter.business_key);
+    select.texts("i.business_key", filter.business_keys);
     select.like("i.business_key", filter.business_key_like);
     select.maybe("task.definition_id = $?", filter.definition_id);
     select.maybe("d.key = $?", filter.definition_key);

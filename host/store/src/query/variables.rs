@@ -190,10 +190,10 @@ pub enum VariableSort {
 impl Sort for VariableSort {
     fn column(self) -> &'static str {
         match self {
-            Self::Name => "{text:v.name}",
-            Self::Kind => "{text:v.kind}",
+            Self::Name => "v.name",
+            Self::Kind => "v.kind",
             Self::Scope => "v.scope",
-            Self::Tenant => "{text:i.tenant}",
+            Self::Tenant => "i.tenant",
         }
     }
 }
@@ -235,7 +235,7 @@ impl Reads {
     ) -> Result<Vec<VariableListed>, Error> {
         let columns =
             "i.tenant, i.definition_id, t.activity, v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated";
-        let rows = select(filter).rows(&self.pool, columns, &keys(sort, &["v.instance_id", "v.scope", "{text:v.name}"]), page).await?;
+        let rows = select(filter).rows(&self.pool, columns, &keys(sort, &["v.instance_id", "v.scope", "v.name"]), page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();
