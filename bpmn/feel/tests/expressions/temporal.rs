@@ -254,3 +254,13 @@ fn no_text_takes_long_to_be_no_date() {
     }
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
+
+/// Data that comes from outside may have any names.
+#[test]
+fn no_entry_of_data_is_the_moment() {
+    let scope = r#"{"now()": "2026-11-20T10:30:00Z", "orders": [{"now()": "1999-01-01T00:00:00Z", "until": "2026-11-21T00:00:00Z"}]}"#;
+    check("= count(orders[now() < date and time(until)])", scope, "1");
+    check("= orders[until != null][1].until > \"\" and orders[string(now()) = \"2026-11-20T10:30:00Z\"] != []", scope, "true");
+    check("= [{`net (EUR)`: 1}, {`net (EUR)`: 2}][`net (EUR)` > 1].`net (EUR)`", scope, "[2]");
+    check("= {`now()`: 1, seen: now()}.seen", scope, "\"2026-11-20T10:30:00Z\"");
+}
