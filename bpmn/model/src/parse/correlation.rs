@@ -91,7 +91,9 @@ impl<'n> Correlation<'n> {
         let (mut without, mut several) = (BTreeSet::new(), Vec::new());
         for message in messages {
             match self.carried(message)[..] {
-                [] => drop(without.insert(message)),
+                [] => {
+                    without.insert(message);
+                }
                 [first, _, ..] => several.push((message, first)),
                 [_] => {}
             }
