@@ -147,6 +147,10 @@ impl Machine<'_> {
         let of = self.instance.at(activity).drawn_id();
         let kept = self.record_completion(activity, element, Role::EventScope { of })?;
         for (name, value) in self.instance.at(activity).variables.clone() {
+            // What is there for this unit only is so here, too.
+            if value.transient {
+                self.unit.transients.insert(kept);
+            }
             self.instance.set_local(kept, &name, Some(value));
         }
         let inside: Vec<_> = self.instance.records(activity).collect();

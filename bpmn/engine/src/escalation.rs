@@ -87,7 +87,11 @@ impl Machine<'_> {
             self.set_variables(from, variables)?;
             match self.instance.caller_catches_escalation(Some(&code)) {
                 Some(CatchKind::Escalation { interrupting: true }) => self.end_by(News::Escalation { code: Some(code), ended: true }),
-                _ => self.tell_caller(News::Escalation { code: Some(code), ended: false }),
+                caught => {
+                    // The caller hears before what waits for one of these variables goes on, too.
+                    self.unit.hold |= caught == Some(CatchKind::EscalationOfSeveral);
+                    self.tell_caller(News::Escalation { code: Some(code), ended: false });
+                }
             }
             return Ok(());
         };

@@ -51,6 +51,10 @@ struct Visible<'a>(At<'a>);
 
 impl mandate_feel::Scope for Visible<'_> {
     fn resolve(&self, name: &str) -> Option<Value> {
+        // Variables come from outside, with any names: none says what the time is, or on whose behalf something runs.
+        if let Some(value) = name.strip_suffix(')').and_then(|_| object(&self.0, name)) {
+            return Some(value);
+        }
         match self.0.instance.visible_variable(self.0.scope(), name) {
             Some(variable) => variable.to_value(),
             None => object(&self.0, name),

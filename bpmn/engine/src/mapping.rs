@@ -181,7 +181,7 @@ pub(crate) fn around(definition: &ProcessDefinition, instance: &Instance, activi
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::check;
+    use crate::testing::{check, undone_by};
 
     #[test]
     fn parameter_is_a_list_or_a_map_of_expressions() {
@@ -321,6 +321,49 @@ mod tests {
                   - #7
                   ended: Completed
                   end
+            "#]],
+        );
+    }
+
+    /// What is stored of it could not be read again.
+    #[test]
+    fn transient_variable_is_not_kept_for_what_may_undo_a_scope() {
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='t'/><subProcess id='p'><startEvent id='ps'/><task id='a'/>{}{{ps>a}}</subProcess><userTask id='u'/>\
+                 <intermediateThrowEvent id='c'><compensateEventDefinition/></intermediateThrowEvent>{{s>t}}{{p>u>c}}",
+                undone_by("a", "userTask", "")
+            ),
+            r#"
+                start
+                modify before p local {"~x": 1}
+                complete u
+                variables undo_a
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + t #3
+                  task t !4 of nobody users [] groups []
+                > modify before p local {"~x": 1}
+                  + p #5
+                  + ps #6 in #5
+                  - #6
+                  + a #7 in #5
+                  - #7
+                  - #5
+                  + u #10
+                  task u !11 of nobody users [] groups []
+                > complete u
+                  task !11 gone
+                  - #10
+                  + c #12
+                  + undo_a #13 in #5
+                  task undo_a !14 of nobody users [] groups []
+                > variables undo_a
+                  {}
             "#]],
         );
     }

@@ -39,6 +39,38 @@ mod tests {
 
     use crate::testing::check;
 
+    #[test]
+    fn no_variable_says_what_the_time_is_or_who_asks() {
+        check(
+            "<startEvent id='s'/><userTask id='u'><extensionElements><camunda:inputOutput>\
+             <camunda:inputParameter name='seen'>${now()} ${currentUser()} ${execution.hasVariable('y')}</camunda:inputParameter>\
+             <camunda:inputParameter name='feel'>= now()</camunda:inputParameter><camunda:inputParameter name='data'>= `net (EUR)`</camunda:inputParameter>\
+             </camunda:inputOutput></extensionElements></userTask>{s>u}",
+            r#"
+                at 1500
+                as ann
+                start {"now()": "1999-01-01T00:00:00Z", "currentUser()": "root", "execution.hasVariable(y)": true, "net (EUR)": 1}
+            "#,
+            expect![[r#"
+                > at 1500
+                > as ann
+                > start {"now()": "1999-01-01T00:00:00Z", "currentUser()": "root", "execution.hasVariable(y)": true, "net (EUR)": 1}
+                  started at s
+                  currentUser() = "root"
+                  execution.hasVariable(y) = true
+                  net (EUR) = 1
+                  now() = "1999-01-01T00:00:00Z"
+                  + s #2
+                  - #2
+                  + u #3
+                  seen = "1970-01-01T00:00:01.500+0000 ann false" in #3
+                  feel = "1970-01-01T00:00:01.5Z" in #3
+                  data = 1 in #3
+                  task u !4 of nobody users [] groups []
+            "#]],
+        );
+    }
+
     /// A delegate that is given what expressions see.
     const TOLD: &str = "<extensionElements><camunda:failedJobRetryTimeCycle>R9/PT1S</camunda:failedJobRetryTimeCycle><camunda:inputOutput>\
                         <camunda:inputParameter name='seen'>${now()} ${currentUser()}</camunda:inputParameter></camunda:inputOutput></extensionElements>";

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::ast::{Link, Node, Operator, Step};
 use crate::builtins::Builtin;
 use crate::builtins::patterns::Compiled;
+use crate::builtins::temporal::MOMENT;
 use crate::lexer::Language;
 use crate::value::{Entries, MAX_NESTING};
 use crate::{Number, Value};
@@ -269,7 +270,9 @@ impl<'a> Evaluator<'a> {
     }
 
     fn lookup(&mut self, name: &Arc<str>) -> Option<Value> {
-        let bound = self.frames.iter().rev().find_map(|frame| match frame {
+        // The moment is no entry of any data.
+        let frames = if **name == *MOMENT { &[] } else { &self.frames[..] };
+        let bound = frames.iter().rev().find_map(|frame| match frame {
             Frame::Local(local, value) => (local == name).then(|| value.clone()),
             Frame::Entries(entries) => entries.get(&**name).cloned(),
             Frame::Item(item) => match item.as_context().and_then(|entries| entries.get(&**name)) {

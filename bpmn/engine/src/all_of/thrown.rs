@@ -488,6 +488,30 @@ fn called_process_that_may_be_interrupted_stops_when_it_has_said_so() {
           end
     "#]]
     .assert_eq(&run.trace);
+    let reported = parse(
+        "<startEvent id='s'/><userTask id='u'/>{s>u}<subProcess id='v' triggeredByEvent='true'><startEvent id='vs' isInterrupting='false'>\
+         <conditionalEventDefinition><condition>${x == 1}</condition></conditionalEventDefinition></startEvent><serviceTask id='a' camunda:class='A'/>\
+         {vs>a}</subProcess>",
+    );
+    let mut run = Run::called(&reported, caller(1, vec![Catch { kind: CatchKind::EscalationOfSeveral, code: None }]));
+    for line in ["start", r#"escalate u LATE {"x": 1}"#] {
+        run.line(line);
+    }
+    expect![[r#"
+        > start
+          started at s
+          condition vs !2
+          + s #3
+          - #3
+          + u #4
+          task u !5 of nobody users [] groups []
+        > escalate u LATE {"x": 1}
+          task u !5 of nobody users [] groups []
+          x = 1
+          tell caller !4: 1 Escalation { code: Some("LATE"), ended: false } {x: 1}
+          job AsyncBefore v !7 due 0, 3 left, 0 failed
+    "#]]
+    .assert_eq(&run.trace);
     let around = parse(&format!(
         "<startEvent id='s'/><callActivity id='c' calledElement='other'/><boundaryEvent id='b' attachedToRef='c' parallelMultiple='true'>\
          {MESSAGE}<escalationEventDefinition escalationRef='esc'/></boundaryEvent><userTask id='t'/>{{s>c}}{{b>t}}"

@@ -1,8 +1,8 @@
 //! Methods of dates that JUEL expressions call: in Camunda 7 these are `org.joda.time.DateTime` (`dateTime().plusDays(2).toDate()`). Here a date is its
 //! text as Camunda 7 writes it, such as `2026-11-20T10:00:00.000+0000`, in UTC.
 
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
+use jiff::civil::DateTime;
+use jiff::{SignedDuration, Span};
 
 use super::{Args, Builtin, builtin};
 use crate::Value;
@@ -13,6 +13,8 @@ const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
+
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// The years that a date may have: those with four digits.
 const YEARS: std::ops::RangeInclusive<i16> = 0..=9999;
@@ -38,7 +40,7 @@ pub(super) static METHODS: &[Builtin] = &[
 
 /// A moment, in milliseconds since 1970-01-01 UTC, as a date's text. None: its year has not four digits.
 pub fn date_text(moment: i64) -> Option<String> {
-    let local = TimeZone::UTC.to_datetime(Timestamp::from_millisecond(moment).ok()?);
+    let local = local(moment)?;
     YEARS.contains(&local.year()).then(|| format!("{}.{:03}+0000", local.strftime("%Y-%m-%dT%H:%M:%S"), local.millisecond()))
 }
 
@@ -53,10 +55,10 @@ fn later(args: Args<'_>, unit: i64) -> Result<Value, Fault> {
 
 /// As in Joda the last day of a month that is too short.
 fn months_later(args: Args<'_>, unit: i64) -> Result<Value, Fault> {
-    let from = Timestamp::from_millisecond(moment(args)?).ok().map(|from| from.to_zoned(TimeZone::UTC));
+    let from = local(moment(args)?);
     let months = args.integer(1)?.checked_mul(unit).and_then(|months| Span::new().try_months(months).ok());
     let later = from.zip(months).and_then(|(from, months)| from.checked_add(months).ok());
-    checked(later.map(|later| later.timestamp().as_millisecond()))
+    checked(later.and_then(millisecond))
 }
 
 fn checked(moment: Option<i64>) -> Result<Value, Fault> {
@@ -69,10 +71,20 @@ fn moment(args: Args<'_>) -> Result<i64, Fault> {
 }
 
 fn read(text: &str) -> Option<i64> {
-    let Temporal::Zoned(moment) = Temporal::read_date_and_time(text)? else { return None };
-    let moment = moment.timestamp().as_millisecond();
+    let Temporal::Local(local) = Temporal::read_date_and_time(text.strip_suffix("+0000")?)? else { return None };
+    let moment = millisecond(local)?;
     // As Camunda 7 writes it, and no other form.
     (date_text(moment)? == text).then_some(moment)
+}
+
+/// A moment as a date and time in UTC. `Timestamp` ends a day before the year 9999 does, whose last day stands for ever in many models.
+fn local(moment: i64) -> Option<DateTime> {
+    let days = Span::new().try_days(moment.div_euclid(DAY)).ok()?;
+    EPOCH.checked_add(days).ok()?.checked_add(SignedDuration::from_millis(moment.rem_euclid(DAY))).ok()
+}
+
+fn millisecond(local: DateTime) -> Option<i64> {
+    i64::try_from(local.duration_since(EPOCH).as_millis()).ok()
 }
 
 #[cfg(test)]
@@ -103,5 +115,14 @@ mod tests {
         }
         assert_eq!(read("1970-01-01T00:00:01.500+0000"), Some(1_500));
         assert_eq!(date_text(i64::MAX), None);
+        assert_eq!(date_text(i64::MIN), None);
+    }
+
+    #[test]
+    fn first_and_last_moment_of_four_digits_are_read() {
+        for text in ["9999-12-31T23:59:59.999+0000", "0000-01-01T00:00:00.000+0000"] {
+            assert_eq!(read(text).and_then(date_text).as_deref(), Some(text));
+        }
+        assert_eq!(date_text(read("9999-12-31T23:59:59.999+0000").expect("a date") + 1), None);
     }
 }

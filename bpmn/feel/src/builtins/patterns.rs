@@ -32,6 +32,9 @@ const STEPS_PER_PATTERN: usize = 2_000;
 const STEPS_PER_PATTERN_BYTE: usize = 20;
 const STEPS_TO_BE_TOO_LARGE: usize = 10_000;
 
+/// What a class may take in which case does not count and that has letters of many languages: each letter's kin is looked for, a letter at a time.
+const STEPS_PER_WIDE_CLASS: usize = 5_000;
+
 /// The same where the next of many matches is looked for. That mostly ends where the match does, but a pattern such as `a.*b|a` looks at all that is left
 /// each time: charged in full, sound patterns would come to the limit, and charged so, the others take half a second to do so.
 const STATES_PER_STEP_ON_THE_WAY: usize = 1024;
@@ -135,7 +138,7 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<
     if !flags.chars().all(|flag| "smix".contains(flag)) {
         return Err(Fault::null("the flags are s, m, i and x"));
     }
-    evaluator.charge(STEPS_PER_PATTERN + STEPS_PER_PATTERN_BYTE * pattern.len())?;
+    evaluator.charge(STEPS_PER_PATTERN + STEPS_PER_PATTERN_BYTE * pattern.len() + STEPS_PER_WIDE_CLASS * wide_classes(pattern, flags))?;
     let syntax = syntax::Config::new()
         .dot_matches_new_line(flags.contains('s'))
         .multi_line(flags.contains('m'))
@@ -158,6 +161,34 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<
     let states = automaton.get_nfa().states().len() * (1 + groups.slot_len() / SLOTS_PER_STATE) + STATES_PER_BYTE;
     let compiled = Arc::new(Compiled { pattern: pattern.to_owned(), flags: flags.to_owned(), automaton, states });
     Ok(Arc::clone(evaluator.keep_compiled(compiled)))
+}
+
+/// How many classes of a pattern may have most of all letters while case does not count: at most so many, for a pattern such as `[a-z]` none.
+fn wide_classes(pattern: &str, flags: &str) -> usize {
+    // Also a part of a pattern may have flags: `(?i)`.
+    if !flags.contains('i') && !pattern.contains("(?") {
+        return 0;
+    }
+    let (mut classes, mut depth, mut is_wide) = (0, 0_usize, false);
+    let mut characters = pattern.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => match characters.next() {
+                // `\p` is a class by itself.
+                Some('p' | 'P') => (classes, is_wide) = (classes + 1, true),
+                Some('x' | 'u' | 'U' | 'D' | 'S' | 'W') => is_wide |= depth > 0,
+                _ => {}
+            },
+            '[' => {
+                // What is left out of a class within another is all the rest; `[[:^alpha:]]` too.
+                is_wide |= depth > 0 && matches!(characters.peek(), Some('^' | ':'));
+                (classes, depth) = (classes + 1, depth + 1);
+            }
+            ']' => depth = depth.saturating_sub(1),
+            _ => is_wide |= depth > 0 && !character.is_ascii(),
+        }
+    }
+    if is_wide { classes } else { 0 }
 }
 
 impl Compiled {

@@ -7,7 +7,8 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::{Temporal, time_zone};
 
-/// No date, time or duration is longer than this, in bytes: the longest name of a zone has some thirty.
+/// No date, time or duration is longer than this, in bytes: the longest name of a zone has some thirty. What is longer is not looked at: reading is not
+/// charged by the length.
 const MAX_TEXT: usize = 100;
 
 /// What stands behind a time.
@@ -45,6 +46,9 @@ impl Temporal {
 
     /// `2026-11-20T10:30:00`, with an offset, a zone or neither; a date is its midnight.
     pub(crate) fn read_date_and_time(text: &str) -> Option<Temporal> {
+        if text.len() > MAX_TEXT {
+            return None;
+        }
         let Some((date, time)) = text.split_once('T') else {
             return Some(Temporal::Local(read_date(text)?.to_datetime(Time::midnight())));
         };
@@ -64,9 +68,12 @@ impl Temporal {
     /// `P1DT2H`, `-P1Y6M`. Which of the two kinds it is its units say; of both together there is none.
     pub(crate) fn read_duration(text: &str) -> Option<Temporal> {
         static PARSER: SpanParser = SpanParser::new();
-        let units = text.trim_start_matches('-').strip_prefix('P')?;
+        if text.len() > MAX_TEXT {
+            return None;
+        }
+        let units = text.strip_prefix('-').unwrap_or(text).strip_prefix('P')?;
         // The parser takes small letters, too.
-        if text.len() > MAX_TEXT || text.starts_with("--") || text.contains(|unit: char| unit.is_ascii_lowercase()) {
+        if text.contains(|unit: char| unit.is_ascii_lowercase()) {
             return None;
         }
         let span = PARSER.parse_span(text).ok()?;
@@ -92,6 +99,9 @@ pub(crate) fn zone(text: &str) -> Option<TimeZone> {
 }
 
 fn read_date(text: &str) -> Option<Date> {
+    if text.len() > MAX_TEXT {
+        return None;
+    }
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let [year, month, day] = numbers(digits, '-', [4, 2, 2])?;
     Date::new(sign * year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()

@@ -59,10 +59,13 @@ fn patterns_come_to_the_limit_of_steps_and_sound_ones_do_not() {
         &many_groups,
         r#"= for i in 1..10000 return matches("a", "(\w{100}){100}" + string(i))"#,
         r#"= for i in 1..10000 return matches("a", "\w{9}" + string(i))"#,
+        r#"= for i in 1..100 return matches("a", "[\x01-\x{10FFFF}]{2}[\W][\P{Lu}][[^a]]" + string(i), "i")"#,
+        r#"= for i in 1..100 return matches("a", "(?i)[\D]" + string(i))"#,
     ] {
         let error = of(source, &hostile).expect_err(source);
         assert_eq!(error.to_string(), "the expression takes more than 500000 steps", "{source}");
     }
+    assert_eq!(of(r#"= count(for i in 1..150 return matches(text, "^[a-z]+[^b][^]_\w]" + string(i), "i"))"#, "x"), Ok(150.into()));
     assert_eq!(of(r#"= count(split(text, "\s*,\s*"))"#, &"one , two,".repeat(300)), Ok(601.into()));
     assert_eq!(of(r#"= string length(replace(text, "\s+", " "))"#, &"a   b ".repeat(1_000)), Ok(4_000.into()));
 }

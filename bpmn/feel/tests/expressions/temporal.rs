@@ -1,6 +1,6 @@
 //! FEEL's dates, times and durations, as tables: expression, variables, value.
 
-use crate::common::{nulls, refused, table};
+use crate::common::{check, nulls, refused, table};
 
 const NONE: &str = "{}";
 
@@ -241,4 +241,26 @@ fn what_is_no_literal_is_refused_at_deployment() {
         ("date(2026, 11)", "date() takes 1 to 3 arguments, found 2", 4, "date(from) or date(year, month, day)"),
         ("date(when: 5)", "date() has no such parameters, or lacks one", 4, "date(from) or date(year, month, day)"),
     ]);
+}
+
+/// Reading is not charged by the length, so what is too long is not looked at.
+#[test]
+fn no_text_takes_long_to_be_no_date() {
+    let scope = format!(r#"{{"dashes": "{}"}}"#, "-".repeat(1_000_000));
+    let started = std::time::Instant::now();
+    for function in ["date", "time", "date and time", "duration"] {
+        let source = format!("= count(for i in 1..50000 return {function}(dashes))");
+        check(&source, &scope, "50000");
+    }
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
+/// Data that comes from outside may have any names.
+#[test]
+fn no_entry_of_data_is_the_moment() {
+    let scope = r#"{"now()": "2026-11-20T10:30:00Z", "orders": [{"now()": "1999-01-01T00:00:00Z", "until": "2026-11-21T00:00:00Z"}]}"#;
+    check("= count(orders[now() < date and time(until)])", scope, "1");
+    check("= orders[until != null][1].until > \"\" and orders[string(now()) = \"2026-11-20T10:30:00Z\"] != []", scope, "true");
+    check("= [{`net (EUR)`: 1}, {`net (EUR)`: 2}][`net (EUR)` > 1].`net (EUR)`", scope, "[2]");
+    check("= {`now()`: 1, seen: now()}.seen", scope, "\"2026-11-20T10:30:00Z\"");
 }

@@ -19,10 +19,14 @@ use crate::parse::process::{Owner, ProcessReader};
 use crate::parse::zeebe;
 use crate::xml::{Namespace, Node};
 
+/// The most correlation keys of a file, and properties of one. Each message of a file is compared with all of them; models have one or two.
+const MAX_KEYS: usize = 20;
+const MAX_PROPERTIES: usize = 10;
+
 /// The correlation keys of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Correlation<'n> {
-    /// In document order.
+    /// In document order, one more than there may be at the most.
     keys: Vec<Key<'n>>,
     /// The properties, in document order.
     properties: Vec<&'n Node<'n>>,
@@ -33,7 +37,7 @@ pub(crate) struct Correlation<'n> {
 #[derive(Debug)]
 struct Key<'n> {
     node: &'n Node<'n>,
-    /// The ids of its properties, as they are referred to.
+    /// The ids of its properties, as they are referred to, one more than there may be at the most.
     properties: Vec<&'n str>,
 }
 
@@ -43,8 +47,9 @@ impl<'n> Correlation<'n> {
         let mut keys = Vec::new();
         let mut open: Vec<_> = collaborations.iter().rev().copied().collect();
         while let Some(node) = open.pop() {
-            if node.is("correlationKey") {
-                keys.push(Key { node, properties: node.all("correlationPropertyRef").map(|it| it.text.trim()).collect() });
+            if node.is("correlationKey") && keys.len() <= MAX_KEYS {
+                let properties = node.all("correlationPropertyRef").map(|it| it.text.trim()).take(MAX_PROPERTIES + 1);
+                keys.push(Key { node, properties: properties.collect() });
             }
             open.extend(node.children.iter().rev().filter(|child| child.namespace == Namespace::Bpmn));
         }
@@ -77,19 +82,38 @@ impl<'n> Correlation<'n> {
         for property in &self.properties {
             check_property(property, &is_message, diagnostics);
         }
-        for key in &self.keys {
-            self.check_key(key, diagnostics);
+        if let Some(key) = self.keys.get(MAX_KEYS) {
+            let help = "remove those that no message has, or split the file";
+            diagnostics.error(key.node.at(), format!("the file has more than {MAX_KEYS} correlation keys"), help);
+            return;
         }
         let messages: BTreeSet<_> = self.paths.values().flat_map(BTreeMap::keys).copied().collect();
+        let (mut without, mut several) = (BTreeSet::new(), Vec::new());
         for message in messages {
-            if let [first, _, ..] = self.carried(message)[..] {
-                let text = format!("the message '{}' has all properties of several correlation keys", shown(message));
-                diagnostics.error(first.node.at(), text, "keep one of them, or leave out a retrieval expression of the other");
+            match self.carried(message)[..] {
+                [] => {
+                    without.insert(message);
+                }
+                [first, _, ..] => several.push((message, first)),
+                [_] => {}
             }
+        }
+        for key in &self.keys {
+            self.check_key(key, &without, diagnostics);
+        }
+        for (message, first) in several {
+            let text = format!("the message '{}' has all properties of several correlation keys", shown(message));
+            diagnostics.error(first.node.at(), text, "keep one of them, or leave out a retrieval expression of the other");
         }
     }
 
-    fn check_key(&self, key: &Key<'n>, diagnostics: &mut Diagnostics) {
+    /// Looks at a key, where some messages have none.
+    fn check_key(&self, key: &Key<'n>, without: &BTreeSet<&str>, diagnostics: &mut Diagnostics) {
+        if key.properties.len() > MAX_PROPERTIES {
+            let message = format!("correlationKey has more than {MAX_PROPERTIES} properties");
+            diagnostics.error(key.node.at(), message, "build one property of several values, for example = region + \"/\" + orderId");
+            return;
+        }
         if key.node.id().is_none() {
             diagnostics.error(key.node.at(), "correlationKey has no id", "give it one");
         }
@@ -105,7 +129,7 @@ impl<'n> Correlation<'n> {
         }
         let paths = key.properties.iter().filter_map(|reference| self.property(reference));
         let messages: BTreeSet<_> = paths.flat_map(BTreeMap::keys).copied().collect();
-        for message in messages.into_iter().filter(|message| self.carried(message).is_empty()) {
+        for message in messages.into_iter().filter(|message| without.contains(message)) {
             let lacks = |reference: &&&str| self.property(reference).is_some_and(|paths| !paths.contains_key(message));
             let lacking: Vec<_> = key.properties.iter().filter(lacks).map(|it| format!("'{}'", shown(it))).collect();
             // One that is not there at all was said above.
@@ -158,8 +182,20 @@ fn local(reference: &str) -> &str {
 }
 
 impl<'n, 'd> ProcessReader<'n, 'd> {
+    /// Looks at the `correlationSubscription`s of the process, of which each is for another key.
+    pub(crate) fn correlation_subscriptions(&mut self) {
+        for (nth, node) in self.draft.process.all("correlationSubscription").enumerate().take(MAX_KEYS + 1) {
+            if nth == MAX_KEYS {
+                let message = format!("the process has more than {MAX_KEYS} correlationSubscriptions");
+                self.diagnostics.error(node.at(), message, "keep one for each correlationKey");
+            } else {
+                self.correlation_subscription(node);
+            }
+        }
+    }
+
     /// Looks at a `correlationSubscription` of the process: it must say of each property of its key where it is found, and some message must have them.
-    pub(crate) fn correlation_subscription(&mut self, node: &'n Node<'n>) {
+    fn correlation_subscription(&mut self, node: &'n Node<'n>) {
         let correlation = &self.definitions.correlation;
         let reference = node.plain("correlationKeyRef").unwrap_or_default();
         let Some(key) = correlation.keys.iter().find(|key| key.node.id() == Some(local(reference))) else {

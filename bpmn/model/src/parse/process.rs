@@ -298,6 +298,9 @@ impl<'n> ProcessReader<'n, '_> {
             self.draft.incomplete = true;
             return;
         }
+        if node.name == "process" {
+            self.correlation_subscriptions();
+        }
         for child in &node.children {
             match (child.namespace, child.name) {
                 (Namespace::Bpmn, "sequenceFlow") => self.sequence_flow(child),
@@ -306,7 +309,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
                 (Namespace::Bpmn, "standardLoopCharacteristics") => self.standard_loop(child, node, owner),
-                (Namespace::Bpmn, "correlationSubscription") if node.name == "process" => self.correlation_subscription(child),
+                (Namespace::Bpmn, "correlationSubscription") if node.name == "process" => {}
                 (Namespace::Bpmn, "completionCondition") if node.name == "adHocSubProcess" => {}
                 (Namespace::Bpmn, _) => self.in_scope(child, node, owner),
                 _ => self.foreign(child, owner),
