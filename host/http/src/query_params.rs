@@ -24,6 +24,9 @@ pub(crate) const MAX_TEXT_CHARS: usize = 255;
 /// The most values of one list: each is a bound parameter, of which a database takes some ten thousands at once.
 const MAX_VALUES: usize = 2_000;
 
+/// The most columns that a list is sorted by, each of which is one of the statement's. No list has so many.
+const MAX_SORTS: usize = 40;
+
 /// Where fields came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
@@ -353,6 +356,9 @@ impl Fields {
             }
             Source::Body => match self.values.remove("sorting") {
                 None => Ok(Vec::new()),
+                Some(Value::Array(items)) if items.len() > MAX_SORTS => {
+                    Err(Error::Invalid(format!("'sorting' has {} entries; at most {MAX_SORTS} are allowed", items.len())))
+                }
                 Some(Value::Array(items)) => items.iter().map(|item| self.sorting_entry(table, item)).collect(),
                 Some(other) => Err(self.wrong("sorting", &other, "a list of {\"sortBy\", \"sortOrder\"}")),
             },

@@ -226,12 +226,12 @@ impl Inner {
             let now = course.now;
             let ended = match calls.closings.settle().await {
                 Ok(()) => ended?,
-                Err(failure) => {
-                    // They have gone on with what the ledger does not say.
-                    calls.answers.clear();
-                    Ended::Failed(failure)
-                }
+                Err(failure) => Ended::Failed(failure),
             };
+            if matches!(&ended, Ended::Failed(failure) if failure.code == Code::CommandOutcomeUnknown) {
+                // Delegates may have gone on with what the ledger does not say, also before the one whose command was told so.
+                calls.answers.clear();
+            }
             if ended.refuses() && self.is_any_stale(&mut parties).await? {
                 continue;
             }

@@ -158,8 +158,12 @@ impl Runtime {
             let of_key = self.with_keys(correlation, listed).await?;
             exact.extend(of_key.into_iter().filter(|(_, key)| *key == under.correlation_key).map(|(receiver, _)| receiver));
         }
-        let fits = |(receiver, key): &(SubscriptionListed, Option<String>)| key.is_none() || receiver.correlation_key.is_none();
-        Ok(if exact.is_empty() { with_keys.into_iter().filter(fits).map(|(receiver, _)| receiver).collect() } else { exact })
+        // What is meant for all also reaches those of processes that tell nothing apart by it, whoever else has the key.
+        let fits = |(receiver, key): &(SubscriptionListed, Option<String>)| {
+            if exact.is_empty() { key.is_none() || receiver.correlation_key.is_none() } else { key.is_none() && correlation.all }
+        };
+        let others: Vec<_> = with_keys.into_iter().filter(fits).map(|(receiver, _)| receiver).collect();
+        Ok(exact.into_iter().chain(others).collect())
     }
 
     /// Waits, each with the standard's key that the message has for it.

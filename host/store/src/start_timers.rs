@@ -275,6 +275,9 @@ impl Store {
         if tx.execute(sql, params).await? > 0 {
             if timer.retries == 0 {
                 incident::raise_timer(&mut tx, self.inner().history, failed.id, failed.firing).await?;
+            } else {
+                // Somebody may have given it up while this host was at it.
+                incident::end(&mut tx, vec![(failed.id, failed.firing)], now, End::Resolved).await?;
             }
             INSERT.execute(&mut tx, next.iter().map(|next| new_row(&failed.definition_id, next, now)).collect()).await?;
         }
@@ -292,10 +295,13 @@ impl Store {
         at: i64,
     ) -> Result<bool, Error> {
         let RevisedTimer { due, cycle, retries, priority, suspended } = revised;
-        let sql = "UPDATE start_timer SET due = $3, cycle = $4, retries = $5, priority = $7, suspended = $8 WHERE id = $1 AND firing = $2 AND failures = $6";
+        let sql = "UPDATE start_timer SET due = $3, cycle = $4, retries = $5, priority = $7, suspended = $8 \
+                   WHERE id = $1 AND firing = $2 AND failures = $6 AND retries = $9";
         let mut tx = self.inner().admin.begin().await?;
-        let changed =
-            tx.execute(sql, params![seen.id, seen.firing, *due, cycle.clone(), *retries, seen.failures, *priority, *suspended]).await?;
+        // As `seen` also in its retries: whether an incident begins or is over is told from them.
+        let (failures, left) = (seen.failures, seen.timer.retries);
+        let params = params![seen.id, seen.firing, *due, cycle.clone(), *retries, failures, *priority, *suspended, left];
+        let changed = tx.execute(sql, params).await?;
         if changed > 0 {
             match (seen.timer.retries, *retries) {
                 (0, 0) => {}

@@ -111,8 +111,17 @@ fn numbered(id: PublicId) -> (Uuid, i64) {
     (id.instance.0, i64::try_from(id.number).unwrap_or(i64::MAX))
 }
 
+/// The most `orQueries` of one query. Each of its filters is a condition of the statement, of which a database takes some hundreds in a row and, over all,
+/// some ten thousand values.
+const MAX_ALTERNATIVES: usize = 40;
+
 /// Camunda's `orQueries`: for each of them, one of its filters must hold. They are read as the query itself is, and have none themselves.
 fn alternatives<F>(fields: &mut Fields, camunda: &[&str], read: fn(&mut Fields) -> Result<F, Error>) -> Result<Vec<F>, Error> {
+    let alternatives = fields.objects("orQueries")?;
+    if alternatives.len() > MAX_ALTERNATIVES {
+        let count = alternatives.len();
+        return Err(Error::Invalid(format!("'orQueries' has {count} entries; at most {MAX_ALTERNATIVES} are allowed")));
+    }
     let read = |mut query: Fields| {
         if query.has("orQueries") || query.has("sorting") {
             return Err(Error::Invalid("Invalid query usage: orQueries have neither sorting nor orQueries".to_owned()));
@@ -121,7 +130,7 @@ fn alternatives<F>(fields: &mut Fields, camunda: &[&str], read: fn(&mut Fields) 
         query.finish(camunda)?;
         Ok(filter)
     };
-    fields.objects("orQueries")?.into_iter().map(read).collect()
+    alternatives.into_iter().map(read).collect()
 }
 
 /// Texts that were given alone or as a list; given both ways, those that are in both: if there is none, one that nothing has.

@@ -93,7 +93,6 @@ fn under_key(modify: Modify, headers: &HeaderMap) -> Result<Modify, Error> {
     Ok(Modify { idempotency_key: text_header(headers, &IDEMPOTENCY_KEY)?, ..modify })
 }
 
-/// Camunda answers with a batch that goes on by itself.
 /// The instances that a body names by their ids, by a query, or both; each once, in that order.
 pub(super) async fn named_instances(app: &App, body: &mut Fields) -> Result<Vec<InstanceId>, Error> {
     let mut instances: Vec<_> = body.texts_or_none("processInstanceIds")?.iter().map(|id| instance_or_none(id)).collect();

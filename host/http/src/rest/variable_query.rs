@@ -19,6 +19,9 @@ const OPERATORS: &[(&str, Comparison)] = &[
     ("like", Comparison::Like),
 ];
 
+/// The most conditions on variables of one filter: each is a look at other rows, and SQLite takes no expression that is a thousand deep.
+const MAX_CONDITIONS: usize = 100;
+
 /// Takes where a filter's conditions on variables ignore case.
 pub(super) fn ignoring_case(fields: &mut Fields) -> Result<IgnoringCase, Error> {
     Ok(IgnoringCase { name: fields.flag("variableNamesIgnoreCase")?, text: fields.flag("variableValuesIgnoreCase")? })
@@ -29,12 +32,22 @@ pub(super) fn conditions(fields: &mut Fields, name: &str, ignoring_case: Ignorin
     let with_case = |condition| VariableCondition { ignoring_case, ..condition };
     let wrong =
         |value: &Value| Error::Invalid(format!("'{name}': {value} is no condition on a variable; in a query string write name_eq_value"));
+    let few = |count: usize| {
+        if count > MAX_CONDITIONS {
+            return Err(Error::Invalid(format!("'{name}' has {count} conditions; at most {MAX_CONDITIONS} are allowed")));
+        }
+        Ok(())
+    };
     match fields.json(name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => {
+            few(text.split(',').count())?;
             text.split(',').map(|part| of_text(part).map(with_case).ok_or_else(|| wrong(&Value::from(part)))).collect()
         }
-        Some(Value::Array(items)) => items.iter().map(|item| of_object(item).ok_or_else(|| wrong(item))?.map(with_case)).collect(),
+        Some(Value::Array(items)) => {
+            few(items.len())?;
+            items.iter().map(|item| of_object(item).ok_or_else(|| wrong(item))?.map(with_case)).collect()
+        }
         Some(other) => Err(wrong(&other)),
     }
 }

@@ -8,6 +8,7 @@ on_both! {
     a_message_reaches_who_waits_under_its_key
     a_wait_without_a_key_is_not_begun
     the_first_message_of_a_conversation_says_which_it_is
+    a_message_to_all_also_reaches_who_knows_no_key
 }
 
 const MESSAGE: &str = "/engine-rest/message";
@@ -131,6 +132,31 @@ async fn the_first_message_of_a_conversation_says_which_it_is(host: Host) {
     host.post(MESSAGE, other).await.error(400, "RestException");
     assert_eq!(correlated(&host, message("agreed", "of", json!(7.0))).await, (json!(first), false));
     assert_eq!(host.count("/engine-rest/task/count?taskDefinitionKey=pack").await, 2);
+    host.check_store().await;
+    host.close().await;
+}
+
+/// Waits for `agreed`, too, and tells nothing apart.
+const PLAIN: &str = "<bpmn:definitions xmlns:bpmn='http://www.omg.org/spec/BPMN/20100524/MODEL' targetNamespace='t'>\
+    <bpmn:message id='m' name='agreed'/><bpmn:process id='bell' isExecutable='true'><bpmn:startEvent id='start'/><bpmn:receiveTask id='ring' messageRef='m'/>\
+    <bpmn:sequenceFlow id='f' sourceRef='start' targetRef='ring'/></bpmn:process></bpmn:definitions>";
+
+async fn a_message_to_all_also_reaches_who_knows_no_key(host: Host) {
+    host.deploy("talk", CONVERSATION).await;
+    host.deploy("bell", PLAIN).await;
+    for (key, order) in [("one", 7), ("two", 8)] {
+        host.start("talk", json!({ "businessKey": key })).await;
+        let offered = json!({"messageName": "offered", "businessKey": key, "processVariables": {"id": {"value": order}}});
+        host.post(MESSAGE, offered).await.no_content();
+    }
+    host.start("bell", json!({})).await;
+    let agreed = json!({"messageName": "agreed", "all": true, "resultEnabled": true, "processVariables": {"of": {"value": 7}}});
+    let got = async || host.post(MESSAGE, agreed.clone()).await.ok().as_array().expect("a list").len();
+    assert_eq!(got().await, 2, "whose key it is, and the bell");
+    assert_eq!(host.count("/engine-rest/process-instance/count?processDefinitionKey=bell").await, 0);
+    assert_eq!(host.count("/engine-rest/task/count?processInstanceBusinessKey=two").await, 0);
+    host.start("bell", json!({})).await;
+    assert_eq!(got().await, 1, "the bell, and not the other order");
     host.check_store().await;
     host.close().await;
 }

@@ -10,6 +10,7 @@ on_both! {
     definitions_are_found_by_their_deployment_and_incidents
     jobs_and_instances_with_them_are_found
     what_no_list_can_answer_is_refused_by_name
+    more_than_a_statement_takes_is_refused
 }
 
 const REFUSED: &str = "InvalidRequestException";
@@ -175,4 +176,26 @@ async fn what_no_list_can_answer_is_refused_by_name(host: Host) {
     }
     let variables = json!({"processVariables": [{"name": "A", "operator": "eq", "value": 1}], "variableNamesIgnoreCase": true});
     assert_eq!(host.post("/engine-rest/external-task/count", variables).await.ok()["count"], 0);
+}
+
+async fn more_than_a_statement_takes_is_refused(host: Host) {
+    let conditions = |count: usize| Value::from(vec![json!({"name": "a", "operator": "eq", "value": 1}); count]);
+    for (list, field) in [
+        ("process-instance", "variables"),
+        ("task", "taskVariables"),
+        ("external-task", "processVariables"),
+        ("history/process-instance", "variables"),
+        ("history/task", "processVariables"),
+    ] {
+        let path = format!("/engine-rest/{list}/count");
+        assert_eq!(host.post(&path, json!({field: conditions(100)})).await.ok()["count"], 0, "{list}");
+        host.post(&path, json!({field: conditions(1_000)})).await.error(400, REFUSED);
+    }
+    let count = "/engine-rest/history/process-instance/count";
+    let either = |count: usize| Value::from(vec![json!({"variables": conditions(100)}); count]);
+    assert_eq!(host.post(count, json!({"orQueries": either(40)})).await.ok()["count"], 0);
+    host.post(count, json!({"orQueries": either(41)})).await.error(400, REFUSED);
+    let sorts = |count: usize| json!({"sorting": vec![json!({"sortBy": "instanceId", "sortOrder": "asc"}); count]});
+    host.post("/engine-rest/history/process-instance", sorts(40)).await.ok();
+    host.post("/engine-rest/history/process-instance", sorts(2_000)).await.error(400, REFUSED);
 }
