@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use mandate_runtime::engine::Variables;
 use mandate_runtime::query::{TaskFilter, TaskListed, TaskSort};
 use serde_json::{Value, json};
 
@@ -18,6 +19,9 @@ pub(super) fn router() -> Router<App> {
         .route("/task/count", get(count).post(count_by_body))
         .route("/task/{id}", get(one).put(task_work::update))
 }
+
+/// How much of variables one list answers with, in bytes of JSON: each task sees all those of its instance.
+const MAX_VARIABLE_BYTES: usize = 16 << 20;
 
 const SORTS: &[(&str, TaskSort)] = &[
     ("id", TaskSort::Id),
@@ -141,6 +145,7 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
     check(app, &filter)?;
     let rows = stored(app.runtime.reads().tasks(filter, page, &sort).await)?;
     let mut dtos = Vec::with_capacity(rows.len());
+    let mut bytes = 0;
     for row in &rows {
         let mut dto = dto(row);
         if with_info {
@@ -148,7 +153,15 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
             (dto["attachment"], dto["comment"]) = (json!(false), json!(false));
         }
         if let Some(visible) = with_variables.iter().position(|asked| *asked).map(|first| first == 0) {
-            dto["variables"] = variables(app, row, visible).await?;
+            let variables = variables(app, row, visible).await?;
+            bytes += variables.values().map(|variable| variable.json.len()).sum::<usize>();
+            if bytes > MAX_VARIABLE_BYTES {
+                let tasks = dtos.len();
+                let message =
+                    format!("the variables of more than {tasks} of these tasks are too much for one answer; ask for fewer with maxResults");
+                return Err(Error::Invalid(message));
+            }
+            dto["variables"] = variable::write_all(&variables);
         }
         dtos.push(dto);
     }
@@ -156,13 +169,13 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
 }
 
 /// What a task sees, or has of its own; nothing of one that is gone meanwhile.
-async fn variables(app: &App, listed: &TaskListed, visible: bool) -> Result<Value, Error> {
+async fn variables(app: &App, listed: &TaskListed, visible: bool) -> Result<Variables, Error> {
     let found = app.runtime.task_view(public_or_none(&super::public(listed.instance, listed.row.wait))).await;
     let (view, task) = match found.map_err(Error::from) {
-        Err(error) if error.is_missing() => return Ok(json!({})),
+        Err(error) if error.is_missing() => return Ok(Variables::new()),
         found => found?,
     };
-    Ok(variable::write_all(&if visible { view.instance.visible_variables(task.scope()) } else { task.variables }))
+    Ok(if visible { view.instance.visible_variables(task.scope()) } else { task.variables })
 }
 
 async fn count(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {

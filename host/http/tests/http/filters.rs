@@ -6,6 +6,7 @@ use crate::common::{Host, delayed, model_with, on_both, review};
 
 on_both! {
     tasks_are_found_by_their_dates_and_shown_with_variables
+    variables_that_are_too_many_for_one_answer_are_refused
     history_has_alternatives_and_reasons
     definitions_are_found_by_their_deployment_and_incidents
     jobs_and_instances_with_them_are_found
@@ -67,6 +68,22 @@ async fn tasks_are_found_by_their_dates_and_shown_with_variables(host: Host) {
     assert_eq!(with("withTaskLocalVariablesInReturn").await, json!({"mine": {"type": "Boolean", "value": true, "valueInfo": {}}}));
     assert_eq!(with("withCommentAttachmentInfo").await, json!(null));
     host.get("/engine-rest/task?withTaskVariablesInReturn=true&maxResults=2001").await.error(400, REFUSED);
+}
+
+/// Each of twenty tasks sees most of a mebibyte.
+async fn variables_that_are_too_many_for_one_answer_are_refused(host: Host) {
+    let model = model_with(
+        "",
+        "<bpmn:process id='many' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='each'/>\
+         <bpmn:userTask id='each'><bpmn:multiInstanceLoopCharacteristics><bpmn:loopCardinality>20</bpmn:loopCardinality>\
+         </bpmn:multiInstanceLoopCharacteristics></bpmn:userTask></bpmn:process>",
+    );
+    host.deploy("many", &model).await;
+    let large = json!({"value": "x".repeat(60_000)});
+    let variables = (0..15).map(|n| (format!("large{n}"), large.clone())).collect::<serde_json::Map<_, _>>();
+    host.start("many", json!({ "variables": variables })).await;
+    host.get("/engine-rest/task?withTaskVariablesInReturn=true").await.error(400, REFUSED);
+    host.get("/engine-rest/task?withTaskVariablesInReturn=true&maxResults=10").await.ok();
 }
 
 async fn history_has_alternatives_and_reasons(host: Host) {
