@@ -11,11 +11,14 @@ use super::failure;
 /// unit is stored, when that is in the ledger. So a command costs its unit one wait for a commit and not two, and a crash finds what it would have
 /// found had the delegate waited.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Closings(Arc<Mutex<Vec<JoinHandle<Result<(), Failure>>>>>);
+pub(crate) struct Closings(Arc<Mutex<Vec<Closing>>>);
+
+/// An outcome that is being written, or why its unit must not go on.
+type Closing = JoinHandle<Result<(), Failure>>;
 
 impl Closings {
     /// One more, which goes on whether or not anybody waits for it.
-    pub(super) fn add(&self, closing: JoinHandle<Result<(), Failure>>) {
+    pub(super) fn add(&self, closing: Closing) {
         self.0.lock().expect("no holder of this lock panics").push(closing);
     }
 
