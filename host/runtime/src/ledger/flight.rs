@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn a_unit_that_comes_too_late_for_an_attempt_leaves_the_mark_of_the_one_that_sends_it() {
         let flights = Flights::default();
-        let name = || ("".to_owned(), "c@1".to_owned(), "k".to_owned(), 1);
+        let name = || (String::new(), "c@1".to_owned(), "k".to_owned(), 1);
         let (sends, late) = (flights.mark(name()), flights.mark(name()));
         drop(late);
         assert!(flights.0.lock().expect("not poisoned").contains_key(&name()));

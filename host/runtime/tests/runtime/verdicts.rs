@@ -170,7 +170,7 @@ async fn nothing_more_is_sent_behind_an_outcome_that_was_recorded_otherwise() {
     store.ledger_close(said(LedgerState::Unavailable, Some(wrong))).await.expect("recorded");
     host.domain.let_go(1);
     assert_eq!(host.incident(started.id).await, "COMMAND_OUTCOME_UNKNOWN");
-    assert_eq!(host.domain.calls().into_keys().collect::<Vec<_>>(), [held.key.clone()], "the second command has not left");
+    assert!(host.domain.calls().into_keys().eq([held.key.clone()]), "the second command has not left");
     let states = ledger(&host, started.id).await.into_iter().map(|row| (row.command, row.state)).collect::<Vec<_>>();
     assert_eq!(states, [("test.held@1".to_owned(), LedgerState::Unavailable), ("test.ok@1".to_owned(), LedgerState::Unavailable)]);
     store.close().await;
