@@ -307,21 +307,30 @@ pub(crate) enum Who {
     OldestOf(Uuid),
 }
 
-/// Who waits for a message: under its correlation key, if it has one, or by its business key, of which an empty one is none. Each kind by its index, and
-/// none sorted: however many wait, few are looked at.
-pub(crate) fn awaiting_sql(message: &Addressed, who: Who) -> (String, Vec<Param>) {
-    let key = message.business_key.as_deref().unwrap_or_default();
+/// By what a message is looked for.
+#[derive(Clone, Copy)]
+pub(crate) enum By {
+    /// Its correlation key.
+    CorrelationKey,
+    /// Its business key, of which an empty one is none. A message with a correlation key finds those who wait under none.
+    BusinessKey,
+}
+
+/// Who waits for a message. Each kind by its index, and none sorted: however many wait, few are looked at.
+pub(crate) fn awaiting_sql(message: &Addressed, by: By, who: Who) -> (String, Vec<Param>) {
     let element = message.element.as_deref().unwrap_or_default();
+    let key = match by {
+        By::CorrelationKey => &message.correlation_key,
+        By::BusinessKey => &message.business_key,
+    };
+    let key = key.as_deref().unwrap_or_default();
     let mut params = params![message.definition_id.as_str(), message.name.as_str(), element, key];
     let unkeyed = if message.correlation_key.is_some() { " AND s.correlation_key IS NULL" } else { "" };
-    let mut kinds = vec![format!("s.business_key = $4{unkeyed}")];
-    if key.is_empty() {
-        kinds.push(format!("s.business_key IS NULL{unkeyed}"));
-    }
-    if let Some(correlation_key) = &message.correlation_key {
-        params.push(Param::from(correlation_key.as_str()));
-        kinds.push(format!("s.correlation_key = ${}", params.len()));
-    }
+    let kinds = match by {
+        By::CorrelationKey => vec!["s.correlation_key = $4".to_owned()],
+        By::BusinessKey if key.is_empty() => vec![format!("s.business_key = $4{unkeyed}"), format!("s.business_key IS NULL{unkeyed}")],
+        By::BusinessKey => vec![format!("s.business_key = $4{unkeyed}")],
+    };
     let (narrowed, tail) = match who {
         Who::Two => (None, "LIMIT 2"),
         Who::NotOf(instance) => (Some(("<>", instance)), "LIMIT 1"),
@@ -342,15 +351,25 @@ impl Store {
         self.pool.fetch(&sql, params![now, i64::from(max)]).await?.iter().map(addressed).collect()
     }
 
-    /// Who waits for a message: under its correlation key, if it has one, or else by its business key.
+    /// Who waits for a message: under its correlation key, if it has one, or else, where nobody does, by its business key.
     pub async fn awaiting(&self, message: &Addressed) -> Result<Awaiting, Error> {
-        let mut found = self.who_awaits(message, Who::Two).await?;
+        if message.correlation_key.is_some() {
+            match self.awaiting_by(message, By::CorrelationKey).await? {
+                Awaiting::Nobody => {}
+                found => return Ok(found),
+            }
+        }
+        self.awaiting_by(message, By::BusinessKey).await
+    }
+
+    async fn awaiting_by(&self, message: &Addressed, by: By) -> Result<Awaiting, Error> {
+        let mut found = self.who_awaits(message, by, Who::Two).await?;
         if let [(one, _), (other, _)] = &found[..] {
-            if one.instance != other.instance || !self.who_awaits(message, Who::NotOf(one.instance)).await?.is_empty() {
+            if one.instance != other.instance || !self.who_awaits(message, by, Who::NotOf(one.instance)).await?.is_empty() {
                 return Ok(Awaiting::Several);
             }
             // One instance waits more than once.
-            found = self.who_awaits(message, Who::OldestOf(one.instance)).await?;
+            found = self.who_awaits(message, by, Who::OldestOf(one.instance)).await?;
         }
         Ok(match found.pop() {
             None => Awaiting::Nobody,
@@ -360,8 +379,8 @@ impl Store {
     }
 
     /// Waits, and whether the instance of each is suspended.
-    async fn who_awaits(&self, message: &Addressed, who: Who) -> Result<Vec<(Waiting, bool)>, Error> {
-        let (sql, params) = awaiting_sql(message, who);
+    async fn who_awaits(&self, message: &Addressed, by: By, who: Who) -> Result<Vec<(Waiting, bool)>, Error> {
+        let (sql, params) = awaiting_sql(message, by, who);
         let waiting = |row: &Row| {
             let mut columns = row.columns();
             let wait = Waiting {

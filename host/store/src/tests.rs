@@ -7,7 +7,7 @@ use crate::batch::{Batch, cells};
 use crate::claim::candidates::{self, Rank, priorities_sql};
 use crate::db::{Dialect, Lane, Param};
 use crate::external::fetch_sql;
-use crate::message::Who;
+use crate::message::{By, Who};
 use crate::store::given_up;
 use crate::{
     Config, Expect, Fetch, FetchTopic, HeldExternalTask, HistoryLevel, InstanceWrite, Parts, State, Store, Unit, claim, cleanup, delivery,
@@ -350,17 +350,18 @@ async fn messages_along_flows_and_their_receivers_find_each_other_by_index() {
             if analyze {
                 lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
             }
-            let by_keys = message::awaiting_sql(&message(Some("order-7"), Some("key-7")), Who::Two);
-            let by_key = message::awaiting_sql(&message(None, Some("key-7")), Who::Two);
-            let by_business_key = message::awaiting_sql(&message(Some("order-7"), None), Who::Two);
-            let others = message::awaiting_sql(&message(None, Some("key-7")), Who::NotOf(Uuid::nil()));
-            let oldest = message::awaiting_sql(&message(Some("order-7"), Some("key-7")), Who::OldestOf(Uuid::nil()));
+            let asked = |business_key, key, by, who| message::awaiting_sql(&message(business_key, key), by, who);
+            let by_key = asked(Some("order-7"), Some("key-7"), By::CorrelationKey, Who::Two);
+            let by_business_key = asked(Some("order-7"), None, By::BusinessKey, Who::Two);
+            let without_either = asked(None, Some("key-7"), By::BusinessKey, Who::Two);
+            let others = asked(None, Some("key-7"), By::BusinessKey, Who::NotOf(Uuid::nil()));
+            let oldest = asked(Some("order-7"), Some("key-7"), By::BusinessKey, Who::OldestOf(Uuid::nil()));
             let (woken, params) = query::BATCHES[1].statements(store.pool.dialect(), begun()).pop().expect("one statement");
             for (indices, plan) in [
-                (&["subscription_name", "subscription_correlation"][..], plan(&by_keys.0, by_keys.1).await),
+                (&["subscription_correlation"][..], plan(&by_key.0, by_key.1).await),
                 // Past those without a business key that wait under a key.
-                (&["subscription_name", "subscription_correlation", unkeyed][..], plan(&by_key.0, by_key.1).await),
-                (&["subscription_name", "subscription_correlation", unkeyed][..], plan(&others.0, others.1).await),
+                (&["subscription_name", unkeyed][..], plan(&without_either.0, without_either.1).await),
+                (&["subscription_name", unkeyed][..], plan(&others.0, others.1).await),
                 (&[][..], plan(&oldest.0, oldest.1).await),
                 (&["subscription_name"][..], plan(&by_business_key.0, by_business_key.1).await),
                 (&["message_address", "message_correlation"][..], plan(woken.as_str(), params).await),

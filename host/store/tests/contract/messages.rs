@@ -181,12 +181,14 @@ pub(crate) async fn a_message_finds_who_waits_under_its_correlation_key(fixture:
     );
     let one = waits_under(Some("b"), Some("7")).await;
     assert_eq!((found(&seven).await, found(&without).await), (Some(one), Some(eight)), "whatever the business keys");
+    let none_yet = waits_under(Some("a"), None).await;
+    assert_eq!(found(&seven).await, Some(one), "who waits under the key goes before who knows none yet");
+    let nine = sent(&store, &sender, keyed("9")).await;
+    assert_eq!(found(&nine).await, Some(none_yet), "who knows none yet gets what nobody waits for");
+    assert!(store.remove_message(nine.id, &[]).await.expect("removed"));
+    assert_eq!(store.awaiting(&without).await.expect("read"), Awaiting::Several, "both have its business key");
     let listed = store.subscriptions(SubscriptionFilter { correlation_key: Some("7".into()), ..SubscriptionFilter::default() }, Page::ALL);
     assert_eq!(listed.await.expect("read").iter().map(|it| it.instance).collect::<Vec<_>>(), [one]);
-    waits_under(Some("a"), None).await;
-    for of_two in [&seven, &without] {
-        assert_eq!(store.awaiting(of_two).await.expect("read"), Awaiting::Several, "one by its key, one by its business key");
-    }
 
     // Who begins to wait wakes what is for him by either key.
     for on_its_way in [&seven, &without] {
