@@ -207,7 +207,8 @@ async fn planned(cluster: Option<&Cluster>, seed: u64) -> anyhow::Result<()> {
 
 /// Instances of `buy` wait for what `pack` says of their number.
 const CORRELATED: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:t="aimed" targetNamespace="aimed">
+<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:t="aimed" targetNamespace="aimed"
+  xmlns:zeebe="http://camunda.org/schema/zeebe/1.0">
   <message id="ready" name="ready"/>
   <correlationProperty id="number">
     <correlationPropertyRetrievalExpression messageRef="t:ready"><messagePath>= number</messagePath></correlationPropertyRetrievalExpression>
@@ -226,7 +227,11 @@ const CORRELATED: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
     <sequenceFlow id="f1" sourceRef="s" targetRef="told"/><sequenceFlow id="f2" sourceRef="told" targetRef="e"/>
   </process>
   <process id="pack" isExecutable="true">
-    <startEvent id="asked"/><endEvent id="tell"><messageEventDefinition messageRef="ready"/></endEvent>
+    <startEvent id="asked"/>
+    <endEvent id="tell">
+      <extensionElements><zeebe:ioMapping><zeebe:input source="= number" target="number"/></zeebe:ioMapping></extensionElements>
+      <messageEventDefinition messageRef="ready"/>
+    </endEvent>
     <sequenceFlow id="g1" sourceRef="asked" targetRef="tell"/>
   </process>
 </definitions>"#;

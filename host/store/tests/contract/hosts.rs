@@ -72,7 +72,7 @@ async fn a_host_that_was_taken_over_writes_nothing_more() {
             || b.count_jobs(JobFilter::default()).await.expect("read") == 1
     );
     assert_eq!(b.load_instance(id).await.expect("read").expect("there").revision, 1);
-    assert_eq!(b.ledger_latest("acme", &asked.command, "k").await.expect("read").expect("there").state, LedgerState::Open);
+    assert_eq!(b.ledger_latest("acme", &asked.command, "k").await.expect("read").expect("there").state, LedgerState::Unknown);
 
     let claimed = b.claim(100, 10, &Except::NOTHING).await.expect("claimed");
     assert_eq!((claimed.len(), claimed[0].takeovers), (1, 1));
