@@ -64,6 +64,8 @@ pub(crate) struct Work {
     pub(crate) asked: Option<i64>,
     /// Nobody has tried this before, on no host.
     pub(crate) fresh: bool,
+    /// Nobody waits for it: the unit may go on with jobs that come next.
+    pub(crate) goes_on: bool,
 }
 
 /// A worker that answers for an external task. It must have it when the unit is stored, and before a command of the unit leaves.
@@ -152,10 +154,11 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// The unit is stepped from its beginning.
-    pub(crate) fn begin(&mut self) {
+    /// The unit is stepped from its beginning. Answers whether that is for the first time.
+    pub(crate) fn begin(&mut self) -> bool {
         self.made.clear();
         self.runs += 1;
+        self.runs == 1
     }
 
     /// A delegate is called for, or would be if its answer were not known.
@@ -384,7 +387,7 @@ impl Inner {
     async fn write_of(self: &Arc<Self>, party: &mut Party, work: Option<&Work>, now: i64) -> Result<(InstanceWrite, After), Error> {
         let mut rows = std::mem::take(&mut party.rows);
         let known = self.known_job_definitions().await?;
-        let makes_jobs = rows.adjust_jobs(&party.base, &mut party.instance, &known);
+        rows.adjust_jobs(&party.base, &mut party.instance, &known);
         let (base, instance) = (&party.base, &party.instance);
         rows.settle(instance);
         // What waits for a suspended instance to go on is nobody's yet.
@@ -408,7 +411,6 @@ impl Inner {
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
         let worker = work.and_then(|work| work.worker.as_ref());
         let mut write = rows.into_write(&base.definition, instance, base, self.store.host(), &places.waits(), worker, detail, now);
-        write.job_definitions = makes_jobs.then_some(known.seen);
         write.delivery = work.and_then(|work| work.delivery).map(|delivery| delivery.name);
         write.fired = work.and_then(|work| work.begin.as_ref()).and_then(|begin| begin.fired.clone());
         let (running, throws) = (write.running.clone(), !(write.signals.is_empty() && write.messages.is_empty()));
@@ -533,7 +535,18 @@ enum Stored {
 impl Work {
     /// An input that somebody may have tried before.
     pub(crate) fn new(instance: InstanceId, input: Input) -> Self {
-        Self { instance, input, begin: None, traceparent: None, worker: None, delivery: None, operator: None, asked: None, fresh: false }
+        Self {
+            instance,
+            input,
+            begin: None,
+            traceparent: None,
+            worker: None,
+            delivery: None,
+            operator: None,
+            asked: None,
+            fresh: false,
+            goes_on: false,
+        }
     }
 
     /// The job that this input runs or fails.

@@ -1,7 +1,9 @@
 //! Definitions with their bindings, kept in memory while there is room: a definition never changes after its deployment.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use mandate_engine::{Code, Failure, Retry};
 use mandate_model::{ElementIndex, ElementKind, Implementation, ListenerAction, ProcessDefinition};
@@ -51,11 +53,34 @@ pub struct Binding {
     /// What it may do.
     pub mandate: Mandate,
     counters: OnceLock<DelegateCounters>,
+    /// Its last call on this host has taken long, or has failed.
+    slow: AtomicBool,
 }
+
+/// A call that takes less of a thread's time is quick: not more than what it costs to store a unit of work.
+const QUICK: Duration = Duration::from_millis(1);
 
 impl Binding {
     pub(crate) fn counters(&self) -> &DelegateCounters {
         self.counters.get_or_init(|| DelegateCounters::of(&self.delegate))
+    }
+
+    /// Whether it may issue commands: then its unit's origin must be durable first.
+    pub fn may_command(&self) -> bool {
+        !self.mandate.commands.is_empty()
+    }
+
+    /// Whether its last call here was a quick one. Until it is called, it is taken to be quick.
+    pub(crate) fn is_quick(&self) -> bool {
+        !self.slow.load(Ordering::Relaxed)
+    }
+
+    /// A call has ended, so or otherwise, and has used so much of a thread's time.
+    pub(crate) fn has_run(&self, answered: bool, cpu: Duration) {
+        let slow = !answered || cpu > QUICK;
+        if slow == self.is_quick() {
+            self.slow.store(slow, Ordering::Relaxed);
+        }
     }
 }
 
@@ -88,14 +113,9 @@ impl Definition {
         matches!(&self.model.element(element).kind, ElementKind::ServiceTask(task) if task.by_worker)
     }
 
-    /// Whether a delegate may issue commands: then its unit's origin must be durable first.
-    pub fn may_command(&self, implementation: &Implementation) -> bool {
-        self.bindings.get(&reference(implementation)).is_some_and(|binding| !binding.mandate.commands.is_empty())
-    }
-
-    /// Whether any of its delegates may.
+    /// Whether any of its delegates may issue commands.
     pub fn sends(&self) -> bool {
-        self.bindings.values().any(|binding| !binding.mandate.commands.is_empty())
+        self.bindings.values().any(|binding| binding.may_command())
     }
 
     /// Every binding, by the element that uses it, for its work or for a listener.
@@ -261,8 +281,8 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
     let mut by_reference = HashMap::new();
     for binding in store.bindings(id).await? {
         let mandate = serde_json::from_str(&binding.mandate).map_err(|error| unreadable(&error.to_string()))?;
-        let bound =
-            Binding { delegate: binding.delegate, version: binding.version, digest: binding.digest, mandate, counters: OnceLock::new() };
+        let (counters, slow) = (OnceLock::new(), AtomicBool::new(false));
+        let bound = Binding { delegate: binding.delegate, version: binding.version, digest: binding.digest, mandate, counters, slow };
         by_reference.insert(binding.reference, Arc::new(bound));
     }
     model.serve_topics(|topic| by_reference.contains_key(&topic_reference(topic)));

@@ -47,17 +47,14 @@ pub(crate) enum Called {
 const MAX_KEY_BYTES: usize = 200;
 
 impl Inner {
-    /// Calls the component that the definition binds to the task.
+    /// Calls the component that the definition has bound to the task.
     pub(crate) async fn call(
         self: &Arc<Self>,
         definition: &Definition,
+        binding: &Arc<Binding>,
         call: &DelegateCall,
         context: &CallContext,
     ) -> Result<Called, Error> {
-        let binding = match definition.binding(call.element, &call.implementation) {
-            Ok(binding) => binding.clone(),
-            Err(failure) => return Ok(Called::Failed(failure)),
-        };
         let delegate = match self.delegate(&binding.digest).await {
             Ok(delegate) => delegate,
             Err(error) => {
@@ -108,10 +105,13 @@ impl Inner {
         let returned = delegate
             .call(wasm_call, to_json_text(&call.variables), world, limits, Arc::new(Port(task.clone())), context.cancel.clone())
             .await;
-        crate::metrics::delegate_called(&binding, &returned);
+        crate::metrics::delegate_called(binding, &returned);
         let stop = task.stop.lock().expect("no holder of this lock panics").take();
         let unavailable = task.unavailable.lock().expect("no holder of this lock panics").take();
-        Ok(interpret(returned.outcome, stop, unavailable, &binding, call))
+        let cpu = returned.stats.cpu;
+        let called = interpret(returned.outcome, stop, unavailable, binding, call);
+        binding.has_run(matches!(called, Called::Answered(_)), cpu);
+        Ok(called)
     }
 
     /// The component with this digest, from memory, the cache or the store.

@@ -194,6 +194,12 @@ impl Executor {
         self.lines().get(&instance).is_some_and(|line| line.running == wait)
     }
 
+    /// Whether the unit of this job, which has its instance's turn here, hands it on to whichever is next.
+    pub(crate) fn hands_on(&self, instance: InstanceId, wait: WaitId) -> bool {
+        let hands_on = |line: &Line| line.running == wait && line.waiting.is_empty();
+        self.executes && !self.is_stopping() && self.lines().get(&instance).is_some_and(hands_on)
+    }
+
     /// A job was stored for later: the claim loop should look again then.
     pub(crate) fn expect_due(&self, due: i64) {
         if self.next_due.fetch_min(due, Ordering::Relaxed) > due {
@@ -347,7 +353,9 @@ impl Inner {
         let started = Instant::now();
         // Somebody waits for it, who may have it run before its date.
         let asked = queued.answer.is_some().then(|| self.clock.now_ms());
-        let mut advanced = self.advance_here(Work { asked, fresh, ..Work::new(instance, input) }).await;
+        // What has killed a host is found by running it alone.
+        let goes_on = queued.answer.is_none() && takeovers == 0;
+        let mut advanced = self.advance_here(Work { asked, fresh, goes_on, ..Work::new(instance, input) }).await;
         if let Err(Error::Bug) = advanced {
             // A job that meets a bug spends its attempts and ends in an incident, rather than running into it for ever.
             crate::metrics::job_failed("unknown", Code::InternalError.as_str());

@@ -279,15 +279,12 @@ impl Inner {
         let (definition, business_key) = (definition.clone(), start.business_key.clone());
         let begin = Begin { definition: definition.clone(), tenant, business_key, start_key: start_key.clone(), newest, fired: None };
         let work = Work {
-            instance: id,
-            input: at.input(start.variables),
             begin: Some(begin),
             traceparent: start.traceparent.clone(),
-            worker: None,
             delivery,
             operator: operator.clone(),
-            asked: None,
             fresh: true,
+            ..Work::new(id, at.input(start.variables))
         };
         let advanced = self.advance_here(work).await?;
         let mut state = match (advanced, &start_key) {

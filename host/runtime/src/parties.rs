@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, Weak};
 
 use mandate_engine::{
-    CalledVersion, Code, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, Moment, NewInstance, ProcessCall,
+    CalledVersion, Code, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, Job, Moment, NewInstance, ProcessCall,
     Rejection, Report, Retry, Stop, WaitId,
 };
 use mandate_model::ElementIndex;
@@ -27,6 +27,8 @@ use crate::delegate::{CallContext, Called};
 use crate::running::Registered;
 use crate::unit::{Rows, activity_id, number};
 use crate::{Error, Inner};
+
+mod onward;
 
 /// Inputs that the instances of one unit give each other, at most: ten times what the largest multi-instance activity in use makes. Each costs a
 /// step.
@@ -121,6 +123,8 @@ pub(crate) struct Course<'a> {
     pub(crate) called: Vec<(Name, Callable)>,
     /// The moment of whatever happens next.
     pub(crate) now: i64,
+    /// What runs now is a job that the unit has taken along: it waits for no slow delegate.
+    along: bool,
     /// When the unit was asked for, and by whom: expressions see the same in all of its steps, and on every attempt.
     asked: i64,
     user: Option<String>,
@@ -137,13 +141,19 @@ impl<'a> Course<'a> {
         calls: &'a mut Calls,
         (now, asked): (i64, i64),
     ) -> Self {
-        let user = work.user();
-        let told = match work.job().and_then(|wait| first.instance.job(wait)) {
-            Some(job) => job.moment(now),
-            None => Moment { now, asked, user },
-        };
-        let asked = told.asked.min(work.asked.unwrap_or(i64::MAX));
-        Self { work, registered, calls, held, called: Vec::new(), now, asked, user: told.user.map(str::to_owned) }
+        let user = work.user().map(str::to_owned);
+        let mut course = Self { work, registered, calls, held, called: Vec::new(), now, along: false, asked, user };
+        if let Some(job) = work.job().and_then(|wait| first.instance.job(wait)) {
+            course.runs(job, now);
+        }
+        course
+    }
+
+    /// A job runs at this moment. What it was made for it says itself, but for one that is run before its date.
+    fn runs(&mut self, job: &Job, now: i64) {
+        let Moment { now, asked, user } = job.moment(now);
+        let asked = asked.min(self.work.asked.unwrap_or(i64::MAX));
+        (self.now, self.asked, self.user) = (now, asked, user.map(str::to_owned));
     }
 
     /// What a step is told of the world: whoever asked for the unit has asked for all that happens in it, also in other instances.
@@ -180,11 +190,31 @@ impl Trees {
 impl Inner {
     /// Steps until no instance asks for anything more.
     pub(crate) async fn run(self: &Arc<Self>, parties: &mut Parties, course: &mut Course<'_>) -> Result<Ended, Error> {
-        let mut turns = vec![Turn::Input(course.work.instance, Box::new(course.work.input.clone()))];
+        let turns = vec![Turn::Input(course.work.instance, Box::new(course.work.input.clone()))];
         let mut taken = 0;
-        course.calls.begin();
+        let is_first_run = course.calls.begin();
+        match self.take_turns(parties, turns, &mut taken, course).await? {
+            Ended::Quiet => {}
+            other => return Ok(other),
+        }
+        // A race that was lost would be lost again.
+        if course.work.goes_on && is_first_run {
+            self.go_on(parties, &mut taken, course).await?;
+        }
+        let behind = self.left_behind(&parties.first().base, course.work, course.calls).await?;
+        Ok(behind.map_or(Ended::Quiet, Ended::Failed))
+    }
+
+    /// Takes turns until none is left. `taken`: how many the unit has taken so far; the very first is its own input.
+    async fn take_turns(
+        self: &Arc<Self>,
+        parties: &mut Parties,
+        mut turns: Turns,
+        taken: &mut usize,
+        course: &mut Course<'_>,
+    ) -> Result<Ended, Error> {
         while let Some(turn) = turns.pop() {
-            if taken >= MAX_TURNS {
+            if *taken >= MAX_TURNS {
                 return Ok(Ended::Failed(endless()));
             }
             let (at, input) = match turn {
@@ -198,22 +228,21 @@ impl Inner {
                     None => continue,
                 },
             };
-            match self.take_turn(parties, at, input, taken == 0, &mut turns, course).await? {
-                Ended::Quiet => taken += 1,
-                Ended::Rejected(rejection @ (Rejection::VariableTooLarge { .. } | Rejection::InstanceTooLarge { .. })) if taken > 0 => {
+            match self.take_turn(parties, at, input, *taken == 0, &mut turns, course).await? {
+                Ended::Quiet => *taken += 1,
+                Ended::Rejected(rejection @ (Rejection::VariableTooLarge { .. } | Rejection::InstanceTooLarge { .. })) if *taken > 0 => {
                     return Ok(Ended::Failed(elsewhere(&parties.0[at], too_large(&rejection))));
                 }
-                Ended::Rejected(rejection) if taken > 0 && !self.is_any_stale(parties).await? => {
+                Ended::Rejected(rejection) if *taken > 0 && !self.is_any_stale(parties).await? => {
                     let id = parties.0[at].instance.id();
                     return Err(Error::Damaged(format!("instance {id} and one that called it, or that it called, disagree: {rejection}")));
                 }
-                Ended::Rejected(_) if taken > 0 => return Ok(Ended::Stale),
+                Ended::Rejected(_) if *taken > 0 => return Ok(Ended::Stale),
                 Ended::Failed(failure) if at > 0 => return Ok(Ended::Failed(elsewhere(&parties.0[at], failure))),
                 other => return Ok(other),
             }
         }
-        let behind = self.left_behind(&parties.first().base, course.work, course.calls).await?;
-        Ok(behind.map_or(Ended::Quiet, Ended::Failed))
+        Ok(Ended::Quiet)
     }
 
     /// Whether a state of the unit that came from memory is not the stored one.
@@ -310,11 +339,15 @@ impl Inner {
                 }
             }
             let Some(call) = call else { break };
-            let commands = definition.may_command(&call.implementation);
+            let binding = match definition.binding(call.element, &call.implementation) {
+                Ok(binding) => binding,
+                Err(failure) => return Ok(Ended::Failed(failure)),
+            };
+            let commands = binding.may_command();
             if commands && own && course.work.is_unheld() {
                 return Ok(Ended::Hold);
             }
-            if commands && !own {
+            if !own && (commands || course.along && !binding.is_quick()) {
                 return Ok(Ended::HoldParty(party.instance.id()));
             }
             course.calls.make(call.entry);
@@ -322,7 +355,7 @@ impl Inner {
             let outcome = match course.calls.answers.get(&given) {
                 Some(outcome) => outcome.clone(),
                 None if commands && self.is_stale(&mut party.base).await? => return Ok(Ended::Stale),
-                None => match self.call(&definition, &call, &context).await? {
+                None => match self.call(&definition, binding, &call, &context).await? {
                     Called::Answered(outcome) => {
                         course.calls.answers.insert(given, outcome.clone());
                         outcome

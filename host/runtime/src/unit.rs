@@ -64,6 +64,8 @@ pub(crate) struct Rows {
     history: Vec<HistoryRow>,
     suspended: Option<bool>,
     ended: bool,
+    /// It has made jobs, by what is known of their definitions since so many changes.
+    known: Option<i64>,
 }
 
 impl Rows {
@@ -82,13 +84,13 @@ impl Rows {
         Self { before: Next::of(instance), revises, ..Self::default() }
     }
 
-    /// What operators have said of job definitions holds of the jobs that the unit makes. Answers whether it makes any.
-    pub(crate) fn adjust_jobs(&mut self, base: &Base, instance: &mut Instance, known: &Known) -> bool {
+    /// What operators have said of job definitions holds of the jobs that the unit makes.
+    pub(crate) fn adjust_jobs(&mut self, base: &Base, instance: &mut Instance, known: &Known) {
         let said = known.of(&base.definition.row.id);
-        let mut makes = false;
         for (wait, job) in &mut self.jobs {
             let Some(job) = job.as_mut().filter(|_| !is_old(base, *wait)) else { continue };
-            makes = true;
+            // One that the unit has made and run by what was known before counts, too.
+            self.known = Some(self.known.map_or(known.seen, |seen| seen.min(known.seen)));
             let is_it = |it: &&JobDefinitionRow| {
                 Some(it.name.kind.as_str()) == kind_of(job.kind)
                     && it.name.activity_id == activity_id(&base.definition, instance, job.activity, job.element)
@@ -97,7 +99,20 @@ impl Rows {
                 *job = instance.adjust_job(*wait, said.suspended, said.priority);
             }
         }
-        makes
+    }
+
+    /// Takes in what has happened since.
+    pub(crate) fn extend(&mut self, later: Self) {
+        self.jobs.extend(later.jobs);
+        self.tasks.extend(later.tasks);
+        self.external_tasks.extend(later.external_tasks);
+        self.subscriptions.extend(later.subscriptions);
+        self.incidents.extend(later.incidents);
+        self.signals.extend(later.signals);
+        self.messages.extend(later.messages);
+        self.history.extend(later.history);
+        self.suspended = later.suspended.or(self.suspended);
+        self.ended |= later.ended;
     }
 
     /// Nothing more will happen in this unit.
@@ -218,6 +233,7 @@ impl Rows {
         let state = if self.ended { State::Ended { beside: beside(base) } } else { live(instance, base.stored()) };
         let mut write = InstanceWrite {
             suspended: self.suspended,
+            job_definitions: self.known,
             history: self.history,
             ..InstanceWrite::new(instance.id().0, base.expect.clone(), state)
         };
@@ -250,7 +266,7 @@ impl Rows {
                     behind: is_behind(&job, next),
                 }),
                 Some(job) => write.put_jobs.push(job_row(definition, instance, &job, next, locked.contains(&wait))),
-                None if in_its_row(&wait) => {}
+                None if in_its_row(&wait) || !is_old(base, wait) => {}
                 None => write.remove_jobs.push(number(wait.0)),
             }
         }

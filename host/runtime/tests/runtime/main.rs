@@ -29,6 +29,7 @@ mod signals;
 mod simulation;
 mod start_timers;
 mod suspension;
+mod taken_along;
 mod twice;
 mod undelivered;
 mod verdicts;

@@ -1,0 +1,88 @@
+//! What a unit of work goes on with: the next asynchronous job of its instance.
+//!
+//! `asyncBefore` and `asyncAfter` end a unit, so that what was done is stored whatever becomes of what follows. But where what follows leaves nothing
+//! outside the instance, nobody can tell whether it began before that was stored or after: its delegates are in a sandbox and have no commands. So a unit
+//! that a job began, and that comes to rest at another job that this host would run next anyhow, takes that one along, and both are stored together:
+//! of the instance's row, of activities and variables only what they are in the end.
+//!
+//! Each job is a step of its own, on the state that would have been stored before it: with its own moment, its own keys and its own retries. One that does not come to
+//! its end, because it fails or because it comes to a delegate with commands, takes nothing with it: the instance stands where it stood before that job,
+//! which runs in a unit of its own. There its failure is counted, and there its wait is durable before a command leaves.
+//!
+//! When a host dies, what it had not stored is done again, as ever; it is the work of a few milliseconds, of which nobody was told. Nobody
+//! waits longer for an answer: starts, completed tasks and jobs that an operator executes are stored by themselves.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use mandate_engine::{Input, JobKind, WaitId};
+
+use super::{Course, Parties, Turn, Turns};
+use crate::advance::Ended;
+use crate::metrics::Acquired;
+use crate::unit::Next;
+use crate::{Error, Inner};
+
+/// No job is taken along later than this after its unit came to its first rest: for so long what was done may not be stored. A few commits' time.
+const LONGEST: Duration = Duration::from_millis(5);
+
+/// Nor more than so many: a loop of jobs ends its unit now and then.
+const MOST: usize = 100;
+
+impl Inner {
+    /// Takes along what the unit may go on with. It is whole before and after each job.
+    pub(super) async fn go_on(self: &Arc<Self>, parties: &mut Parties, taken: &mut usize, course: &mut Course<'_>) -> Result<(), Error> {
+        let began = Instant::now();
+        for _ in 0..MOST {
+            let Some(wait) = self.goes_on_with(parties, course).await? else { break };
+            if began.elapsed() > LONGEST || !self.take_along(parties, wait, taken, course).await {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The job that this host would run next, if the unit may take it along.
+    async fn goes_on_with(&self, parties: &mut Parties, course: &Course<'_>) -> Result<Option<WaitId>, Error> {
+        let [party] = &mut parties.0[..] else { return Ok(None) };
+        let own = course.work.job().filter(|own| self.executor.hands_on(course.work.instance, *own));
+        let Some(true) = own.and_then(|own| party.base.instance.job(own)).map(|own| own.exclusive) else { return Ok(None) };
+        let known = self.known_job_definitions().await?;
+        party.rows.adjust_jobs(&party.base, &mut party.instance, &known);
+        let Some(next) = Next::of(&party.instance).filter(|next| next.due <= course.now) else { return Ok(None) };
+        let job = party.instance.job(next.wait).expect("the instance has said that it is its next");
+        let continues = matches!(job.kind, JobKind::AsyncBefore | JobKind::AsyncAfter) && job.failure.is_none();
+        // What was there before the unit may have run before, and have sent something.
+        let definition = &party.base.definition;
+        let has_sent_nothing = party.base.instance.job(next.wait).is_none() || !definition.sends();
+        let stops = definition.doer(job.element).is_some_and(|doer| doer.may_command() || !doer.is_quick());
+        Ok(Some(next.wait).filter(|_| continues && has_sent_nothing && !stops))
+    }
+
+    /// Runs one job within the unit, and answers whether it has come to its end.
+    async fn take_along(self: &Arc<Self>, parties: &mut Parties, wait: WaitId, taken: &mut usize, course: &mut Course<'_>) -> bool {
+        let first = &mut parties.0[0];
+        let (before, rows) = (first.instance.clone(), std::mem::take(&mut first.rows));
+        let turns: Turns = vec![Turn::Input(before.id(), Box::new(Input::RunJob { wait }))];
+        tracing::Span::current().record("job", wait.0);
+        course.runs(before.job(wait).expect("whoever chose it has seen it"), self.clock.now_ms());
+        course.along = true;
+        let started = Instant::now();
+        // The panic hook tells where. Alone, the job will meet it again, and spend its retries.
+        let ran = AssertUnwindSafe(self.take_turns(parties, turns, taken, course)).catch_unwind().await;
+        course.along = false;
+        let comes_to_its_end = matches!(ran, Ok(Ok(Ended::Quiet)));
+        let segment = std::mem::replace(&mut parties.0[0].rows, rows);
+        if comes_to_its_end {
+            parties.0[0].rows.extend(segment);
+            crate::metrics::jobs_acquired(Acquired::Unit, 1);
+            crate::metrics::job_ran(started.elapsed());
+        } else {
+            parties.0.truncate(1);
+            parties.0[0].instance = before;
+        }
+        comes_to_its_end
+    }
+}

@@ -1,0 +1,170 @@
+//! A unit of work takes along the asynchronous jobs that come next, where nobody can tell the difference: by what is stored, told and sent it is as if each
+//! had been stored by itself.
+
+use crate::common::{Host, Setup, commands, guest, postgres, process};
+use mandate_runtime::deploy::Upload;
+use mandate_runtime::engine::{InstanceId, Variable};
+use mandate_runtime::query::{DefinitionFilter, HistoryActivityFilter, JobFilter, Page};
+use serde_json::{Value, json};
+
+/// `quiet` is the scripted guest without any command, `worker` the same with one.
+const MANIFEST: &str = r#"
+[delegates.quiet]
+file = "test_scripted.wasm"
+version = "1.0.0"
+commands = []
+
+[delegates.worker]
+file = "test_scripted.wasm"
+version = "1.0.0"
+commands = ["test.ok@1", "test.held@1"]
+"#;
+
+/// On a slow machine a unit may end earlier than it need: of so many instances one is stored as quickly as can be.
+const INSTANCES: usize = 50;
+
+/// Asynchronous tasks of these ids, done by these delegates, one after the other, and then a user task.
+fn chain(tasks: &[(&str, &str)]) -> Vec<u8> {
+    let mut elements = String::from(r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/>"#);
+    let mut from = "s";
+    for (id, delegate) in tasks {
+        elements += &format!(
+            r#"<bpmn:serviceTask id="{id}" camunda:class="{delegate}" camunda:asyncBefore="true">
+              <bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R1/PT1H</camunda:failedJobRetryTimeCycle></bpmn:extensionElements>
+            </bpmn:serviceTask>
+            <bpmn:sequenceFlow id="to_{id}" sourceRef="{from}" targetRef="{id}"/>"#
+        );
+        from = id;
+    }
+    elements += &format!(r#"<bpmn:sequenceFlow id="to_u" sourceRef="{from}" targetRef="u"/>"#);
+    process(&elements)
+}
+
+async fn on_both(model: Vec<u8>, test: impl AsyncFn(&Host)) {
+    for database in [None, Some(postgres())] {
+        let host = Host::start_with(Setup { database, ..Setup::default() }).await;
+        let resources = vec![
+            ("p.bpmn".to_owned(), model.clone()),
+            ("test_scripted.wasm".to_owned(), guest("test_scripted.wasm")),
+            ("mandate.toml".to_owned(), MANIFEST.as_bytes().to_vec()),
+        ];
+        host.runtime.deploy(Upload { resources, ..Upload::default() }).await.expect("it is deployed");
+        test(&host).await;
+    }
+}
+
+async fn start(host: &Host, variables: Value) -> InstanceId {
+    host.start_instance(variables).await.expect("it starts").id
+}
+
+async fn waits_at_u(host: &Host, id: InstanceId) {
+    host.until("it comes to the user task", async || {
+        host.runtime.instance(id).await.is_ok_and(|view| view.instance.tasks().next().is_some())
+    })
+    .await;
+}
+
+async fn variable(host: &Host, id: InstanceId, name: &str) -> Option<Value> {
+    let view = host.runtime.instance(id).await.expect("it lives");
+    view.instance.variables(view.instance.root())?.get(name).map(Variable::to_json)
+}
+
+/// Where the jobs of an instance stand, by their rows.
+async fn jobs(host: &Host, id: InstanceId) -> Vec<String> {
+    let filter = JobFilter { instances: vec![id.0], ..JobFilter::default() };
+    let listed = host.runtime.reads().jobs(filter, Page::ALL, &[]).await.expect("read");
+    listed.into_iter().map(|job| job.row.activity_id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_leave_nothing_outside_are_stored_with_the_one_before_them() {
+    on_both(chain(&[("a", "quiet"), ("b", "quiet"), ("c", "quiet")]), async |host| {
+        let mut fewest = u64::MAX;
+        for _ in 0..INSTANCES {
+            let before = host.runtime.counters().units;
+            let id = start(host, json!({ "script": { "a": { "set": { "x": 1 } }, "c": { "set": { "y": 2 } } } })).await;
+            waits_at_u(host, id).await;
+            fewest = fewest.min(host.runtime.counters().units - before);
+        }
+        assert_eq!(fewest, 2, "the start, and all three jobs");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_tells_of_each_as_if_it_had_been_stored_by_itself() {
+    let told = async |host: &Host| {
+        let id = start(host, json!({ "script": { "a": { "set": { "x": 1 } }, "b": { "set": { "x": 2 } } } })).await;
+        waits_at_u(host, id).await;
+        let filter = HistoryActivityFilter { instance: Some(id.0), ..HistoryActivityFilter::default() };
+        let activities = host.runtime.reads().history_activities(filter, Page::ALL, &[]).await.expect("read");
+        let activities: Vec<_> = activities.into_iter().map(|it| (it.activity_id, it.n, it.attempt, it.ended_at.is_some())).collect();
+        (activities, variable(host, id, "x").await)
+    };
+    on_both(chain(&[("a", "quiet"), ("b", "quiet")]), async |host| {
+        let together = told(host).await;
+        // Jobs of a delegate that may issue commands are stored each by itself.
+        host.deploy(chain(&[("a", "worker"), ("b", "worker")])).await;
+        assert_eq!(together, told(host).await);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_fails_takes_nothing_with_it() {
+    on_both(chain(&[("a", "quiet"), ("b", "quiet"), ("c", "quiet")]), async |host| {
+        for _ in 0..3 {
+            let id = start(host, json!({ "script": { "a": { "set": { "x": 1 } }, "b": { "failAttempts": 1 } } })).await;
+            assert_eq!(host.incident(id).await, "DELEGATE_FAILED");
+            let view = host.runtime.instance(id).await.expect("it lives");
+            let incident = view.instance.incidents().next().expect("just seen");
+            let at = &view.definition.model.element(incident.element).id;
+            assert_eq!((&**at, incident.attempt), ("b", 1), "its own attempts are counted");
+            assert_eq!(variable(host, id, "x").await, Some(json!(1)), "what came before is stored");
+            assert_eq!(jobs(host, id).await, ["b"]);
+            host.retry(id, 1).await;
+            waits_at_u(host, id).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_leaves_from_a_wait_that_is_stored() {
+    // Right before the job of the delegate that sends, and where the job before it goes on to such a delegate by itself.
+    for last in ["camunda:asyncBefore='true'", ""] {
+        let sends = format!("<bpmn:serviceTask id=\"w\" camunda:class=\"worker\" {last}/>");
+        let model = String::from_utf8(chain(&[("a", "quiet"), ("b", "quiet")])).expect("it is text");
+        let model = model
+            .replace("<bpmn:userTask id=\"u\"/>", &format!("{sends}<bpmn:userTask id=\"u\"/>"))
+            .replace("targetRef=\"u\"/>", "targetRef=\"w\"/><bpmn:sequenceFlow id=\"from_w\" sourceRef=\"w\" targetRef=\"u\"/>");
+        let stored = if last.is_empty() { "b" } else { "w" };
+        on_both(model.into_bytes(), async |host| {
+            let id = start(host, json!({ "script": commands(&[("w", "test.held@1")]) })).await;
+            host.until("the command is under way", async || host.domain.held() == 1).await;
+            assert_eq!(jobs(host, id).await, [stored]);
+            host.domain.let_go(1);
+            waits_at_u(host, id).await;
+            assert_eq!(host.domain.applied().len(), 1);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_an_operator_has_suspended_is_left_where_it_is() {
+    on_both(chain(&[("a", "quiet"), ("b", "quiet")]), async |host| {
+        let definitions = host.runtime.job_definitions(DefinitionFilter::default()).await.expect("read");
+        let of_b: Vec<_> = definitions.into_iter().filter(|it| it.activity_id == "b").collect();
+        for _ in 0..3 {
+            host.runtime.suspend_job_definitions(&of_b, true, false).await.expect("suspended");
+            let id = start(host, json!({ "script": { "a": { "set": { "x": 1 } } } })).await;
+            host.until("the first is done", async || variable(host, id, "x").await.is_some()).await;
+            let view = host.runtime.instance(id).await.expect("it lives");
+            assert_eq!(view.instance.jobs().map(|job| job.suspended).collect::<Vec<_>>(), [true]);
+            host.runtime.suspend_job_definitions(&of_b, false, true).await.expect("activated");
+            waits_at_u(host, id).await;
+        }
+    })
+    .await;
+}
