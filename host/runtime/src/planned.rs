@@ -295,8 +295,11 @@ impl Runtime {
     async fn carry_out(&self, planned: &Planned) -> Result<Outcome, Error> {
         let plan = from_json(planned)?;
         let suspension = &plan.suspension;
+        let now = self.now();
+        // Where a plan is carried out before its date, what it leaves is due at once: whatever becomes of this host, and before what is planned meanwhile.
         let then = |suspension: Suspension| Planned {
             id: Uuid::now_v7(),
+            due: planned.due.min(now),
             definition_id: suspension.process_definition_id.clone(),
             change: to_json(&Plan::new(suspension)),
             ..planned.clone()

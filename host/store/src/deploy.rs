@@ -141,7 +141,7 @@ impl Store {
             tx.rollback().await;
             return Ok(false);
         };
-        if !planned::take(&mut tx, plan).await? {
+        if !planned::take(&mut tx, self.host(), plan).await? {
             tx.rollback().await;
             return Ok(true);
         }

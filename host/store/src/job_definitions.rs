@@ -161,7 +161,7 @@ impl Store {
         operations: &[OperationRow],
     ) -> Result<(), Error> {
         let mut tx = begin(&self.inner().admin).await?;
-        if !planned::take(&mut tx, plan).await? {
+        if !planned::take(&mut tx, self.host(), plan).await? {
             tx.rollback().await;
             return Ok(());
         }

@@ -9,6 +9,7 @@
 use uuid::Uuid;
 
 use crate::db::{Columns, Param, Tx, params};
+use crate::lease::HostRef;
 use crate::query::Page;
 use crate::rows::OperationRow;
 use crate::start_timers::HELD;
@@ -41,7 +42,7 @@ pub struct Planned {
     pub failure: Option<String>,
 }
 
-/// A plan that is carried out, and what of it is left to be done.
+/// A plan that is carried out, and what of it is left to be done: by the same host, unless that is gone or gives it back.
 #[derive(Clone, Debug)]
 pub struct CarriedOut {
     /// Its id.
@@ -52,6 +53,9 @@ pub struct CarriedOut {
 
 /// One is due at `$1`.
 pub(crate) const IS_DUE: &str = "p.next <= $1";
+
+/// It waits for an older one.
+const IS_KEPT: &str = "attempts = 0 AND next > due";
 
 const COLUMNS: &str = "p.id, p.due, p.change, p.definition_id, p.user_id, p.annotation, p.created, p.next, p.attempts, p.failure";
 
@@ -131,6 +135,17 @@ impl Store {
         Ok(planned)
     }
 
+    /// Gives back all plans that this host has locked: it is at none.
+    pub async fn unlock_plans(&self) -> Result<(), Error> {
+        let me = self.host();
+        let mut tx = self.inner().admin.begin().await?;
+        let lock = "SELECT id FROM planned WHERE locked_by = $1 AND locked_epoch = $2 ORDER BY id {pg:FOR UPDATE}";
+        tx.fetch(lock, params![me.id, me.epoch]).await?;
+        let sql = "UPDATE planned SET locked_by = NULL, locked_epoch = NULL WHERE locked_by = $1 AND locked_epoch = $2";
+        tx.execute(sql, params![me.id, me.epoch]).await?;
+        tx.commit().await
+    }
+
     /// What is left of a plan that this host has locked. False: it does not have it any more.
     pub async fn save_plan(&self, id: Uuid, change: &str) -> Result<bool, Error> {
         check_text("change", Some(change)).map_err(Error::Refused)?;
@@ -162,12 +177,15 @@ impl Store {
     /// A plan is done, or forgotten, or others take its place, with what the log says of it. False: it was gone.
     pub async fn end_plan(&self, ended: &CarriedOut, operations: &[OperationRow]) -> Result<bool, Error> {
         let mut tx = self.inner().admin.begin().await?;
-        if !take(&mut tx, Some(ended)).await? {
+        // All rows that it changes, in one order: two plans that end at one moment would wait for each other.
+        let sql = format!("SELECT id FROM planned WHERE id = $1 OR ({IS_KEPT}) ORDER BY id {{pg:FOR UPDATE}}");
+        tx.fetch(&sql, params![ended.id]).await?;
+        if !take(&mut tx, self.host(), Some(ended)).await? {
             tx.rollback().await;
             return Ok(false);
         }
         // Whatever this one has kept looks again.
-        tx.execute("UPDATE planned SET next = due WHERE attempts = 0 AND next > due", Vec::new()).await?;
+        tx.execute(&format!("UPDATE planned SET next = due WHERE {IS_KEPT}"), Vec::new()).await?;
         operations::write(&mut tx, self.inner().history, operations).await?;
         tx.commit().await?;
         Ok(true)
@@ -187,15 +205,24 @@ impl Store {
 
 /// Within the transaction that carries a plan out: its row goes, and what is left to be done comes. False: it is gone, and nothing is to be done. Without a
 /// plan everything is.
-pub(crate) async fn take(tx: &mut Tx, plan: Option<&CarriedOut>) -> Result<bool, Error> {
+pub(crate) async fn take(tx: &mut Tx, me: HostRef, plan: Option<&CarriedOut>) -> Result<bool, Error> {
     let Some(plan) = plan else { return Ok(true) };
     if tx.execute("DELETE FROM planned WHERE id = $1", params![plan.id]).await? == 0 {
         return Ok(false);
     }
     for then in &plan.then {
         insert(tx, then).await?;
+        let sql = "UPDATE planned SET locked_by = $2, locked_epoch = $3 WHERE id = $1";
+        tx.execute(sql, params![then.id, me.id, me.epoch]).await?;
     }
     Ok(true)
+}
+
+/// What was planned for these definitions goes with them. What was planned for a key is for the versions that there are at its date.
+pub(crate) async fn remove_of(tx: &mut Tx, definitions: &[String]) -> Result<(), Error> {
+    let lock = "SELECT id FROM planned WHERE definition_id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
+    tx.fetch(lock, vec![Param::Texts(definitions.to_vec())]).await?;
+    tx.execute("DELETE FROM planned WHERE definition_id {any_text:1}", vec![Param::Texts(definitions.to_vec())]).await.map(drop)
 }
 
 /// It is tried at its date, for the first time.

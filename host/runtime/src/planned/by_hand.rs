@@ -14,7 +14,8 @@ impl Runtime {
     ///
     /// # Errors
     /// It is not there; another host is at it; one for an earlier date comes first, which an operator executes or forgets before; or something of it fails,
-    /// and is then tried again by a host that runs jobs, and whoever asks again goes on with the rest.
+    /// and is then tried again by a host that runs jobs, and whoever asks again goes on with the rest. What it leaves is this host's until then, so that no
+    /// other one comes in between; only something that is planned meanwhile, for a date that has passed, does.
     pub async fn execute_planned_suspension(&self, id: Uuid) -> Result<(), Error> {
         let runtime = self.clone();
         // On a task of its own: a client that hangs up must not leave it locked half-way.
@@ -27,6 +28,15 @@ impl Runtime {
             return Err(Error::NotActing("it is shutting down, or could not renew its lease"));
         }
         let _planning = self.0.planning.lock().await;
+        let executed = self.execute_with_rest(id).await;
+        // This host may be one that runs no jobs, and would keep what is left for ever.
+        if let Err(error) = self.0.store.unlock_plans().await {
+            tracing::warn!("what is left of a plan is not given back before this host is gone: {error}");
+        }
+        executed
+    }
+
+    async fn execute_with_rest(&self, id: Uuid) -> Result<(), Error> {
         let mut left = vec![id];
         while let Some(next) = left.pop() {
             let Some(planned) = self.0.store.planned(next).await? else {

@@ -205,6 +205,22 @@ async fn plan_that_was_given_up_is_executed_by_hand_once_it_can_be_done() {
     assert_eq!(host.runtime.planned_suspensions(Page::ALL).await.expect("read"), []);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_a_plan_that_was_executed_early_does_not_wait_for_its_date() {
+    let (host, all) = with_a_bad_one(None).await;
+    let begun = host.runtime.now();
+    let after = async |hours: i64| host.runtime.set_clock(begun + hours * HOUR).await.expect("moved");
+    ann(&host.runtime).plan_suspension(&of_key(Suspended::ProcessDefinitions, false), begun + 48 * HOUR).await.expect("planned");
+    let planned = host.runtime.planned_suspensions(Page::ALL).await.expect("read");
+    let failed = host.runtime.execute_planned_suspension(planned[0].id).await;
+    assert!(matches!(failed, Err(Error::PlanFailed(_))), "{failed:?}");
+    assert_eq!(are_suspended(&host, &all).await, [false, true, false]);
+    set(&host, all[1], json!(false)).await;
+    after(1).await;
+    assert_eq!(are_suspended(&host, &all).await, [false; 3], "it is tried again like any other that has failed");
+    assert_eq!(host.runtime.planned_suspensions(Page::ALL).await.expect("read"), []);
+}
+
 /// A condition that is no truth value once `x` is a text: then the instance cannot be activated.
 fn conditional() -> Vec<u8> {
     process(
