@@ -222,6 +222,10 @@ impl Inner {
         if cancelled() || !self.store.may_act() {
             return Ok(Some(Issued::Withdrawn));
         }
+        if self.in_flight.is_stuck(crate::clock::system_now_ms()) {
+            let reason = "what became of another command of this host cannot be recorded; nothing is sent until it is".to_owned();
+            return Ok(Some(Issued::Unavailable { reason, retry_after: None }));
+        }
         let mut flight = self.in_flight.take_off(issue, after + 1);
         let open = LedgerOpen {
             tenant: issue.tenant.clone().unwrap_or_default(),
@@ -243,19 +247,27 @@ impl Inner {
         let (opened, settled) = tokio::join!(self.store.ledger_open(open), issue.closings.settle());
         if let Err(failure) = settled {
             if let Ok(LedgerOpened::Opened { attempt }) = opened {
+                flight = self.same_or_other(flight, issue, attempt, after);
                 let reason = "it was not sent: what became of a command before it could not be recorded".to_owned();
                 self.record(close(issue, command, attempt, &Outcome::Unavailable { reason, retry_after: None })).await?;
+            }
+            if opened.is_ok() {
+                flight.land();
             }
             return Ok(Some(Issued::Stop(failure)));
         }
         let attempt = match opened? {
             LedgerOpened::Opened { attempt } => attempt,
-            LedgerOpened::Exists(_) => return Ok(None),
-            LedgerOpened::Gone | LedgerOpened::Fenced => return Ok(Some(Issued::Withdrawn)),
+            LedgerOpened::Exists(_) => {
+                flight.land();
+                return Ok(None);
+            }
+            LedgerOpened::Gone | LedgerOpened::Fenced => {
+                flight.land();
+                return Ok(Some(Issued::Withdrawn));
+            }
         };
-        if attempt != after + 1 {
-            flight = self.in_flight.take_off(issue, attempt);
-        }
+        flight = self.same_or_other(flight, issue, attempt, after);
         let key = wire_key(&issue.key, generation);
         let started = Instant::now();
         let outcome = self.sender.send(place, command, issue.request(&key)).await;
@@ -271,9 +283,11 @@ impl Inner {
             return Ok(Some(issued));
         }
         match self.record(close).await {
-            Ok(Some(closed)) => Ok(Some(told(issue, command, closed, retry_after))),
-            // Somebody else knew more about it: what the row says now counts.
-            Ok(None) => Ok(None),
+            // None: somebody else knew more about it, and what the row says now counts.
+            Ok(closed) => {
+                flight.land();
+                Ok(closed.map(|closed| told(issue, command, closed, retry_after)))
+            }
             Err(error) => {
                 // It left, and the ledger does not know what came of it: whoever looks next finds it open.
                 let reason = format!("its outcome could not be recorded: {error}");
@@ -282,13 +296,25 @@ impl Inner {
         }
     }
 
+    /// The mark of the attempt that was opened, which may be a later one than was meant.
+    fn same_or_other(&self, flight: Flight, issue: &Issue, attempt: i64, after: i64) -> Flight {
+        if attempt == after + 1 {
+            return flight;
+        }
+        flight.land();
+        self.in_flight.take_off(issue, attempt)
+    }
+
     /// Writes that a command was applied while its unit goes on. It is in flight until that is written.
     fn record_beside(self: &Arc<Self>, issue: &Issue, command: &Command, close: LedgerClose, flight: Flight) {
         let (inner, name, undo) = (self.clone(), close.clone(), undo(command).to_owned());
         issue.closings.add(tokio::spawn(async move {
-            let _flight = flight;
             let unknown = |reason: &str, retry| Err(unknown(&name.command, &name.key, name.attempt, &undo, reason, retry));
-            match inner.record(close).await {
+            let recorded = inner.record(close).await;
+            if recorded.is_ok() {
+                flight.land();
+            }
+            match recorded {
                 Ok(Some(closed)) if closed.reply == name.reply => Ok(()),
                 Ok(Some(_)) => {
                     unknown("it was applied, and its reply could not be stored: the delegate is to go on without", Retry::ByPolicy)

@@ -91,8 +91,8 @@ impl Inner {
         Ok(claimed.len())
     }
 
-    /// Takes over the work of hosts whose lease has ended, unlocks what this one has locked and forgotten, and forgets signals that were given up and
-    /// that nobody waits for any more.
+    /// Takes over the work of hosts whose lease has ended, unlocks what this one has locked and forgotten, closes commands that it has left open, and forgets
+    /// signals that were given up and that nobody waits for any more.
     async fn recovery_loop(self: Arc<Self>, every: Duration) {
         let mut suspects = HashSet::new();
         while !self.executor.is_stopping() {
@@ -121,9 +121,7 @@ impl Inner {
                 Ok(_) => {}
                 Err(error) => tracing::error!("could not look for hosts whose lease ended: {error}"),
             }
-            if let Err(error) = self.store.wake_parked().await {
-                tracing::error!("could not look for signals to suspended receivers that are gone: {error}");
-            }
+            self.close_left().await;
             if let Err(error) = self.store.drop_orphaned_deliveries(self.clock.now_ms()).await {
                 tracing::error!("could not look for signals that nobody is there for any more: {error}");
             }

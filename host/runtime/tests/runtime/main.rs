@@ -32,4 +32,5 @@ mod suspension;
 mod taken_along;
 mod twice;
 mod undelivered;
+mod unrecorded;
 mod verdicts;

@@ -41,10 +41,19 @@ impl Default for Setup {
 
 /// An empty PostgreSQL database. The cluster of this process; its keeper ends it with the process.
 pub(crate) fn postgres() -> String {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     static DATABASES: AtomicU32 = AtomicU32::new(0);
-    let cluster = CLUSTER.get_or_init(|| Cluster::start().expect("PostgreSQL starts"));
-    cluster.create_database(&format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed))).expect("a database")
+    cluster().create_database(&format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed))).expect("a database")
+}
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start().expect("PostgreSQL starts"))
+}
+
+/// Runs a statement in such a database, behind its hosts' backs.
+pub(crate) fn sql(database: &str, sql: &str) -> String {
+    let name = database.rsplit('/').find_map(|part| part.split_once("?host=")).map(|(name, _)| name);
+    cluster().sql(name.expect("a database's URL"), sql).expect("a statement")
 }
 
 /// A built guest.

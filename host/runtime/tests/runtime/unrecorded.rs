@@ -1,0 +1,117 @@
+//! Outcomes of commands that the ledger does not take: whoever has gone on with one does not go on, and no attempt stays open.
+
+use mandate_runtime::engine::{Code, InstanceId, PublicId, Variables};
+use mandate_runtime::query::Page;
+use mandate_runtime::{Error, Runtime};
+use serde_json::json;
+
+use crate::common::{Host, Setup, commands, postgres, process, sql};
+
+/// The database refuses to store that the first attempt of `test.held@1` was applied.
+const REFUSE: &str = "CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$ LANGUAGE plpgsql; \
+    CREATE TRIGGER refuse BEFORE UPDATE ON ledger FOR EACH ROW \
+    WHEN (NEW.command = 'test.held@1' AND NEW.attempt = 1 AND NEW.state = 'applied') EXECUTE FUNCTION refuse()";
+
+/// `p` calls `inner`, whose job sends a command, and waits for a person beside that.
+const CALLING: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="t">
+  <bpmn:process id="p" isExecutable="true">
+    <bpmn:startEvent id="s"/><bpmn:parallelGateway id="g"/><bpmn:callActivity id="call" calledElement="inner"><bpmn:extensionElements>
+      <camunda:in source="script" target="script"/></bpmn:extensionElements></bpmn:callActivity><bpmn:userTask id="beside"/>
+    <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="g"/><bpmn:sequenceFlow id="f2" sourceRef="g" targetRef="call"/>
+    <bpmn:sequenceFlow id="f3" sourceRef="g" targetRef="beside"/>
+  </bpmn:process>
+  <bpmn:process id="inner" isExecutable="true">
+    <bpmn:startEvent id="is"/><bpmn:serviceTask id="w1" camunda:class="worker" camunda:asyncBefore="true"/>
+    <bpmn:sequenceFlow id="g1" sourceRef="is" targetRef="w1"/>
+  </bpmn:process>
+</bpmn:definitions>"#;
+
+async fn host() -> (Host, String) {
+    let database = postgres();
+    let host = Host::start_with(Setup { database: Some(database.clone()), ..Setup::default() }).await;
+    (host, database)
+}
+
+/// Completes the instance's user task, on a host.
+async fn complete(runtime: &Runtime, id: InstanceId) -> Result<(), Error> {
+    let view = runtime.instance(id).await.expect("it lives");
+    let task = PublicId { instance: id, number: view.instance.tasks().next().expect("a person's task").wait.0 };
+    runtime.complete_task(task, Variables::new()).await.map(drop)
+}
+
+/// What the ledger has of an instance: command, attempt, state.
+async fn attempts(host: &Host, id: InstanceId) -> Vec<(String, i64, &'static str)> {
+    let rows = host.runtime.reads().ledger_of_instance(id.0, Page::ALL).await.expect("read");
+    let mut rows: Vec<_> = rows.into_iter().map(|row| (row.command, row.attempt, row.state.as_str())).collect();
+    rows.sort();
+    rows
+}
+
+/// The instance that the unit tells of its end has been moved on by another host: the whole unit is stepped again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_is_stepped_anew_asks_again_for_what_could_not_be_recorded() {
+    let (host, database) = host().await;
+    let other = host.beside(Setup { execute_jobs: false, ..Setup::default() }).await;
+    host.deploy(CALLING.into()).await;
+    let script = commands(&[("w1", "test.held@1")]);
+    let id = host.start_instance(json!({ "script": script })).await.expect("it starts").id;
+    host.until("the command is on its way", || async { host.domain.held() == 1 }).await;
+    let call = host.runtime.instance(id).await.expect("it lives").instance.calls().next().expect("it has called").wait;
+    complete(&other, id).await.expect("completed");
+    sql(&database, REFUSE);
+    host.domain.let_go(2);
+    host.ended(id).await;
+    let expected = [("test.held@1", 1, "unknown"), ("test.held@1", 2, "applied")];
+    let expected = expected.map(|(command, attempt, state)| (command.to_owned(), attempt, state));
+    assert_eq!(attempts(&host, InstanceId::called(id, call)).await, expected);
+    assert_eq!(host.domain.applied().len(), 1, "it was applied once");
+    other.shut_down(std::time::Duration::from_secs(5)).await;
+}
+
+/// The delegate behind it is told, and the unit fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_recorded_keeps_the_next_command_from_leaving() {
+    let (host, database) = host().await;
+    host.deploy(process(
+        r#"<bpmn:startEvent id="s"/><bpmn:task id="before" camunda:asyncAfter="true"/><bpmn:serviceTask id="w1" camunda:class="worker"/>
+      <bpmn:serviceTask id="w2" camunda:class="worker"/><bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="before"/>
+      <bpmn:sequenceFlow id="f2" sourceRef="before" targetRef="w1"/><bpmn:sequenceFlow id="f3" sourceRef="w1" targetRef="w2"/>"#,
+    ))
+    .await;
+    let script = commands(&[("w1", "test.held@1"), ("w2", "test.ok@1")]);
+    let id = host.start_instance(json!({ "script": script })).await.expect("it starts").id;
+    host.until("the first command is on its way", || async { host.domain.held() == 1 }).await;
+    sql(&database, REFUSE);
+    host.domain.let_go(2);
+    host.ended(id).await;
+    let expected =
+        [("test.held@1", 1, "unknown"), ("test.held@1", 2, "applied"), ("test.ok@1", 1, "unavailable"), ("test.ok@1", 2, "applied")];
+    assert_eq!(attempts(&host, id).await, expected.map(|(command, attempt, state)| (command.to_owned(), attempt, state)));
+    assert_eq!(host.domain.applied().len(), 2, "each was applied once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_nobody_can_record_or_asks_for_is_closed_by_its_host() {
+    let (host, database) = host().await;
+    host.deploy(process(
+        r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/><bpmn:serviceTask id="w1" camunda:class="worker"/>
+      <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/><bpmn:sequenceFlow id="f2" sourceRef="u" targetRef="w1"/>"#,
+    ))
+    .await;
+    let script = commands(&[("w1", "test.held@1")]);
+    let id = host.start_instance(json!({ "script": script })).await.expect("it starts").id;
+    sql(&database, REFUSE);
+    host.domain.let_go(1);
+    match complete(&host.runtime, id).await {
+        Err(Error::UnitFailed(failure)) => assert_eq!(failure.code, Code::CommandOutcomeUnknown),
+        other => panic!("{other:?}"),
+    }
+    // Nobody completes the task again.
+    let closed = [("test.held@1".to_owned(), 1, "unknown")];
+    host.until("the attempt is closed", || async { attempts(&host, id).await == closed }).await;
+    host.domain.let_go(1);
+    complete(&host.runtime, id).await.expect("completed");
+    assert_eq!(attempts(&host, id).await, [closed[0].clone(), ("test.held@1".to_owned(), 2, "applied")]);
+    assert_eq!(host.domain.applied().len(), 1, "it was applied once");
+}
