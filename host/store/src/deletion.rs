@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use crate::db::{Param, Tx, params};
+use crate::delivery::parked;
 use crate::deploy::lock_deployments;
 use crate::deployment::DeploymentDeletion;
 use crate::rows::OperationRow;
@@ -107,7 +108,7 @@ async fn empty(
         cleanup::hold_off(tx).await?;
         let sql = format!("SELECT instance_id FROM {REMEMBERED}");
         let mut remembered = ids(tx, &sql, of_definitions(&definitions)).await?;
-        remembered.extend(living);
+        remembered.extend(&living);
         history::remove(tx, remembered).await?;
     } else if !living.is_empty() || bindings > 0 {
         let instances = i64::try_from(living.len()).expect("instances fit into memory");
@@ -118,6 +119,10 @@ async fn empty(
         return Ok(DeploymentDeletion::Awaited { messages });
     }
     message::remove_to(tx, &definitions).await?;
+    parked::wake(tx, living).await?;
+    for definition in &definitions {
+        parked::wake_starts(tx, definition).await?;
+    }
     if start_timers::deleted(tx, &definitions, reopened, now).await?.is_none() {
         return Ok(DeploymentDeletion::Moved);
     }

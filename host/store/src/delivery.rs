@@ -278,8 +278,13 @@ pub(crate) async fn refuse_delivered(tx: &mut Tx, units: &[&Unit], answers: &mut
     Ok(())
 }
 
-/// Writes down who gets the signals of units that are stored, and removes what they have taken up.
-pub(crate) async fn write<'u>(tx: &mut Tx, writes: impl Iterator<Item = &'u InstanceWrite> + Clone) -> Result<(), Error> {
+/// Writes down who gets the signals of units that are stored, and removes what they have taken up. Nobody has to wait any more for what was parked for
+/// instances that have ended `suspended`: it is over.
+pub(crate) async fn write<'u>(
+    tx: &mut Tx,
+    writes: impl Iterator<Item = &'u InstanceWrite> + Clone,
+    suspended: Vec<Uuid>,
+) -> Result<(), Error> {
     let taken: Vec<_> = writes.clone().filter_map(|write| write.delivery).map(|name| cells![name.signal, name.n]).collect();
     // What had been given up was an incident until now: until the last of these units, which are stored together.
     let removed = REMOVE.fetch(tx, taken.clone()).await?;
@@ -289,7 +294,8 @@ pub(crate) async fn write<'u>(tx: &mut Tx, writes: impl Iterator<Item = &'u Inst
         incident::end(tx, failed, last, End::Resolved).await?;
     }
     message::remove_received(tx, taken).await?;
-    parked::wake(tx, writes.clone().filter(|write| write.suspended == Some(false)).map(|write| write.id).collect()).await?;
+    let go_on = writes.clone().filter(|write| write.suspended == Some(false)).map(|write| write.id);
+    parked::wake(tx, go_on.chain(suspended).collect()).await?;
     let thrown = writes.flat_map(|write| write.signals.iter().map(move |signal| row(signal, Some(write.id), None)));
     throw(tx, thrown.collect()).await
 }
@@ -563,7 +569,9 @@ impl Store {
             return Ok(0);
         }
         let mut tx = self.begin_in_epoch().await?;
-        let sql = format!("DELETE FROM delivery WHERE {orphaned} RETURNING COALESCE(instance_id, signal), n");
+        // In the order of their names, as by everybody who locks several.
+        let held = format!("SELECT signal, n FROM delivery WHERE {orphaned} ORDER BY signal, n {{pg:FOR UPDATE SKIP LOCKED}}");
+        let sql = format!("DELETE FROM delivery WHERE (signal, n) IN ({held}) RETURNING COALESCE(instance_id, signal), n");
         let dropped = tx.fetch(&sql, Vec::new()).await?;
         let jobs: Vec<_> = dropped.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, Error>>()?;
         incident::end(&mut tx, jobs, at, End::Deleted).await?;

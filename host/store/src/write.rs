@@ -45,7 +45,7 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     let accepted = units.iter().zip(&answers).filter(|(_, refused)| refused.is_none()).flat_map(|(unit, _)| &unit.instances);
     let repeats = accepted.filter(|write| matches!(write.expect, Expect::Revision(_)) && tables::repeat(write));
     let repeated = instances::repeated(tx, repeats.map(|write| write.id).collect()).await?;
-    instances::write(tx, units, &mut answers).await?;
+    let ended_suspended = instances::write(tx, units, &mut answers).await?;
     let elsewhere = locked_elsewhere(tx, me, units, &answers).await?;
 
     let mut tables = tables::Tables::default();
@@ -83,7 +83,7 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     let stored = || units.iter().zip(&committed).filter(|(_, answer)| answer.is_ok()).map(|(unit, _)| *unit);
     start_timers::put_next(tx, stored()).await?;
     // Last: who waits for a signal is known when all waits of these units are written.
-    delivery::write(tx, stored().flat_map(|unit| &unit.instances)).await?;
+    delivery::write(tx, stored().flat_map(|unit| &unit.instances), ended_suspended).await?;
     message::write(tx, stored().flat_map(|unit| &unit.instances)).await?;
     hand_out(locked, units, &mut committed);
     Ok(committed)

@@ -1,16 +1,19 @@
 //! Deliveries to receivers that were suspended after the throw. Whoever finds one that is due parks it, and nobody looks at it until its receiver goes on: ten
 //! thousand of them would otherwise be looked at by each claim, before those behind them.
 //!
-//! A receiver that goes on wakes them in the transaction that stores so. Whoever parks holds the receiver's row, suspended, until its own commit, and leaves
-//! alone what somebody changes at that moment: so no wake-up is missed, nobody waits for another, and a host that dies has parked nothing or all. One that is
-//! gone wakes nobody: what was parked for it is found with a host's upkeep, and dropped like any delivery that nobody is there for.
+//! A receiver that goes on, ends or is deleted wakes them in the transaction that stores so. Whoever parks holds the receiver's row, suspended, until its own
+//! commit, and leaves alone what somebody changes at that moment: so no wake-up is missed, nobody waits for another, and a host that dies has parked nothing or
+//! all. What was parked for one that is gone is then dropped like any delivery that nobody is there for.
+//!
+//! Whoever wakes has the receiver's row before those of its deliveries, so that of two who would wake the same the second waits there; and whoever parks waits
+//! for nobody.
 
 use uuid::Uuid;
 
 use super::{Delivery, NAME, Receiver};
+use crate::Error;
 use crate::batch::{Batch, cells};
 use crate::db::{Param, Tx, params};
-use crate::{Error, Store};
 
 /// Whether the receiver of `t` is suspended.
 pub(super) const IS_SUSPENDED: &str = "CASE WHEN t.instance_id IS NULL \
@@ -49,8 +52,8 @@ fn instance(delivery: &Delivery) -> Option<Uuid> {
     }
 }
 
-/// Within the transaction in which instances go on.
-pub(super) async fn wake(tx: &mut Tx, instances: Vec<Uuid>) -> Result<(), Error> {
+/// Within the transaction in which instances go on or are removed.
+pub(crate) async fn wake(tx: &mut Tx, instances: Vec<Uuid>) -> Result<(), Error> {
     if instances.is_empty() {
         return Ok(());
     }
@@ -58,23 +61,8 @@ pub(super) async fn wake(tx: &mut Tx, instances: Vec<Uuid>) -> Result<(), Error>
     tx.execute(sql, vec![Param::Uuids(instances)]).await.map(drop)
 }
 
-/// Within the transaction in which a definition goes on.
+/// Within the transaction in which a definition goes on or is deleted.
 pub(crate) async fn wake_starts(tx: &mut Tx, definition: &str) -> Result<(), Error> {
     let sql = "UPDATE delivery SET parked = FALSE WHERE parked AND instance_id IS NULL AND definition_id = $1";
     tx.execute(sql, params![definition]).await.map(drop)
-}
-
-impl Store {
-    /// Wakes what is parked for receivers that are not suspended: those that are gone since.
-    pub async fn wake_parked(&self) -> Result<u64, Error> {
-        let parked = format!("FROM delivery t WHERE t.parked AND NOT {IS_SUSPENDED}");
-        if self.pool.fetch(&format!("SELECT 1 {parked} LIMIT 1"), Vec::new()).await?.is_empty() {
-            return Ok(0);
-        }
-        let mut tx = self.begin_in_epoch().await?;
-        let sql = format!("UPDATE delivery SET parked = FALSE WHERE parked AND (signal, n) IN (SELECT t.signal, t.n {parked})");
-        let woken = tx.execute(&sql, Vec::new()).await?;
-        tx.commit().await?;
-        Ok(woken)
-    }
 }

@@ -77,7 +77,7 @@ static UPDATE: Batch = Batch::new(
 static DELETE: Batch = Batch::new(
     "DELETE FROM instance {pg:USING {rows} WHERE instance.id = v.id AND instance.revision = v.revision}\
      {lite:WHERE (id, revision) IN (SELECT v.id, v.revision FROM {rows})} \
-     RETURNING instance.id",
+     RETURNING instance.id, instance.suspended",
     &[("id", Type::Uuid), ("revision", Type::I64)],
 );
 
@@ -114,8 +114,8 @@ pub(super) async fn hold(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Com
     Ok(())
 }
 
-/// Writes the rows of all units that are not refused yet. Refuses those whose instance is at another revision or gone.
-pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
+/// Writes the rows of all units that are not refused yet. Refuses those whose instance is at another revision or gone. Answers which have ended suspended.
+pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<Vec<Uuid>, Error> {
     let (mut inserted, mut updated, mut deleted) = (Rows::new(), Vec::new(), Vec::new());
     for (unit, _) in units.iter().zip(&*answers).filter(|(_, refused)| refused.is_none()) {
         for write in &unit.instances {
@@ -152,12 +152,17 @@ pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Co
         }
     }
     INSERT.execute(tx, inserted).await?;
-    let mut gone = HashSet::with_capacity(deleted.len());
+    let (mut gone, mut suspended) = (HashSet::with_capacity(deleted.len()), Vec::new());
     let moved = update(tx, updated).await?;
     for row in DELETE.fetch(tx, in_order(deleted)).await? {
-        gone.insert(row.get::<Uuid>(0)?);
+        let id = row.get::<Uuid>(0)?;
+        gone.insert(id);
+        if row.get(1)? {
+            suspended.push(id);
+        }
     }
-    refuse_the_others(tx, units, answers, |id| moved.contains(id) || gone.contains(id)).await
+    refuse_the_others(tx, units, answers, |id| moved.contains(id) || gone.contains(id)).await?;
+    Ok(suspended)
 }
 
 /// Moves instances on, and says which. As a rule all of them are where their units began, and then how many there were is answer enough: a row

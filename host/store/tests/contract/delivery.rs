@@ -338,18 +338,26 @@ pub(crate) async fn deliveries_to_the_suspended_are_parked_and_keep_back_no_othe
     store.release_delivery(found[0].name).await.expect("released");
     assert_eq!(instances(&claimed(&store, 900).await), receivers[4..]);
     assert_eq!(fixture.count("delivery WHERE parked").await, 5);
-    assert_eq!(store.wake_parked().await.expect("looked"), 0, "all of them are suspended");
 
     suspend(receivers[0], 2, false).await;
     assert_eq!(instances(&claimed(&store, 900).await), sorted([receivers[0], receivers[4]]));
     store.set_definition_suspended(&begins, false, |_| Vec::new()).await.expect("activated");
     let found = claimed(&store, 900).await;
     assert_eq!((found.len(), found.iter().filter(|it| it.receiver == Receiver::Start).count()), (3, 1));
-    // Nobody is told that one is gone.
+    // One that is gone keeps nothing either.
     store.commit(unit(crate::common::end(receivers[1], 2))).await.expect("ended");
-    assert_eq!((claimed(&store, 900).await.len(), store.wake_parked().await.expect("looked")), (3, 1));
     assert_eq!(claimed(&store, 900).await.len(), 4);
     assert_eq!(fixture.count("delivery WHERE parked").await, 2);
+    store.set_definition_suspended(&begins, true, |_| Vec::new()).await.expect("suspended");
+    let start = found.iter().find(|it| it.receiver == Receiver::Start).expect("just seen");
+    store.release_delivery(start.name).await.expect("released");
+    assert_eq!(claimed(&store, 900).await.len(), 3);
+    assert_eq!(fixture.count("delivery WHERE parked").await, 3);
+    for (definition, parked) in [(begins, 2), (process.id, 0)] {
+        let deleted = store.delete_definitions(vec![definition], true, &[], &Vec::new(), 0).await.expect("answered");
+        assert!(matches!(deleted, DeploymentDeletion::Deleted { .. }), "{deleted:?}");
+        assert_eq!(fixture.count("delivery WHERE parked").await, parked);
+    }
 }
 
 pub(crate) async fn a_delivery_that_cannot_be_read_keeps_back_no_other(fixture: Fixture) {
