@@ -300,10 +300,12 @@ CREATE TABLE element (
 );
 CREATE INDEX element_definition ON element (definition_id);
 
--- Definitions that are deleted and whose history is not: how many instances are left of it. With the last of them go the elements.
+-- Definitions that are deleted and whose elements are not. History may have an instance of one that ended then, with this id, or later; none that ended
+-- before, and none is added. The elements go when none is found any more.
 CREATE TABLE deleted_definition (
     definition_id TEXT COLLATE "C" PRIMARY KEY,
-    remembered    BIGINT  NOT NULL
+    ended_at      BIGINT  NOT NULL,
+    instance_id   UUID    NOT NULL
 );
 
 -- The first id that no element has ever had, in its one row.

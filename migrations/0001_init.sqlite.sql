@@ -296,10 +296,12 @@ CREATE TABLE element (
 ) STRICT;
 CREATE INDEX element_definition ON element (definition_id);
 
--- Definitions that are deleted and whose history is not: how many instances are left of it. With the last of them go the elements.
+-- Definitions that are deleted and whose elements are not. History may have an instance of one that ended then, with this id, or later; none that ended
+-- before, and none is added. The elements go when none is found any more.
 CREATE TABLE deleted_definition (
     definition_id TEXT    PRIMARY KEY,
-    remembered    INTEGER NOT NULL
+    ended_at      INTEGER NOT NULL,
+    instance_id   BLOB    NOT NULL
 ) STRICT;
 
 -- The first id that no element has ever had, in its one row.

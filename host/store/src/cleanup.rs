@@ -81,6 +81,54 @@ impl Store {
     }
 }
 
+/// Definitions that are deleted and whose elements are not, with the last instance that was found of them, as far as that is gone.
+pub(crate) const LOST: &str = "SELECT d.definition_id, d.ended_at, d.instance_id FROM deleted_definition d WHERE NOT EXISTS (SELECT 1 FROM history_instance h \
+     WHERE h.instance_id = d.instance_id AND h.definition_id = d.definition_id) ORDER BY d.definition_id";
+
+/// Ended instances of the key `$1` from one on, in the order of the index `history_instance_key_ended`, `$4` at most.
+pub(crate) const ENDED_FROM: &str = "SELECT h.definition_id, h.ended_at, h.instance_id FROM history_instance h WHERE h.definition_key = $1 \
+     AND h.ended_at IS NOT NULL AND (h.ended_at, h.instance_id) >= ($2, $3) ORDER BY h.ended_at, h.instance_id LIMIT $4";
+
+/// Instances of a key that are looked at at once.
+const LOOK: i64 = 1_000;
+
+impl Store {
+    /// Removes the elements of deleted definitions of which history has no instance any more. Answers of how many definitions.
+    ///
+    /// Instances of other versions of a process stand between those of one: a bounded number of them is looked at for each definition, and the next look goes
+    /// on behind them. Nothing is locked meanwhile, for a deleted definition gets no instance that it did not have: what is not there will never be.
+    pub async fn forget_elements(&self) -> Result<usize, Error> {
+        let mut forgotten = 0;
+        for lost in self.pool.fetch(LOST, Vec::new()).await? {
+            let (definition, ended_at, instance): (String, i64, Uuid) = (lost.get(0)?, lost.get(1)?, lost.get(2)?);
+            // An id begins with the key, by which ended instances are found.
+            let key = definition.split(':').next().unwrap_or_default();
+            let ended = self.pool.fetch(ENDED_FROM, params![key, ended_at, instance, LOOK]).await?;
+            let mut next = None;
+            for row in &ended {
+                next = Some((row.get::<i64>(1)?, row.get::<Uuid>(2)?));
+                if row.get::<String>(0)? == definition {
+                    break;
+                }
+            }
+            let is_whole = ended.len() < usize::try_from(LOOK).expect("a thousand");
+            let is_there = ended.iter().any(|row| row.get::<String>(0).is_ok_and(|of| of == definition));
+            let mut tx = self.inner().cleanup.begin().await?;
+            if let Some((ended_at, instance)) = next.filter(|_| is_there || !is_whole) {
+                let sql = "UPDATE deleted_definition SET ended_at = $2, instance_id = $3 WHERE definition_id = $1";
+                tx.execute(sql, params![definition, ended_at, instance]).await?;
+            } else {
+                for table in ["element", "deleted_definition"] {
+                    tx.execute(&format!("DELETE FROM {table} WHERE definition_id = $1"), params![definition.as_str()]).await?;
+                }
+                forgotten += 1;
+            }
+            tx.commit().await?;
+        }
+        Ok(forgotten)
+    }
+}
+
 /// How many are due at `$1`, counted up to `$2`.
 pub(crate) fn due_count_sql() -> String {
     format!("SELECT COUNT(*) FROM ({DUE}) d")
@@ -96,6 +144,14 @@ pub(crate) async fn hold_off(tx: &mut Tx) -> Result<(), Error> {
 }
 
 impl Reads {
+    /// Definitions that are not there and whose elements are, though nobody looks for what history has of them; and those that are there, though somebody does.
+    pub async fn elements_astray(&self) -> Result<Vec<String>, Error> {
+        let sql = "SELECT DISTINCT e.definition_id FROM element e WHERE NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = e.definition_id) \
+                   AND NOT EXISTS (SELECT 1 FROM deleted_definition g WHERE g.definition_id = e.definition_id) UNION \
+                   SELECT g.definition_id FROM deleted_definition g JOIN definition d ON d.id = g.definition_id";
+        self.pool.fetch(sql, Vec::new()).await?.iter().map(|row| row.get(0)).collect()
+    }
+
     /// Ended instances whose history is to go at `now`, the longest due first.
     pub async fn history_due(&self, now: i64, max: u32) -> Result<Vec<Uuid>, Error> {
         let rows = self.pool.fetch(DUE, params![now, i64::from(max)]).await?;

@@ -12,7 +12,7 @@ use crate::rows::OperationRow;
 use crate::start_timers::{self, Reopened};
 use crate::unit::Beside;
 use crate::write::{history, instances, operations, tables};
-use crate::{Error, Store, cleanup, message};
+use crate::{Error, Store, cleanup, message, planned};
 
 impl Store {
     /// Deletes a deployment with its definitions. Refused while an instance of them lives, or while definitions of other deployments are
@@ -130,16 +130,15 @@ async fn empty(
         "DELETE FROM binding WHERE definition_id {any_text:1}",
         "DELETE FROM start_event WHERE definition_id {any_text:1}",
         "DELETE FROM job_definition WHERE definition_id {any_text:1}",
-        // What was planned for a key is for the versions that there are at its date.
-        "DELETE FROM planned WHERE definition_id {any_text:1}",
         // Of no instance: nobody sees them without it.
         "DELETE FROM history_incident WHERE activity = 0 AND definition_id {any_text:1}",
         "DELETE FROM definition WHERE id {any_text:1}",
     ];
+    planned::remove_of(tx, &definitions).await?;
+    remove_elements(tx, &definitions, cascade).await?;
     for sql in with_them {
         tx.execute(sql, vec![Param::Texts(definitions.clone())]).await?;
     }
-    keep_elements(tx, &definitions).await?;
     Ok(DeploymentDeletion::Deleted { definitions })
 }
 
@@ -152,17 +151,15 @@ fn of_definitions(ids: &[String]) -> Vec<Param> {
     vec![Param::Texts(keys), Param::Texts(ids.to_vec())]
 }
 
-/// The elements of definitions that are deleted stay as long as history has instances of them (`history::remove`), and go at once where it has none.
-async fn keep_elements(tx: &mut Tx, definitions: &[String]) -> Result<(), Error> {
-    // No history goes while it is counted.
-    cleanup::hold_off(tx).await?;
-    let sql = format!(
-        "INSERT INTO deleted_definition (definition_id, remembered) SELECT definition_id, COUNT(*) FROM {REMEMBERED} GROUP BY definition_id"
-    );
-    tx.execute(&sql, of_definitions(definitions)).await?;
-    let sql = "DELETE FROM element WHERE definition_id {any_text:1} \
-               AND NOT EXISTS (SELECT 1 FROM deleted_definition d WHERE d.definition_id = element.definition_id)";
-    tx.execute(sql, vec![Param::Texts(definitions.to_vec())]).await.map(drop)
+/// The elements of definitions that are deleted go with all their history, or stay as long as that does: whoever removes history looks for them
+/// ([`Store::forget_elements`]). Nothing is looked for here, while definitions are locked.
+async fn remove_elements(tx: &mut Tx, definitions: &[String], with_history: bool) -> Result<(), Error> {
+    let of = || vec![Param::Texts(definitions.to_vec())];
+    if with_history {
+        return tx.execute("DELETE FROM element WHERE definition_id {any_text:1}", of()).await.map(drop);
+    }
+    let sql = "INSERT INTO deleted_definition (definition_id, ended_at, instance_id) SELECT d.id, $2, $3 FROM definition d WHERE d.id {any_text:1}";
+    tx.execute(sql, of().into_iter().chain(params![i64::MIN, Uuid::nil()]).collect()).await.map(drop)
 }
 
 /// Adds whatever instances have called, and what those have called in turn: nobody would be told of their end.

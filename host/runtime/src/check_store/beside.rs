@@ -2,7 +2,8 @@
 //!
 //! A timer start event that waits is one of the newest version of its process, and each of those whose cycle has no end waits in exactly one row that goes
 //! on: a cycle that stops would be missed by nobody. A signal on its way names an event that waits for signals, or that starts by them, and carries variables
-//! that can be read; one that was given up says why.
+//! that can be read; one that was given up says why. Elements that history tells of are those of a definition that is there, or of one that is deleted and
+//! whose history somebody looks for.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,8 @@ impl Runtime {
 
     async fn wrong_beside(&self) -> Result<Vec<String>, Error> {
         let mut findings = self.wrong_start_timers().await?;
+        let astray = self.0.store.elements_astray().await?;
+        findings.extend(astray.iter().map(|id| format!("definition {id} is deleted or there, and its elements are not kept so")));
         let mut after = None;
         loop {
             let page = self.0.store.deliveries_after(after, PAGE).await?;

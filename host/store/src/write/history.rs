@@ -514,33 +514,7 @@ pub(crate) async fn remove(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
         let sql = format!("DELETE FROM {table} WHERE instance_id {{any_uuid:1}}");
         tx.execute(&sql, vec![Param::Uuids(ids.clone())]).await?;
     }
-    let sql = "DELETE FROM history_instance WHERE instance_id {any_uuid:1} RETURNING definition_id";
-    let mut removed: BTreeMap<String, i64> = BTreeMap::new();
-    for row in tx.fetch(sql, vec![Param::Uuids(ids)]).await? {
-        *removed.entry(row.get(0)?).or_default() += 1;
-    }
-    forget_elements(tx, removed).await
-}
-
-static FORGET: Batch = Batch::new(
-    "UPDATE deleted_definition SET remembered = remembered - v.removed FROM {rows} WHERE deleted_definition.definition_id = v.definition_id \
-     RETURNING deleted_definition.definition_id, remembered",
-    &[("definition_id", Type::Text), ("removed", Type::I64)],
-);
-
-/// The elements of definitions that are deleted go with the last instance that history has of them. No unit of work can name them any more: a definition
-/// is deleted when no instance of it lives, and from then on none begins.
-async fn forget_elements(tx: &mut Tx, removed: BTreeMap<String, i64>) -> Result<(), Error> {
-    let left = FORGET.fetch(tx, removed.iter().map(|(id, count)| cells![id, *count]).collect()).await?;
-    let left = left.iter().map(|row| Ok((row.get(0)?, row.get::<i64>(1)?))).collect::<Result<Vec<(String, i64)>, Error>>()?;
-    let gone: Vec<String> = left.into_iter().filter(|(_, left)| *left <= 0).map(|(id, _)| id).collect();
-    if gone.is_empty() {
-        return Ok(());
-    }
-    for table in ["element", "deleted_definition"] {
-        tx.execute(&format!("DELETE FROM {table} WHERE definition_id {{any_text:1}}"), vec![Param::Texts(gone.clone())]).await?;
-    }
-    Ok(())
+    tx.execute("DELETE FROM history_instance WHERE instance_id {any_uuid:1}", vec![Param::Uuids(ids)]).await.map(drop)
 }
 
 /// The multi-row statements of this file.
@@ -561,5 +535,4 @@ pub(crate) static BATCHES: &[&Batch] = &[
     &PUT_CALLERS,
     &END_INCIDENTS,
     &END_OPEN_INCIDENTS,
-    &FORGET,
 ];

@@ -126,6 +126,7 @@ pub(crate) async fn what_is_used_is_not_deleted(fixture: Fixture) {
     assert_eq!(store.artifact("d1").await.expect("read"), None, "nobody names it any more");
     let history = HistoryInstanceFilter { definition_key: Some("p".into()), ..HistoryInstanceFilter::default() };
     assert_eq!(store.count_history_instances(history).await.expect("read"), 1, "history outlives the definition");
+    assert_eq!((store.forget_elements().await.expect("looked"), fixture.count("deleted_definition").await), (1, 1));
     assert_eq!(fixture.count("element").await, 5, "and so do the elements that it tells of; of the other one it tells nothing");
 }
 
@@ -148,11 +149,47 @@ pub(crate) async fn elements_go_with_the_last_history_of_their_definition(fixtur
     assert_eq!(fixture.count("element").await, 10, "those of a definition that is there stay");
     let gone = store.delete_definitions(vec![process.id.clone()], false, &[], &Vec::new(), 0).await.expect("answered");
     assert_eq!(gone, DeploymentDeletion::Deleted { definitions: vec![process.id.clone()] });
-    assert_eq!((fixture.count("element").await, fixture.count("deleted_definition").await), (10, 1));
+    let left = async || {
+        (store.forget_elements().await.expect("looked"), fixture.count("element").await, fixture.count("deleted_definition").await)
+    };
+    assert_eq!(left().await, (0, 10, 1));
     assert_eq!(store.remove_history(instances.clone(), 300).await.expect("removed"), Some(1));
-    assert_eq!((fixture.count("element").await, fixture.count("deleted_definition").await), (10, 1));
+    assert_eq!(left().await, (0, 10, 1));
     store.delete_history(instances[2], &[]).await.expect("removed");
-    assert_eq!((fixture.count("element").await, fixture.count("deleted_definition").await), (5, 0));
+    assert_eq!(left().await, (1, 5, 0));
+}
+
+/// The last instance of a deleted definition may stand behind more of its key than are looked at together.
+pub(crate) async fn elements_are_looked_for_behind_any_number_of_other_versions(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let other = definition(&store, "p").await;
+    let (last, _) = started_with(&store, &process, Vec::new()).await;
+    store.commit(unit(crate::common::end(last, 1))).await.expect("ended");
+    let key = store.history_instance(last).await.expect("read").expect("just ended");
+    let gone = store.delete_definitions(vec![process.id.clone()], false, &[], &Vec::new(), 0).await.expect("answered");
+    assert_eq!(gone, DeploymentDeletion::Deleted { definitions: vec![process.id] });
+    store.close().await;
+    // Before it and behind it; a look takes a thousand.
+    let one = if fixture.is_postgres() { "gen_random_uuid()" } else { "randomblob(16)" };
+    let ended_at = key.ended_at.expect("just ended");
+    fixture
+        .raw(&format!(
+            "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, started_at, ended_at, state) \
+             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 3000) \
+             SELECT {one}, '', '{}', 'p', 1, {ended_at} - 1500 + n, 'COMPLETED' FROM numbers",
+            other.id
+        ))
+        .await;
+    let store = fixture.open().await;
+    let left = async || (store.forget_elements().await.expect("looked"), fixture.count("element").await);
+    for _ in 0..4 {
+        assert_eq!(left().await, (0, 10), "it is there");
+    }
+    let found = format!("deleted_definition WHERE ended_at = {ended_at}");
+    assert_eq!(fixture.count(&found).await, 1);
+    store.delete_history(last, &[]).await.expect("removed");
+    assert_eq!((left().await, left().await), ((0, 10), (1, 5)));
 }
 
 /// What began while history was kept ends in history although it is not kept any more: else it would never go.
@@ -163,6 +200,7 @@ pub(crate) async fn history_that_is_not_kept_any_more_comes_to_its_end(fixture: 
     store.close().await;
     let store = fixture.open_with(HistoryLevel::None).await;
     store.commit(unit(crate::common::end(id, 1))).await.expect("ended");
+    assert_eq!(open().await, (0, 0, 0));
     let (other, _) = started_with(&store, &process, Vec::new()).await;
     store.commit(unit(crate::common::end(other, 1))).await.expect("ended");
     assert!(store.history_instance(id).await.expect("read").expect("it is kept").ended_at.is_some());
