@@ -189,6 +189,8 @@ CREATE TABLE delivery (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX delivery_claimable ON delivery (due, signal, n) WHERE retries > 0 AND NOT parked;
 CREATE INDEX delivery_parked ON delivery (instance_id, definition_id) WHERE parked;
+-- What waits for an operator.
+CREATE INDEX delivery_given_up ON delivery (definition_id) WHERE failures > 0 AND retries = 0;
 CREATE INDEX delivery_failed ON delivery (COALESCE(instance_id, signal), n) WHERE failures > 0;
 
 -- Messages along message flows, written with the unit of work that sends. Who gets one is looked for; then a delivery of its id stands beside it, and

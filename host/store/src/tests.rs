@@ -1,5 +1,7 @@
 //! Tests of what only this crate sees: that every statement prepares, that claims use their index, that writes are durable.
 
+mod operators;
+
 use mandate_tests::postgres::Cluster;
 use uuid::Uuid;
 

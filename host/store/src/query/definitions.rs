@@ -323,12 +323,7 @@ impl Reads {
 
     /// How many instances of every definition there are, and how they fare.
     pub async fn definition_statistics(&self) -> Result<Vec<DefinitionStatistics>, Error> {
-        let sql = format!(
-            "SELECT {COLUMNS}, (SELECT COUNT(*) FROM instance i WHERE i.definition_id = d.id), \
-             (SELECT COUNT(*) FROM job j WHERE j.definition_id = d.id AND j.retries = 0) \
-             + (SELECT COUNT(*) FROM start_timer t WHERE t.definition_id = d.id AND t.retries = 0) \
-             + (SELECT COUNT(*) FROM delivery v WHERE v.definition_id = d.id AND v.failures > 0 AND v.retries = 0) FROM definition d ORDER BY d.id"
-        );
+        let sql = failed_by_definition();
         let by_definition =
             |place: &str| format!("SELECT definition_id, code, COUNT(*) FROM {place} c GROUP BY definition_id, code ORDER BY code");
         let (own, of_called) = (by_definition("any_incident"), by_definition(OF_CALLED));
@@ -364,14 +359,11 @@ impl Reads {
              AND j.kind <> 'event-timer' UNION \
              SELECT i.id, i.job_activity, i.job_activity_id FROM instance i WHERE i.definition_id = $1 AND i.job_host IS NOT NULL \
              AND i.job_kind <> 'event-timer') w GROUP BY w.activity_id";
-        let failed = "SELECT activity_id, COUNT(*) FROM (SELECT activity_id FROM job WHERE definition_id = $1 AND retries = 0 UNION ALL \
-             SELECT activity_id FROM start_timer WHERE definition_id = $1 AND retries = 0 UNION ALL \
-             SELECT activity_id FROM delivery WHERE definition_id = $1 AND failures > 0 AND retries = 0) f GROUP BY activity_id";
         let incidents = format!(
             "SELECT activity_id, code, COUNT(*) FROM (SELECT definition_id, activity_id, code FROM any_incident UNION ALL \
              SELECT definition_id, activity_id, code FROM {OF_CALLED} o) c WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY code"
         );
-        let statements = [tokens, failed, &incidents].map(|sql| (sql, params![definition_id])).into();
+        let statements = [tokens, ACTIVITY_FAILURES, &incidents].map(|sql| (sql, params![definition_id])).into();
         let answers = self.pool.snapshot(statements).await?;
         let [tokens, failed, incidents] = &answers[..] else { unreachable!("three statements have three answers") };
         let mut by_activity = std::collections::BTreeMap::<String, ActivityStatistics>::new();
@@ -393,6 +385,21 @@ impl Reads {
         Ok(by_activity.into_values().collect())
     }
 }
+
+/// Definitions with how many instances and failed jobs they have.
+pub(crate) fn failed_by_definition() -> String {
+    format!(
+        "SELECT {COLUMNS}, (SELECT COUNT(*) FROM instance i WHERE i.definition_id = d.id), \
+         (SELECT COUNT(*) FROM job j WHERE j.definition_id = d.id AND j.retries = 0) \
+         + (SELECT COUNT(*) FROM start_timer t WHERE t.definition_id = d.id AND t.retries = 0) \
+         + (SELECT COUNT(*) FROM delivery v WHERE v.definition_id = d.id AND v.failures > 0 AND v.retries = 0) FROM definition d ORDER BY d.id"
+    )
+}
+
+/// Failed jobs of the definition `$1` by activity.
+pub(crate) const ACTIVITY_FAILURES: &str = "SELECT activity_id, COUNT(*) FROM (SELECT activity_id FROM job WHERE definition_id = $1 AND retries = 0 UNION ALL \
+     SELECT activity_id FROM start_timer WHERE definition_id = $1 AND retries = 0 UNION ALL \
+     SELECT activity_id FROM delivery WHERE definition_id = $1 AND failures > 0 AND retries = 0) f GROUP BY activity_id";
 
 async fn read_start_events(select: Select, pool: &Pool) -> Result<Vec<StartEvent>, Error> {
     let columns = "e.definition_id, d.key, d.tenant, e.name, e.activity_id";

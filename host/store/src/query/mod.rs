@@ -33,6 +33,8 @@ use crate::Error;
 use crate::db::Pool;
 
 pub use calls::CallFilter;
+#[cfg(test)]
+pub(crate) use definitions::{ACTIVITY_FAILURES, failed_by_definition};
 pub use definitions::{ActivityStatistics, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, StartEvent};
 pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, NEWEST, definition as read_definition};
 pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};
