@@ -164,6 +164,19 @@ static END_OPEN_TASKS: Batch = Batch::new(
     &[("instance_id", Type::Uuid), ("ended_at", Type::I64)],
 );
 
+static END_OPEN_ACTIVITIES: Batch = Batch::new(
+    "UPDATE history_activity SET ended_at = v.ended_at, canceled = v.canceled FROM {rows} WHERE history_activity.instance_id = v.instance_id \
+     AND history_activity.ended_at IS NULL",
+    &[("instance_id", Type::Uuid), ("ended_at", Type::I64), ("canceled", Type::Bool)],
+);
+
+/// Which instances history has.
+static REMEMBERED: Batch = Batch::new(
+    "SELECT h.instance_id FROM {rows} \
+     JOIN history_instance h ON h.instance_id = v.instance_id",
+    &[("instance_id", Type::Uuid)],
+);
+
 static PUT_INCIDENTS: Batch = Batch::new(
     "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, failed_activity_id, job_definition_id, definition_id, code, message, \
      attempt, created, detail, deleted) SELECT v.instance_id, v.n, v.wait, v.activity, v.activity_id, v.failed_activity_id, v.job_definition_id, \
@@ -211,6 +224,9 @@ static END_OPEN_INCIDENTS: Batch = Batch::new(
      AND history_incident.ended_at IS NULL",
     &[("instance_id", Type::Uuid), ("ended_at", Type::I64)],
 );
+
+/// The state of an instance that has come to its end by itself.
+const COMPLETED: &str = "COMPLETED";
 
 /// The state of an instance that goes on.
 const ACTIVE: &str = "ACTIVE";
@@ -262,6 +278,8 @@ pub(super) struct History {
     closed_tasks: Rows,
     /// Instances that end with whatever incidents of them are open.
     closed_incidents: Rows,
+    /// Instances that end while less is kept than there may have been: when, and whether what is open of them is canceled.
+    left_open: Vec<(Uuid, i64, bool)>,
     operations: Rows,
 }
 
@@ -283,12 +301,17 @@ impl History {
             ended_incidents: Rows::new(),
             closed_tasks: Rows::new(),
             closed_incidents: Rows::new(),
+            left_open: Vec::new(),
             operations: Rows::new(),
         }
     }
 
     /// Takes what the level keeps of one instance's unit; whether it was called by another instance is repeated where it fails.
     pub(super) fn take(&mut self, write: &InstanceWrite, revision: i64, is_called: bool) {
+        if self.level < HistoryLevel::Audit && matches!((&write.state, &write.expect), (State::Ended { .. }, Expect::Revision(_))) {
+            let has_completed = |row: &HistoryRow| matches!(row, HistoryRow::InstanceEnded { state, .. } if state == COMPLETED);
+            self.left_open.push((write.id, moment(write), !write.history.iter().any(has_completed)));
+        }
         if self.level == HistoryLevel::None {
             // One that began when more was kept would live for ever in history, and its time would never be over.
             if matches!(write.expect, Expect::Revision(_)) {
@@ -468,6 +491,7 @@ impl History {
         END_INCIDENTS.execute(tx, self.ended_incidents).await?;
         END_OPEN_TASKS.execute(tx, self.closed_tasks).await?;
         END_OPEN_INCIDENTS.execute(tx, self.closed_incidents).await?;
+        end_left_open(tx, self.level, self.left_open).await?;
         operations::insert(tx, self.operations).await
     }
 }
@@ -479,6 +503,19 @@ async fn put_variables(tx: &mut Tx, variables: Rows) -> Result<(), Error> {
         PUT_VARIABLES.execute(tx, variables).await?;
     }
     Ok(())
+}
+
+/// What was written while more was kept ends with its instance, at the latest: nobody writes what became of it before. Most have nothing in history where
+/// nothing is kept, and one look says so.
+async fn end_left_open(tx: &mut Tx, level: HistoryLevel, mut ended: Vec<(Uuid, i64, bool)>) -> Result<(), Error> {
+    if level == HistoryLevel::None {
+        let remembered = REMEMBERED.fetch(tx, ended.iter().map(|(id, ..)| cells![*id]).collect()).await?;
+        let remembered = remembered.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+        ended.retain(|(id, ..)| remembered.contains(id));
+        END_OPEN_ACTIVITIES.execute(tx, ended.iter().map(|(id, at, canceled)| cells![*id, *at, *canceled]).collect()).await?;
+    }
+    END_OPEN_TASKS.execute(tx, ended.iter().map(|(id, at, _)| cells![*id, *at]).collect()).await?;
+    END_OPEN_INCIDENTS.execute(tx, ended.iter().map(|(id, at, _)| cells![*id, *at]).collect()).await.map(drop)
 }
 
 /// When the unit happened: its last event, or, for one without any, now.
@@ -531,6 +568,8 @@ pub(crate) static BATCHES: &[&Batch] = &[
     &PUT_TASKS,
     &END_TASKS,
     &END_OPEN_TASKS,
+    &END_OPEN_ACTIVITIES,
+    &REMEMBERED,
     &PUT_INCIDENTS,
     &PUT_CALLERS,
     &END_INCIDENTS,

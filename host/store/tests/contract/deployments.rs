@@ -196,7 +196,28 @@ pub(crate) async fn elements_are_looked_for_behind_any_number_of_other_versions(
 pub(crate) async fn history_that_is_not_kept_any_more_comes_to_its_end(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
-    let (id, _) = started_with(&store, &process, Vec::new()).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let mut write = start(&process, Uuid::now_v7());
+        write.history.push(HistoryRow::ActivityStarted { n: 2, parent: 1, element: 1, at: 11 });
+        (write.put_tasks, write.put_incidents) = (vec![task(&process, 5)], vec![incident(&process, 7, None)]);
+        ids.push(write.id);
+        store.commit(unit(write)).await.expect("started");
+    }
+    let [id, less] = ids[..] else { panic!("two of them") };
+    let open = async || {
+        let of = |table| format!("{table} WHERE ended_at IS NULL");
+        let [activities, tasks, incidents] = ["history_activity", "history_task", "history_incident"].map(of);
+        (fixture.count(&activities).await, fixture.count(&tasks).await, fixture.count(&incidents).await)
+    };
+    assert_eq!(open().await, (2, 2, 2));
+    store.close().await;
+    // Tasks are not written any more, so that nobody says which are still open.
+    let store = fixture.open_with(HistoryLevel::Activity).await;
+    let mut write = crate::common::end(less, 1);
+    write.history.push(HistoryRow::ActivityEnded { n: 2, canceled: false, complete_scope: true, at: 98 });
+    store.commit(unit(write)).await.expect("ended");
+    assert_eq!(open().await, (1, 1, 1));
     store.close().await;
     let store = fixture.open_with(HistoryLevel::None).await;
     store.commit(unit(crate::common::end(id, 1))).await.expect("ended");
