@@ -78,6 +78,8 @@ CREATE TABLE ledger (
     -- The wait that its unit of work resumed: job, task, external_task or subscription.
     origin_kind    TEXT COLLATE "C" NOT NULL,
     origin_wait    BIGINT  NOT NULL,
+    -- Which report of an escalation it was for; NULL: its unit ended the wait.
+    origin_report  BIGINT,
     -- Digest that names the activity's entry.
     activity_key   TEXT COLLATE "C" NOT NULL,
     activity_id    TEXT COLLATE "C" NOT NULL,

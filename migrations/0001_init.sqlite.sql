@@ -76,6 +76,8 @@ CREATE TABLE ledger (
     -- The wait that its unit of work resumed: job, task, external_task or subscription.
     origin_kind    TEXT    NOT NULL,
     origin_wait    INTEGER NOT NULL,
+    -- Which report of an escalation it was for; NULL: its unit ended the wait.
+    origin_report  INTEGER,
     -- Digest that names the activity's entry.
     activity_key   TEXT    NOT NULL,
     activity_id    TEXT    NOT NULL,

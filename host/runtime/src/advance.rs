@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Retry, WaitId};
-use mandate_store::{ClaimedJob, CommitError, FiredTimer, InstanceWrite, Origin, RunningJob, StartKey, Stood, Unit};
+use mandate_store::{ClaimedJob, CommitError, FiredTimer, InstanceWrite, RunningJob, StartKey, Stood, Unit};
 use tracing::Instrument;
 
 use crate::definitions::{Definition, suspended};
@@ -399,7 +399,7 @@ impl Inner {
         // From before the commit: a job whose commit is answered late is not one that this host has forgotten.
         let mine = places.waits().into_iter().map(|wait| self.executor.mine(instance.id(), wait)).collect();
         let mut details = HashMap::new();
-        let origin = work.map_or(NO_WAIT, Work::origin);
+        let origin = work.map_or(NO_WAIT, |work| work.origin(base));
         for incident in rows.incidents() {
             details.insert(incident.id, self.explain(&base.definition, instance, incident, origin).await?);
         }
@@ -575,20 +575,6 @@ impl Work {
             | Input::Message { wait, .. }
             | Input::Signal { wait, .. } => Some(wait),
             _ => None,
-        }
-    }
-
-    /// What must still exist when a command of this unit is sent.
-    pub(crate) fn origin(&self) -> Origin {
-        match self.input {
-            Input::CompleteTask { wait, .. } | Input::ThrowFromTask { wait, .. } => Origin::Task(crate::unit::number(wait.0)),
-            Input::EscalateFromTask { wait, .. } => Origin::Escalation(crate::unit::number(wait.0)),
-            Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
-                Origin::ExternalTask(crate::unit::number(wait.0))
-            }
-            Input::Message { wait, .. } | Input::Signal { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
-            Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
-            _ => NO_WAIT,
         }
     }
 }

@@ -16,7 +16,7 @@ use mandate_engine::{
     Rejection, Report, Retry, Stop, WaitId,
 };
 use mandate_model::ElementIndex;
-use mandate_store::CalledBy;
+use mandate_store::{CalledBy, Origin};
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
@@ -128,6 +128,8 @@ pub(crate) struct Course<'a> {
     /// When the unit was asked for, and by whom: expressions see the same in all of its steps, and on every attempt.
     asked: i64,
     user: Option<String>,
+    /// What must still exist when one of its commands is sent.
+    origin: Origin,
 }
 
 impl<'a> Course<'a> {
@@ -141,8 +143,8 @@ impl<'a> Course<'a> {
         calls: &'a mut Calls,
         (now, asked): (i64, i64),
     ) -> Self {
-        let user = work.user().map(str::to_owned);
-        let mut course = Self { work, registered, calls, held, called: Vec::new(), now, along: false, asked, user };
+        let (user, origin) = (work.user().map(str::to_owned), work.origin(&first.base));
+        let mut course = Self { work, registered, calls, held, called: Vec::new(), now, along: false, asked, user, origin };
         if let Some(job) = work.job().and_then(|wait| first.instance.job(wait)) {
             course.runs(job, now);
         }
@@ -389,7 +391,7 @@ fn context(instance: &Instance, course: &Course<'_>) -> CallContext {
         instance: instance.id(),
         tenant: instance.tenant().map(str::to_owned),
         business_key: instance.business_key().map(str::to_owned),
-        origin: work.origin(),
+        origin: course.origin,
         worker: work.worker.as_ref().map(|worker| worker.id.clone()),
         traceparent: work.traceparent.clone().or_else(|| instance.traceparent().map(str::to_owned)),
         started_at: begun.unwrap_or(course.asked),

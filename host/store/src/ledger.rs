@@ -49,7 +49,7 @@ impl Store {
     }
 }
 
-const COLUMNS: &str = "l.tenant, l.command, l.key, l.attempt, l.generation, l.instance_id, l.origin_kind, l.origin_wait, l.activity_key, \
+const COLUMNS: &str = "l.tenant, l.command, l.key, l.attempt, l.generation, l.instance_id, l.origin_kind, l.origin_wait, l.origin_report, l.activity_key, \
                        l.activity_id, l.definition_id, l.request_digest, l.request, l.state, l.reply, l.code, l.message, l.host, l.epoch, \
                        l.opened_at, l.closed_at, l.cancelled, l.verdict_by, l.verdict_reason, l.verdict_at";
 
@@ -57,7 +57,7 @@ fn ledger_row(row: &Row) -> Result<LedgerRow, Error> {
     let mut columns = row.columns();
     let origin = |columns: &mut Columns<'_>| {
         let kind: String = columns.next()?;
-        Origin::from_parts(&kind, columns.next()?)
+        Origin::from_parts(&kind, columns.next()?, columns.next()?)
     };
     let state = |columns: &mut Columns<'_>| columns.next::<String>()?.parse();
     let verdict = |columns: &mut Columns<'_>| {
@@ -95,7 +95,7 @@ fn sent(row: &Row) -> Result<Sent, Error> {
     let (command, key, attempt) = (columns.next()?, columns.next()?, columns.next()?);
     let state = columns.next::<String>()?.parse()?;
     let kind: String = columns.next()?;
-    let origin = Origin::from_parts(&kind, columns.next()?)?;
+    let origin = Origin::from_parts(&kind, columns.next()?, columns.next()?)?;
     Ok(Sent { command, key, attempt, state, origin, activity_key: columns.next()?, activity_id: columns.next()? })
 }
 
@@ -120,9 +120,10 @@ impl Reads {
 
     /// What units that resumed this wait have sent and what was applied, or may have been: the last attempt under each key.
     pub async fn ledger_sent(&self, instance: Uuid, origin: Origin) -> Result<Vec<Sent>, Error> {
-        let (kind, wait) = origin.parts();
-        let of_origin = "l.origin_kind = $2 AND l.origin_wait = $3 AND l.state IN ('applied', 'open', 'unknown')";
-        self.sent(of_origin, params![instance, kind, wait]).await
+        let (kind, wait, report) = origin.parts();
+        let of_origin = "l.origin_kind = $2 AND l.origin_wait = $3 AND COALESCE(l.origin_report, 0) = $4 \
+                         AND l.state IN ('applied', 'open', 'unknown')";
+        self.sent(of_origin, params![instance, kind, wait, report.unwrap_or_default()]).await
     }
 
     /// What an instance has sent of which nobody knows what came: the last attempt under each key that is open or unknown.
@@ -132,7 +133,7 @@ impl Reads {
 
     async fn sent(&self, which: &str, params: Vec<Param>) -> Result<Vec<Sent>, Error> {
         let sql = format!(
-            "SELECT l.command, l.key, l.attempt, l.state, l.origin_kind, l.origin_wait, l.activity_key, l.activity_id FROM ledger l \
+            "SELECT l.command, l.key, l.attempt, l.state, l.origin_kind, l.origin_wait, l.origin_report, l.activity_key, l.activity_id FROM ledger l \
              WHERE l.instance_id = $1 AND {which} AND NOT EXISTS (SELECT 1 FROM ledger n WHERE n.tenant = l.tenant AND n.command = l.command \
              AND n.key = l.key AND n.attempt > l.attempt) ORDER BY l.opened_at, l.command, l.key"
         );

@@ -9,7 +9,7 @@ use super::Work;
 impl Work {
     /// Whether it ends no wait, and does not stop before its first command either.
     pub(crate) fn is_unheld(&self) -> bool {
-        self.origin() == NO_WAIT && !is_held(&self.input)
+        self.wait().is_none() && !is_held(&self.input)
     }
 }
 

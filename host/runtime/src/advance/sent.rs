@@ -16,26 +16,43 @@
 use std::collections::HashSet;
 
 use mandate_engine::{Code, Failure, Input, Retry, WaitId};
-use mandate_store::Sent;
+use mandate_store::{Origin, Sent};
 
+use super::held::NO_WAIT;
 use super::{Calls, Work};
 use crate::cache::Base;
 use crate::ledger::hex;
 use crate::parties::Parties;
 use crate::{Error, Inner};
 
+impl Work {
+    /// What must still exist when a command of this unit, which begins from `base`, is sent.
+    pub(crate) fn origin(&self, base: &Base) -> Origin {
+        match self.input {
+            Input::CompleteTask { wait, .. } | Input::ThrowFromTask { wait, .. } => Origin::Task(crate::unit::number(wait.0)),
+            Input::EscalateFromTask { wait, .. } => {
+                let before = base.instance.task(wait).map_or(0, |task| task.reports);
+                Origin::Escalation { wait: crate::unit::number(wait.0), report: i64::from(before) + 1 }
+            }
+            Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
+                Origin::ExternalTask(crate::unit::number(wait.0))
+            }
+            Input::Message { wait, .. } | Input::Signal { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
+            Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
+            _ => NO_WAIT,
+        }
+    }
+}
+
 impl Inner {
     /// The failure of a unit that is about to leave a command behind.
     pub(crate) async fn left_behind(&self, base: &Base, work: &Work, calls: &Calls) -> Result<Option<Failure>, Error> {
         let has_run = calls.runs > 1 || !work.fresh;
         let resumed = work.wait().filter(|_| !matches!(work.input, Input::FailJob { .. }));
-        let Some(wait) = resumed.filter(|_| has_run && base.definition.sends()) else { return Ok(None) };
-        // Escalations that the task has told of before are stored, and what they have sent is no longer in question.
-        let escalates = matches!(work.input, Input::EscalateFromTask { .. });
-        if escalates && base.instance.task(wait).is_some_and(|task| task.reports > 0) {
+        if resumed.is_none() || !has_run || !base.definition.sends() {
             return Ok(None);
         }
-        let sent = self.store.ledger_sent(work.instance.0, work.origin()).await?;
+        let sent = self.store.ledger_sent(work.instance.0, work.origin(base)).await?;
         let made: HashSet<_> = calls.made.iter().map(|entry| hex(&entry.0)).collect();
         let behind = sent.into_iter().find(|sent| !made.contains(&sent.activity_key));
         Ok(behind.map(|sent| left_behind(base, &sent)))

@@ -146,3 +146,41 @@ async fn what_an_escalation_has_sent_is_stored_and_hides_nothing_of_what_a_compl
     })
     .await;
 }
+
+/// A task from which a person may report something twice: `w3` and `w4` follow in one unit of work as long as `go` is true.
+const REPORTED: &str = r#"<bpmn:startEvent id="s"/><bpmn:userTask id="last"/><bpmn:boundaryEvent id="b" attachedToRef="last" cancelActivity="false">
+  <bpmn:escalationEventDefinition/></bpmn:boundaryEvent><bpmn:exclusiveGateway id="x" default="g4"/>
+  <bpmn:serviceTask id="w3" camunda:class="worker"/><bpmn:serviceTask id="w4" camunda:class="worker"/><bpmn:endEvent id="not"/>
+  <bpmn:sequenceFlow id="g1" sourceRef="s" targetRef="last"/><bpmn:sequenceFlow id="g2" sourceRef="b" targetRef="x"/>
+  <bpmn:sequenceFlow id="g3" sourceRef="x" targetRef="w3"><bpmn:conditionExpression>${go}</bpmn:conditionExpression></bpmn:sequenceFlow>
+  <bpmn:sequenceFlow id="g4" sourceRef="x" targetRef="not"/><bpmn:sequenceFlow id="g5" sourceRef="w3" targetRef="w4"/>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_report_of_a_task_is_compared_with_what_it_has_sent_itself() {
+    on_both(async |host| {
+        host.deploy(process(REPORTED)).await;
+        let works = commands(&[("w3", "test.ok@1")]);
+        let mut fails = works.clone();
+        fails["w4"] = json!({ "error": "NOT_NOW" });
+        let id = host.start_instance(json!({ "script": works, "go": true })).await.expect("it starts").id;
+        let view = host.runtime.instance(id).await.expect("it lives");
+        let task = PublicId { instance: id, number: view.instance.tasks().next().expect("the person's task").wait.0 };
+        let report = async |script: &Value, go: bool| {
+            let set = as_variables(&json!({ "script": script, "go": go }));
+            host.runtime.set_variables(id, None, set, Vec::new()).await.expect("set");
+            host.runtime.escalate_from_task(task, "LATE".into(), Variables::new()).await
+        };
+        let refused = async |script: &Value, go| match report(script, go).await {
+            Err(Error::UnitFailed(failure)) => failure.code,
+            other => panic!("{other:?}"),
+        };
+        report(&works, true).await.expect("reported");
+        // What the first one has sent is stored, and the second one need not come there.
+        report(&works, false).await.expect("reported");
+        assert_eq!(refused(&fails, true).await, Code::UnhandledBpmnError);
+        assert_eq!(refused(&works, false).await, Code::CommandLeftBehind);
+        report(&works, true).await.expect("reported");
+        assert_eq!(host.domain.calls().into_values().collect::<Vec<_>>(), [1, 1], "once for each report that comes there");
+    })
+    .await;
+}

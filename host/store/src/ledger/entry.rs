@@ -55,8 +55,13 @@ pub enum Origin {
     Job(i64),
     /// A user task.
     Task(i64),
-    /// The same, which has told of an escalation and goes on waiting: units of it are stored while their origin is there.
-    Escalation(i64),
+    /// The same, which tells of an escalation and goes on waiting: units of it are stored while their origin is there.
+    Escalation {
+        /// The task.
+        wait: i64,
+        /// Which of its reports, from 1.
+        report: i64,
+    },
     /// An external task.
     ExternalTask(i64),
     /// A wait for a message.
@@ -69,21 +74,21 @@ impl Origin {
         self.parts().1
     }
 
-    pub(super) fn parts(self) -> (&'static str, i64) {
+    pub(super) fn parts(self) -> (&'static str, i64, Option<i64>) {
         match self {
-            Self::Job(wait) => ("job", wait),
-            Self::Task(wait) => ("task", wait),
-            Self::Escalation(wait) => ("escalation", wait),
-            Self::ExternalTask(wait) => ("external_task", wait),
-            Self::Subscription(wait) => ("subscription", wait),
+            Self::Job(wait) => ("job", wait, None),
+            Self::Task(wait) => ("task", wait, None),
+            Self::Escalation { wait, report } => ("escalation", wait, Some(report)),
+            Self::ExternalTask(wait) => ("external_task", wait, None),
+            Self::Subscription(wait) => ("subscription", wait, None),
         }
     }
 
-    pub(super) fn from_parts(kind: &str, wait: i64) -> Result<Self, Error> {
+    pub(super) fn from_parts(kind: &str, wait: i64, report: Option<i64>) -> Result<Self, Error> {
         match kind {
             "job" => Ok(Self::Job(wait)),
             "task" => Ok(Self::Task(wait)),
-            "escalation" => Ok(Self::Escalation(wait)),
+            "escalation" => Ok(Self::Escalation { wait, report: report.unwrap_or_default() }),
             "external_task" => Ok(Self::ExternalTask(wait)),
             "subscription" => Ok(Self::Subscription(wait)),
             other => Err(Error::Damaged(format!("no kind of wait: {other}"))),

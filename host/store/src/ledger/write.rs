@@ -34,7 +34,7 @@ static WAITS: Batch = Batch::new(
 );
 
 static LATEST: Batch = Batch::new(
-    "SELECT l.tenant, l.command, l.key, l.attempt, l.generation, l.instance_id, l.origin_kind, l.origin_wait, l.activity_key, \
+    "SELECT l.tenant, l.command, l.key, l.attempt, l.generation, l.instance_id, l.origin_kind, l.origin_wait, l.origin_report, l.activity_key, \
      l.activity_id, l.definition_id, l.request_digest, l.request, l.state, l.reply, l.code, l.message, l.host, l.epoch, l.opened_at, \
      l.closed_at, l.cancelled, l.verdict_by, l.verdict_reason, l.verdict_at FROM {rows} JOIN ledger l ON l.tenant = v.tenant AND l.command = v.command AND l.key = v.key \
      WHERE l.attempt = (SELECT MAX(m.attempt) FROM ledger m WHERE m.tenant = v.tenant AND m.command = v.command AND m.key = v.key)",
@@ -42,9 +42,9 @@ static LATEST: Batch = Batch::new(
 );
 
 static OPEN: Batch = Batch::new(
-    "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, activity_key, activity_id, \
+    "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, origin_report, activity_key, activity_id, \
      definition_id, request_digest, request, state, host, epoch, opened_at, cancelled) \
-     SELECT v.tenant, v.command, v.key, v.attempt, v.generation, v.instance_id, v.origin_kind, v.origin_wait, v.activity_key, \
+     SELECT v.tenant, v.command, v.key, v.attempt, v.generation, v.instance_id, v.origin_kind, v.origin_wait, v.origin_report, v.activity_key, \
      v.activity_id, v.definition_id, v.request_digest, v.request, 'open', v.host, v.epoch, COALESCE(v.opened_at, {now}), FALSE FROM {rows} WHERE TRUE \
      ON CONFLICT DO NOTHING RETURNING tenant, command, key",
     &[
@@ -56,6 +56,7 @@ static OPEN: Batch = Batch::new(
         ("instance_id", Type::Uuid),
         ("origin_kind", Type::Text),
         ("origin_wait", Type::I64),
+        ("origin_report", Type::I64),
         ("activity_key", Type::Text),
         ("activity_id", Type::Text),
         ("definition_id", Type::Text),
@@ -156,7 +157,7 @@ pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, opens: &[&LedgerOpen]) ->
         return Ok(Vec::new());
     }
     let waits = opens.iter().enumerate().map(|(item, open)| {
-        let (kind, wait) = open.origin.parts();
+        let (kind, wait, _) = open.origin.parts();
         cells![i64::try_from(item).expect("a batch is small"), kind, open.instance, wait, me.id, me.epoch, &open.worker]
     });
     let waiting = WAITS.fetch(tx, waits.collect()).await?;
@@ -187,7 +188,7 @@ pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, opens: &[&LedgerOpen]) ->
 }
 
 fn opened_row(open: &LedgerOpen, attempt: i64, me: HostRef) -> Vec<Cell> {
-    let (kind, wait) = open.origin.parts();
+    let (kind, wait, report) = open.origin.parts();
     cells![
         &open.tenant,
         &open.command,
@@ -197,6 +198,7 @@ fn opened_row(open: &LedgerOpen, attempt: i64, me: HostRef) -> Vec<Cell> {
         open.instance,
         kind,
         wait,
+        report,
         &open.activity_key,
         &open.activity_id,
         &open.definition_id,

@@ -112,11 +112,11 @@ pub(crate) async fn an_attempt_needs_its_wait(fixture: Fixture) {
     for (origin, there) in [
         (Origin::Job(1), true),
         (Origin::Task(2), true),
-        (Origin::Escalation(2), true),
+        (Origin::Escalation { wait: 2, report: 1 }, true),
         (Origin::Subscription(3), true),
         (Origin::Job(2), false),
         (Origin::Task(3), false),
-        (Origin::Escalation(3), false),
+        (Origin::Escalation { wait: 3, report: 1 }, false),
         (Origin::Subscription(1), false),
     ] {
         let answer = store.ledger_open(open(id, origin, &format!("{origin:?}"))).await.expect("answered");
