@@ -269,8 +269,13 @@ impl Runtime {
                         turn = Some(self.0.overtaken.turn(InstanceId(receiver.instance)).await);
                     }
                     match self.0.waits_again(&receiver).await? {
-                        // Another message has said meanwhile which conversation it is.
-                        Some(renewed) if renewed.correlation_key != receiver.correlation_key => return Err(error),
+                        // Another message has said meanwhile which conversation it is: where one receiver is wanted it is looked for again.
+                        Some(renewed)
+                            if renewed.correlation_key != receiver.correlation_key
+                                && !(correlation.all && self.is_still_meant(correlation, &renewed).await?) =>
+                        {
+                            return Err(error);
+                        }
                         // Under the new wait a command that has left would leave again: whoever sent the message decides.
                         Some(renewed) if !self.has_sent(&receiver).await? => receiver = renewed,
                         _ => return Err(error),
@@ -286,6 +291,15 @@ impl Runtime {
             }
         }
         Err(mismatch(correlation, &format!("{MAX_OVERTAKEN} others came to '{}' before it; send it again", receiver.activity_id)))
+    }
+
+    /// Whether a message to all is for a wait that was told from others only after they had been looked for: as if it had come behind the message that did.
+    async fn is_still_meant(&self, correlation: &Correlation, renewed: &SubscriptionListed) -> Result<bool, Error> {
+        if correlation.correlation_key.is_some() {
+            return Ok(renewed.correlation_key == correlation.correlation_key);
+        }
+        let meant = self.told_apart(correlation, vec![renewed.clone()]).await?;
+        Ok(meant.iter().any(|it| (it.instance, it.wait) == (renewed.instance, renewed.wait)))
     }
 
     /// Whether a command has left that was issued for a message to this wait.

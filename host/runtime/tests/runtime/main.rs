@@ -7,6 +7,7 @@ mod calls;
 mod chains;
 mod clock;
 mod common;
+mod conversations;
 mod deployments;
 mod exclusive;
 mod external;
