@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::common::{Host, model};
 
-const MANIFEST: &str = "[delegates.worker]\nfile = \"test_scripted.wasm\"\ncommands = [\"test.ok@1\"]\n";
+/// `notes` sends nothing: what is told of changes of a task may not.
+const MANIFEST: &str = "[delegates.worker]\nfile = \"test_scripted.wasm\"\ncommands = [\"test.ok@1\"]\n\
+    [delegates.notes]\nfile = \"test_scripted.wasm\"\n";
 
 fn process() -> String {
     model(
@@ -32,16 +34,20 @@ fn by(domain: &Domain) -> Vec<Value> {
     domain.applied().iter().map(|it| it.body["by"].clone()).collect()
 }
 
+/// A host on which a process is deployed with the delegate that it calls.
+async fn deployed(domain: &Domain, process: &str) -> Host {
+    let host = Host::open_before(domain).await;
+    let guest = root().join("delegates/target/wasm32-wasip2/release/test_scripted.wasm");
+    let guest = std::fs::read(&guest).unwrap_or_else(|error| panic!("{}: {error}; run `make guests`", guest.display()));
+    let files: [(&str, &[u8]); 3] = [("p.bpmn", process.as_bytes()), ("mandate.toml", MANIFEST.as_bytes()), ("test_scripted.wasm", &guest)];
+    host.upload("/engine-rest/deployment/create", &[("deployment-name", "kinds")], &files).await.ok();
+    host
+}
+
 #[tokio::test]
 async fn every_kind_of_task_and_listener_does_its_part() {
     let domain = Domain::start().expect("a free port");
-    let host = Host::open_before(&domain).await;
-    let guest = root().join("delegates/target/wasm32-wasip2/release/test_scripted.wasm");
-    let guest = std::fs::read(&guest).unwrap_or_else(|error| panic!("{}: {error}; run `make guests`", guest.display()));
-    let files = [("p.bpmn", process()), ("mandate.toml", MANIFEST.to_owned())];
-    let mut files: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
-    files.push(("test_scripted.wasm", &guest));
-    host.upload("/engine-rest/deployment/create", &[("deployment-name", "kinds")], &files).await.ok();
+    let host = deployed(&domain, &process()).await;
 
     let script: serde_json::Map<String, Value> = ["p", "rank", "decide", "look"]
         .into_iter()
@@ -80,6 +86,54 @@ async fn every_kind_of_task_and_listener_does_its_part() {
         assert_eq!(host.only(&format!("/engine-rest/history/activity-instance?activityId={activity}")).await["activityType"], kind);
     }
     assert_eq!(host.only("/engine-rest/history/task").await["priority"], json!(70));
+    host.check_store().await;
+    host.close().await;
+}
+
+/// The same of Camunda 8: each listener by a job type.
+const ZEEBE: &str = "<bpmn:definitions xmlns:bpmn='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' \
+    targetNamespace='t'><bpmn:process id='p' isExecutable='true'><bpmn:extensionElements><zeebe:executionListeners>\
+    <zeebe:executionListener eventType='start' type='worker'/></zeebe:executionListeners></bpmn:extensionElements>\
+    <bpmn:startEvent id='s'/><bpmn:task id='work'><bpmn:extensionElements><zeebe:executionListeners>\
+    <zeebe:executionListener eventType='start' type='worker'/><zeebe:executionListener eventType='end' type='worker'/></zeebe:executionListeners>\
+    </bpmn:extensionElements></bpmn:task><bpmn:userTask id='look'><bpmn:extensionElements><zeebe:userTask/><zeebe:taskListeners>\
+    <zeebe:taskListener eventType='creating' type='worker'/><zeebe:taskListener eventType='assigning' type='notes'/>\
+    <zeebe:taskListener eventType='updating' type='notes'/><zeebe:taskListener eventType='completing' type='worker'/></zeebe:taskListeners>\
+    </bpmn:extensionElements></bpmn:userTask><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='work'/>\
+    <bpmn:sequenceFlow id='f2' sourceRef='work' targetRef='look'/></bpmn:process></bpmn:definitions>";
+
+#[tokio::test]
+async fn listeners_of_camunda_8_are_called_at_the_same_moments() {
+    let domain = Domain::start().expect("a free port");
+    let host = deployed(&domain, ZEEBE).await;
+    let script: serde_json::Map<String, Value> = ["p", "work", "look"]
+        .into_iter()
+        .map(|id| (id.to_owned(), json!({"commands": [{"name": "test.ok@1", "body": {"by": id}}], "set": {(format!("{id}-seen")): true}})))
+        .collect();
+    let as_json = |value: &Value| json!({"type": "Json", "value": value.to_string()});
+    let script = Value::Object(script);
+    let id = host.start("p", json!({"variables": {"script": as_json(&script)}})).await;
+    // The start is held, for the listener may send commands.
+    let job = host.only_id("/engine-rest/job").await;
+    host.post(&format!("/engine-rest/job/{job}/execute"), json!({})).await.no_content();
+    assert_eq!(by(&domain), ["p", "work", "work", "look"], "the process begins, its task begins and ends, the user task is there");
+    let variables = host.get(&format!("/engine-rest/process-instance/{id}/variables")).await.ok();
+    assert_eq!([&variables["p-seen"]["value"], &variables["look-seen"]["value"]], [&json!(true); 2], "{variables}");
+
+    let task = format!("/engine-rest/task/{}", host.only_id("/engine-rest/task").await);
+    let variable = |name: &str| format!("/engine-rest/process-instance/{id}/variables/{name}");
+    host.put(&variable("script"), as_json(&json!({"look": {"set": {"noted": true}}}))).await.no_content();
+    for (change, body) in [("claim", json!({"userId": "ann"})), ("delegate", json!({"userId": "bob"}))] {
+        host.put(&variable("noted"), json!({"type": "Boolean", "value": false})).await.no_content();
+        host.post(&format!("{task}/{change}"), body).await.no_content();
+        assert_eq!(host.get(&variable("noted")).await.ok()["value"], true, "{change}");
+    }
+    host.post(&format!("{task}/resolve"), json!({})).await.no_content();
+    host.put(&variable("script"), as_json(&script)).await.no_content();
+    host.post(&format!("{task}/complete"), json!({})).await.no_content();
+    assert_eq!(by(&domain)[4..], ["look"]);
+    assert_eq!(domain.applied().iter().map(|it| &it.key).collect::<BTreeSet<_>>().len(), 5, "each has a key of its own");
+    assert_eq!(host.count("/engine-rest/process-instance/count").await, 0);
     host.check_store().await;
     host.close().await;
 }
