@@ -6,13 +6,18 @@ use mandate_engine::{Input, Instance, Phase, Role, Subscription, SubscriptionKin
 use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
 
 /// In an instance that runs, who waits has each of its boundary events for messages, signals and conditions armed once. A scope has each of its event
-/// sub-processes armed once or, after an interruption, none. A wait for a message has a correlation key where the message says so.
+/// sub-processes armed once or, after an interruption, none. A wait for a message has a correlation key where the message says so, and one of a conversation
+/// has its key, as soon as somebody has said it.
 pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, subscriptions: &BTreeMap<WaitId, Subscription>, by_hand: bool) {
     for it in subscriptions.values().filter(|it| it.kind == SubscriptionKind::Message) {
         let messages = definition.element(it.element).kind.messages();
-        let is_keyed =
-            messages.iter().find(|message| message.name.as_literal() == Some(&it.name)).is_some_and(|it| it.correlation_key.is_some());
-        assert_eq!(it.correlation_key.is_some(), is_keyed, "{it:?}");
+        let message = messages.iter().find(|message| message.name.as_literal() == Some(&it.name));
+        if message.is_some_and(|message| message.correlation_key.is_some()) {
+            assert!(it.correlation_key.is_some(), "{it:?}");
+        } else {
+            let of = message.and_then(|message| message.carried.as_ref()?.of.as_deref());
+            assert_eq!(it.correlation_key.as_deref(), of.and_then(|of| instance.conversation(of)), "{it:?}");
+        }
     }
     // Of several events that must all happen those that have are not armed any more.
     let is_message = |event: &&ElementIndex| {

@@ -77,6 +77,8 @@ pub(crate) struct Host<'a> {
     pub(crate) sending: (usize, usize),
     /// Activity instances that send.
     senders: BTreeSet<ActivityId>,
+    /// Instances of which a message has said which conversation they are.
+    pub(crate) conversations: usize,
     /// Conditional events that something waited for.
     pub(crate) conditions: usize,
     /// What has completed, and what was undone.
@@ -141,6 +143,7 @@ impl<'a> Host<'a> {
             messages: 0,
             sending: (0, 0),
             senders: BTreeSet::new(),
+            conversations: 0,
             conditions: 0,
             compensation: Compensation::default(),
             by_hand: false,
@@ -199,7 +202,7 @@ impl<'a> Host<'a> {
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
             } else if let Some(it) = self.rows.subscriptions.values().find(|it| !self.stays(it) && it.kind != SubscriptionKind::Condition) {
-                happened(it, x(0), Variables::new())
+                happened(it, self.of_conversation(x(0)), Variables::new())
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
                 Input::RunJob { wait }
             } else if let Some(activity) = self.enabled() {
@@ -216,6 +219,15 @@ impl<'a> Host<'a> {
     pub(super) fn enabled(&self) -> Option<ActivityId> {
         let instance = self.load();
         instance.activities().find(|it| it.phase == Phase::Enabled { chosen: false }).map(|it| it.id)
+    }
+
+    /// What a message brings that is meant for this instance, whatever others have said of its conversation.
+    fn of_conversation(&self, mut variables: Variables) -> Variables {
+        if let Some(key) = self.load().conversation("key") {
+            let parts: Vec<serde_json::Value> = serde_json::from_str(key).expect("the values of two properties");
+            variables.insert("topic".to_owned(), Variable::from_json(&parts[0]));
+        }
+        variables
     }
 
     /// Whether a message begins something and is waited for again.
@@ -428,6 +440,7 @@ impl<'a> Host<'a> {
 
     fn commit(&mut self, instance: &Instance, effects: Vec<Effect>) {
         assert!(!instance.in_unit());
+        self.conversations += usize::from(self.load().conversation("key").is_none() && instance.conversation("key").is_some());
         for effect in effects {
             self.fold(effect);
         }

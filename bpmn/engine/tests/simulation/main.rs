@@ -13,7 +13,7 @@ mod random;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mandate_model::Dialect;
+use mandate_model::{BoundaryEvent, Dialect, ElementKind, EventSubProcessStart, EventTrigger, ProcessDefinition};
 
 use crate::forms::Forms;
 use crate::host::Host;
@@ -40,6 +40,7 @@ struct Seen {
     heard: usize,
     signals: usize,
     messages: usize,
+    conversations: usize,
     conditions: usize,
     undone: usize,
     modified: usize,
@@ -76,12 +77,30 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.heard > 100
                 && seen.signals > 50
                 && seen.messages > 50
+                && seen.conversations > 20
                 && seen.conditions > 100
                 && seen.undone > 50
                 && seen.modified > 100)
     );
     if (first, runs) == (1, RUNS) {
         seen.forms.check();
+    }
+}
+
+/// What waits for a message under one of the standard's keys waits for those of a conversation instead, as in a process without a subscription: files that
+/// also say something of Camunda's have none.
+fn converse(process: &mut ProcessDefinition) {
+    for element in &mut process.elements {
+        let (ElementKind::EventSubProcessStart(EventSubProcessStart { trigger: EventTrigger::Message(message), .. })
+        | ElementKind::BoundaryEvent(BoundaryEvent { trigger: EventTrigger::Message(message), .. })
+        | ElementKind::ReceiveTask(Some(message))) = &mut element.kind
+        else {
+            continue;
+        };
+        if let Some(of) = message.carried.as_ref().and_then(|carried| carried.of.clone()) {
+            message.correlation_key = None;
+            process.conversations.insert(of);
+        }
     }
 }
 
@@ -97,6 +116,9 @@ fn simulate(seed: u64, seen: &mut Seen) {
         for process in &mut parsed.processes {
             process.dialect = Dialect::Standard;
         }
+    }
+    if seed % 4 < 2 {
+        parsed.processes.iter_mut().for_each(converse);
     }
     for (nth, definition) in (0..INSTANCES).zip(parsed.processes.iter().cycle()) {
         let mut host = Host::new(definition, seed * INSTANCES + nth);
@@ -123,6 +145,7 @@ fn simulate(seed: u64, seen: &mut Seen) {
         let (began, ended) = host.sending;
         assert!((ended..=began).contains(&host.messages), "{} messages of what began {began} times and ended {ended} times", host.messages);
         seen.messages += host.messages;
+        seen.conversations += host.conversations;
         seen.conditions += host.conditions;
         seen.undone += host.compensation.undone;
         seen.modified += host.modified;

@@ -37,11 +37,11 @@ struct Block {
 const KEY: &str =
     "<extensionElements><zeebe:subscription correlationKey='= if x = null then \"none\" else string(x)'/></extensionElements>";
 
-/// The same by the standard's two properties: in the process, and beside it.
+/// The same by the standard's two properties: in the process, and beside it. A message may bring a `topic` instead of an `x`.
 const SUBSCRIPTION: &str = "<correlationSubscription correlationKeyRef='key'><correlationPropertyBinding correlationPropertyRef='one'><dataPath>= if x = null \
     then \"none\" else string(x)</dataPath></correlationPropertyBinding><correlationPropertyBinding correlationPropertyRef='two'><dataPath>= 1</dataPath>\
     </correlationPropertyBinding></correlationSubscription>";
-const PROPERTIES: &str = "<correlationProperty id='one'><correlationPropertyRetrievalExpression messageRef='msg2'><messagePath>= x</messagePath>\
+const PROPERTIES: &str = "<correlationProperty id='one'><correlationPropertyRetrievalExpression messageRef='msg2'><messagePath>= if topic = null then x else topic</messagePath>\
     </correlationPropertyRetrievalExpression></correlationProperty><correlationProperty id='two'><correlationPropertyRetrievalExpression messageRef='msg2'>\
     <messagePath>= 1</messagePath></correlationPropertyRetrievalExpression></correlationProperty><collaboration id='talk'><correlationKey id='key'>\
     <correlationPropertyRef>one</correlationPropertyRef><correlationPropertyRef>two</correlationPropertyRef></correlationKey></collaboration>";
