@@ -87,6 +87,11 @@ impl Domain {
         self.gate.1.notify_all();
     }
 
+    /// Whoever comes from here on waits again, however many were let go and have not come.
+    pub fn hold(&self) {
+        self.gate.0.lock().expect("no holder of this lock panics").open = 0;
+    }
+
     /// How often anything was sent under a key.
     pub fn calls(&self) -> BTreeMap<String, u32> {
         self.state.lock().expect("no holder of this lock panics").calls.clone()

@@ -109,6 +109,11 @@ impl Lone {
         self.send(Method::PUT, path, body).await
     }
 
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.send(Method::DELETE, path, &Value::Null).await.map(drop)
+    }
+
     async fn send(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
         let answer = self.http.request(method.clone(), format!("{}{path}", self.url)).json(body).send().await?;
         let status = answer.status();

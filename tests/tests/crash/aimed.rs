@@ -1,4 +1,5 @@
-//! Kills that are aimed: at a deployment, at a suspension that was planned, and at a message that comes to a wait under its correlation key. The host dies at a
+//! Kills that are aimed: at a deployment and the end of a definition, at a suspension that was planned, at a message that comes to a wait under its
+//! correlation key, at signals to who is suspended, and at the moment between two commands. The host dies at a
 //! system call that is chosen: while its log is written, before that is synchronised, after it, and once it has answered. What must hold: nothing is half
 //! there, nothing is there twice, and what was stored is done once in the end.
 
@@ -13,6 +14,10 @@ use serde_json::{Value, json};
 
 use crate::{MANIFEST, all, kills};
 
+mod commands;
+mod elements;
+mod parked;
+
 /// A host that is shot at.
 struct Range {
     host: Lone,
@@ -23,9 +28,13 @@ struct Range {
 
 impl Range {
     async fn open(dir: &Path, cluster: Option<&Cluster>, seed: u64) -> anyhow::Result<Self> {
+        Self::open_with(dir, cluster, seed, &[]).await
+    }
+
+    async fn open_with(dir: &Path, cluster: Option<&Cluster>, seed: u64, flags: &[&str]) -> anyhow::Result<Self> {
         let database = cluster.map(|cluster| cluster.create_database("host")).transpose()?;
         let log = database.is_none().then(|| dir.join("mandate.db-wal"));
-        let host = Lone::start(dir, database.as_deref(), &["--lease=2"]).await?;
+        let host = Lone::start(dir, database.as_deref(), &[&["--lease=2"], flags].concat()).await?;
         Ok(Self { host, log, moments: Moments::new(seed) })
     }
 
@@ -79,6 +88,8 @@ macro_rules! on_both {
         }
     };
 }
+
+use on_both;
 
 on_both!(deployment, deployment_is_whole_or_not_there_on_sqlite, deployment_is_whole_or_not_there_on_postgres, 31);
 on_both!(planned, planned_suspension_is_done_once_on_sqlite, planned_suspension_is_done_once_on_postgres, 33);
