@@ -124,6 +124,8 @@ impl<'d> Machine<'d> {
 }
 
 #[cfg(test)]
+mod by_hand;
+#[cfg(test)]
 mod watched;
 
 #[cfg(test)]
@@ -133,7 +135,7 @@ mod tests {
     use crate::testing::{TIMER, check};
 
     /// `s > p > u`, where `p` is an ad-hoc sub-process with these attributes and parts and the user tasks `a`, `b` and, behind `b`, `c`.
-    fn ad_hoc(attributes: &str, parts: &str) -> String {
+    pub(super) fn ad_hoc(attributes: &str, parts: &str) -> String {
         format!(
             "<startEvent id='s'/><adHocSubProcess id='p'{attributes}>{parts}<userTask id='a'/><userTask id='b'/><userTask id='c'/>{{b>c}}\
              </adHocSubProcess><userTask id='u'/>{{s>p>u}}"
@@ -508,44 +510,6 @@ mod tests {
                   - #3
                   ended: Completed
                   end
-            "#]],
-        );
-    }
-
-    #[test]
-    fn next_in_turn_begins_when_what_is_active_is_cancelled_by_hand() {
-        check(
-            &ad_hoc(" ordering='Sequential'", ""),
-            "
-                start
-                modify cancel-all a
-                complete b
-                complete c
-            ",
-            expect![[r#"
-                > start
-                  started at s
-                  + s #2
-                  - #2
-                  + p #3
-                  + a #5 in #3
-                  task a !6 of nobody users [] groups []
-                > modify cancel-all a
-                  task !6 gone
-                  - #5 canceled
-                  + b #7 in #3
-                  task b !8 of nobody users [] groups []
-                > complete b
-                  task !8 gone
-                  - #7
-                  + c #9 in #3
-                  task c !10 of nobody users [] groups []
-                > complete c
-                  task !10 gone
-                  - #9
-                  - #3
-                  + u #11
-                  task u !12 of nobody users [] groups []
             "#]],
         );
     }
