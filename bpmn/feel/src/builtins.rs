@@ -5,6 +5,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::ast::Node;
 use crate::eval::{Evaluator, Fault};
 use crate::value::Entries;
 use crate::{Number, Value};
@@ -27,9 +28,14 @@ pub(crate) struct Builtin {
     /// stands for any number has dots: `string, start position, length?`, `list...`, `list, items...?`.
     signatures: &'static [&'static str],
     run: Run,
+    check: Check,
 }
 
 type Run = fn(&mut Evaluator<'_>, Args<'_>) -> Result<Value, Fault>;
+
+/// Says what is wrong with the texts that an expression has for arguments itself, whatever the others are: a call that is always null is refused when
+/// it is read.
+type Check = fn(Fixed<'_>) -> Result<(), Fault>;
 
 /// The most words that the name of a function has.
 pub(crate) const MOST_WORDS: usize = 4;
@@ -48,7 +54,7 @@ static REFUSED: &[(&str, &str)] = &[
 static NULL: Value = Value::Null;
 
 const fn builtin(name: &'static str, signatures: &'static [&'static str], run: Run) -> Builtin {
-    Builtin { name, signatures, run }
+    Builtin { name, signatures, run, check: |_| Ok(()) }
 }
 
 /// The function of a name, whose words are separated by one blank.
@@ -99,6 +105,18 @@ fn arity(signature: &'static str) -> RangeInclusive<usize> {
 }
 
 impl Builtin {
+    const fn checked(self, check: Check) -> Builtin {
+        Builtin { check, ..self }
+    }
+
+    /// Why a call with these arguments is always null, if that can be said.
+    pub(crate) fn always_null(&self, arguments: &[Node]) -> Option<String> {
+        match (self.check)(Fixed(arguments)) {
+            Err(Fault::Null(reason)) => Some(format!("{}(): {reason}", self.name)),
+            _ => None,
+        }
+    }
+
     /// Whether it can be called with so many arguments.
     pub(crate) fn takes(&self, arguments: usize) -> bool {
         self.signatures.iter().any(|signature| arity(signature).contains(&arguments))
@@ -147,6 +165,29 @@ impl Builtin {
 impl std::fmt::Debug for Builtin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+/// The arguments of a call, as far as they are written there as texts.
+#[derive(Clone, Copy)]
+struct Fixed<'n>(&'n [Node]);
+
+impl<'n> Fixed<'n> {
+    fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// The text, if the argument is one.
+    fn text(self, at: usize) -> Option<&'n str> {
+        if let Some(Node::Constant(Value::String(text))) = self.0.get(at) { Some(text) } else { None }
+    }
+
+    /// The text, or an empty one if the argument was left out.
+    fn text_or_empty(self, at: usize) -> Option<&'n str> {
+        match self.0.get(at) {
+            None | Some(Node::Constant(Value::Null)) => Some(""),
+            Some(_) => self.text(at),
+        }
     }
 }
 

@@ -60,5 +60,5 @@ pub use eval::{Error, Limits, Scope};
 pub use expression::{Evaluated, Expression};
 pub use number::{DIGITS, Error as NumberError, Number, NumberType, Rounding};
 pub use parser::{MAX_SOURCE_BYTES, MAX_SYNTAX_DEPTH, ParseError};
-pub use temporal::{Temporal, time_zone};
+pub use temporal::{Moment, Temporal, time_zone};
 pub use value::{Entries, Error as ValueError, Interval, MAX_NESTING, Value};

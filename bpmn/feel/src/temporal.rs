@@ -3,21 +3,23 @@
 //! They live within an evaluation only. What it gives out is their ISO 8601 text, as in Camunda 8, and whoever reads that text makes them again:
 //! `date and time(due)`. Zones come from tables that are built in, so that each machine counts the same.
 //!
-//! Years are those from -9999 to 9999, seconds have nine digits behind the point. What would lie outside is null.
+//! Years are those from -9999 to 9999, as a moment's own zone shows it; seconds have nine digits behind the point. What would lie outside is null.
 
 mod arithmetic;
+mod moment;
 mod read;
 mod text;
 
 use std::cmp::Ordering;
 
-use jiff::Zoned;
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 use crate::{Number, Value};
 
 pub(crate) use arithmetic::Wrong;
+pub use moment::Moment;
+pub(crate) use moment::as_utc;
 pub(crate) use read::{midnight, moment, zone};
 
 /// Nanoseconds of a second, and of a day without a zone.
@@ -33,12 +35,12 @@ const MOST_MONTHS: i64 = 20_000 * 12;
 pub enum Temporal {
     /// A day of the calendar.
     Date(Date),
-    /// A time of the day, with an offset from UTC or none.
-    Time(Time, Option<Offset>),
+    /// A time of the day, at an offset from UTC, in a zone or in none.
+    Time(Time, Option<TimeZone>),
     /// A date and time of no zone.
     Local(DateTime),
-    /// A date and time at an offset or in a zone: a moment.
-    Zoned(Zoned),
+    /// A date and time at an offset or in a zone.
+    Zoned(Moment),
     /// Days and time, in nanoseconds; a day has 24 hours.
     DaysAndTime(i128),
     /// Years and months, in months.
@@ -79,19 +81,17 @@ impl Temporal {
             (Temporal::Date(own), Temporal::Date(other)) => Some(own.cmp(other)),
             (Temporal::Time(..), Temporal::Time(..)) => Some(self.time_of_day(other)?.cmp(&other.time_of_day(self)?)),
             (Temporal::Local(own), Temporal::Local(other)) => Some(own.cmp(other)),
-            (Temporal::Zoned(own), Temporal::Zoned(other)) => Some(own.timestamp().cmp(&other.timestamp())),
+            (Temporal::Zoned(own), Temporal::Zoned(other)) => Some(own.nanosecond().cmp(&other.nanosecond())),
             (Temporal::DaysAndTime(own), Temporal::DaysAndTime(other)) => Some(own.cmp(other)),
             (Temporal::YearsAndMonths(own), Temporal::YearsAndMonths(other)) => Some(own.cmp(other)),
             _ => None,
         }
     }
 
-    /// Nanoseconds since midnight, in UTC if it has an offset; none if the other one has no offset while this has, or the other way round.
+    /// Nanoseconds since midnight, in UTC if it has a zone; none if the other one has no zone while this has, or the other way round.
     fn time_of_day(&self, beside: &Temporal) -> Option<i128> {
         match (self, beside) {
-            (Temporal::Time(time, Some(offset)), Temporal::Time(_, Some(_))) => {
-                Some(nanoseconds(*time) - i128::from(offset.seconds()) * SECOND)
-            }
+            (Temporal::Time(time, Some(zone)), Temporal::Time(_, Some(_))) => Some(moment::time_in_utc(*time, zone)),
             (Temporal::Time(time, None), Temporal::Time(_, None)) => Some(nanoseconds(*time)),
             _ => None,
         }
@@ -102,7 +102,7 @@ impl Temporal {
         match self {
             Temporal::Date(date) => Some(*date),
             Temporal::Local(local) => Some(local.date()),
-            Temporal::Zoned(moment) => Some(moment.date()),
+            Temporal::Zoned(moment) => Some(moment.local().date()),
             _ => None,
         }
     }
@@ -112,7 +112,7 @@ impl Temporal {
         match self {
             Temporal::Time(time, _) => Some(*time),
             Temporal::Local(local) => Some(local.time()),
-            Temporal::Zoned(moment) => Some(moment.time()),
+            Temporal::Zoned(moment) => Some(moment.local().time()),
             _ => None,
         }
     }
@@ -120,7 +120,7 @@ impl Temporal {
     /// The offset from UTC in it.
     pub(crate) fn offset(&self) -> Option<Offset> {
         match self {
-            Temporal::Time(_, offset) => *offset,
+            Temporal::Time(_, zone) => zone.as_ref().map(moment::standard_offset),
             Temporal::Zoned(moment) => Some(moment.offset()),
             _ => None,
         }
@@ -157,7 +157,7 @@ impl Temporal {
             "hour" => i32::from(time.hour()).into(),
             "minute" => i32::from(time.minute()).into(),
             "second" => i32::from(time.second()).into(),
-            "time offset" => self.offset().map(|offset| Temporal::DaysAndTime(i128::from(offset.seconds()) * SECOND)).into(),
+            "time offset" => self.offset().map(|offset| Temporal::DaysAndTime(moment::length(offset))).into(),
             "timezone" => self.zone_name().map(Value::from).into(),
             _ => return None,
         })
@@ -165,8 +165,12 @@ impl Temporal {
 
     /// The IANA name of the zone in it. UTC is an offset.
     fn zone_name(&self) -> Option<&str> {
-        let Temporal::Zoned(moment) = self else { return None };
-        moment.time_zone().iana_name().filter(|name| *name != "UTC")
+        let zone = match self {
+            Temporal::Time(_, zone) => zone.as_ref(),
+            Temporal::Zoned(moment) => Some(moment.zone()),
+            _ => None,
+        };
+        zone?.iana_name().filter(|name| *name != "UTC")
     }
 }
 
@@ -203,28 +207,38 @@ pub(crate) fn name_of_month(date: Date) -> &'static str {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use jiff::civil::DateTime;
+    use jiff::tz::TimeZone;
     use proptest::prelude::*;
 
-    use super::{Temporal, nanoseconds, time_zone};
+    use super::{Moment, SECOND, Temporal, nanoseconds, time_zone};
 
     const ZONES: [&str; 5] = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"];
 
-    /// From the year -9995 to 9998, so that there is room on both sides.
-    fn moment() -> impl Strategy<Value = Timestamp> {
-        (-377_579_000_000_i64..253_370_764_800, 0..1_000_000_000).prop_map(|(second, rest)| Timestamp::new(second, rest).expect("in range"))
+    /// The first and last seconds in UTC that each zone shows within the years that there are: -9999-01-02 and 9999-12-30.
+    const FIRST: i64 = -377_705_030_400;
+    const LAST: i64 = 253_402_214_399;
+
+    /// Nanoseconds since 1970: anywhere, or near one of the ends.
+    fn moment() -> impl Strategy<Value = i128> {
+        let second = prop_oneof![FIRST..=LAST, FIRST..FIRST + 200_000, LAST - 200_000..=LAST];
+        (second, 0..1_000_000_000_i128).prop_map(|(second, rest)| i128::from(second) * SECOND + rest)
+    }
+
+    fn shown(moment: i128, zone: usize) -> Moment {
+        Moment::of(moment, time_zone(ZONES[zone]).expect("it is there")).expect("within the years that there are")
     }
 
     fn temporal() -> impl Strategy<Value = Temporal> {
-        (0..6, moment(), 0..ZONES.len(), -1_000_000_000_000_000_000_i128..1_000_000_000_000_000_000, -120_000_i64..120_000).prop_map(
+        (0..7, moment(), 0..ZONES.len(), -1_000_000_000_000_000_000_i128..1_000_000_000_000_000_000, -120_000_i64..120_000).prop_map(
             |(kind, moment, zone, length, months)| {
-                let moment = moment.to_zoned(time_zone(ZONES[zone]).expect("it is there"));
+                let shown = shown(moment, zone);
                 match kind {
-                    0 => Temporal::Date(moment.date()),
-                    1 => Temporal::Time(moment.time(), (zone > 0).then(|| moment.offset())),
-                    2 => Temporal::Local(moment.datetime()),
-                    3 => Temporal::Zoned(moment),
-                    4 => Temporal::DaysAndTime(length),
+                    0 => Temporal::Date(shown.local().date()),
+                    1 => Temporal::Time(shown.local().time(), (zone > 0).then(|| TimeZone::fixed(shown.offset()))),
+                    2 => Temporal::Time(shown.local().time(), Some(shown.zone().clone())),
+                    3 => Temporal::Local(shown.local()),
+                    4 => Temporal::Zoned(shown),
+                    5 => Temporal::DaysAndTime(length),
                     _ => Temporal::YearsAndMonths(months),
                 }
             },
@@ -242,12 +256,24 @@ mod tests {
         }
 
         #[test]
+        fn moments_are_those_of_the_library_where_it_has_them(moment in moment(), zone in 0..ZONES.len()) {
+            let shown = shown(moment, zone);
+            prop_assert_eq!(shown.nanosecond(), moment);
+            if let Ok(timestamp) = Timestamp::from_nanosecond(moment) {
+                let zoned = timestamp.to_zoned(shown.zone().clone());
+                prop_assert_eq!((shown.local(), shown.offset()), (zoned.datetime(), zoned.offset()));
+                let first = shown.zone().to_ambiguous_zoned(zoned.datetime()).compatible().expect("not far from it");
+                prop_assert_eq!(Moment::at(shown.local(), shown.zone().clone()).map(|at| at.nanosecond()), Some(first.timestamp().as_nanosecond()));
+            }
+        }
+
+        #[test]
         fn differences_add_up(left in moment(), right in moment(), zone in 0..ZONES.len()) {
-            let zone = time_zone(ZONES[zone]).expect("it is there");
+            let (left, right) = (shown(left, zone), shown(right, zone));
             let pairs = [
-                (Temporal::Zoned(left.to_zoned(zone.clone())), Temporal::Zoned(right.to_zoned(zone.clone()))),
-                (Temporal::Local(left.to_zoned(zone.clone()).datetime()), Temporal::Local(right.to_zoned(zone.clone()).datetime())),
-                (Temporal::Date(left.to_zoned(zone.clone()).date()), Temporal::Date(right.to_zoned(zone).date())),
+                (Temporal::Zoned(left.clone()), Temporal::Zoned(right.clone())),
+                (Temporal::Local(left.local()), Temporal::Local(right.local())),
+                (Temporal::Date(left.local().date()), Temporal::Date(right.local().date())),
             ];
             for (left, right) in pairs {
                 let between = left.minus(&right).unwrap_or_else(|_| panic!("{left:?} - {right:?}"));
@@ -270,7 +296,7 @@ mod tests {
 
         #[test]
         fn a_time_goes_round_the_clock(moment in moment(), length in -1_000_000_000_000_000_000_i128..1_000_000_000_000_000_000) {
-            let time = Temporal::Time(DateTime::from(moment.to_zoned(jiff::tz::TimeZone::UTC)).time(), None);
+            let time = Temporal::Time(shown(moment, 0).local().time(), None);
             let there = time.plus(&Temporal::DaysAndTime(length)).ok().expect("a time");
             prop_assert_eq!(there.minus(&Temporal::DaysAndTime(length)).ok(), Some(time.clone()));
             let passed = nanoseconds(there.time().expect("a time")) - nanoseconds(time.time().expect("a time"));

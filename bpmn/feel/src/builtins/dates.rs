@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Span};
 
 use super::{Args, Builtin, builtin};
 use crate::Value;
-use crate::eval::Fault;
+use crate::eval::{Evaluator, Fault};
 use crate::temporal::Temporal;
 
 const SECOND: i64 = 1_000;
@@ -21,21 +21,21 @@ const YEARS: std::ops::RangeInclusive<i16> = 0..=9999;
 
 /// The first parameter is the date.
 pub(super) static METHODS: &[Builtin] = &[
-    builtin("toDate", &["object"], |_, args| moment(args).map(text)),
-    builtin("plusSeconds", &["object, a"], |_, args| later(args, SECOND)),
-    builtin("plusMinutes", &["object, a"], |_, args| later(args, MINUTE)),
-    builtin("plusHours", &["object, a"], |_, args| later(args, HOUR)),
-    builtin("plusDays", &["object, a"], |_, args| later(args, DAY)),
-    builtin("plusWeeks", &["object, a"], |_, args| later(args, 7 * DAY)),
-    builtin("plusMonths", &["object, a"], |_, args| months_later(args, 1)),
-    builtin("plusYears", &["object, a"], |_, args| months_later(args, 12)),
-    builtin("minusSeconds", &["object, a"], |_, args| later(args, -SECOND)),
-    builtin("minusMinutes", &["object, a"], |_, args| later(args, -MINUTE)),
-    builtin("minusHours", &["object, a"], |_, args| later(args, -HOUR)),
-    builtin("minusDays", &["object, a"], |_, args| later(args, -DAY)),
-    builtin("minusWeeks", &["object, a"], |_, args| later(args, -7 * DAY)),
-    builtin("minusMonths", &["object, a"], |_, args| months_later(args, -1)),
-    builtin("minusYears", &["object, a"], |_, args| months_later(args, -12)),
+    builtin("toDate", &["object"], |evaluator, args| moment(evaluator, args).map(text)),
+    builtin("plusSeconds", &["object, a"], |evaluator, args| later(evaluator, args, SECOND)),
+    builtin("plusMinutes", &["object, a"], |evaluator, args| later(evaluator, args, MINUTE)),
+    builtin("plusHours", &["object, a"], |evaluator, args| later(evaluator, args, HOUR)),
+    builtin("plusDays", &["object, a"], |evaluator, args| later(evaluator, args, DAY)),
+    builtin("plusWeeks", &["object, a"], |evaluator, args| later(evaluator, args, 7 * DAY)),
+    builtin("plusMonths", &["object, a"], |evaluator, args| months_later(evaluator, args, 1)),
+    builtin("plusYears", &["object, a"], |evaluator, args| months_later(evaluator, args, 12)),
+    builtin("minusSeconds", &["object, a"], |evaluator, args| later(evaluator, args, -SECOND)),
+    builtin("minusMinutes", &["object, a"], |evaluator, args| later(evaluator, args, -MINUTE)),
+    builtin("minusHours", &["object, a"], |evaluator, args| later(evaluator, args, -HOUR)),
+    builtin("minusDays", &["object, a"], |evaluator, args| later(evaluator, args, -DAY)),
+    builtin("minusWeeks", &["object, a"], |evaluator, args| later(evaluator, args, -7 * DAY)),
+    builtin("minusMonths", &["object, a"], |evaluator, args| months_later(evaluator, args, -1)),
+    builtin("minusYears", &["object, a"], |evaluator, args| months_later(evaluator, args, -12)),
 ];
 
 /// A moment, in milliseconds since 1970-01-01 UTC, as a date's text. None: its year has not four digits.
@@ -48,14 +48,14 @@ fn text(moment: i64) -> Value {
     date_text(moment).map_or(Value::Null, Value::from)
 }
 
-fn later(args: Args<'_>, unit: i64) -> Result<Value, Fault> {
-    let from = moment(args)?;
+fn later(evaluator: &mut Evaluator<'_>, args: Args<'_>, unit: i64) -> Result<Value, Fault> {
+    let from = moment(evaluator, args)?;
     checked(args.integer(1)?.checked_mul(unit).and_then(|span| from.checked_add(span)))
 }
 
 /// As in Joda the last day of a month that is too short.
-fn months_later(args: Args<'_>, unit: i64) -> Result<Value, Fault> {
-    let from = local(moment(args)?);
+fn months_later(evaluator: &mut Evaluator<'_>, args: Args<'_>, unit: i64) -> Result<Value, Fault> {
+    let from = local(moment(evaluator, args)?);
     let months = args.integer(1)?.checked_mul(unit).and_then(|months| Span::new().try_months(months).ok());
     let later = from.zip(months).and_then(|(from, months)| from.checked_add(months).ok());
     checked(later.and_then(millisecond))
@@ -66,8 +66,10 @@ fn checked(moment: Option<i64>) -> Result<Value, Fault> {
 }
 
 /// The moment of the date that a method is called on.
-fn moment(args: Args<'_>) -> Result<i64, Fault> {
-    read(args.text(0)?).ok_or_else(|| Fault::null("a string that is no date stands where one is needed"))
+fn moment(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<i64, Fault> {
+    let text = args.text(0)?;
+    evaluator.charge_bytes(text.len())?;
+    read(text).ok_or_else(|| Fault::null("a string that is no date stands where one is needed"))
 }
 
 fn read(text: &str) -> Option<i64> {

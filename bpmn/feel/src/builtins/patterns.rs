@@ -45,11 +45,13 @@ const STATES_PER_BYTE: usize = 32;
 /// Slots of a state that are copied in the time in which a state is looked at.
 const SLOTS_PER_STATE: usize = 4;
 
+const NO_PATTERN: &str = "the pattern is no regular expression without look-around and references back";
+
 pub(super) static TABLE: &[Builtin] = &[
-    builtin("matches", &["input, pattern, flags?"], matches),
-    builtin("replace", &["input, pattern, replacement, flags?"], replace),
-    builtin("split", &["string, delimiter"], split),
-    builtin("extract", &["string, pattern"], extract),
+    builtin("matches", &["input, pattern, flags?"], matches).checked(|fixed| check(fixed.text(1), fixed.text_or_empty(2))),
+    builtin("replace", &["input, pattern, replacement, flags?"], replace).checked(|fixed| check(fixed.text(1), fixed.text_or_empty(3))),
+    builtin("split", &["string, delimiter"], split).checked(|fixed| check(fixed.text(1), Some(""))),
+    builtin("extract", &["string, pattern"], extract).checked(|fixed| check(fixed.text(1), Some(""))),
 ];
 
 /// A pattern that an evaluation has compiled: loops ask with the same again and again.
@@ -132,18 +134,10 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<
     if let Some(compiled) = evaluator.compiled().filter(|compiled| compiled.pattern == pattern && compiled.flags == flags) {
         return Ok(Arc::clone(compiled));
     }
-    if pattern.len() > MAX_PATTERN {
-        return Err(Fault::Null(format!("the pattern is longer than {MAX_PATTERN} bytes")));
-    }
-    if !flags.chars().all(|flag| "smix".contains(flag)) {
-        return Err(Fault::null("the flags are s, m, i and x"));
-    }
+    check_length(pattern)?;
+    check_flags(flags)?;
     evaluator.charge(STEPS_PER_PATTERN + STEPS_PER_PATTERN_BYTE * pattern.len() + STEPS_PER_WIDE_CLASS * wide_classes(pattern, flags))?;
-    let syntax = syntax::Config::new()
-        .dot_matches_new_line(flags.contains('s'))
-        .multi_line(flags.contains('m'))
-        .case_insensitive(flags.contains('i'))
-        .ignore_whitespace(flags.contains('x'));
+    let syntax = syntax(flags).case_insensitive(flags.contains('i'));
     let size = thompson::Config::new().nfa_size_limit(Some(MAX_AUTOMATON));
     let automaton = match PikeVM::builder().syntax(syntax).thompson(size).build(pattern) {
         Ok(automaton) => automaton,
@@ -151,7 +145,7 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<
             evaluator.charge(STEPS_TO_BE_TOO_LARGE)?;
             return Err(Fault::null("the pattern is too large"));
         }
-        Err(_) => return Err(Fault::null("the pattern is no regular expression without look-around and references back")),
+        Err(_) => return Err(Fault::null(NO_PATTERN)),
     };
     evaluator.charge(automaton.get_nfa().states().len() / STATES_MADE_PER_STEP)?;
     let groups = automaton.get_nfa().group_info();
@@ -161,6 +155,42 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<
     let states = automaton.get_nfa().states().len() * (1 + groups.slot_len() / SLOTS_PER_STATE) + STATES_PER_BYTE;
     let compiled = Arc::new(Compiled { pattern: pattern.to_owned(), flags: flags.to_owned(), automaton, states });
     Ok(Arc::clone(evaluator.keep_compiled(compiled)))
+}
+
+/// Whether case counts is not said: it changes nothing of what is a pattern.
+fn syntax(flags: &str) -> syntax::Config {
+    syntax::Config::new()
+        .dot_matches_new_line(flags.contains('s'))
+        .multi_line(flags.contains('m'))
+        .ignore_whitespace(flags.contains('x'))
+}
+
+fn check_length(pattern: &str) -> Result<(), Fault> {
+    if pattern.len() > MAX_PATTERN { Err(Fault::Null(format!("the pattern is longer than {MAX_PATTERN} bytes"))) } else { Ok(()) }
+}
+
+fn check_flags(flags: &str) -> Result<(), Fault> {
+    if flags.chars().all(|flag| "smix".contains(flag)) { Ok(()) } else { Err(Fault::null("the flags are s, m, i and x")) }
+}
+
+/// What is wrong with a pattern and flags that are written in the expression. Whether the automaton is too large is not looked at, nor a pattern that
+/// says itself that case does not count: that takes long, and nobody counts the steps of reading.
+fn check(pattern: Option<&str>, flags: Option<&str>) -> Result<(), Fault> {
+    if let Some(flags) = flags {
+        check_flags(flags)?;
+    }
+    let Some(pattern) = pattern else { return Ok(()) };
+    check_length(pattern)?;
+    let Some(flags) = flags.filter(|_| wide_classes(pattern, "") == 0) else { return Ok(()) };
+    match syntax::parse_with(pattern, &syntax(flags)) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            // Its text shows the pattern first, and what is wrong last.
+            let text = error.to_string();
+            let wrong = text.lines().last().and_then(|line| line.strip_prefix("error: "));
+            Err(Fault::Null(format!("{NO_PATTERN}{}", wrong.map(|wrong| format!(" ({wrong})")).unwrap_or_default())))
+        }
+    }
 }
 
 /// How many classes of a pattern may have most of all letters while case does not count: at most so many, for a pattern such as `[a-z]` none.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use jiff::civil::{Date, Time};
 use jiff::tz::{Offset, TimeZone};
 
-use super::{Args, Builtin, builtin};
+use super::{Args, Builtin, Fixed, builtin};
 use crate::eval::{Evaluator, Fault};
-use crate::temporal::{Temporal, in_nanoseconds, midnight, moment, name_of_day, name_of_month, zone};
+use crate::temporal::{Moment, Temporal, as_utc, in_nanoseconds, midnight, moment, name_of_day, name_of_month, zone};
 use crate::{Number, Value};
 
 /// The functions that the parser gives the moment, by the name that it has in a scope.
@@ -19,10 +19,13 @@ pub(crate) const MOMENT: &str = "now()";
 pub(super) static TABLE: &[Builtin] = &[
     builtin("now", &[""], |_, args| now(args).map(Value::from)),
     builtin("today", &[""], |_, args| now(args)?.date().map(|date| Value::from(Temporal::Date(date))).ok_or_else(outside)),
-    builtin("date", &["from", "year, month, day"], date),
-    builtin("time", &["from", "hour, minute, second, offset?"], time),
-    builtin("date and time", &["from", "date, time", "date, timezone"], date_and_time),
-    builtin("duration", &["from"], duration),
+    builtin("date", &["from", "year, month, day"], date).checked(|fixed| DATE.check(fixed)),
+    builtin("time", &["from", "hour, minute, second, offset?"], time).checked(|fixed| TIME.check(fixed)),
+    builtin("date and time", &["from", "date, time", "date, timezone"], date_and_time).checked(|fixed| {
+        DATE_AND_TIME.check(fixed)?;
+        fixed.text(1).map_or(Ok(()), |name| named(name).map(drop))
+    }),
+    builtin("duration", &["from"], duration).checked(|fixed| DURATION.check(fixed)),
     builtin("years and months duration", &["from, to"], years_and_months),
     builtin("day of week", &["date"], |_, args| of_day(args, |date| name_of_day(date).into())),
     builtin("day of year", &["date"], |_, args| of_day(args, |date| i32::from(date.day_of_year()).into())),
@@ -35,8 +38,41 @@ fn outside() -> Fault {
     Fault::null("there is no such date, time or duration")
 }
 
-fn unreadable(what: &str, example: &str) -> Fault {
-    Fault::Null(format!("the string is no {what} such as {example}"))
+/// What a text may be read as.
+struct Form {
+    read: fn(&str) -> Option<Temporal>,
+    what: &'static str,
+    example: &'static str,
+}
+
+const DATE: Form = Form { read: Temporal::read_date, what: "date", example: "2026-11-20" };
+const TIME: Form =
+    Form { read: Temporal::read_time, what: "time", example: "10:30:00, 10:30:00+01:00 or 10:30:00@Europe/Berlin" };
+const DATE_AND_TIME: Form = Form { read: Temporal::read_date_and_time, what: "date and time", example: "2026-11-20T10:30:00Z" };
+const DURATION: Form = Form { read: Temporal::read_duration, what: "duration of either kind", example: "P1DT2H or P1Y6M" };
+
+impl Form {
+    fn read(&self, text: &str) -> Result<Temporal, Fault> {
+        (self.read)(text).ok_or_else(|| Fault::Null(format!("the string is no {} such as {}", self.what, self.example)))
+    }
+
+    fn charged(&self, evaluator: &mut Evaluator<'_>, text: &str) -> Result<Temporal, Fault> {
+        evaluator.charge_bytes(text.len())?;
+        self.read(text)
+    }
+
+    /// What is wrong with the only argument, if that is a fixed text.
+    fn check(&self, fixed: Fixed<'_>) -> Result<(), Fault> {
+        match fixed.text(0) {
+            Some(text) if fixed.len() == 1 => self.read(text).map(drop),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The zone of a name, or an offset.
+fn named(name: &str) -> Result<TimeZone, Fault> {
+    zone(name).ok_or_else(|| Fault::null("there is no such time zone"))
 }
 
 fn now(args: Args<'_>) -> Result<Temporal, Fault> {
@@ -44,9 +80,9 @@ fn now(args: Args<'_>) -> Result<Temporal, Fault> {
     text.ok_or_else(|| Fault::null("there is no moment where this is evaluated"))
 }
 
-fn date(_: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+fn date(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let date = match (args.len(), args.value(0)) {
-        (1, Value::String(text)) => Temporal::read_date(text).ok_or_else(|| unreadable("date", "2026-11-20"))?,
+        (1, Value::String(text)) => DATE.charged(evaluator, text)?,
         (1, _) => Temporal::Date(args.temporal(0)?.date().ok_or_else(|| args.wrong(0, "date"))?),
         _ => {
             let parts = (i16::try_from(args.integer(0)?), i8::try_from(args.integer(1)?), i8::try_from(args.integer(2)?));
@@ -57,13 +93,14 @@ fn date(_: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     Ok(date.into())
 }
 
-fn time(_: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+fn time(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let time = match (args.len(), args.value(0)) {
-        (1, Value::String(text)) => Temporal::read_time(text).ok_or_else(|| unreadable("time", "10:30:00 or 10:30:00+01:00"))?,
+        (1, Value::String(text)) => TIME.charged(evaluator, text)?,
         (1, _) => match &**args.temporal(0)? {
             // DMN 1.5, table 71: midnight in UTC.
-            Temporal::Date(_) => Temporal::Time(Time::midnight(), Some(Offset::UTC)),
-            other => Temporal::Time(other.time().ok_or_else(|| args.wrong(0, "time"))?, other.offset()),
+            Temporal::Date(_) => Temporal::Time(Time::midnight(), Some(TimeZone::UTC)),
+            own @ Temporal::Time(..) => own.clone(),
+            other => Temporal::Time(other.time().ok_or_else(|| args.wrong(0, "time"))?, other.offset().map(TimeZone::fixed)),
         },
         _ => {
             let (hour, minute) = (i8::try_from(args.integer(0)?), i8::try_from(args.integer(1)?));
@@ -72,8 +109,8 @@ fn time(_: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
             let within = in_nanoseconds(second).filter(|_| sound).and_then(|within| i64::try_from(within).ok());
             let (Ok(hour), Ok(minute), Some(within)) = (hour, minute, within) else { return Err(outside()) };
             let minute = Time::new(hour, minute, 0, 0).map_err(|_| outside())?;
-            let offset = if args.value(3).is_null() { None } else { Some(offset(args)?) };
-            Temporal::Time(minute.checked_add(jiff::SignedDuration::from_nanos(within)).map_err(|_| outside())?, offset)
+            let zone = if args.value(3).is_null() { None } else { Some(TimeZone::fixed(offset(args)?)) };
+            Temporal::Time(minute.checked_add(jiff::SignedDuration::from_nanos(within)).map_err(|_| outside())?, zone)
         }
     };
     Ok(time.into())
@@ -86,28 +123,30 @@ fn offset(args: Args<'_>) -> Result<Offset, Fault> {
     seconds.and_then(|seconds| Offset::from_seconds(seconds).ok()).ok_or_else(outside)
 }
 
-fn date_and_time(_: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+fn date_and_time(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let made = match (args.value(0), args.value(1)) {
-        (Value::String(text), _) if args.len() == 1 => {
-            Temporal::read_date_and_time(text).ok_or_else(|| unreadable("date and time", "2026-11-20T10:30:00Z"))?
-        }
+        (Value::String(text), _) if args.len() == 1 => DATE_AND_TIME.charged(evaluator, text)?,
         (_, _) if args.len() == 1 => match &**args.temporal(0)? {
             Temporal::Date(date) => Temporal::Local(midnight(*date)),
             own @ (Temporal::Local(_) | Temporal::Zoned(_)) => own.clone(),
             _ => return Err(args.wrong(0, "date and time")),
         },
         (_, Value::String(name)) => {
-            let zone = zone(name).ok_or_else(|| Fault::null("there is no such time zone"))?;
-            let moment = &**args.temporal(0)?;
-            // What has no zone is in UTC here, as everywhere (Camunda 8 takes that of its machine).
-            let moment = if let Temporal::Local(local) = moment { Temporal::at(*local, TimeZone::UTC) } else { Some(moment.clone()) };
-            moment.ok_or_else(outside)?.in_zone(zone).ok_or_else(|| args.wrong(0, "date and time"))?
+            evaluator.charge_bytes(name.len())?;
+            let zone = named(name)?;
+            let nanosecond = match &**args.temporal(0)? {
+                Temporal::Zoned(moment) => moment.nanosecond(),
+                // What has no zone is in UTC here, as everywhere (Camunda 8 takes that of its machine).
+                Temporal::Local(local) => as_utc(*local),
+                _ => return Err(args.wrong(0, "date and time")),
+            };
+            Temporal::Zoned(Moment::of(nanosecond, zone).ok_or_else(outside)?)
         }
         _ => {
             let date = args.temporal(0)?.date().ok_or_else(|| args.wrong(0, "date"))?;
-            let Temporal::Time(time, offset) = &**args.temporal(1)? else { return Err(args.wrong(1, "time")) };
-            match offset {
-                Some(offset) => Temporal::at(date.to_datetime(*time), TimeZone::fixed(*offset)).ok_or_else(outside)?,
+            let Temporal::Time(time, zone) = &**args.temporal(1)? else { return Err(args.wrong(1, "time")) };
+            match zone {
+                Some(zone) => Temporal::at(date.to_datetime(*time), zone.clone()).ok_or_else(outside)?,
                 None => Temporal::Local(date.to_datetime(*time)),
             }
         }
@@ -115,10 +154,9 @@ fn date_and_time(_: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> 
     Ok(made.into())
 }
 
-fn duration(_: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+fn duration(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     if let Value::String(text) = args.value(0) {
-        let duration = Temporal::read_duration(text);
-        return duration.map(Value::from).ok_or_else(|| unreadable("duration of either kind", "P1DT2H or P1Y6M"));
+        return DURATION.charged(evaluator, text).map(Value::from);
     }
     match &**args.temporal(0)? {
         Temporal::DaysAndTime(_) | Temporal::YearsAndMonths(_) => Ok(args.value(0).clone()),

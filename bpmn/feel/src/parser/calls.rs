@@ -78,6 +78,9 @@ pub(super) fn call(parser: &mut Parser<'_>, name: &str) -> Result<Node, ParseErr
         let help = "write the text itself; values of variables are not shown in incidents";
         return Err(ParseError::new(offset, "the cause of assert() must be a fixed text").help(help));
     }
+    if let Some(reason) = builtin.always_null(&arguments) {
+        return Err(ParseError::new(offset, reason).help("this would be null whenever it is evaluated: correct the text"));
+    }
     Ok(Node::Call(builtin, arguments))
 }
 

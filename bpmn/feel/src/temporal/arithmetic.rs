@@ -4,7 +4,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Unit};
 
-use super::{DAY, SECOND, Temporal, nanoseconds};
+use super::moment::as_utc;
+use super::{DAY, Moment, SECOND, Temporal};
 use crate::{Number, Rounding};
 
 /// Why there is no result.
@@ -111,19 +112,9 @@ impl Temporal {
         Temporal::of_months(i64::from(span.get_months()))
     }
 
-    /// A date and time in another zone; of what has none, the zone that it is in.
-    pub(crate) fn in_zone(&self, zone: TimeZone) -> Option<Temporal> {
-        match self {
-            Temporal::Zoned(moment) => Some(Temporal::Zoned(moment.with_time_zone(zone))),
-            Temporal::Local(local) => Temporal::at(*local, zone),
-            _ => None,
-        }
-    }
-
-    /// A local date and time in a zone. One that does not exist, because the clocks are set forward, is as much later; of one that comes twice the
-    /// first is meant.
+    /// A local date and time in a zone.
     pub(crate) fn at(local: DateTime, zone: TimeZone) -> Option<Temporal> {
-        zone.to_ambiguous_zoned(local).compatible().ok().map(Temporal::Zoned)
+        Moment::at(local, zone).map(Temporal::Zoned)
     }
 
     /// Whatever the clocks do meanwhile, so much time passes. A time goes round the clock, and of a date whole days count.
@@ -131,9 +122,9 @@ impl Temporal {
         let passing = SignedDuration::new(i64::try_from(length / SECOND).ok()?, i32::try_from(length % SECOND).ok()?);
         match self {
             Temporal::Date(_) => local_later(self.local()?, length).map(|later| Temporal::Date(later.date())),
-            Temporal::Time(time, offset) => Some(Temporal::Time(time.wrapping_add(passing), *offset)),
+            Temporal::Time(time, zone) => Some(Temporal::Time(time.wrapping_add(passing), zone.clone())),
             Temporal::Local(local) => local_later(*local, length).map(Temporal::Local),
-            Temporal::Zoned(moment) => moment.checked_add(passing).ok().map(Temporal::Zoned),
+            Temporal::Zoned(moment) => Moment::of(moment.nanosecond() + length, moment.zone().clone()).map(Temporal::Zoned),
             _ => None,
         }
     }
@@ -144,7 +135,7 @@ impl Temporal {
         match self {
             Temporal::Date(date) => date.checked_add(span).ok().map(Temporal::Date),
             Temporal::Local(local) => local.checked_add(span).ok().map(Temporal::Local),
-            Temporal::Zoned(moment) => moment.checked_add(span).ok().map(Temporal::Zoned),
+            Temporal::Zoned(moment) => Temporal::at(moment.local().checked_add(span).ok()?, moment.zone().clone()),
             _ => None,
         }
     }
@@ -152,18 +143,15 @@ impl Temporal {
     /// Of a moment those since 1970 UTC; a date is its midnight in UTC.
     fn nanosecond(&self) -> Option<i128> {
         match self {
-            Temporal::Zoned(moment) => Some(moment.timestamp().as_nanosecond()),
-            _ => self.local().map(|local| {
-                let days = local.date().duration_since(jiff::civil::Date::constant(1970, 1, 1)).as_nanos() / DAY;
-                days * DAY + nanoseconds(local.time())
-            }),
+            Temporal::Zoned(moment) => Some(moment.nanosecond()),
+            _ => self.local().map(as_utc),
         }
     }
 }
 
-/// Days, and what is left of one: `DateTime` itself adds no more than 292 years at once.
-fn local_later(local: DateTime, length: i128) -> Option<DateTime> {
-    let days = Span::new().try_days(i64::try_from(length.div_euclid(DAY)).ok()?).ok()?;
-    let rest = SignedDuration::from_nanos(i64::try_from(length.rem_euclid(DAY)).ok()?);
+/// Days, and what is left of one in the same direction, so that nothing on the way lies outside: `DateTime` itself adds no more than 292 years at once.
+pub(super) fn local_later(local: DateTime, length: i128) -> Option<DateTime> {
+    let days = Span::new().try_days(i64::try_from(length / DAY).ok()?).ok()?;
+    let rest = SignedDuration::from_nanos(i64::try_from(length % DAY).ok()?);
     local.checked_add(days).ok()?.checked_add(rest).ok()
 }

@@ -5,11 +5,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::temporal::SpanParser;
 use jiff::tz::{Offset, TimeZone};
 
-use super::{Temporal, time_zone};
-
-/// No date, time or duration is longer than this, in bytes: the longest name of a zone has some thirty. What is longer is not looked at: reading is not
-/// charged by the length.
-const MAX_TEXT: usize = 100;
+use super::{Moment, Temporal, time_zone};
 
 /// What stands behind a time.
 enum Zone {
@@ -34,21 +30,20 @@ impl Temporal {
         read_date(text).map(Temporal::Date)
     }
 
-    /// `10:30:00`, `10:30`, `10:30:00.5+01:00`. A zone by name has no offset without a date.
+    /// `10:30:00`, `10:30`, `10:30:00.5+01:00`, `10:30:00@Europe/Berlin`.
     pub(crate) fn read_time(text: &str) -> Option<Temporal> {
         let (time, zone) = read_time(text.strip_prefix('T').unwrap_or(text))?;
         match zone {
             Zone::None => Some(Temporal::Time(time, None)),
-            Zone::Offset(offset) => Some(Temporal::Time(time, Some(offset))),
-            Zone::Named(..) => None,
+            Zone::Offset(offset) => Some(Temporal::Time(time, Some(TimeZone::fixed(offset)))),
+            Zone::Named(zone, None) => Some(Temporal::Time(time, Some(zone))),
+            // Whether it is the zone's offset a date would say.
+            Zone::Named(_, Some(_)) => None,
         }
     }
 
     /// `2026-11-20T10:30:00`, with an offset, a zone or neither; a date is its midnight.
     pub(crate) fn read_date_and_time(text: &str) -> Option<Temporal> {
-        if text.len() > MAX_TEXT {
-            return None;
-        }
         let Some((date, time)) = text.split_once('T') else {
             return Some(Temporal::Local(read_date(text)?.to_datetime(Time::midnight())));
         };
@@ -58,19 +53,13 @@ impl Temporal {
             Zone::None => Some(Temporal::Local(local)),
             Zone::Offset(offset) => Temporal::at(local, TimeZone::fixed(offset)),
             Zone::Named(zone, None) => Temporal::at(local, zone),
-            Zone::Named(zone, Some(offset)) => {
-                let moment = offset.to_timestamp(local).ok()?;
-                (zone.to_offset(moment) == offset).then(|| Temporal::Zoned(moment.to_zoned(zone)))
-            }
+            Zone::Named(zone, Some(offset)) => Moment::at_offset(local, offset, zone).map(Temporal::Zoned),
         }
     }
 
     /// `P1DT2H`, `-P1Y6M`. Which of the two kinds it is its units say; of both together there is none.
     pub(crate) fn read_duration(text: &str) -> Option<Temporal> {
         static PARSER: SpanParser = SpanParser::new();
-        if text.len() > MAX_TEXT {
-            return None;
-        }
         let units = text.strip_prefix('-').unwrap_or(text).strip_prefix('P')?;
         // The parser takes small letters, too.
         if text.contains(|unit: char| unit.is_ascii_lowercase()) {
@@ -89,9 +78,6 @@ impl Temporal {
 
 /// `Z`, an offset or the name of a zone, as the second argument of `date and time`.
 pub(crate) fn zone(text: &str) -> Option<TimeZone> {
-    if text.len() > MAX_TEXT {
-        return None;
-    }
     match read_offset(text) {
         Some(offset) => Some(TimeZone::fixed(offset)),
         None => time_zone(text),
@@ -99,18 +85,12 @@ pub(crate) fn zone(text: &str) -> Option<TimeZone> {
 }
 
 fn read_date(text: &str) -> Option<Date> {
-    if text.len() > MAX_TEXT {
-        return None;
-    }
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let [year, month, day] = numbers(digits, '-', [4, 2, 2])?;
     Date::new(sign * year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
 }
 
 fn read_time(text: &str) -> Option<(Time, Zone)> {
-    if text.len() > MAX_TEXT {
-        return None;
-    }
     let end = text.find(['Z', '+', '-', '@', '[']).unwrap_or(text.len());
     let (clock, behind) = text.split_at(end);
     let (clock, fraction) = clock.split_once('.').map_or((clock, None), |(clock, fraction)| (clock, Some(fraction)));

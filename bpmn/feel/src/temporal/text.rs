@@ -11,7 +11,7 @@ impl Temporal {
     /// FEEL's text (DMN 1.5, table 74), which `date`, `time`, `date and time` and `duration` read.
     pub(crate) fn feel_text(&self) -> String {
         match (self, self.zone_name()) {
-            (Temporal::Zoned(moment), Some(name)) => format!("{}@{name}", local_text(moment.datetime())),
+            (Temporal::Zoned(moment), Some(name)) => format!("{}@{name}", local_text(moment.local())),
             (other, _) => other.stored_text(),
         }
     }
@@ -20,11 +20,14 @@ impl Temporal {
     pub(crate) fn stored_text(&self) -> String {
         match self {
             Temporal::Date(date) => date_text(*date),
-            Temporal::Time(time, offset) => format!("{time}{}", offset.map(offset_text).unwrap_or_default()),
+            Temporal::Time(time, _) => match self.zone_name() {
+                Some(name) => format!("{time}@{name}"),
+                None => format!("{time}{}", self.offset().map(offset_text).unwrap_or_default()),
+            },
             Temporal::Local(local) => local_text(*local),
             Temporal::Zoned(moment) => {
                 let zone = self.zone_name().map(|name| format!("[{name}]")).unwrap_or_default();
-                format!("{}{}{zone}", local_text(moment.datetime()), offset_text(moment.offset()))
+                format!("{}{}{zone}", local_text(moment.local()), offset_text(moment.offset()))
             }
             Temporal::DaysAndTime(length) => days_and_time(*length),
             Temporal::YearsAndMonths(months) => years_and_months(*months),

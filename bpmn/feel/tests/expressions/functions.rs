@@ -31,17 +31,43 @@ fn patterns() {
     );
     let no_expression = "the pattern is no regular expression without look-around and references back";
     nulls(
-        NONE,
+        r#"{"open": "(", "back": "(a)\\1", "ahead": "(?=a)", "flag": "g"}"#,
         &[
-            (r#"matches("a", "(")"#, &format!("matches(): {no_expression}")),
-            (r#"matches("aa", "(a)\1")"#, &format!("matches(): {no_expression}")),
-            (r#"matches("a", "(?=a)")"#, &format!("matches(): {no_expression}")),
-            (r#"matches("a", "a", "g")"#, "matches(): the flags are s, m, i and x"),
+            ("matches(open, open)", &format!("matches(): {no_expression}")),
+            ("matches(open, back)", &format!("matches(): {no_expression}")),
+            ("matches(open, ahead)", &format!("matches(): {no_expression}")),
+            ("matches(open, ahead + open, flag)", "matches(): the flags are s, m, i and x"),
+            // What says so itself takes long to be looked at, so it is no earlier than this.
+            (r#"matches("a", "(?i)[\D](")"#, &format!("matches(): {no_expression}")),
             (r#"split("a", "(\w{100}){100}")"#, "split(): the pattern is too large"),
             (r#"extract("a", "()()()()()()()()()()()()()()()()()()()()")"#, "extract(): the pattern has more than 20 groups"),
             (r#"split(1, "a")"#, "split(): argument 1 must be a string, not number"),
         ],
     );
+}
+
+#[test]
+fn what_is_no_pattern_is_refused_at_deployment() {
+    let no = |function: &str, why: &str| {
+        format!("{function}(): the pattern is no regular expression without look-around and references back ({why})")
+    };
+    refused(&[
+        (r#"matches(text, "(")"#, &no("matches", "unclosed group"), 7, "correct the text"),
+        (r#"if a then split(text, "[") else null"#, &no("split", "unclosed character class"), 15, ""),
+        (r#"for x in xs return replace(x, "a{2", "")"#, &no("replace", "unclosed counted repetition"), 26, ""),
+        (r#"extract(pattern: "\p{Klingon}", string: text)"#, &no("extract", "Unicode property not found"), 7, ""),
+        (r#"matches(text, "(a)\1")"#, &no("matches", "backreferences are not supported"), 7, ""),
+        (
+            r#"matches(text, "(?=a)")"#,
+            &no("matches", "look-around, including look-ahead and look-behind, is not supported"),
+            7,
+            "",
+        ),
+        (r#"matches(text, pattern, "g")"#, "matches(): the flags are s, m, i and x", 7, ""),
+        (&format!("matches(text, \"{}\")", "a".repeat(1_025)), "matches(): the pattern is longer than 1024 bytes", 7, ""),
+    ]);
+    // What is in brackets behind a sign is one when blanks do not count.
+    table(r##"{"a": "x", "flags": "x"}"##, &[(r##"matches(a, "x # (", "x")"##, "true"), (r##"matches(a, "x # (", flags)"##, "true")]);
 }
 
 /// Whatever the pattern, each state and each byte is counted.

@@ -1,5 +1,6 @@
 //! Values and expressions: FEEL, JUEL, and bytes that are neither.
 
+mod charges;
 mod common;
 mod feel;
 mod functions;

@@ -44,3 +44,19 @@ pub(crate) fn refused(rows: &[(&str, &str, usize, &str)]) {
         assert!(error.help.clone().unwrap_or_default().contains(help), "{source}: {:?}", error.help);
     }
 }
+
+/// How many steps an evaluation takes: the least limit with which it ends otherwise than by that limit.
+pub(crate) fn steps(source: &str, scope: &Value) -> u32 {
+    let expression = Expression::parse(source).unwrap_or_else(|error| panic!("{source}: {error} at {}", error.offset));
+    let suffices = |steps: u32| {
+        let outcome = expression.evaluate(scope, &Limits { steps, ..Limits::default() });
+        !matches!(outcome, Err(mandate_feel::Error::StepLimit { .. }))
+    };
+    let (mut too_few, mut enough) = (0, Limits::STEPS);
+    assert!(suffices(enough), "{source} comes to the limit");
+    while enough - too_few > 1 {
+        let middle = too_few + (enough - too_few) / 2;
+        if suffices(middle) { enough = middle } else { too_few = middle }
+    }
+    enough
+}
