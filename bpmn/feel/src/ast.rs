@@ -40,10 +40,12 @@ pub(crate) enum Node {
     Call(&'static Builtin, Vec<Node>),
     /// JUEL's `execution.getVariable('name')`, and by the call itself what `execution.hasVariable('name')` and its like give: a name that need not be known.
     Variable(Arc<str>),
+    /// The same of an object that need not be there, as `task`.
+    AskedOf(&'static str, Arc<str>),
     /// `[low..high]` as a value.
     Range(Box<Range>),
-    /// FEEL's `sort(list, function(x, y) …)`.
-    Sort(Box<Sort>),
+    /// FEEL's `function(x, y) body`.
+    Function(Arc<Function>),
     /// FEEL's `is defined(a)`, which asks about a name without complaining that it is unknown.
     IsDefined(Box<Node>),
     /// `for x in xs return body`.
@@ -63,6 +65,8 @@ pub(crate) enum Step {
     Bracket(Node),
     /// JUEL's `.name(a, b)`.
     Method(&'static Builtin, Vec<Node>),
+    /// FEEL's `(a, b)` behind a function that is a value; with the names of the parameters, if they are given.
+    Invoke(Vec<String>, Vec<Node>),
 }
 
 /// One operator of a [`Node::Chain`] with its right operand.
@@ -134,12 +138,18 @@ pub(crate) struct Range {
     pub(crate) high_included: bool,
 }
 
-/// What is sorted, and the function that says whether one item comes before another.
+/// A function as it is written.
 #[derive(Debug)]
-pub(crate) struct Sort {
-    pub(crate) list: Node,
-    pub(crate) parameters: [Arc<str>; 2],
-    pub(crate) precedes: Node,
+pub(crate) struct Function {
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) body: Node,
+}
+
+#[derive(Debug)]
+pub(crate) struct Parameter {
+    pub(crate) name: Arc<str>,
+    /// Its type, by the name that [`Value::kind`] has for it, or `Any`.
+    pub(crate) kind: &'static str,
 }
 
 /// A name that takes the items of a list, or the integers between two, one after another.
@@ -222,7 +232,7 @@ struct FreeNames {
 impl FreeNames {
     fn visit(&mut self, node: &Node) {
         match node {
-            Node::Constant(_) | Node::IsDefined(_) | Node::Variable(_) => {}
+            Node::Constant(_) | Node::IsDefined(_) | Node::Variable(_) | Node::AskedOf(..) => {}
             Node::Name(name) => {
                 if !self.bound.contains_key(name) && self.seen.insert(Arc::clone(name)) {
                     self.names.push(Arc::clone(name));
@@ -234,7 +244,7 @@ impl FreeNames {
                     match step {
                         Step::Bracket(key) if !self.brackets_filter => self.visit(key),
                         Step::Bracket(_) | Step::Member(_) => {}
-                        Step::Method(_, arguments) => self.visit_all(arguments),
+                        Step::Method(_, arguments) | Step::Invoke(_, arguments) => self.visit_all(arguments),
                     }
                 }
             }
@@ -250,11 +260,10 @@ impl FreeNames {
             }
             Node::If(parts) => self.visit_all(parts.iter()),
             Node::Range(range) => self.visit_all([&range.low, &range.high]),
-            Node::Sort(sort) => {
-                self.visit(&sort.list);
-                sort.parameters.iter().for_each(|name| self.bind(name));
-                self.visit(&sort.precedes);
-                sort.parameters.iter().for_each(|name| self.unbind(name));
+            Node::Function(function) => {
+                function.parameters.iter().for_each(|parameter| self.bind(&parameter.name));
+                self.visit(&function.body);
+                function.parameters.iter().for_each(|parameter| self.unbind(&parameter.name));
             }
             Node::Context(entries) => {
                 let names: Vec<Arc<str>> = entries.iter().map(|(name, _)| name.as_str().into()).collect();

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::ast::Node;
-use crate::eval::{Evaluator, Fault};
+use crate::eval::{Closure, Evaluator, Fault};
 use crate::value::Entries;
 use crate::{Number, Value};
 
@@ -17,6 +17,7 @@ pub(crate) mod methods;
 mod numbers;
 pub(crate) mod patterns;
 mod ranges;
+mod sort;
 mod strings;
 pub(crate) mod temporal;
 mod values;
@@ -71,7 +72,7 @@ pub(crate) fn instead_of(name: &str) -> Option<&'static str> {
 pub(crate) fn suggest(name: &str) -> String {
     let plain = |name: &str| name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
     let wanted = plain(name);
-    let names = FAMILIES.iter().copied().flatten().map(|builtin| builtin.name).chain(["is defined", "sort"]);
+    let names = FAMILIES.iter().copied().flatten().map(|builtin| builtin.name).chain(["is defined"]);
     // `toUpperCase`, `upperCase` and `starts_with` are near enough to what was meant.
     let near: Vec<_> = names.clone().filter(|own| wanted.contains(&plain(own)) || plain(own).contains(&wanted)).collect();
     if near.is_empty() || wanted.is_empty() {
@@ -228,6 +229,10 @@ impl<'v> Args<'v> {
 
     fn context(self, at: usize) -> Result<&'v Arc<Entries>, Fault> {
         if let Value::Context(entries) = self.value(at) { Ok(entries) } else { Err(self.wrong(at, "context")) }
+    }
+
+    fn function(self, at: usize) -> Result<&'v Arc<Closure>, Fault> {
+        if let Value::Function(function) = self.value(at) { Ok(function) } else { Err(self.wrong(at, "function")) }
     }
 
     /// A list; a value that is none is a list of one item (DMN 1.5, 10.3.2.9.4).

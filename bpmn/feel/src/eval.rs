@@ -13,12 +13,13 @@ use crate::value::{Entries, MAX_NESTING};
 use crate::{Number, Value};
 
 mod feel;
+mod functions;
 mod juel;
-mod sort;
 mod text;
 mod values;
 
 pub(crate) use feel::position_to_index;
+pub use functions::Closure;
 
 /// What names mean where an expression is evaluated.
 pub trait Scope {
@@ -120,6 +121,9 @@ pub enum Error {
     /// A value that is compared, printed or given out has more than [`MAX_NESTING`] levels.
     #[error("a value is nested more than {MAX_NESTING} levels deep")]
     NestingLimit,
+    /// FEEL only: a value that is given out, or written as JSON, has a function in it.
+    #[error("a function is no value of a variable: call it, and keep what it gives")]
+    Function,
     /// JUEL only: a name that the scope does not know. The text is Camunda 7's.
     #[error("Cannot resolve identifier '{0}'")]
     UnknownName(String),
@@ -164,11 +168,12 @@ impl Fault {
 }
 
 /// Names that an expression binds itself.
+#[derive(Clone)]
 enum Frame {
     /// The variable of an iteration.
     Local(Arc<str>, Value),
     /// The entries of a context that is being made.
-    Entries(Entries),
+    Entries(Arc<Entries>),
     /// The item that a filter looks at: its entries, and `item` for itself.
     Item(Value),
 }
@@ -246,9 +251,13 @@ impl<'a> Evaluator<'a> {
                 let result = builtin.call(self, &arguments);
                 self.value_or_null(result)
             }
-            Node::Variable(name) => Ok(self.lookup(name).unwrap_or_else(|| self.null(|| format!("there is no variable '{name}'")))),
+            Node::Variable(name) => Ok(self.variable(name)),
+            Node::AskedOf(object, name) => match self.lookup(&(*object).into()) {
+                Some(_) => Ok(self.variable(name)),
+                None => Err(Error::UnknownName((*object).to_owned())),
+            },
             Node::Range(range) => self.range(range),
-            Node::Sort(sort) => self.sort(sort),
+            Node::Function(function) => self.function(function),
             Node::IsDefined(operand) => self.is_defined(operand),
             Node::For(bindings, body) => self.for_each(bindings, body),
             Node::Quantified { every, bindings, body } => self.quantified(*every, bindings, body),
@@ -267,6 +276,10 @@ impl<'a> Evaluator<'a> {
             (None, Language::Juel) => Err(Error::UnknownName(name.to_string())),
             (None, Language::Feel) => Ok(self.null(|| format!("there is no variable '{name}'"))),
         }
+    }
+
+    fn variable(&mut self, name: &Arc<str>) -> Value {
+        self.lookup(name).unwrap_or_else(|| self.null(|| format!("there is no variable '{name}'")))
     }
 
     fn lookup(&mut self, name: &Arc<str>) -> Option<Value> {
@@ -343,7 +356,7 @@ impl<'a> Evaluator<'a> {
                     self.feel_between(&left, &low, &high)
                 }
                 Link::In(tests) => self.feel_in(&left, tests),
-                Link::InstanceOf(kind) => Ok(Value::Boolean(left.kind() == *kind || (*kind == ANY && !left.is_null()))),
+                Link::InstanceOf(kind) => Ok(Value::Boolean(is_of_kind(&left, kind))),
             };
             left = self.value_or_null(result)?;
         }
@@ -400,16 +413,22 @@ impl<'a> Evaluator<'a> {
     }
 
     fn context(&mut self, entries: &[(String, Node)]) -> Result<Value, Error> {
-        self.frames.push(Frame::Entries(Entries::new()));
+        self.frames.push(Frame::Entries(Arc::default()));
         for (name, node) in entries {
             let value = self.evaluate(node)?;
             self.charge_bytes(name.len())?;
+            let mut shared = None;
             if let Some(Frame::Entries(made)) = self.frames.last_mut() {
-                made.insert(name.clone(), value);
+                shared = (Arc::strong_count(made) > 1).then(|| Arc::clone(made));
+                Arc::make_mut(made).insert(name.clone(), value);
+            }
+            // A function has seen them as they were.
+            if let Some(copied) = shared {
+                self.charge_entries(&copied)?;
             }
         }
         match self.frames.pop() {
-            Some(Frame::Entries(made)) => Ok(Value::context(made)),
+            Some(Frame::Entries(made)) => Ok(Value::Context(made)),
             _ => unreachable!("every evaluation leaves the frames as it found them"),
         }
     }
@@ -501,6 +520,11 @@ impl<'a> Evaluator<'a> {
         self.depth += 1;
         Ok(())
     }
+}
+
+/// Whether a value is of the kind of this name; all but null are of any.
+fn is_of_kind(value: &Value, kind: &str) -> bool {
+    value.kind() == kind || (kind == ANY && !value.is_null())
 }
 
 fn to_steps(bytes: usize) -> u32 {

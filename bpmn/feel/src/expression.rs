@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::Value;
-use crate::ast::{self, Node};
+use crate::ast::{self, Node, Step};
+use crate::builtins::dates;
 use crate::eval::{Error, Evaluator, Limits, MAX_REASONS, Scope};
 use crate::lexer::Language;
 use crate::parser::juel::Template;
-use crate::parser::{ParseError, feel, juel};
+use crate::parser::{ParseError, feel, juel, objects};
 
 /// An expression, compiled. Cheap to clone, to be shared between threads.
 ///
@@ -99,10 +100,17 @@ impl Expression {
     /// The variable whose value it gives, if that is all it does: `${name}`, `= name`, `${execution.getVariable('name')}`.
     pub fn as_reference(&self) -> Option<&str> {
         match &self.0.form {
-            // No variable has a bracket at its end: that is a call, which the scope answers.
-            Form::Tree(_, Node::Name(name) | Node::Variable(name)) => Some(&**name).filter(|name| !name.ends_with(')')),
+            Form::Tree(_, Node::Name(name) | Node::Variable(name)) => Some(&**name).filter(|name| !objects::is_call(name)),
             _ => None,
         }
+    }
+
+    /// Whether a text that it has given is a date of Camunda 7, whose text is all that an evaluation has of it: `${now()}`,
+    /// `${dateTime().plusDays(2).toDate()}`, `${empty due ? now() : due}`. Of which variables the values are dates, or null, whoever asks says. FEEL has
+    /// dates of its own.
+    pub fn gives_date(&self, text: &str, is_date: &dyn Fn(&str) -> bool) -> bool {
+        let Form::Tree(Language::Juel, node) = &self.0.form else { return false };
+        gives_date(node, is_date) && dates::is_date(text)
     }
 
     /// The names that it certainly looks up in its scope, each once, in the order of their first use.
@@ -160,6 +168,21 @@ impl Expression {
             Form::List(_) => "List",
             Form::Context(_) => "Context",
         }
+    }
+}
+
+fn gives_date(node: &Node, is_date: &dyn Fn(&str) -> bool) -> bool {
+    match node {
+        Node::Constant(value) => value.is_null(),
+        Node::Name(name) | Node::Variable(name) if objects::is_call(name) => objects::gives_date(name),
+        Node::Name(name) | Node::Variable(name) | Node::AskedOf(_, name) => is_date(name),
+        Node::If(parts) => parts[1..].iter().all(|part| gives_date(part, is_date)),
+        Node::Access(base, steps) => match (&**base, steps.as_slice()) {
+            (_, [.., Step::Method(method, _)]) => dates::METHODS.iter().any(|own| std::ptr::eq(own, *method)),
+            (Node::Name(name), [Step::Member(property)]) => **name == *"task" && objects::DATES_OF_TASK.contains(&&**property),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

@@ -56,7 +56,7 @@ mod temporal;
 mod value;
 
 pub use builtins::dates::date_text;
-pub use eval::{Error, Limits, Scope};
+pub use eval::{Closure, Error, Limits, Scope};
 pub use expression::{Evaluated, Expression};
 pub use number::{DIGITS, Error as NumberError, Number, NumberType, Rounding};
 pub use parser::{MAX_SOURCE_BYTES, MAX_SYNTAX_DEPTH, ParseError};

@@ -3,13 +3,15 @@
 //! A front end says what may begin an expression (`prefix`) and what may continue one and how tightly
 //! it binds (`power`, `infix`); the loop does the rest. Parsing never looks at variables, so what an expression means is settled at deployment.
 
+use std::sync::Arc;
+
 use crate::ast::{self, Link, Node, Operator};
 use crate::lexer::{Language, Lexer, Token};
 
 mod calls;
 pub(crate) mod feel;
 pub(crate) mod juel;
-mod objects;
+pub(crate) mod objects;
 
 /// Levels of brackets, branches and prefix operators within each other. Each takes a few stack frames here and one in evaluation; people write five.
 pub const MAX_SYNTAX_DEPTH: usize = 200;
@@ -62,6 +64,8 @@ pub(crate) struct Parser<'s> {
     /// Where the token at hand begins.
     offset: usize,
     depth: usize,
+    /// The names that the expression binds around what is at hand: only these may be functions.
+    bound: Vec<Arc<str>>,
 }
 
 impl<'s> Parser<'s> {
@@ -74,7 +78,7 @@ impl<'s> Parser<'s> {
         }
         let mut lexer = Lexer::new(source, position, language);
         let (token, offset) = lexer.next()?;
-        Ok(Parser { lexer, language, token, offset, depth: 0 })
+        Ok(Parser { lexer, language, token, offset, depth: 0, bound: Vec::new() })
     }
 
     /// Reads an expression whose operators all bind at least as tightly as `least`.
@@ -96,7 +100,7 @@ impl<'s> Parser<'s> {
     fn continued(&mut self, mut left: Node, least: u8) -> Result<Node, ParseError> {
         loop {
             let power = match self.language {
-                Language::Feel => feel::power(self),
+                Language::Feel => feel::power(self).or_else(|| feel::invocation(self, &left)),
                 Language::Juel => juel::power(&self.token),
             };
             if power.is_none_or(|power| power < least) {

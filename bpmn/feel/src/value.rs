@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::eval::Closure;
 use crate::temporal::Temporal;
 use crate::{Number, NumberType};
 
@@ -41,6 +42,8 @@ pub enum Value {
     Temporal(Arc<Temporal>),
     /// A range: within an evaluation only.
     Range(Arc<Interval>),
+    /// A function: within an evaluation only.
+    Function(Arc<Closure>),
 }
 
 /// What lies between two numbers, strings, dates, times or durations.
@@ -81,7 +84,7 @@ impl Value {
     }
 
     /// This value as JSON. Integral numbers that fit 64 bits and are not known to be a `Double` become JSON integers, all others are rounded to an `f64`;
-    /// dates, times and durations become their text, a range null; whatever lies deeper than [`MAX_NESTING`] levels is null. The outcome of an evaluation loses nothing here: it is within both bounds already.
+    /// dates, times and durations become their text, a range and a function null; whatever lies deeper than [`MAX_NESTING`] levels is null. The outcome of an evaluation loses nothing here: it is within both bounds already.
     pub fn to_json(&self) -> serde_json::Value {
         to_json_within(self, MAX_NESTING)
     }
@@ -142,11 +145,12 @@ impl Value {
             Value::Context(_) => "context",
             Value::Temporal(temporal) => temporal.kind(),
             Value::Range(_) => "range",
+            Value::Function(_) => "function",
         }
     }
 
     fn is_composite(&self) -> bool {
-        matches!(self, Value::List(_) | Value::Context(_))
+        matches!(self, Value::List(_) | Value::Context(_) | Value::Function(_))
     }
 
     /// Moves out what nests further, if nobody else shares it.
@@ -160,6 +164,11 @@ impl Value {
             Value::Context(entries) => {
                 if let Some(entries) = Arc::get_mut(entries) {
                     into.extend(entries.values_mut().filter(|value| value.is_composite()).map(mem::take));
+                }
+            }
+            Value::Function(closure) => {
+                if let Some(closure) = Arc::get_mut(closure) {
+                    into.extend(closure.take_values().filter(Value::is_composite));
                 }
             }
             _ => {}
@@ -193,6 +202,7 @@ impl PartialEq for Value {
                 (Value::Temporal(left), Value::Temporal(right)) => left == right,
                 // Its ends nest no further.
                 (Value::Range(left), Value::Range(right)) => left == right,
+                (Value::Function(left), Value::Function(right)) => Arc::ptr_eq(left, right),
                 (Value::List(left), Value::List(right)) => {
                     if !Arc::ptr_eq(left, right) && left.len() == right.len() {
                         pending.extend(left.iter().zip(right.iter()));
@@ -307,7 +317,7 @@ fn to_json_within(value: &Value, levels: usize) -> serde_json::Value {
         Value::Number(number) => number_to_json(*number),
         Value::String(text) => serde_json::Value::String(text.to_string()),
         Value::Temporal(temporal) => serde_json::Value::String(temporal.stored_text()),
-        Value::Range(_) => serde_json::Value::Null,
+        Value::Range(_) | Value::Function(_) => serde_json::Value::Null,
         _ if levels == 0 => serde_json::Value::Null,
         Value::List(items) => items.iter().map(|item| to_json_within(item, levels - 1)).collect(),
         Value::Context(entries) => {

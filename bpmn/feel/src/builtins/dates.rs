@@ -20,7 +20,7 @@ const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 const YEARS: std::ops::RangeInclusive<i16> = 0..=9999;
 
 /// The first parameter is the date.
-pub(super) static METHODS: &[Builtin] = &[
+pub(crate) static METHODS: &[Builtin] = &[
     builtin("toDate", &["object"], |evaluator, args| moment(evaluator, args).map(text)),
     builtin("plusSeconds", &["object, a"], |evaluator, args| later(evaluator, args, SECOND)),
     builtin("plusMinutes", &["object, a"], |evaluator, args| later(evaluator, args, MINUTE)),
@@ -70,6 +70,11 @@ fn moment(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<i64, Fault> {
     let text = args.text(0)?;
     evaluator.charge_bytes(text.len())?;
     read(text).ok_or_else(|| Fault::null("a string that is no date stands where one is needed"))
+}
+
+/// Whether a text is that of a date.
+pub(crate) fn is_date(text: &str) -> bool {
+    read(text).is_some()
 }
 
 fn read(text: &str) -> Option<i64> {

@@ -1,6 +1,6 @@
 //! Functions on lists. Positions count from one, negative ones from the end. Items are the same where FEEL's `=` says so.
 
-use super::{Args, Builtin, builtin};
+use super::{Args, Builtin, builtin, sort};
 use crate::Value;
 use crate::eval::{Error, Evaluator, Fault, position_to_index};
 
@@ -15,7 +15,7 @@ pub(super) static TABLE: &[Builtin] = &[
     builtin("append", &["list, items...?"], append),
     builtin("concatenate", &["lists..."], concatenate),
     builtin("insert before", &["list, position, newItem"], insert_before),
-    builtin("list replace", &["list, position, newItem"], list_replace),
+    builtin("list replace", &["list, position, newItem", "list, match, newItem"], list_replace),
     builtin("remove", &["list, position"], remove),
     builtin("reverse", &["list"], reverse),
     builtin("sublist", &["list, start position, length?"], sublist),
@@ -24,6 +24,7 @@ pub(super) static TABLE: &[Builtin] = &[
     builtin("distinct values", &["list"], distinct_values),
     builtin("duplicate values", &["list"], duplicate_values),
     builtin("union", &["lists..."], union),
+    builtin("sort", &["list, precedes"], sort::sort),
 ];
 
 /// `all` (where false decides) and `any` (where true does): null if an item is no boolean and none decides.
@@ -87,9 +88,14 @@ pub(super) fn remove(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Va
     Ok(Value::list(items))
 }
 
-/// `list replace(list, position, item)`
+/// `list replace(list, position, item)`, or of all items for which a function of them and the new one is true.
 pub(super) fn list_replace(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let items = args.list(0)?;
+    if let Value::Function(matches) = args.value(1) {
+        evaluator.room_for_list(items.len())?;
+        let replaced = |item| Ok(if evaluator.holds(matches, [item, args.value(2)])? { args.value(2) } else { item }.clone());
+        return Ok(Value::list(items.iter().map(replaced).collect::<Result<_, Fault>>()?));
+    }
     let index = index_within(args, items.len(), items.len())?;
     evaluator.room_for_list(items.len())?;
     let mut items = items.to_vec();

@@ -101,15 +101,17 @@ fn replace(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault
     Ok(evaluator.text(replaced)?)
 }
 
-/// What lies between the matches, empty texts too.
+/// What lies between the matches, empty texts too. A match that is empty itself parts only what lies on both sides of it: `""` gives each character.
 fn split(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let text = args.text(0)?;
     let compiled = compile(evaluator, args.text(1)?, "")?;
     compiled.charge(evaluator, text)?;
     let (mut parts, mut end) = (Vec::new(), 0);
     for found in compiled.automaton.find_iter(&mut compiled.automaton.create_cache(), text) {
-        parts.push(Value::from(&text[end..found.start()]));
-        end = found.end();
+        if !found.is_empty() || (1..text.len()).contains(&found.start()) {
+            parts.push(Value::from(&text[end..found.start()]));
+            end = found.end();
+        }
         compiled.charge_next(evaluator, &text[end..])?;
     }
     parts.push(Value::from(&text[end..]));
@@ -159,10 +161,7 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<
 
 /// Whether case counts is not said: it changes nothing of what is a pattern.
 fn syntax(flags: &str) -> syntax::Config {
-    syntax::Config::new()
-        .dot_matches_new_line(flags.contains('s'))
-        .multi_line(flags.contains('m'))
-        .ignore_whitespace(flags.contains('x'))
+    syntax::Config::new().dot_matches_new_line(flags.contains('s')).multi_line(flags.contains('m')).ignore_whitespace(flags.contains('x'))
 }
 
 fn check_length(pattern: &str) -> Result<(), Fault> {

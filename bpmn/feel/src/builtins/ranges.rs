@@ -2,11 +2,17 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use super::{Args, Builtin, builtin};
-use crate::Value;
+use super::{Args, Builtin, builtin, temporal};
 use crate::eval::{Evaluator, Fault};
+use crate::lexer::{Language, Lexer, Token};
+use crate::temporal::Temporal;
 use crate::value::Interval;
+use crate::{Number, Value};
+
+/// `date and time`
+const MOST_BYTES_OF_NAME: usize = 13;
 
 /// Both may be points or ranges.
 const ANY: &[&str] = &["point1, point2", "point, range", "range, point", "range1, range2"];
@@ -28,6 +34,10 @@ pub(super) static TABLE: &[Builtin] = &[
     builtin("during", POINT_IN, |evaluator, args| both(evaluator, args, during)),
     builtin("starts", POINT_IN, |evaluator, args| both(evaluator, args, starts)),
     builtin("started by", RANGE_OF, |evaluator, args| flipped(evaluator, args, starts)),
+    builtin("range", &["from"], from_text).checked(|fixed| match fixed.text(0) {
+        Some(text) => read(text).map(drop),
+        None => Ok(()),
+    }),
     builtin("coincides", &["point1, point2", "range1, range2"], |evaluator, args| both(evaluator, args, coincides)),
 ];
 
@@ -62,6 +72,71 @@ fn relate(evaluator: &mut Evaluator<'_>, own: &Value, other: &Value, relation: R
         low_high: order(&own.low, &other.high)?,
     };
     Ok(Value::Boolean(relation(&own, &other, ends)))
+}
+
+/// `range("[1..10]")` (DMN 1.5, table 72).
+fn from_text(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let text = args.text(0)?;
+    evaluator.charge_bytes(text.len())?;
+    let range = read(text)?;
+    evaluator.feel_order(&range.low, &range.high)?;
+    Ok(Value::Range(Arc::new(range)))
+}
+
+fn read(text: &str) -> Result<Interval, Fault> {
+    let mut lexer = Lexer::new(text, 0, Language::Feel);
+    let range = read_from(&mut lexer).filter(|range| range.low.kind() == range.high.kind());
+    range.ok_or_else(|| Fault::null("the string is no range such as [1..10) or [@\"2026-01-01\"..@\"2026-12-31\"]"))
+}
+
+fn read_from(lexer: &mut Lexer<'_>) -> Option<Interval> {
+    let low_included = match lexer.next().ok()?.0 {
+        Token::Symbol("[") => true,
+        Token::Symbol("(" | "]") => false,
+        _ => return None,
+    };
+    let low = end(lexer)?;
+    if lexer.next().ok()?.0 != Token::Symbol("..") {
+        return None;
+    }
+    let high = end(lexer)?;
+    let high_included = match lexer.next().ok()?.0 {
+        Token::Symbol("]") => true,
+        Token::Symbol(")" | "[") => false,
+        _ => return None,
+    };
+    (lexer.next().ok()?.0 == Token::End).then_some(Interval { low, low_included, high, high_included })
+}
+
+/// A number, a text, or a date, time or duration as a literal or by its function.
+fn end(lexer: &mut Lexer<'_>) -> Option<Value> {
+    let number = |number: Number| Value::Number(number.with_type(None));
+    match lexer.next().ok()?.0 {
+        Token::Number(own) => Some(number(own)),
+        Token::Symbol("-") => match lexer.next().ok()?.0 {
+            Token::Number(own) => Some(number(-own)),
+            _ => None,
+        },
+        Token::Text(text) => Some(text.into()),
+        Token::Symbol("@") => match lexer.next().ok()?.0 {
+            Token::Text(text) => Temporal::read(&text).map(Value::from),
+            _ => None,
+        },
+        Token::Word(word) => {
+            let mut name = word.to_owned();
+            loop {
+                match lexer.next().ok()?.0 {
+                    Token::Word(word) if name.len() < MOST_BYTES_OF_NAME => name = format!("{name} {word}"),
+                    Token::Symbol("(") => break,
+                    _ => return None,
+                }
+            }
+            let Token::Text(text) = lexer.next().ok()?.0 else { return None };
+            let read = temporal::reader(&name)?(&text).map(Value::from);
+            read.filter(|_| matches!(lexer.next(), Ok((Token::Symbol(")"), _))))
+        }
+        _ => None,
+    }
 }
 
 fn range(value: &Value) -> Cow<'_, Interval> {

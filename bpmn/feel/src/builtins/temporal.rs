@@ -46,8 +46,7 @@ struct Form {
 }
 
 const DATE: Form = Form { read: Temporal::read_date, what: "date", example: "2026-11-20" };
-const TIME: Form =
-    Form { read: Temporal::read_time, what: "time", example: "10:30:00, 10:30:00+01:00 or 10:30:00@Europe/Berlin" };
+const TIME: Form = Form { read: Temporal::read_time, what: "time", example: "10:30:00, 10:30:00+01:00 or 10:30:00@Europe/Berlin" };
 const DATE_AND_TIME: Form = Form { read: Temporal::read_date_and_time, what: "date and time", example: "2026-11-20T10:30:00Z" };
 const DURATION: Form = Form { read: Temporal::read_duration, what: "duration of either kind", example: "P1DT2H or P1Y6M" };
 
@@ -68,6 +67,14 @@ impl Form {
             _ => Ok(()),
         }
     }
+}
+
+/// What the function of this name reads of a text.
+pub(super) fn reader(name: &str) -> Option<fn(&str) -> Option<Temporal>> {
+    let (_, form) = [("date", DATE), ("time", TIME), ("date and time", DATE_AND_TIME), ("duration", DURATION)]
+        .into_iter()
+        .find(|(function, _)| *function == name)?;
+    Some(form.read)
 }
 
 /// The zone of a name, or an offset.

@@ -102,7 +102,17 @@ impl Evaluator<'_> {
                 }
                 if let Value::List(items) = &right {
                     for item in items.iter() {
-                        if self.equal(value, item)? == Some(true) {
+                        let holds = match (item, value) {
+                            (Value::Range(_), Value::Range(_)) => self.equal(value, item)? == Some(true),
+                            (Value::Range(range), _) => match self.lies_within(value, range) {
+                                // What is of another kind is no member, as with values.
+                                Ok(within) => within,
+                                Err(Fault::Null(_)) => false,
+                                Err(error) => return Err(error),
+                            },
+                            _ => self.equal(value, item)? == Some(true),
+                        };
+                        if holds {
                             return Ok(Value::Boolean(true));
                         }
                     }
@@ -139,6 +149,7 @@ impl Evaluator<'_> {
             Step::Member(name) => self.feel_member(value, name),
             Step::Bracket(filter) => self.feel_filter(value, filter),
             Step::Method(method, arguments) => self.method(value, method, arguments),
+            Step::Invoke(names, arguments) => self.invoke(value, names, arguments),
         }
     }
 

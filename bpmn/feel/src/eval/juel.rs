@@ -65,6 +65,7 @@ impl Evaluator<'_> {
         match step {
             Step::Member(name) => self.juel_member(value, name),
             Step::Method(method, arguments) => self.method(value, method, arguments),
+            Step::Invoke(..) => unreachable!("JUEL has no functions that are values"),
             Step::Bracket(key) => {
                 let key = self.evaluate(key)?;
                 match (value, &key) {
@@ -140,6 +141,6 @@ pub(super) fn is_empty(value: &Value) -> bool {
         Value::String(text) => text.is_empty(),
         Value::List(items) => items.is_empty(),
         Value::Context(entries) => entries.is_empty(),
-        Value::Boolean(_) | Value::Number(_) | Value::Temporal(_) | Value::Range(_) => false,
+        Value::Boolean(_) | Value::Number(_) | Value::Temporal(_) | Value::Range(_) | Value::Function(_) => false,
     }
 }

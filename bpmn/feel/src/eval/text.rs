@@ -74,6 +74,7 @@ impl Evaluator<'_> {
                 self.write_styled(&range.high, style, levels, text)?;
                 self.write(if range.high_included { "]" } else { ")" }, text)
             }
+            Value::Function(function) => self.write(&function.signature(), text),
             Value::List(_) | Value::Context(_) if levels == 0 => Err(Error::NestingLimit),
             Value::List(items) => {
                 self.write("[", text)?;

@@ -49,6 +49,7 @@ impl Evaluator<'_> {
                 Ok(Some(Value::from(temporal.stored_text())))
             }
             Value::Range(_) => Ok(Some(self.null(|| "a range is no value of a variable; keep its ends".to_owned()))),
+            Value::Function(_) => Err(Error::Function),
             Value::Null | Value::Boolean(_) => Ok(None),
         }
     }

@@ -1,17 +1,14 @@
 //! Calls of FEEL's functions: arguments by position or by name (DMN 1.5, grammar rules 38 to 42).
 
-use super::feel::{self, is_keyword};
+use super::feel::is_keyword;
 use super::{ParseError, Parser, power};
 use crate::Value;
-use crate::ast::{Node, Sort};
+use crate::ast::{self, Node, Step};
 use crate::builtins::{self, Builtin, temporal};
 use crate::lexer::Token;
 
 /// The function that is syntax, because it must see the name and not its value.
 const IS_DEFINED: &str = "is defined";
-
-/// The function that takes a function. As none is a value elsewhere, none can call itself.
-const SORT: &str = "sort";
 
 /// Words followed by an opening bracket are a function's name; the bracket then is the token at hand. `None` where it is no function.
 pub(super) fn function_ahead(parser: &mut Parser<'_>) -> Option<String> {
@@ -27,8 +24,7 @@ pub(super) fn function_ahead(parser: &mut Parser<'_>) -> Option<String> {
                 name.push_str(word);
             }
             Token::Symbol("(") => {
-                let known =
-                    builtins::find(&name).is_some() || builtins::instead_of(&name).is_some() || [IS_DEFINED, SORT].contains(&&*name);
+                let known = builtins::find(&name).is_some() || builtins::instead_of(&name).is_some() || name == IS_DEFINED;
                 if !known && (name.contains(' ') || is_keyword(&name)) {
                     // `if (a)`, `x and (b)`, `return (c)`: the words belong to the expression around.
                     return None;
@@ -59,11 +55,10 @@ pub(super) fn call(parser: &mut Parser<'_>, name: &str) -> Result<Node, ParseErr
         parser.expect(")", "behind the one argument of is defined()")?;
         return Ok(Node::IsDefined(Box::new(argument)));
     }
-    if name == SORT {
-        parser.advance()?;
-        return sort(parser).map(|sort| Node::Sort(Box::new(sort)));
-    }
     let Some(builtin) = builtins::find(name) else {
+        if parser.bound.iter().any(|bound| **bound == *name) {
+            return invoke(parser, Node::Name(name.into()));
+        }
         return Err(parser.error(format!("there is no function '{name}'")).help(builtins::suggest(name)));
     };
     parser.advance()?;
@@ -100,7 +95,27 @@ fn arguments(parser: &mut Parser<'_>, builtin: &'static Builtin, offset: usize) 
     Ok(arguments)
 }
 
+/// Reads the arguments of a function that is a value, from the bracket on.
+pub(super) fn invoke(parser: &mut Parser<'_>, function: Node) -> Result<Node, ParseError> {
+    parser.advance()?;
+    let (names, arguments) = if parameter_ahead(parser).is_some() {
+        by_name(parser)?.into_iter().unzip()
+    } else {
+        (Vec::new(), parser.list_until(")", "to close the arguments")?)
+    };
+    Ok(ast::access(function, Step::Invoke(names, arguments)))
+}
+
 fn named_arguments(parser: &mut Parser<'_>, builtin: &'static Builtin, offset: usize) -> Result<Vec<Node>, ParseError> {
+    let Some(arguments) = builtin.in_order(by_name(parser)?) else {
+        let message = format!("{}() has no such parameters, or lacks one", builtin.name);
+        return Err(ParseError::new(offset, message).help(builtin.usage()));
+    };
+    Ok(arguments.into_iter().map(|argument| argument.unwrap_or(Node::Constant(Value::Null))).collect())
+}
+
+/// Arguments behind the names of their parameters, up to the closing bracket.
+fn by_name(parser: &mut Parser<'_>) -> Result<Vec<(String, Node)>, ParseError> {
     let mut named = Vec::new();
     loop {
         let Some((name, words)) = parameter_ahead(parser) else {
@@ -112,43 +127,9 @@ fn named_arguments(parser: &mut Parser<'_>, builtin: &'static Builtin, offset: u
         named.push((name, parser.expression(power::LOWEST)?));
         if !parser.take(",")? {
             parser.expect(")", "to close the arguments")?;
-            break;
+            return Ok(named);
         }
     }
-    let Some(arguments) = builtin.in_order(named) else {
-        let message = format!("{}() has no such parameters, or lacks one", builtin.name);
-        return Err(ParseError::new(offset, message).help(builtin.usage()));
-    };
-    Ok(arguments.into_iter().map(|argument| argument.unwrap_or(Node::Constant(Value::Null))).collect())
-}
-
-/// `list, function(x, y) x < y`, also by name, behind the opening bracket.
-fn sort(parser: &mut Parser<'_>) -> Result<Sort, ParseError> {
-    parameter(parser, "list")?;
-    let list = parser.expression(power::LOWEST)?;
-    parser.expect(",", "behind the list of sort()")?;
-    parameter(parser, "precedes")?;
-    if !parser.at_word("function") {
-        return Err(parser.unexpected("a function").help("sort(list, function(x, y) x < y)"));
-    }
-    parser.advance()?;
-    parser.expect("(", "before the two parameters of the function")?;
-    let one = feel::member_name(parser)?;
-    parser.expect(",", "between the two parameters of the function")?;
-    let other = feel::member_name(parser)?;
-    parser.expect(")", "behind the two parameters of the function")?;
-    let precedes = parser.expression(power::LOWEST)?;
-    parser.expect(")", "to close the arguments")?;
-    Ok(Sort { list, parameters: [one, other], precedes })
-}
-
-/// The name of a parameter with its colon, if there is one.
-fn parameter(parser: &mut Parser<'_>, expected: &str) -> Result<(), ParseError> {
-    if parameter_ahead(parser).is_some() {
-        parser.expect_word(expected, "as the name of the parameter")?;
-        parser.expect(":", "behind the name of the parameter")?;
-    }
-    Ok(())
 }
 
 /// The name of a parameter, if the words at hand are followed by a colon, and how many they are.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{ParseError, Parser, calls, power};
 use crate::Value;
-use crate::ast::{self, Binding, Link, Node, Operator, Range, Source, Step, Test};
+use crate::ast::{self, Binding, Function, Link, Node, Operator, Parameter, Range, Source, Step, Test};
 use crate::eval::ANY;
 use crate::lexer::{Language, Token};
 use crate::temporal::Temporal;
@@ -79,6 +79,12 @@ pub(super) fn power(parser: &Parser<'_>) -> Option<u8> {
     })
 }
 
+/// How tightly the token at hand binds as the beginning of arguments, if what stands before it may be a function.
+pub(super) fn invocation(parser: &Parser<'_>, left: &Node) -> Option<u8> {
+    let may_be = matches!(left, Node::Name(_) | Node::Access(..) | Node::Function(_) | Node::If(_) | Node::Call(..));
+    (may_be && parser.at("(")).then_some(power::ACCESS)
+}
+
 /// Whether a value may begin behind the token at hand. If not, `[` begins no filter: it closes a range, as in `[1..5[`.
 fn value_ahead(parser: &Parser<'_>) -> bool {
     match parser.lexer.clone().next() {
@@ -139,6 +145,7 @@ pub(super) fn infix(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseEr
             parser.expect("]", "to close the filter")?;
             Ok(ast::access(left, Step::Bracket(filter)))
         }
+        Token::Symbol("(") => calls::invoke(parser, left),
         _ => Err(parser.unexpected("an operator")),
     }
 }
@@ -225,10 +232,7 @@ fn word(parser: &mut Parser<'_>, word: &str) -> Result<Node, ParseError> {
         "null" => Value::Null,
         "if" => return if_then_else(parser),
         "for" | "some" | "every" => return iteration(parser, word),
-        "function" => {
-            let help = "a function stands only where sort() takes it: sort(list, function(x, y) x < y)";
-            return Err(parser.error("functions cannot be defined here").help(help));
-        }
+        "function" => return function(parser),
         _ if is_keyword(word) => return Err(parser.unexpected("a value")),
         _ => {
             let name = word.into();
@@ -257,12 +261,14 @@ fn iteration(parser: &mut Parser<'_>, keyword: &str) -> Result<Node, ParseError>
         _ => ("every", "satisfies"),
     };
     parser.advance()?;
+    let around = parser.bound.len();
     let mut bindings = Vec::new();
     loop {
         let name = member_name(parser)?;
         parser.expect_word("in", &format!("behind the name of '{keyword}'"))?;
         let low = parser.expression(power::LOWEST)?;
         let source = if parser.take("..")? { Source::Integers(low, parser.expression(power::LOWEST)?) } else { Source::Items(low) };
+        parser.bound.push(Arc::clone(&name));
         bindings.push(Binding { name, source });
         if !parser.take(",")? {
             break;
@@ -270,10 +276,35 @@ fn iteration(parser: &mut Parser<'_>, keyword: &str) -> Result<Node, ParseError>
     }
     parser.expect_word(body_word, &format!("before the body of '{keyword}'"))?;
     let body = Box::new(parser.expression(power::LOWEST)?);
+    parser.bound.truncate(around);
     Ok(match keyword {
         "for" => Node::For(bindings, body),
         every => Node::Quantified { every: every == "every", bindings, body },
     })
+}
+
+/// `function(x, y: number) body` (DMN 1.5, grammar rule 55).
+fn function(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    parser.advance()?;
+    parser.expect("(", "before the parameters of the function")?;
+    let mut parameters: Vec<Parameter> = Vec::new();
+    while !parser.take(")")? {
+        if !parameters.is_empty() {
+            parser.expect(",", "between the parameters of the function")?;
+        }
+        let offset = parser.offset;
+        let name = member_name(parser)?;
+        if parameters.iter().any(|parameter| parameter.name == name) {
+            return Err(ParseError::new(offset, format!("the parameter '{name}' is there twice")));
+        }
+        let kind = if parser.take(":")? { type_name(parser)? } else { ANY };
+        parameters.push(Parameter { name, kind });
+    }
+    let around = parser.bound.len();
+    parser.bound.extend(parameters.iter().map(|parameter| Arc::clone(&parameter.name)));
+    let body = parser.expression(power::LOWEST)?;
+    parser.bound.truncate(around);
+    Ok(Node::Function(Arc::new(Function { parameters, body })))
 }
 
 /// The name of an entry. The properties of two words are known and need no backticks.
@@ -287,7 +318,7 @@ fn property(parser: &mut Parser<'_>) -> Result<Arc<str>, ParseError> {
     Ok(name)
 }
 
-pub(super) fn member_name(parser: &mut Parser<'_>) -> Result<Arc<str>, ParseError> {
+fn member_name(parser: &mut Parser<'_>) -> Result<Arc<str>, ParseError> {
     let name = match parser.token {
         Token::Word(name) | Token::Quoted(name) => name.into(),
         _ => return Err(parser.unexpected("a name")),
@@ -298,6 +329,7 @@ pub(super) fn member_name(parser: &mut Parser<'_>) -> Result<Arc<str>, ParseErro
 
 /// `{name: value, "other name": value}`, behind the opening bracket.
 fn context(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    let around = parser.bound.len();
     let mut entries: Vec<(String, Node)> = Vec::new();
     let mut names = std::collections::BTreeSet::new();
     if parser.take("}")? {
@@ -311,9 +343,11 @@ fn context(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
             return Err(ParseError::new(offset, format!("the entry '{name}' is there twice")));
         }
         let value = parser.expression(power::LOWEST)?;
+        parser.bound.push(name.as_str().into());
         entries.push((name, value));
         if !parser.take(",")? {
             parser.expect("}", "to close the context")?;
+            parser.bound.truncate(around);
             return Ok(Node::Context(entries));
         }
     }

@@ -227,7 +227,8 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
         return Ok(ast::access(base, Step::Member(property.into())));
     }
     if object.is_some_and(|object| object.has_variables) && name == "getVariable" {
-        return variable(parser, name, offset).map(Node::Variable);
+        let variable = variable(parser, name, offset)?;
+        return Ok(asked(object, variable));
     }
     if let Some((object, names)) = object.and_then(|object| Some((object, object.asks_for_variables(name)?))) {
         let asked: Arc<str> = if names == 1 {
@@ -236,7 +237,7 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
             arguments(parser, name, 0..=0)?;
             "".into()
         };
-        return Ok(Node::Variable(object.call(name, &asked).into()));
+        return Ok(self::asked(Some(object), object.call(name, &asked).into()));
     }
     if let Some(method) = methods::find(name) {
         let arity = method.arity();
@@ -260,6 +261,14 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
         }
     };
     Err(ParseError::new(offset, format!("the method '{name}' cannot be called in an expression")).help(help))
+}
+
+/// What an object says of variables. An object that is not there says nothing, as in Camunda 7.
+fn asked(object: Option<&'static objects::Object>, name: Arc<str>) -> Node {
+    match object.and_then(objects::Object::name) {
+        Some(object) => Node::AskedOf(object, name),
+        None => Node::Variable(name),
+    }
 }
 
 /// Reads the one argument of a method that asks for a variable.

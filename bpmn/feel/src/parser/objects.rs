@@ -2,6 +2,9 @@
 
 use crate::ast::Node;
 
+/// Which properties of a task are dates.
+pub(crate) const DATES_OF_TASK: [&str; 3] = ["dueDate", "followUpDate", "createTime"];
+
 /// One object.
 pub(super) struct Object {
     name: &'static str,
@@ -94,6 +97,20 @@ pub(super) fn function(name: &str) -> Option<&'static str> {
     FUNCTIONS.into_iter().find(|function| function.strip_suffix("()") == Some(name))
 }
 
+/// Whether it is by this name that a scope is asked for what a call gives: no variable is meant.
+pub(crate) fn is_call(name: &str) -> bool {
+    let asks = |call: &str| {
+        let (object, method) = call.split_once('.')?;
+        OBJECTS.iter().find(|own| own.name == object)?.asks_for_variables(method)
+    };
+    FUNCTIONS.contains(&name) || name.strip_suffix(')').and_then(|call| call.split_once('(')).is_some_and(|(call, _)| asks(call).is_some())
+}
+
+/// Whether a function gives a date.
+pub(crate) fn gives_date(function: &str) -> bool {
+    matches!(function, "now()" | "dateTime()")
+}
+
 /// All functions, for advice.
 pub(super) fn functions() -> String {
     FUNCTIONS.join(", ")
@@ -124,6 +141,11 @@ impl Object {
     /// The name in the scope of what a method gives that asks for variables: `execution.hasVariable(x)`.
     pub(super) fn call(&self, method: &str, variable: &str) -> String {
         format!("{}.{method}({variable})", self.name)
+    }
+
+    /// What it is called. An execution is always there.
+    pub(super) fn name(&self) -> Option<&'static str> {
+        Some(self.name).filter(|name| *name != "execution")
     }
 
     /// The method that a property stands for: `execution.variables`.

@@ -25,7 +25,8 @@ pub struct Moment {
 
 impl Moment {
     /// When clocks of a zone show this. What they never show, because they are set forward, is as much later; of what they show twice the first is meant.
-    pub(crate) fn at(local: DateTime, zone: TimeZone) -> Option<Moment> {
+    /// None as of [`Moment::of`].
+    pub fn at(local: DateTime, zone: TimeZone) -> Option<Moment> {
         let offset = match zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => offset,
             AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => before,
@@ -33,13 +34,13 @@ impl Moment {
         Moment::of(in_utc(local, offset), zone)
     }
 
-    /// The same where the offset is given, too; none if it is not that of the zone then.
+    /// When a clock at this offset shows this, in a zone; none if that is not the offset of the zone then.
     pub(crate) fn at_offset(local: DateTime, offset: Offset, zone: TimeZone) -> Option<Moment> {
         Moment::of(in_utc(local, offset), zone).filter(|moment| moment.offset == offset)
     }
 
-    /// So many nanoseconds after 1970 UTC.
-    pub(crate) fn of(nanosecond: i128, zone: TimeZone) -> Option<Moment> {
+    /// So many nanoseconds after 1970 UTC. None: its zone shows another year then than those from -9999 to 9999.
+    pub fn of(nanosecond: i128, zone: TimeZone) -> Option<Moment> {
         let within = nanosecond.clamp(Timestamp::MIN.as_nanosecond(), Timestamp::MAX.as_nanosecond());
         // No zone changes its offset in the day that is left on either side.
         let offset = zone.to_offset(Timestamp::from_nanosecond(within).ok()?);
@@ -48,21 +49,22 @@ impl Moment {
     }
 
     /// Nanoseconds since 1970 UTC.
-    pub(crate) fn nanosecond(&self) -> i128 {
+    pub fn nanosecond(&self) -> i128 {
         in_utc(self.local, self.offset)
     }
 
     /// What a clock there shows.
-    pub(crate) fn local(&self) -> DateTime {
+    pub fn local(&self) -> DateTime {
         self.local
     }
 
     /// The zone's offset from UTC then.
-    pub(crate) fn offset(&self) -> Offset {
+    pub fn offset(&self) -> Offset {
         self.offset
     }
 
-    pub(crate) fn zone(&self) -> &TimeZone {
+    /// The zone.
+    pub fn zone(&self) -> &TimeZone {
         &self.zone
     }
 }

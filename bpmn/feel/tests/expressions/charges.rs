@@ -68,6 +68,7 @@ const BY_TEXT: &[&str] = &[
     "date and time(t)",
     "date and time(@\"2026-11-20T10:30:00Z\", t)",
     "duration(t)",
+    "range(t)",
 ];
 
 /// At least a step for each item of `xs`, which are numbers, `bs`, which are true, `ts`, which are texts, or `cs`, which are contexts, and for each entry of `c`.

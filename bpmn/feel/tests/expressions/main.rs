@@ -1,6 +1,7 @@
 //! Values and expressions: FEEL, JUEL, and bytes that are neither.
 
 mod charges;
+mod closures;
 mod common;
 mod feel;
 mod functions;

@@ -203,10 +203,7 @@ fn first_and_last_moments_are_those_that_their_zone_shows() {
             (r#"@"9999-12-31T23:59:59Z" + @"PT1S""#, "the result of + lies outside of the years -9999 to 9999"),
             (r#"@"-9999-01-01T00:00:00Z" - @"PT0.000000001S""#, "the result of - lies outside of the years -9999 to 9999"),
             // In Berlin it is the year 10000 then.
-            (
-                r#"date and time(@"9999-12-31T23:59:59Z", "Europe/Berlin")"#,
-                "date and time(): there is no such date, time or duration",
-            ),
+            (r#"date and time(@"9999-12-31T23:59:59Z", "Europe/Berlin")"#, "date and time(): there is no such date, time or duration"),
         ],
     );
 }
@@ -293,7 +290,12 @@ fn what_is_no_literal_is_refused_at_deployment() {
         ("now(1)", "now() takes 0 arguments, found 1", 3, "now()"),
         ("date(2026, 11)", "date() takes 1 to 3 arguments, found 2", 4, "date(from) or date(year, month, day)"),
         (r#"date("2026-02-30")"#, "date(): the string is no date such as 2026-11-20", 4, "correct the text"),
-        (r#"if a then 1 else duration("5 minutes")"#, "duration(): the string is no duration of either kind such as P1DT2H or P1Y6M", 25, ""),
+        (
+            r#"if a then 1 else duration("5 minutes")"#,
+            "duration(): the string is no duration of either kind such as P1DT2H or P1Y6M",
+            25,
+            "",
+        ),
         (r#"is defined(duration(from: "P1d"))"#, "duration(): the string is no duration of either kind such as P1DT2H or P1Y6M", 19, ""),
         (r#"duration("P1Y1D")"#, "duration(): the string is no duration of either kind such as P1DT2H or P1Y6M", 8, ""),
         (
