@@ -37,7 +37,7 @@ fn of_variables(at: &At<'_>, call: &str) -> Option<Value> {
     let (object, call) = call.split_once('.')?;
     let scope = match object {
         "execution" => at.activity,
-        "task" => at.scope(),
+        "task" => task(at).map(|_| at.scope())?,
         _ => return None,
     };
     let (method, variable) = call.strip_suffix(')')?.split_once('(')?;

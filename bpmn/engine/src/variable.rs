@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mandate_feel::{NumberType, Value};
+use mandate_feel::{Expression, NumberType, Value, date_text};
+use mandate_model::time;
 use serde::{Deserialize, Serialize};
 
 /// Variables by name.
@@ -88,6 +89,17 @@ impl Variable {
         }
     }
 
+    /// The same with the expression that has given the value, which says whether a text is a date; `known` are the variables that it sees.
+    pub(crate) fn given_by<'v>(expression: &Expression, value: &Value, known: impl Fn(&str) -> Option<&'v Variable>) -> Self {
+        let variable = Self::from_value(value);
+        let is_date = |name: &str| known(name).is_none_or(|known| matches!(known.kind, VariableKind::Date | VariableKind::Null));
+        let date = value.as_str().filter(|text| expression.gives_date(text, &is_date)).and_then(|text| time::due_at(text).ok());
+        match date {
+            Some(date) => Self::new(VariableKind::Date, serde_json::Value::from(time::rfc_3339(date)).to_string()),
+            None => variable,
+        }
+    }
+
     /// What an expression sees of it: a number knows its type. A variable's text is valid JSON by construction; were it not, there would be nothing.
     pub(crate) fn to_value(&self) -> Option<Value> {
         let known_as = match self.kind {
@@ -96,6 +108,11 @@ impl Variable {
             _ => None,
         };
         match Value::from_json_text(&self.json).ok()? {
+            // A date has one form in expressions, whoever has set it.
+            Value::String(ref text) if self.kind == VariableKind::Date => {
+                let date = time::due_at(text).ok().and_then(date_text);
+                Some(date.map_or_else(|| Value::String(text.clone()), Value::from))
+            }
             Value::Number(number) if known_as.is_some() => Some(Value::Number(number.with_type(known_as))),
             value => Some(value),
         }
@@ -124,6 +141,9 @@ mod tests {
         let variables = Variables::from([
             ("long".to_owned(), of(VariableKind::Long, "5")),
             ("double".to_owned(), of(VariableKind::Double, "10")),
+            ("kept".to_owned(), of(VariableKind::Date, "\"2026-01-02T03:04:05.000Z\"")),
+            ("net (EUR)".to_owned(), of(VariableKind::Double, "10")),
+            ("none".to_owned(), of(VariableKind::Null, "null")),
             ("int".to_owned(), of(VariableKind::Integer, "2")),
             ("date".to_owned(), of(VariableKind::Date, "\"2026-01-02T03:04:05.000+0000\"")),
             ("json".to_owned(), of(VariableKind::Json, r#"{"b":1,"a":[2.0]}"#)),
@@ -159,7 +179,23 @@ mod tests {
         expect("${true ? double : int}", VariableKind::Double, "10.0");
         expect("${json.a[0]}", VariableKind::Double, "2.0");
         expect("v${double}", VariableKind::String, "\"v10.0\"");
-        // FEEL knows numbers only.
+        expect("${now()}", VariableKind::Date, "\"1970-01-01T00:00:00.000Z\"");
+        expect("${dateTime().plusDays(1).toDate()}", VariableKind::Date, "\"1970-01-02T00:00:00.000Z\"");
+        expect("${execution.getVariable('date').plusYears(1)}", VariableKind::Date, "\"2027-01-02T03:04:05.000Z\"");
+        expect("${empty none ? now() : date}", VariableKind::Date, "\"1970-01-01T00:00:00.000Z\"");
+        expect("${true ? date : none}", VariableKind::Date, "\"2026-01-02T03:04:05.000Z\"");
+        expect("${true ? date : int}", VariableKind::String, "\"2026-01-02T03:04:05.000+0000\"");
+        expect("${now().toString()}", VariableKind::String, "\"1970-01-01T00:00:00.000+0000\"");
+        // A date from outside has the form that variables keep.
+        expect("${kept}", VariableKind::Date, "\"2026-01-02T03:04:05.000Z\"");
+        expect("${kept.plusDays(1)}", VariableKind::Date, "\"2026-01-03T03:04:05.000Z\"");
+        expect("${kept == date and kept lt now().plusYears(99)}", VariableKind::Boolean, "true");
+        expect("= date and time(kept) + @\"P1D\"", VariableKind::String, "\"2026-01-03T03:04:05Z\"");
+        expect("${none}", VariableKind::Null, "null");
+        expect("= `net (EUR)`", VariableKind::Double, "10");
+        expect("${execution.getVariable('net (EUR)')}", VariableKind::Double, "10");
+        // FEEL knows numbers only, and has dates of its own.
+        expect("= now()", VariableKind::String, "\"1970-01-01T00:00:00Z\"");
         expect("= 1.0", VariableKind::Integer, "1");
         expect("= double * 2", VariableKind::Integer, "20");
         expect("= json.a[1]", VariableKind::Double, "2.0");

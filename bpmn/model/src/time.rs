@@ -83,7 +83,9 @@ pub fn due_after(now_ms: i64, iso_duration: &str) -> Result<i64, TimeError> {
 /// The moment an ISO 8601 date names: with an offset (`Z`, `+01:00`, or `+0100` as Camunda prints it), with a time zone in brackets, or without
 /// either, which then is UTC; a date without a time is its midnight.
 pub fn due_at(iso_date: &str) -> Result<i64, TimeError> {
-    zone::zoned(iso_date).map(|moment| moment.timestamp().as_millisecond())
+    let millisecond = pattern::millisecond(&zone::moment(iso_date)?);
+    // Dates are written in UTC.
+    if pattern::utc(millisecond).is_some() { Ok(millisecond) } else { Err(TimeError::TooFar(short(iso_date.trim()))) }
 }
 
 /// The length of a duration without months and years in milliseconds; a day has 24 hours. Negative is zero, more than [`MAX_FIXED_MS`] is
@@ -207,6 +209,8 @@ mod tests {
         ] {
             assert!(matches!(due_at(text), Err(TimeError::NotADate { .. })), "{text}");
         }
+        assert_eq!(due_at("9999-12-31T23:59:59.999Z").map(rfc_3339).as_deref(), Ok("9999-12-31T23:59:59.999Z"));
+        assert_eq!(due_at("9999-12-31[Asia/Tokyo]").map(rfc_3339).as_deref(), Ok("9999-12-30T15:00:00.000Z"));
         assert_eq!(at("9999-12-31T23:59:59-20:00"), "'9999-12-31T23:59:59-20:00' lies beyond the year 9999");
     }
 

@@ -1,15 +1,12 @@
 //! Dates as Camunda 7 writes them: `2026-11-20T10:00:00.000+0000`.
 
-use jiff::Timestamp;
 use mandate_runtime::model::time;
 
-/// Milliseconds always, and no colon in the offset: strict clients parse nothing else.
-const FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.3f%z";
-
-/// A moment in Camunda's form, in UTC. What lies beyond the years a date can name becomes the first or last of them.
+/// A moment in Camunda's form, in UTC: milliseconds always, and no colon in the offset, for strict clients parse nothing else. What lies beyond the years
+/// a date can name becomes the first or last of them.
 pub(crate) fn print(millis: i64) -> String {
-    let moment = Timestamp::from_millisecond(millis).unwrap_or(if millis < 0 { Timestamp::MIN } else { Timestamp::MAX });
-    moment.strftime(FORMAT).to_string()
+    let text = time::rfc_3339(millis);
+    format!("{}+0000", text.trim_end_matches('Z'))
 }
 
 /// A moment that may be missing.

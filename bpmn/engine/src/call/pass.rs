@@ -65,7 +65,7 @@ impl Machine<'_> {
         }
         let evaluated = expression.evaluate(&Of(from), &Limits::default());
         let value = evaluated.map_err(|error| failed(self.definition, element, expression, &error.to_string()))?.value;
-        Ok(Variable::from_value(&value))
+        Ok(Variable::given_by(expression, &value, |name| from.get(name)))
     }
 }
 

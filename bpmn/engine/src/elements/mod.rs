@@ -272,7 +272,10 @@ impl<'a> At<'a> {
     pub(crate) fn variable_of(&self, expression: &Expression) -> Result<Variable, Failure> {
         match expression.as_reference().and_then(|name| self.visible_variable(name)) {
             Some(variable) => Ok(variable.into_stored()),
-            None => Ok(Variable::from_value(&self.evaluate(expression)?)),
+            None => {
+                let value = self.evaluate(expression)?;
+                Ok(Variable::given_by(expression, &value, |name| self.instance.visible_variable(self.scope(), name)))
+            }
         }
     }
 

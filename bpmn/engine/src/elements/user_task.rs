@@ -67,7 +67,7 @@ fn date(at: &At<'_>, what: &str, expression: &Expression) -> Result<Option<i64>,
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::check;
+    use crate::testing::{Run, check, parse};
 
     #[test]
     fn task_is_created_with_what_its_expressions_say() {
@@ -223,6 +223,25 @@ mod tests {
         );
     }
 
+    /// In Camunda 7 the execution is asked, and not the task, whose attributes these are (`TaskDecorator`).
+    #[test]
+    fn task_is_not_known_to_its_own_attributes_however_it_is_asked() {
+        for asked in ["task.id", "task.getName()", "task.hasVariable('v')", "task.getVariable('v')", "task.getVariablesLocal()", "task"] {
+            for attribute in ["assignee", "candidateUsers", "dueDate", "priority", "formKey"] {
+                let definition = parse(&format!("<startEvent id='s'/><userTask id='u' camunda:{attribute}=\"${{{asked}}}\"/>{{s>u}}"));
+                let mut run = Run::new(&definition);
+                run.line(r#"start {"v": 1}"#);
+                let wanted = format!("failed: EXPRESSION_FAILED: the expression '${{{asked}}}' of 'u': Cannot resolve identifier 'task'");
+                assert!(run.trace.contains(&wanted), "{attribute} {}", run.trace);
+            }
+        }
+        // A variable of this name is one as any other.
+        let definition = parse("<startEvent id='s'/><userTask id='u' camunda:assignee='${task.clerk}'/>{s>u}");
+        let mut run = Run::new(&definition);
+        run.line(r#"start {"task": {"clerk": "ann"}}"#);
+        assert!(run.trace.contains("task u !4 of ann"), "{}", run.trace);
+    }
+
     #[test]
     fn functions_and_objects_of_camunda_are_there() {
         check(
@@ -251,16 +270,16 @@ mod tests {
                   + s #2
                   - #2
                   + u #3
-                  begun = "1970-01-01T00:00:01.500+0000" in #3
+                  begun = "1970-01-01T00:00:01.500Z" in #3
                   at = "u Look" in #3
                   by = "ann true" in #3
                   task u !4 of ann users [] groups [] due 86401500
-                  call create u !5 attempt 1, 0 left {at: "u Look", begun: "1970-01-01T00:00:01.500+0000", by: "ann true"} who=ann what=Look until 1970-01-02T00:00:01.500+0000
+                  call create u !5 attempt 1, 0 left {at: "u Look", begun: "1970-01-01T00:00:01.500Z", by: "ann true"} who=ann what=Look until 1970-01-02T00:00:01.500+0000
                 > return
                 > assign u bob
                   task u !4 of bob users [] groups [] due 86401500
                 > complete u
-                  call complete u !6 attempt 1, 0 left {at: "u Look", begun: "1970-01-01T00:00:01.500+0000", by: "ann true"} who=bob seen=1970-01-01T00:00:01.500+0000
+                  call complete u !6 attempt 1, 0 left {at: "u Look", begun: "1970-01-01T00:00:01.500Z", by: "ann true"} who=bob seen=1970-01-01T00:00:01.500+0000
                 > return
                   task !4 gone
                   - #3

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::TimeZone;
+use mandate_feel::Moment;
 
 /// A pattern such as `dd/MM/yyyy`. Moments are written and read in UTC; what a pattern does not name is the first of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,10 +81,9 @@ impl DatePattern {
 
     /// A moment, in milliseconds since 1970, as a text. What lies beyond the years that have four digits is the first or last of them.
     pub fn write(&self, millis: i64) -> String {
-        let moment = Timestamp::from_millisecond(millis).unwrap_or(if millis < 0 { Timestamp::MIN } else { Timestamp::MAX });
         let mut text = String::new();
         // Every conversion of a format that was parsed takes every moment.
-        let _ = write!(text, "{}", moment.strftime(&self.format));
+        let _ = write!(text, "{}", nearest(millis).strftime(&self.format));
         text
     }
 
@@ -93,15 +93,28 @@ impl DatePattern {
         let parsed: BrokenDownTime = strtime::parse(&self.format, text.trim()).map_err(|error| wrong(error.to_string()))?;
         let date = parsed.to_date().map_err(|error| wrong(error.to_string()))?;
         let time = parsed.to_time().unwrap_or(jiff::civil::Time::midnight());
-        let moment = date.to_datetime(time).to_zoned(TimeZone::UTC).map_err(|error| wrong(error.to_string()))?;
-        Ok(moment.timestamp().as_millisecond())
+        let moment = Moment::at(date.to_datetime(time), TimeZone::UTC).expect("UTC shows each year that there is");
+        Ok(millisecond(&moment))
     }
 }
 
-/// A moment in the form that variables keep, RFC 3339, which every delegate's language reads.
+/// A moment in the form that variables keep, RFC 3339, which every delegate's language reads. What lies beyond the years that there are is the first or
+/// last of them.
 pub fn rfc_3339(millis: i64) -> String {
-    let moment = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH);
-    moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    nearest(millis).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// What a clock in UTC shows at a moment; none beyond the years that there are.
+pub(super) fn utc(millis: i64) -> Option<DateTime> {
+    Moment::of(i128::from(millis) * 1_000_000, TimeZone::UTC).map(|moment| moment.local())
+}
+
+fn nearest(millis: i64) -> DateTime {
+    utc(millis).unwrap_or(if millis < 0 { DateTime::MIN } else { DateTime::MAX })
+}
+
+pub(super) fn millisecond(moment: &Moment) -> i64 {
+    i64::try_from(moment.nanosecond() / 1_000_000).expect("the years that there are have fewer milliseconds")
 }
 
 fn literal(format: &mut String, text: &str) {
@@ -138,6 +151,7 @@ mod tests {
         for text in ["", "31/02/2026", "2026-11-20", "20/11/2026 10:00", "99999999999999999999/1/1"] {
             assert!(pattern.read(text).expect_err(text).contains("dd/MM/yyyy"), "{text}");
         }
-        assert_eq!(pattern.write(i64::MIN).len(), "30/12/-9999".len());
+        assert_eq!(pattern.write(i64::MIN), "01/01/-9999");
+        assert_eq!(pattern.read("31/12/9999").map(|last| pattern.write(last)).as_deref(), Ok("31/12/9999"));
     }
 }

@@ -5,6 +5,7 @@ use jiff::civil::Time;
 use jiff::fmt::temporal::{DateTimeParser, Pieces, PiecesOffset, TimeZoneAnnotation, TimeZoneAnnotationKind};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use mandate_feel::Moment;
 
 use super::{MAX_TEXT, TimeError, short};
 
@@ -17,6 +18,13 @@ pub(super) fn named(name: &str) -> Option<TimeZone> {
 /// or UTC. A date without a time is its midnight. A local time that does not exist, because the clocks are set forward, is as much later; of one
 /// that comes twice the first is meant.
 pub(super) fn zoned(iso_date: &str) -> Result<Zoned, TimeError> {
+    let moment = moment(iso_date)?;
+    let timestamp = Timestamp::from_nanosecond(moment.nanosecond()).map_err(|_| TimeError::TooFar(short(iso_date.trim())))?;
+    Ok(timestamp.to_zoned(moment.zone().clone()))
+}
+
+/// The same also of the last day of the year 9999, which `Zoned` has not.
+pub(super) fn moment(iso_date: &str) -> Result<Moment, TimeError> {
     static PARSER: DateTimeParser = DateTimeParser::new();
     let text = iso_date.trim();
     let not_a_date = |reason: String| TimeError::NotADate { text: short(text), reason };
@@ -27,19 +35,20 @@ pub(super) fn zoned(iso_date: &str) -> Result<Zoned, TimeError> {
     let local = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
     let offset = pieces.to_numeric_offset();
     let zone = bracketed(&pieces).map_err(not_a_date)?;
-    let too_far = |_| TimeError::TooFar(short(text));
-    let moment: Timestamp = match (offset, &zone) {
-        (Some(offset), _) => offset.to_timestamp(local).map_err(too_far)?,
-        (None, Some(zone)) => zone.to_ambiguous_timestamp(local).compatible().map_err(too_far)?,
-        (None, None) => TimeZone::UTC.to_timestamp(local).map_err(too_far)?,
+    let moment = match (offset, zone) {
+        (Some(offset), None) => Moment::at(local, TimeZone::fixed(offset)),
+        (Some(offset), Some(zone)) => {
+            let moment = Moment::at(local, TimeZone::fixed(offset)).and_then(|moment| Moment::of(moment.nanosecond(), zone));
+            // `Z` says only which moment is meant.
+            let is_numeric = matches!(pieces.offset(), Some(PiecesOffset::Numeric(_)));
+            if is_numeric && moment.as_ref().is_some_and(|moment| moment.offset() != offset) {
+                return Err(not_a_date("the offset is not that of the zone in brackets at this moment; leave out one of them".to_owned()));
+            }
+            moment
+        }
+        (None, zone) => Moment::at(local, zone.unwrap_or(TimeZone::UTC)),
     };
-    // `Z` says only which moment is meant.
-    if let (Some(PiecesOffset::Numeric(_)), Some(offset), Some(zone)) = (pieces.offset(), offset, &zone)
-        && zone.to_offset(moment) != offset
-    {
-        return Err(not_a_date("the offset is not that of the zone in brackets at this moment; leave out one of them".to_owned()));
-    }
-    Ok(moment.to_zoned(zone.or_else(|| offset.map(TimeZone::fixed)).unwrap_or(TimeZone::UTC)))
+    moment.ok_or_else(|| TimeError::TooFar(short(text)))
 }
 
 fn bracketed(pieces: &Pieces<'_>) -> Result<Option<TimeZone>, String> {

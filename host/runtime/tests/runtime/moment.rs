@@ -151,5 +151,5 @@ async fn timer_that_somebody_has_fire_before_its_date_sees_when() {
 
 /// A moment as expressions show it.
 fn shown(at: i64) -> String {
-    jiff::Timestamp::from_millisecond(at).expect("of this age").strftime("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string()
+    jiff::Timestamp::from_millisecond(at).expect("of this age").strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
