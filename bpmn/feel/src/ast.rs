@@ -30,8 +30,8 @@ pub(crate) enum Node {
     And(Vec<Node>),
     /// Any of these; two or more.
     Or(Vec<Node>),
-    /// `if a then b else c`, `a ? b : c`.
-    If(Box<[Node; 3]>),
+    /// `if a then b else if c then d else e`, `a ? b : c ? d : e`: conditions with their branches, and the last branch.
+    If(Vec<[Node; 2]>, Box<Node>),
     /// `[a, b]`.
     List(Vec<Node>),
     /// `{a: b}`; later entries see earlier ones.
@@ -258,7 +258,10 @@ impl FreeNames {
             Node::And(nodes) | Node::Or(nodes) | Node::List(nodes) | Node::Call(_, nodes) | Node::Template(nodes) => {
                 self.visit_all(nodes);
             }
-            Node::If(parts) => self.visit_all(parts.iter()),
+            Node::If(branches, otherwise) => {
+                self.visit_all(branches.iter().flatten());
+                self.visit(otherwise);
+            }
             Node::Range(range) => self.visit_all([&range.low, &range.high]),
             Node::Function(function) => {
                 function.parameters.iter().for_each(|parameter| self.bind(&parameter.name));

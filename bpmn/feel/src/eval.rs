@@ -78,7 +78,7 @@ impl Limits {
     /// A filter over the largest list that fits a variable, several times over; and less than about a tenth of a second.
     pub const STEPS: u32 = 500_000;
     /// As deep as the parser lets any expression be, with the levels that iterations add.
-    pub const DEPTH: u32 = 256;
+    pub const DEPTH: u32 = 128;
     /// What an instance may hold in all its variables: 1 MiB.
     pub const STRING_BYTES: usize = 1024 * 1024;
     /// More items than fit into a variable; a result that large could not be stored.
@@ -240,7 +240,7 @@ impl<'a> Evaluator<'a> {
             Node::Chain(first, links) => self.chain(first, links),
             Node::And(operands) => self.junction(operands, false),
             Node::Or(operands) => self.junction(operands, true),
-            Node::If(parts) => self.condition(parts),
+            Node::If(branches, otherwise) => self.condition(branches, otherwise),
             Node::List(nodes) => {
                 let items = self.evaluate_all(nodes)?;
                 self.list(items)
@@ -396,9 +396,18 @@ impl<'a> Evaluator<'a> {
         Ok(if unknown { Value::Null } else { Value::Boolean(!decisive) })
     }
 
-    fn condition(&mut self, [condition, then, otherwise]: &[Node; 3]) -> Result<Value, Error> {
+    fn condition(&mut self, branches: &[[Node; 2]], otherwise: &Node) -> Result<Value, Error> {
+        for [condition, then] in branches {
+            if self.is_true(condition)? {
+                return self.evaluate(then);
+            }
+        }
+        self.evaluate(otherwise)
+    }
+
+    fn is_true(&mut self, condition: &Node) -> Result<bool, Error> {
         let condition = self.evaluate(condition)?;
-        let holds = match (self.language, &condition) {
+        Ok(match (self.language, &condition) {
             (Language::Juel, _) => {
                 let result = juel::to_boolean(&condition).map(Value::Boolean);
                 self.value_or_null(result)? == Value::Boolean(true)
@@ -408,8 +417,7 @@ impl<'a> Evaluator<'a> {
                 self.null(|| format!("'if' needs a boolean, not {}", other.kind()));
                 false
             }
-        };
-        self.evaluate(if holds { then } else { otherwise })
+        })
     }
 
     fn context(&mut self, entries: &[(String, Node)]) -> Result<Value, Error> {

@@ -176,7 +176,7 @@ fn gives_date(node: &Node, is_date: &dyn Fn(&str) -> bool) -> bool {
         Node::Constant(value) => value.is_null(),
         Node::Name(name) | Node::Variable(name) if objects::is_call(name) => objects::gives_date(name),
         Node::Name(name) | Node::Variable(name) | Node::AskedOf(_, name) => is_date(name),
-        Node::If(parts) => parts[1..].iter().all(|part| gives_date(part, is_date)),
+        Node::If(branches, otherwise) => branches.iter().all(|[_, then]| gives_date(then, is_date)) && gives_date(otherwise, is_date),
         Node::Access(base, steps) => match (&**base, steps.as_slice()) {
             (_, [.., Step::Method(method, _)]) => dates::METHODS.iter().any(|own| std::ptr::eq(own, *method)),
             (Node::Name(name), [Step::Member(property)]) => **name == *"task" && objects::DATES_OF_TASK.contains(&&**property),

@@ -13,8 +13,9 @@ pub(crate) mod feel;
 pub(crate) mod juel;
 pub(crate) mod objects;
 
-/// Levels of brackets, branches and prefix operators within each other. Each takes a few stack frames here and one in evaluation; people write five.
-pub const MAX_SYNTAX_DEPTH: usize = 200;
+/// Levels of brackets and prefix operators within each other. Each takes a few stack frames here and one in evaluation, which also a build without
+/// optimisation must have room for; people write five, and a value that is stored has at most as many.
+pub const MAX_SYNTAX_DEPTH: usize = 100;
 
 /// The longest expression. Longer ones are data; a variable may be as long.
 pub const MAX_SOURCE_BYTES: usize = 64 * 1024;
@@ -84,7 +85,7 @@ impl<'s> Parser<'s> {
     /// Reads an expression whose operators all bind at least as tightly as `least`.
     pub(crate) fn expression(&mut self, least: u8) -> Result<Node, ParseError> {
         if self.depth == MAX_SYNTAX_DEPTH {
-            return Err(self.error(format!("the expression is nested more than {MAX_SYNTAX_DEPTH} levels deep")));
+            return Err(self.too_deep());
         }
         self.depth += 1;
         let left = match self.language {
@@ -119,6 +120,12 @@ impl<'s> Parser<'s> {
         self.advance()?;
         let right = self.expression(power + 1)?;
         Ok(ast::chain(left, Link::Binary(operator, right)))
+    }
+
+    /// The same where operands are joined.
+    fn junction(&mut self, left: Node, power: u8, join: fn(Node, Node) -> Node) -> Result<Node, ParseError> {
+        self.advance()?;
+        Ok(join(left, self.expression(power + 1)?))
     }
 
     fn advance(&mut self) -> Result<Token<'s>, ParseError> {
@@ -172,6 +179,10 @@ impl<'s> Parser<'s> {
 
     fn error(&self, message: impl Into<String>) -> ParseError {
         ParseError::new(self.offset, message)
+    }
+
+    fn too_deep(&self) -> ParseError {
+        self.error(format!("the expression is nested more than {MAX_SYNTAX_DEPTH} levels deep"))
     }
 
     /// Something else stands where `expected` should.

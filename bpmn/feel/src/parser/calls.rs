@@ -44,30 +44,42 @@ pub(super) fn function_ahead(parser: &mut Parser<'_>) -> Option<String> {
 
 /// Reads the arguments of a function, from the bracket on.
 pub(super) fn call(parser: &mut Parser<'_>, name: &str) -> Result<Node, ParseError> {
-    let offset = parser.offset;
-    if let Some(instead) = builtins::instead_of(name) {
-        let message = format!("{name}() would give something else each time its unit of work runs again");
-        return Err(parser.error(message).help(instead));
+    match builtins::find(name) {
+        Some(builtin) => built_in(parser, builtin),
+        None if name == IS_DEFINED => is_defined(parser),
+        None if parser.bound.iter().any(|bound| **bound == *name) => invoke(parser, Node::Name(name.into())),
+        None => Err(no_function(parser, name)),
     }
-    if name == IS_DEFINED {
-        parser.advance()?;
-        let argument = parser.expression(power::LOWEST)?;
-        parser.expect(")", "behind the one argument of is defined()")?;
-        return Ok(Node::IsDefined(Box::new(argument)));
-    }
-    let Some(builtin) = builtins::find(name) else {
-        if parser.bound.iter().any(|bound| **bound == *name) {
-            return invoke(parser, Node::Name(name.into()));
-        }
-        return Err(parser.error(format!("there is no function '{name}'")).help(builtins::suggest(name)));
-    };
+}
+
+fn is_defined(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
     parser.advance()?;
-    let mut arguments = arguments(parser, builtin, offset)?;
-    if temporal::OF_THE_MOMENT.contains(&name) {
+    let argument = parser.expression(power::LOWEST)?;
+    parser.expect(")", "behind the one argument of is defined()")?;
+    Ok(Node::IsDefined(Box::new(argument)))
+}
+
+fn no_function(parser: &Parser<'_>, name: &str) -> ParseError {
+    match builtins::instead_of(name) {
+        Some(instead) => parser.error(format!("{name}() would give something else each time its unit of work runs again")).help(instead),
+        None => parser.error(format!("there is no function '{name}'")).help(builtins::suggest(name)),
+    }
+}
+
+fn built_in(parser: &mut Parser<'_>, builtin: &'static Builtin) -> Result<Node, ParseError> {
+    let offset = parser.offset;
+    parser.advance()?;
+    let arguments = arguments(parser, builtin, offset)?;
+    checked(builtin, arguments, offset)
+}
+
+/// Refuses what is wrong whenever it is evaluated.
+fn checked(builtin: &'static Builtin, mut arguments: Vec<Node>, offset: usize) -> Result<Node, ParseError> {
+    if temporal::OF_THE_MOMENT.contains(&builtin.name) {
         arguments.push(Node::Name(temporal::MOMENT.into()));
     }
     // Causes are shown in incidents, to people who may not see the values of variables.
-    if let ("assert", Some(cause)) = (name, arguments.get(2))
+    if let ("assert", Some(cause)) = (builtin.name, arguments.get(2))
         && !matches!(cause, Node::Constant(Value::String(_) | Value::Null))
     {
         let help = "write the text itself; values of variables are not shown in incidents";
@@ -84,15 +96,15 @@ fn arguments(parser: &mut Parser<'_>, builtin: &'static Builtin, offset: usize) 
         return named_arguments(parser, builtin, offset);
     }
     let arguments = parser.list_until(")", "to close the arguments")?;
-    if !builtin.takes(arguments.len()) {
-        let arity = builtin.arity();
-        let (least, most) = (arity.start(), arity.end());
-        let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-        let wanted = if *most == usize::MAX { format!("{least} or more") } else { wanted };
-        let message = format!("{}() takes {wanted} arguments, found {}", builtin.name, arguments.len());
-        return Err(ParseError::new(offset, message).help(builtin.usage()));
-    }
-    Ok(arguments)
+    if builtin.takes(arguments.len()) { Ok(arguments) } else { Err(wrong_number(builtin, arguments.len(), offset)) }
+}
+
+fn wrong_number(builtin: &'static Builtin, found: usize, offset: usize) -> ParseError {
+    let arity = builtin.arity();
+    let (least, most) = (arity.start(), arity.end());
+    let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
+    let wanted = if *most == usize::MAX { format!("{least} or more") } else { wanted };
+    ParseError::new(offset, format!("{}() takes {wanted} arguments, found {found}", builtin.name)).help(builtin.usage())
 }
 
 /// Reads the arguments of a function that is a value, from the bracket on.

@@ -81,7 +81,7 @@ pub(super) fn power(parser: &Parser<'_>) -> Option<u8> {
 
 /// How tightly the token at hand binds as the beginning of arguments, if what stands before it may be a function.
 pub(super) fn invocation(parser: &Parser<'_>, left: &Node) -> Option<u8> {
-    let may_be = matches!(left, Node::Name(_) | Node::Access(..) | Node::Function(_) | Node::If(_) | Node::Call(..));
+    let may_be = matches!(left, Node::Name(_) | Node::Access(..) | Node::Function(_) | Node::If(..) | Node::Call(..));
     (may_be && parser.at("(")).then_some(power::ACCESS)
 }
 
@@ -106,48 +106,52 @@ pub(super) fn infix(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseEr
         Token::Symbol("*") => parser.binary(left, Operator::Multiply, power::PRODUCT),
         Token::Symbol("/") => parser.binary(left, Operator::Divide, power::PRODUCT),
         Token::Symbol("**") => parser.binary(left, Operator::Power, power::POWER),
-        Token::Word("and") => {
-            parser.advance()?;
-            Ok(ast::and(left, parser.expression(power::AND + 1)?))
-        }
-        Token::Word("or") => {
-            parser.advance()?;
-            Ok(ast::or(left, parser.expression(power::OR + 1)?))
-        }
-        Token::Word("between") => {
-            parser.advance()?;
-            let low = parser.expression(power::COMPARISON + 1)?;
-            parser.expect_word("and", "between the two bounds of 'between'")?;
-            let high = parser.expression(power::COMPARISON + 1)?;
-            Ok(ast::chain(left, Link::Between(low, high)))
-        }
-        Token::Word("instance") => {
-            parser.advance()?;
-            parser.expect_word("of", "behind 'instance'")?;
-            Ok(ast::chain(left, Link::InstanceOf(type_name(parser)?)))
-        }
-        Token::Word("in") => {
-            parser.advance()?;
-            let tests = tests(parser)?;
-            // `x in (a, b) + c` would otherwise add c to a truth value.
-            if power(parser).is_some_and(|power| power > power::COMPARISON) {
-                return Err(parser.unexpected("the end of the tests of 'in'"));
-            }
-            Ok(ast::chain(left, Link::In(tests)))
-        }
-        Token::Symbol(".") => {
-            parser.advance()?;
-            Ok(ast::access(left, Step::Member(property(parser)?)))
-        }
-        Token::Symbol("[") => {
-            parser.advance()?;
-            let filter = parser.expression(power::LOWEST)?;
-            parser.expect("]", "to close the filter")?;
-            Ok(ast::access(left, Step::Bracket(filter)))
-        }
+        Token::Word("and") => parser.junction(left, power::AND, ast::and),
+        Token::Word("or") => parser.junction(left, power::OR, ast::or),
+        Token::Word("between") => between(parser, left),
+        Token::Word("instance") => instance_of(parser, left),
+        Token::Word("in") => membership(parser, left),
+        Token::Symbol(".") => member(parser, left),
+        Token::Symbol("[") => filter(parser, left),
         Token::Symbol("(") => calls::invoke(parser, left),
         _ => Err(parser.unexpected("an operator")),
     }
+}
+
+fn between(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseError> {
+    parser.advance()?;
+    let low = parser.expression(power::COMPARISON + 1)?;
+    parser.expect_word("and", "between the two bounds of 'between'")?;
+    let high = parser.expression(power::COMPARISON + 1)?;
+    Ok(ast::chain(left, Link::Between(low, high)))
+}
+
+fn instance_of(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseError> {
+    parser.advance()?;
+    parser.expect_word("of", "behind 'instance'")?;
+    Ok(ast::chain(left, Link::InstanceOf(type_name(parser)?)))
+}
+
+fn membership(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseError> {
+    parser.advance()?;
+    let tests = tests(parser)?;
+    // `x in (a, b) + c` would otherwise add c to a truth value.
+    if power(parser).is_some_and(|power| power > power::COMPARISON) {
+        return Err(parser.unexpected("the end of the tests of 'in'"));
+    }
+    Ok(ast::chain(left, Link::In(tests)))
+}
+
+fn member(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseError> {
+    parser.advance()?;
+    Ok(ast::access(left, Step::Member(property(parser)?)))
+}
+
+fn filter(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseError> {
+    parser.advance()?;
+    let filter = parser.expression(power::LOWEST)?;
+    parser.expect("]", "to close the filter")?;
+    Ok(ast::access(left, Step::Bracket(filter)))
 }
 
 /// Reads what begins an expression.
@@ -244,14 +248,23 @@ fn word(parser: &mut Parser<'_>, word: &str) -> Result<Node, ParseError> {
     Ok(Node::Constant(constant))
 }
 
+/// `if a then b else c`. A chain of `else if` is flat.
 fn if_then_else(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    let mut branches = Vec::new();
+    while parser.at_word("if") {
+        branches.push(branch(parser)?);
+    }
+    Ok(Node::If(branches, Box::new(parser.expression(power::LOWEST)?)))
+}
+
+/// `if a then b else`.
+fn branch(parser: &mut Parser<'_>) -> Result<[Node; 2], ParseError> {
     parser.advance()?;
     let condition = parser.expression(power::LOWEST)?;
     parser.expect_word("then", "behind the condition of 'if'")?;
     let then = parser.expression(power::LOWEST)?;
     parser.expect_word("else", "behind the first branch of 'if'")?;
-    let otherwise = parser.expression(power::LOWEST)?;
-    Ok(Node::If(Box::new([condition, then, otherwise])))
+    Ok([condition, then])
 }
 
 fn iteration(parser: &mut Parser<'_>, keyword: &str) -> Result<Node, ParseError> {
@@ -260,35 +273,62 @@ fn iteration(parser: &mut Parser<'_>, keyword: &str) -> Result<Node, ParseError>
         "some" => ("some", "satisfies"),
         _ => ("every", "satisfies"),
     };
-    parser.advance()?;
     let around = parser.bound.len();
     let mut bindings = Vec::new();
-    loop {
-        let name = member_name(parser)?;
-        parser.expect_word("in", &format!("behind the name of '{keyword}'"))?;
-        let low = parser.expression(power::LOWEST)?;
-        let source = if parser.take("..")? { Source::Integers(low, parser.expression(power::LOWEST)?) } else { Source::Items(low) };
-        parser.bound.push(Arc::clone(&name));
-        bindings.push(Binding { name, source });
-        if !parser.take(",")? {
-            break;
-        }
+    // The keyword, and commas.
+    while bindings.is_empty() || parser.at(",") {
+        parser.advance()?;
+        bindings.push(binding(parser, keyword)?);
     }
-    parser.expect_word(body_word, &format!("before the body of '{keyword}'"))?;
-    let body = Box::new(parser.expression(power::LOWEST)?);
-    parser.bound.truncate(around);
+    if !parser.at_word(body_word) {
+        return Err(parser.unexpected(&format!("'{body_word}' before the body of '{keyword}'")));
+    }
+    let body = body(parser, around)?;
     Ok(match keyword {
         "for" => Node::For(bindings, body),
         every => Node::Quantified { every: every == "every", bindings, body },
     })
 }
 
+fn binding(parser: &mut Parser<'_>, keyword: &str) -> Result<Binding, ParseError> {
+    let name = member_name(parser)?;
+    if !parser.at_word("in") {
+        return Err(parser.unexpected(&format!("'in' behind the name of '{keyword}'")));
+    }
+    parser.advance()?;
+    let source = source(parser)?;
+    parser.bound.push(Arc::clone(&name));
+    Ok(Binding { name, source })
+}
+
+fn source(parser: &mut Parser<'_>) -> Result<Source, ParseError> {
+    let low = parser.expression(power::LOWEST)?;
+    Ok(if parser.take("..")? { Source::Integers(low, parser.expression(power::LOWEST)?) } else { Source::Items(low) })
+}
+
+/// What stands behind the token at hand and sees the names that have been bound; around it so many are.
+fn body(parser: &mut Parser<'_>, around: usize) -> Result<Box<Node>, ParseError> {
+    parser.advance()?;
+    let body = parser.expression(power::LOWEST)?;
+    parser.bound.truncate(around);
+    Ok(Box::new(body))
+}
+
 /// `function(x, y: number) body` (DMN 1.5, grammar rule 55).
 fn function(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    let around = parser.bound.len();
+    let parameters = parameters(parser)?;
+    parser.bound.extend(parameters.iter().map(|parameter| Arc::clone(&parameter.name)));
+    let body = body(parser, around)?;
+    Ok(Node::Function(Arc::new(Function { parameters, body: *body })))
+}
+
+/// Up to the closing bracket, which is the token at hand then.
+fn parameters(parser: &mut Parser<'_>) -> Result<Vec<Parameter>, ParseError> {
     parser.advance()?;
     parser.expect("(", "before the parameters of the function")?;
     let mut parameters: Vec<Parameter> = Vec::new();
-    while !parser.take(")")? {
+    while !parser.at(")") {
         if !parameters.is_empty() {
             parser.expect(",", "between the parameters of the function")?;
         }
@@ -300,11 +340,7 @@ fn function(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
         let kind = if parser.take(":")? { type_name(parser)? } else { ANY };
         parameters.push(Parameter { name, kind });
     }
-    let around = parser.bound.len();
-    parser.bound.extend(parameters.iter().map(|parameter| Arc::clone(&parameter.name)));
-    let body = parser.expression(power::LOWEST)?;
-    parser.bound.truncate(around);
-    Ok(Node::Function(Arc::new(Function { parameters, body })))
+    Ok(parameters)
 }
 
 /// The name of an entry. The properties of two words are known and need no backticks.

@@ -4,6 +4,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::objects::Object;
 use super::{ParseError, Parser, objects, power};
 use crate::Value;
 use crate::ast::{self, Node, Operator, Step};
@@ -118,33 +119,32 @@ pub(super) fn infix(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseEr
         return parser.binary(left, operator, power);
     }
     match parser.token {
-        Token::Symbol("||") | Token::Word("or") => {
-            parser.advance()?;
-            Ok(ast::or(left, parser.expression(power::OR + 1)?))
-        }
-        Token::Symbol("&&") | Token::Word("and") => {
-            parser.advance()?;
-            Ok(ast::and(left, parser.expression(power::AND + 1)?))
-        }
-        Token::Symbol("?") => {
-            parser.advance()?;
-            let then = parser.expression(power::LOWEST)?;
-            parser.expect(":", "between the branches of a condition")?;
-            let otherwise = parser.expression(power::CONDITIONAL)?;
-            Ok(Node::If(Box::new([left, then, otherwise])))
-        }
-        Token::Symbol(".") => {
-            parser.advance()?;
-            member(parser, left)
-        }
-        Token::Symbol("[") => {
-            parser.advance()?;
-            let key = parser.expression(power::LOWEST)?;
-            parser.expect("]", "behind the key")?;
-            Ok(ast::access(left, Step::Bracket(key)))
-        }
+        Token::Symbol("||") | Token::Word("or") => parser.junction(left, power::OR, ast::or),
+        Token::Symbol("&&") | Token::Word("and") => parser.junction(left, power::AND, ast::and),
+        Token::Symbol("?") => condition(parser, left),
+        Token::Symbol(".") => member(parser, left),
+        Token::Symbol("[") => key(parser, left),
         _ => Err(parser.unexpected("an operator")),
     }
+}
+
+/// `a ? b : c`. A chain of them is flat.
+fn condition(parser: &mut Parser<'_>, mut condition: Node) -> Result<Node, ParseError> {
+    let mut branches = Vec::new();
+    while parser.take("?")? {
+        let then = parser.expression(power::LOWEST)?;
+        branches.push([condition, then]);
+        parser.expect(":", "between the branches of a condition")?;
+        condition = parser.expression(power::CONDITIONAL + 1)?;
+    }
+    Ok(Node::If(branches, Box::new(condition)))
+}
+
+fn key(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
+    parser.advance()?;
+    let key = parser.expression(power::LOWEST)?;
+    parser.expect("]", "behind the key")?;
+    Ok(ast::access(base, Step::Bracket(key)))
 }
 
 /// Reads what begins an expression.
@@ -152,24 +152,10 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
     let node = match &mut parser.token {
         Token::Number(number) => Node::Constant(Value::Number(*number)),
         Token::Text(text) => Node::Constant(Value::from(std::mem::take(text))),
-        Token::Symbol("-") => {
-            parser.advance()?;
-            return Ok(Node::Negate(Box::new(parser.expression(power::PREFIX)?)));
-        }
-        Token::Symbol("!") | Token::Word("not") => {
-            parser.advance()?;
-            return Ok(Node::Not(Box::new(parser.expression(power::PREFIX)?)));
-        }
-        Token::Word("empty") => {
-            parser.advance()?;
-            return Ok(Node::Empty(Box::new(parser.expression(power::PREFIX)?)));
-        }
-        Token::Symbol("(") => {
-            parser.advance()?;
-            let inner = parser.expression(power::LOWEST)?;
-            parser.expect(")", "to close the bracket")?;
-            return Ok(inner);
-        }
+        Token::Symbol("-") => return operand(parser, Node::Negate),
+        Token::Symbol("!") | Token::Word("not") => return operand(parser, Node::Not),
+        Token::Word("empty") => return operand(parser, Node::Empty),
+        Token::Symbol("(") => return bracket(parser),
         Token::Word("true") => Node::Constant(Value::Boolean(true)),
         Token::Word("false") => Node::Constant(Value::Boolean(false)),
         Token::Word("null") => Node::Constant(Value::Null),
@@ -181,6 +167,18 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
     };
     parser.advance()?;
     Ok(node)
+}
+
+fn operand(parser: &mut Parser<'_>, of: fn(Box<Node>) -> Node) -> Result<Node, ParseError> {
+    parser.advance()?;
+    parser.expression(power::PREFIX).map(|operand| of(Box::new(operand)))
+}
+
+fn bracket(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    parser.advance()?;
+    let inner = parser.expression(power::LOWEST)?;
+    parser.expect(")", "to close the bracket")?;
+    Ok(inner)
 }
 
 fn name(parser: &mut Parser<'_>, name: &str) -> Result<Node, ParseError> {
@@ -205,70 +203,70 @@ fn function_behind_prefix(parser: &Parser<'_>) -> bool {
     matches!(ahead.next(), Ok((Token::Word(_), _))) && matches!(ahead.next(), Ok((Token::Symbol("("), _)))
 }
 
+/// `base.name` or `base.method(arguments)`, from the point on.
 fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
+    parser.advance()?;
     let offset = parser.offset;
     let Token::Word(name) = parser.token else {
         return Err(parser.unexpected("a name behind the point"));
     };
     parser.advance()?;
-    if !parser.at("(") {
-        if let Some((object, getter)) = objects::of(&base).and_then(|object| Some((object, object.getter(name)?))) {
-            return Ok(Node::Variable(object.call(getter, "").into()));
-        }
-        if let Some(object) = objects::of(&base).filter(|object| object.lacks(name)) {
-            let help = format!("what can be asked of it: {}", object.names());
-            return Err(ParseError::new(offset, format!("execution has no property '{name}'")).help(help));
-        }
-        return Ok(ast::access(base, Step::Member(name.into())));
+    match (objects::of(&base), parser.at("(")) {
+        (None, false) => Ok(ast::access(base, Step::Member(name.into()))),
+        (Some(object), false) => property(object, base, name, offset),
+        (Some(object), true) if object.answers(name) => answer(parser, object, base, name, offset),
+        (object, true) => method(parser, object, base, name, offset),
     }
-    let object = objects::of(&base);
-    if let Some(property) = object.and_then(|object| object.property(name)) {
+}
+
+fn property(object: &'static Object, base: Node, name: &str, offset: usize) -> Result<Node, ParseError> {
+    if let Some(getter) = object.getter(name) {
+        return Ok(Node::Variable(object.call(getter, "").into()));
+    }
+    if object.lacks(name) {
+        let help = format!("what can be asked of it: {}", object.names());
+        return Err(ParseError::new(offset, format!("execution has no property '{name}'")).help(help));
+    }
+    Ok(ast::access(base, Step::Member(name.into())))
+}
+
+/// What an object says about itself or of variables. An object that is not there says nothing, as in Camunda 7.
+fn answer(parser: &mut Parser<'_>, object: &'static Object, base: Node, name: &str, offset: usize) -> Result<Node, ParseError> {
+    if let Some(property) = object.property(name) {
         arguments(parser, name, 0..=0)?;
         return Ok(ast::access(base, Step::Member(property.into())));
     }
-    if object.is_some_and(|object| object.has_variables) && name == "getVariable" {
-        let variable = variable(parser, name, offset)?;
-        return Ok(asked(object, variable));
-    }
-    if let Some((object, names)) = object.and_then(|object| Some((object, object.asks_for_variables(name)?))) {
-        let asked: Arc<str> = if names == 1 {
-            variable(parser, name, offset)?
-        } else {
+    let asked = match object.asks_for_variables(name) {
+        None => variable(parser, name, offset)?,
+        Some(1) => object.call(name, &variable(parser, name, offset)?).into(),
+        Some(_) => {
             arguments(parser, name, 0..=0)?;
-            "".into()
-        };
-        return Ok(self::asked(Some(object), object.call(name, &asked).into()));
-    }
-    if let Some(method) = methods::find(name) {
-        let arity = method.arity();
-        let arity = arity.start() - 1..=arity.end() - 1;
-        let arguments = arguments(parser, name, arity)?;
-        return Ok(ast::access(base, Step::Method(method, arguments)));
-    }
-    let known;
-    let help = match (object, name) {
-        (Some(_), "setVariable" | "setVariableLocal") => "expressions change nothing: use an output mapping, or a delegate",
-        (Some(object), _) => {
-            known = format!("what can be asked of it: {}", object.names());
-            &known
-        }
-        (None, _) => {
-            known = format!(
-                "let a delegate do the work and read its result, or use FEEL's functions, as in = count(items). Methods that can be called: {}",
-                methods::names()
-            );
-            &known
+            object.call(name, "").into()
         }
     };
-    Err(ParseError::new(offset, format!("the method '{name}' cannot be called in an expression")).help(help))
+    Ok(match object.may_be_absent() {
+        Some(object) => Node::AskedOf(object, asked),
+        None => Node::Variable(asked),
+    })
 }
 
-/// What an object says of variables. An object that is not there says nothing, as in Camunda 7.
-fn asked(object: Option<&'static objects::Object>, name: Arc<str>) -> Node {
-    match object.and_then(objects::Object::name) {
-        Some(object) => Node::AskedOf(object, name),
-        None => Node::Variable(name),
-    }
+fn method(parser: &mut Parser<'_>, object: Option<&'static Object>, base: Node, name: &str, offset: usize) -> Result<Node, ParseError> {
+    let Some(method) = methods::find(name) else { return Err(no_method(object, name, offset)) };
+    let arity = method.arity();
+    let arguments = arguments(parser, name, arity.start() - 1..=arity.end() - 1)?;
+    Ok(ast::access(base, Step::Method(method, arguments)))
+}
+
+fn no_method(object: Option<&'static Object>, name: &str, offset: usize) -> ParseError {
+    let help = match (object, name) {
+        (Some(_), "setVariable" | "setVariableLocal") => "expressions change nothing: use an output mapping, or a delegate".to_owned(),
+        (Some(object), _) => format!("what can be asked of it: {}", object.names()),
+        (None, _) => format!(
+            "let a delegate do the work and read its result, or use FEEL's functions, as in = count(items). Methods that can be called: {}",
+            methods::names()
+        ),
+    };
+    ParseError::new(offset, format!("the method '{name}' cannot be called in an expression")).help(help)
 }
 
 /// Reads the one argument of a method that asks for a variable.
@@ -292,11 +290,11 @@ fn arguments(parser: &mut Parser<'_>, name: &str, arity: RangeInclusive<usize>) 
         arguments.push(parser.expression(power::LOWEST)?);
     }
     parser.advance()?;
-    if !arity.contains(&arguments.len()) {
-        let (least, most) = (arity.start(), arity.end());
-        let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-        let message = format!("{name}() takes {wanted} arguments, not {}", arguments.len());
-        return Err(ParseError::new(offset, message));
-    }
-    Ok(arguments)
+    if arity.contains(&arguments.len()) { Ok(arguments) } else { Err(wrong_number(name, &arity, arguments.len(), offset)) }
+}
+
+fn wrong_number(name: &str, arity: &RangeInclusive<usize>, found: usize, offset: usize) -> ParseError {
+    let (least, most) = (arity.start(), arity.end());
+    let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
+    ParseError::new(offset, format!("{name}() takes {wanted} arguments, not {found}"))
 }

@@ -11,7 +11,7 @@ pub(super) struct Object {
     /// What can be asked of it, as `object.property` and as `object.getProperty()`.
     properties: &'static [&'static str],
     /// It knows variables by their names, as the expression itself does.
-    pub(super) has_variables: bool,
+    has_variables: bool,
 }
 
 static OBJECTS: &[Object] = &[
@@ -143,8 +143,13 @@ impl Object {
         format!("{}.{method}({variable})", self.name)
     }
 
-    /// What it is called. An execution is always there.
-    pub(super) fn name(&self) -> Option<&'static str> {
+    /// Whether it has a method of this name.
+    pub(super) fn answers(&self, method: &str) -> bool {
+        self.property(method).is_some() || (self.has_variables && method == "getVariable") || self.asks_for_variables(method).is_some()
+    }
+
+    /// What it is called, unless it is always there, as an execution.
+    pub(super) fn may_be_absent(&self) -> Option<&'static str> {
         Some(self.name).filter(|name| *name != "execution")
     }
 

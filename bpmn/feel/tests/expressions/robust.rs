@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use crate::property::{LIMITS, holds, scope};
 
-/// A quarter of what the threads of an asynchronous runtime have, and of what test threads have.
-const SMALL_STACK: usize = 512 * 1024;
+/// Half of what the threads of an asynchronous runtime have, and of what test threads have. A build without optimisation takes two thirds of it.
+const SMALL_STACK: usize = 1024 * 1024;
 
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::Builder::new().stack_size(SMALL_STACK).spawn(test).expect("a thread");
@@ -46,7 +46,12 @@ fn the_deepest_expressions_need_little_stack() {
             ("{x: ", "1", "}"),
             ("d[item = ", "1", "]"),
             ("not(", "true", ")"),
-            ("if true then 1 else ", "2", ""),
+            ("if true then ", "2", " else 3"),
+            ("1 + if true then 1 else 2 + ", "2", ""),
+            ("function(x) ", "1", ""),
+            ("(function(x) ", "x", ")(1)"),
+            ("{f: function(x) ", "x", "}.f(1)"),
+            ("-(c.a)(", "1", ")"),
             ("for x in [1] return ", "x", ""),
             ("some x in d satisfies x = 2 and ", "true", ""),
             ("1 + (2 * ", "3", ")"),
@@ -72,13 +77,51 @@ fn the_deepest_expressions_need_little_stack() {
             assert!(deepest >= MAX_SYNTAX_DEPTH / 2 - 1, "{open}: {deepest}");
         }
         for (open, inner, close) in
-            [("(", "1", ")"), ("!", "f", ""), ("empty ", "f", ""), ("f ? 1 : ", "2", ""), ("d[", "0", "]"), ("b.concat(", "b", ")")]
+            [("(", "1", ")"), ("!", "f", ""), ("empty ", "f", ""), ("f ? ", "2", " : 1"), ("d[", "0", "]"), ("b.concat(", "b", ")")]
         {
             let levels = MAX_SYNTAX_DEPTH - 1;
             let source = format!("${{{}{inner}{}}}", open.repeat(levels), close.repeat(levels));
             let expression = Expression::parse_juel(&source).expect(open);
             let _ = expression.evaluate(&scope(), &Limits::default());
         }
+    });
+}
+
+/// A function that is given itself goes as deep as evaluation may, whatever lies between two calls.
+#[test]
+fn the_deepest_calls_need_little_stack() {
+    on_a_small_stack(|| {
+        for body in [
+            "g(g)",
+            "-g(g)",
+            "1 + g(g)",
+            "[g(g)]",
+            "{x: g(g)}",
+            "{x: 1, h: function() g(g), y: h()}",
+            "if g(g) then 1 else 2",
+            "for x in [1] return g(g)",
+            "for x in [1], y in [1] return g(g)",
+            "some x in [1] satisfies g(g)",
+            "[1][g(g)]",
+            "1 in (g(g), 2)",
+            "1 in [g(g)..2]",
+            "1 between g(g) and 2",
+            "string(g(g))",
+            "sort([1, 2], function(a, b) g(g))",
+            "list replace([1, 2], function(a, b) g(g), 3)",
+            "is defined(g(g))",
+            "{h: g}.h(g: g)",
+            "true and g(g)",
+            "g(g).x[1]",
+        ] {
+            let source = format!("= {{f: function(g) {body}, it: f(f)}}.it");
+            let outcome = Expression::parse(&source).expect(body).evaluate(&scope(), &Limits::default());
+            assert_eq!(outcome, Err(mandate_feel::Error::DepthLimit { limit: Limits::DEPTH }), "{body}");
+        }
+        // A chain of functions, each of which holds the one before it, is dropped.
+        let links: Vec<_> = (1..400).map(|n| format!("f{n}: function() f{}", n - 1)).collect();
+        let source = format!("= {{f0: 7, {}, it: 1}}.it", links.join(", "));
+        assert_eq!(Expression::parse(&source).expect("parses").evaluate(&(), &Limits::default()).map(|it| it.value), Ok(Value::from(1)));
     });
 }
 
@@ -119,7 +162,7 @@ fn endless_nesting_is_refused() {
         let error = Expression::parse_feel(&"(".repeat(100_000)).expect_err("too deep");
         assert_eq!(error.message, "the expression is longer than 65536 bytes");
         let error = Expression::parse_feel(&"(".repeat(60_000)).expect_err("too deep");
-        assert_eq!(error.message, "the expression is nested more than 200 levels deep");
+        assert_eq!(error.message, "the expression is nested more than 100 levels deep");
     });
 }
 
@@ -136,6 +179,10 @@ fn long_chains_are_flat() {
             (format!("= c{}", times(".c", 20_000)), Value::Null),
             (format!("= 1{}", times("[1]", 20_000)), Value::from(1)),
             (format!("= 2{}", times(" ** 1", 9_000)), Value::from(2)),
+            (format!("= {}3", times("if false then 1 else ", 3_000)), Value::from(3)),
+            (format!("= (function(x) function(y) x){}", times("(1)", 2)), Value::from(1)),
+            (format!("${{{}3}}", times("f ? a : ", 3_000)), Value::from(1)),
+            (format!("${{{}3}}", times("!f ? a : ", 3_000)), Value::from(3)),
             (format!("${{true{}}}", times(" && true", 6_000)), Value::from(true)),
             (format!("${{c{}}}", times(".c", 20_000)), Value::Null),
             (format!("${{b{}}}", times(".trim()", 8_000)), Value::from("text")),
