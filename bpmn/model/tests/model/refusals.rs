@@ -94,6 +94,20 @@ mod unsupported {
     }
 
     #[test]
+    fn constants_of_expressions_that_are_always_wrong_are_refused() {
+        check_activity(
+            "<bpmn:userTask id='a' camunda:dueDate='= if late then date(\"2026-02-30\") else due'><bpmn:extensionElements><camunda:inputOutput>\n\
+             <camunda:inputParameter name='x'>= matches(name, \"(\")</camunda:inputParameter>\n\
+             <camunda:inputParameter name='y'>= duration(\"5 minutes\")</camunda:inputParameter></camunda:inputOutput></bpmn:extensionElements></bpmn:userTask>",
+            expect![[r#"
+                t.bpmn:2:1: error: camunda:dueDate '= if late then date("2026-02-30") else due': date(): the string is no date such as 2026-11-20, at character 20 (element 'a'); help: this would be null whenever it is evaluated: correct the text
+                t.bpmn:3:1: error: camunda:inputParameter 'x' '= matches(name, "(")': matches(): the pattern is no regular expression without look-around and references back (unclosed group), at character 10 (element 'a'); help: this would be null whenever it is evaluated: correct the text
+                t.bpmn:4:1: error: camunda:inputParameter 'y' '= duration("5 minutes")': duration(): the string is no duration of either kind such as P1DT2H or P1Y6M, at character 11 (element 'a'); help: this would be null whenever it is evaluated: correct the text
+            "#]],
+        );
+    }
+
+    #[test]
     fn ways_to_run_code_in_the_engine_are_refused() {
         check_activity(
             "<bpmn:serviceTask id='a' camunda:expression='${bean.go()}' camunda:resultVariable='x'/>",
