@@ -14,15 +14,17 @@ pub(super) static TABLE: &[Builtin] = &[
 ];
 
 /// The names of a path: one, or a list of them.
-fn path(args: Args<'_>) -> Result<Vec<&str>, Fault> {
-    let names: Option<Vec<&str>> = args.list(1)?.iter().map(Value::as_str).collect();
+fn path<'v>(evaluator: &mut Evaluator<'_>, args: Args<'v>) -> Result<Vec<&'v str>, Fault> {
+    let names = args.list(1)?;
+    evaluator.charge(names.len())?;
+    let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
     names.filter(|names| !names.is_empty()).ok_or_else(|| Fault::null("the keys must be strings, at least one"))
 }
 
 fn get_value(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     args.context(0)?;
     let mut found = args.value(0);
-    for name in path(args)? {
+    for name in path(evaluator, args)? {
         evaluator.charge_bytes(name.len() + 1)?;
         let entry = found.as_context().and_then(|entries| entries.get(name));
         found = entry.ok_or_else(|| Fault::null("there is no such entry in the context"))?;
@@ -58,7 +60,7 @@ fn context(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault
 
 fn context_put(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let mut made = args.value(2).clone();
-    let names = path(args)?;
+    let names = path(evaluator, args)?;
     // What is no context on the way is replaced by one.
     let mut around = vec![args.context(0)?.as_ref().clone()];
     for name in &names[..names.len() - 1] {

@@ -132,7 +132,7 @@ fn extract(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault
 }
 
 fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<Arc<Compiled>, Fault> {
-    evaluator.charge_bytes(pattern.len())?;
+    evaluator.charge_bytes(pattern.len() + flags.len())?;
     if let Some(compiled) = evaluator.compiled().filter(|compiled| compiled.pattern == pattern && compiled.flags == flags) {
         return Ok(Arc::clone(compiled));
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::common::steps;
 
-/// At least a step for each 64 bytes of `t`. `u` is as long, and the same.
+/// At least a step for each 64 bytes of `t`. `u` is as long, and the same; `flags` are flags of patterns.
 const BY_TEXT: &[&str] = &[
     "t + u",
     "t = u",
@@ -31,6 +31,8 @@ const BY_TEXT: &[&str] = &[
     "string join([], t, u)",
     "to base64(t)",
     "matches(t, \"x\")",
+    "matches(\"x\", t)",
+    "matches(\"x\", \"x\", flags)",
     "replace(t, \"x\", \"y\")",
     "replace(\"x\", \"x\", t)",
     "split(t, \"x\")",
@@ -111,6 +113,7 @@ const BY_LIST: &[&str] = &[
     "c = d",
     "get entries(c)",
     "context(cs)",
+    "get value(c, ts)",
     "context put(c, \"x\", 1)",
     "context put({in: c}, [\"in\", \"x\"], 1)",
     "context merge(c, d)",
@@ -182,6 +185,7 @@ fn scope(bytes: usize, items: usize) -> Value {
     let all = [
         ("t", text()),
         ("u", text()),
+        ("flags", Value::from("smix".repeat(bytes / 4 + 1)[..bytes].to_owned())),
         ("xs", numbers()),
         ("ys", numbers()),
         ("bs", list(&|_| Value::from(true))),
@@ -214,7 +218,7 @@ fn each_function_is_looked_at() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn steps_grow_with_the_length(bytes in 1_000_usize..20_000, items in 50_usize..400) {

@@ -52,8 +52,11 @@ pub(crate) fn steps(source: &str, scope: &Value) -> u32 {
         let outcome = expression.evaluate(scope, &Limits { steps, ..Limits::default() });
         !matches!(outcome, Err(mandate_feel::Error::StepLimit { .. }))
     };
-    let (mut too_few, mut enough) = (0, Limits::STEPS);
-    assert!(suffices(enough), "{source} comes to the limit");
+    let (mut too_few, mut enough) = (0, 16);
+    while !suffices(enough) {
+        assert!(enough < Limits::STEPS, "{source} comes to the limit");
+        (too_few, enough) = (enough, enough * 2);
+    }
     while enough - too_few > 1 {
         let middle = too_few + (enough - too_few) / 2;
         if suffices(middle) { enough = middle } else { too_few = middle }
