@@ -79,9 +79,21 @@ pub(super) fn power(parser: &Parser<'_>) -> Option<u8> {
     })
 }
 
-/// How tightly the token at hand binds as the beginning of arguments, if what stands before it may be a function.
+/// How tightly the token at hand binds as the beginning of arguments, if what stands before it may be a function: no variable is one.
 pub(super) fn invocation(parser: &Parser<'_>, left: &Node) -> Option<u8> {
-    let may_be = matches!(left, Node::Name(_) | Node::Access(..) | Node::Function(_) | Node::If(..) | Node::Call(..));
+    let is_bound = |name: &Arc<str>| parser.bound.contains(name) || **name == *"item";
+    let may_be = match left {
+        Node::Name(name) => is_bound(name),
+        Node::Access(base, _) => {
+            if let Node::Name(name) = &**base {
+                is_bound(name)
+            } else {
+                true
+            }
+        }
+        Node::Function(_) | Node::If(..) | Node::Call(..) => true,
+        _ => false,
+    };
     (may_be && parser.at("(")).then_some(power::ACCESS)
 }
 

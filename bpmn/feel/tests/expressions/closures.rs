@@ -20,6 +20,8 @@ fn functions_are_values_of_an_evaluation() {
             ("for f in [function(x) x + 1, function(x) x * 10] return f(5)", "[6, 50]"),
             ("some holds in [function(x) x > 2] satisfies holds(3)", "true"),
             ("[function(x) x, function(x) -x][2](5)", "-5"),
+            ("[{f: function(x) x}, {f: function(x) -x}][item.f(1) < 0].f(2)", "null"),
+            ("[{f: function(x) x}, {f: function(x) -x}][item.f(1) < 0][1].f(2)", "-2"),
             ("(if true then function(x) x else function(x) -x)(5)", "5"),
             ("{twice: function(f, x) f(f(x)), it: twice(function(x) x * 3, 2)}.it", "18"),
             ("{less: function(a, b) a < b, it: sort(xs, less)}.it", "[1, 2, 3]"),
@@ -44,7 +46,7 @@ fn functions_are_values_of_an_evaluation() {
             ("{f: function(x) x}.f(1, 2)", "the function(x) was given 2 arguments"),
             ("{f: function(x) x}.f(y: 1)", "the parameters of the function(x) have other names"),
             ("{f: function(x: number) x}.f(\"a\")", "'x' of the function must be a number, not string"),
-            ("(x)(1)", "number is no function"),
+            ("{y: 1, it: (y)(1)}.it", "number is no function"),
         ],
     );
     nulls(NONE, &[("(function(x) x) = (function(x) x)", "= needs two values of one kind, not function and function")]);
@@ -55,6 +57,7 @@ fn functions_are_values_of_an_evaluation() {
         ("function(x, x) x", "the parameter 'x' is there twice", 12, ""),
         ("function(x: text) x", "expected a type, found 'text'", 12, "years and months duration"),
         ("function x", "expected \"(\" before the parameters of the function, found 'x'", 9, ""),
+        ("order.total (5)", "expected an operator or the end, found \"(\"", 12, ""),
         ("1 (2)", "expected an operator or the end, found \"(\"", 2, ""),
     ]);
 }

@@ -51,7 +51,7 @@ fn the_deepest_expressions_need_little_stack() {
             ("function(x) ", "1", ""),
             ("(function(x) ", "x", ")(1)"),
             ("{f: function(x) ", "x", "}.f(1)"),
-            ("-(c.a)(", "1", ")"),
+            ("-(item.a)(", "1", ")"),
             ("for x in [1] return ", "x", ""),
             ("some x in d satisfies x = 2 and ", "true", ""),
             ("1 + (2 * ", "3", ")"),
