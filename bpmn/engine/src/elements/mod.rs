@@ -270,13 +270,11 @@ impl<'a> At<'a> {
 
     /// The same as a variable: an expression that only names one gives it as it is, a date as a date, and a number has the type that it is known to have.
     pub(crate) fn variable_of(&self, expression: &Expression) -> Result<Variable, Failure> {
-        match expression.as_reference().and_then(|name| self.visible_variable(name)) {
-            Some(variable) => Ok(variable.into_stored()),
-            None => {
-                let value = self.evaluate(expression)?;
-                Ok(Variable::given_by(expression, &value, |name| self.instance.visible_variable(self.scope(), name)))
-            }
+        if let Some(variable) = expression.as_reference().and_then(|name| self.visible_variable(name)) {
+            return Ok(variable.into_stored());
         }
+        let value = self.evaluate(expression)?;
+        Ok(Variable::given_by(expression, &value, |name| self.instance.visible_variable(self.scope(), name)))
     }
 
     /// The same, with none for an expression that names a variable which is not there.

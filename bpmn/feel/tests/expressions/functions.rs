@@ -66,7 +66,7 @@ fn what_is_no_pattern_is_refused_at_deployment() {
         (&format!("matches(text, \"{}\")", "a".repeat(1_025)), "matches(): the pattern is longer than 1024 bytes", 7, ""),
     ]);
     // What is in brackets behind a sign is one when blanks do not count.
-    table(r##"{"a": "x", "flags": "x"}"##, &[(r##"matches(a, "x # (", "x")"##, "true"), (r##"matches(a, "x # (", flags)"##, "true")]);
+    table(r#"{"a": "x", "flags": "x"}"#, &[(r#"matches(a, "x # (", "x")"#, "true"), (r#"matches(a, "x # (", flags)"#, "true")]);
 }
 
 /// Whatever the pattern, each state and each byte is counted.
