@@ -51,11 +51,13 @@ CREATE TABLE start_timer (
     suspended     INTEGER NOT NULL,
     failures      INTEGER NOT NULL,
     failure       TEXT,
-    -- Of the last failure: its code, the element that failed, when, and JSON that explains it to operators when it was given up.
+    -- Of the last failure: its code, the element that failed, and JSON that explains it to operators when it was given up.
     code          TEXT,
     failed_activity TEXT,
-    failed_at   INTEGER,
     detail        TEXT,
+    -- When it was given up, and how often that has happened to any of its firings: the number of its incident.
+    given_up_at   INTEGER,
+    given_up      INTEGER NOT NULL,
     -- When it began to wait for this firing.
     created       INTEGER NOT NULL,
     -- The host that is at it, in which of its epochs; as long as that lasts.
@@ -572,9 +574,9 @@ CREATE INDEX incident_created ON incident (created, instance_id, n);
 
 -- Timer start events without attempts left: of no instance, and so at no activity instance.
 CREATE VIEW start_timer_incident AS
-    SELECT t.id AS instance_id, t.firing AS n, t.firing AS wait, CAST(0 AS INTEGER) AS activity, t.activity_id, t.failed_activity AS failed_activity_id,
+    SELECT t.id AS instance_id, t.given_up AS n, t.firing AS wait, CAST(0 AS INTEGER) AS activity, t.activity_id, t.failed_activity AS failed_activity_id,
         t.definition_id || ':' || t.activity_id || ':timer' AS job_definition_id, t.definition_id, COALESCE(t.code, 'INTERNAL_ERROR') AS code,
-        COALESCE(t.failure, 'its retries were set to 0') AS message, t.failures AS attempt, COALESCE(t.failed_at, t.created) AS created,
+        COALESCE(t.failure, 'its retries were set to 0') AS message, t.failures AS attempt, COALESCE(t.given_up_at, t.created) AS created,
         COALESCE(t.detail, '') AS detail FROM start_timer t WHERE t.retries = 0;
 
 -- Incidents, and what has become one: signals that could not be delivered, as long as their receivers are there. An instance that is to be started has no

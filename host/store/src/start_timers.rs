@@ -107,12 +107,12 @@ pub type Reopened = Vec<(String, Vec<NewStartTimer>)>;
 
 static INSERT: Batch = Batch::new(
     concat!(
-        "INSERT INTO start_timer (id, firing, definition_id, activity_id, due, cycle, retries, priority, suspended, failures, failure, created) \
+        "INSERT INTO start_timer (id, firing, definition_id, activity_id, due, cycle, retries, priority, suspended, failures, failure, given_up, created) \
          SELECT v.id, 1, v.definition_id, v.activity_id, v.due, v.cycle, v.retries, COALESCE(",
         priority_of_firing!("v"),
         ", v.priority), ",
         suspended_firing!("v"),
-        ", 0, NULL, v.created FROM {rows}"
+        ", 0, NULL, 0, v.created FROM {rows}"
     ),
     &[
         ("id", Type::Uuid),
@@ -132,7 +132,7 @@ static NEXT_FIRING: Batch = Batch::new(
         priority_of_firing!("start_timer"),
         ", start_timer.priority), suspended = ",
         suspended_firing!("start_timer"),
-        ", failures = 0, failure = NULL, code = NULL, failed_activity = NULL, failed_at = NULL, detail = NULL, \
+        ", failures = 0, failure = NULL, code = NULL, failed_activity = NULL, given_up_at = NULL, detail = NULL, \
          created = v.created, locked_by = NULL, locked_epoch = NULL FROM {rows} WHERE start_timer.id = v.id"
     ),
     &[("id", Type::Uuid), ("due", Type::I64), ("cycle", Type::Text), ("retries", Type::I64), ("created", Type::I64)],
@@ -254,7 +254,8 @@ impl Store {
         let me = self.host();
         let mut tx = self.begin_in_epoch().await?;
         let sql = "UPDATE start_timer SET due = $5, cycle = $6, retries = $7, failures = $8, failure = $9, code = $10, failed_activity = $11, \
-                   failed_at = $12, detail = $13, locked_by = NULL, locked_epoch = NULL \
+                   given_up_at = CASE WHEN retries > 0 THEN $12 ELSE given_up_at END, \
+                   given_up = given_up + CASE WHEN $7 = 0 AND retries > 0 THEN 1 ELSE 0 END, detail = $13, locked_by = NULL, locked_epoch = NULL \
                    WHERE id = $1 AND firing = $2 AND locked_by = $3 AND locked_epoch = $4";
         let timer = &failed.timer;
         let params = params![
@@ -306,7 +307,7 @@ impl Store {
             match (seen.timer.retries, *retries) {
                 (0, 0) => {}
                 (_, 0) => {
-                    let sql = "UPDATE start_timer SET code = $3, failed_at = $4, detail = $5 WHERE id = $1 AND firing = $2";
+                    let sql = "UPDATE start_timer SET code = $3, given_up_at = $4, given_up = given_up + 1, detail = $5 WHERE id = $1 AND firing = $2";
                     let (code, detail) = why.map_or((None, None), |why| (Some(why.code.clone()), why.detail.clone()));
                     tx.execute(sql, params![seen.id, seen.firing, code, at, detail]).await?;
                     incident::raise_timer(&mut tx, self.inner().history, seen.id, seen.firing).await?;

@@ -123,6 +123,7 @@ fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
         cause: fields.text("causeIncidentId")?.map(|id| name(&id)),
         root: fields.text("rootCauseIncidentId")?.map(|id| name(&id)),
         of_called: false,
+        of_starts: fields.flag("withoutProcessInstance")?,
         instances: fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect(),
         activity: fields.text("executionId")?.map(|id| super::scope_or_none(&id)),
         definition_id: fields.text("processDefinitionId")?,

@@ -250,14 +250,26 @@ async fn a_timer_start_that_fails_is_an_incident_of_its_definition(host: Host) {
 
     // Executed once more it is the same. With the timer of a newer version it is over.
     execute_in_vain(&host, job["id"].as_str().expect("an id")).await;
-    assert_eq!(host.count("/engine-rest/history/incident/count?open=true").await, 1);
+    assert_eq!(host.only("/engine-rest/history/incident?open=true").await["createTime"], incident["incidentTimestamp"]);
+    let of_none = "/engine-rest/incident?withoutProcessInstance=true&processDefinitionKeyIn=nightly";
+    assert_eq!(host.only(of_none).await["id"], json!(id));
+    // After it got retries the next one is another incident, as any other job's. That is over with the timer of a newer version.
+    let job = job["id"].as_str().expect("an id");
+    host.put(&format!("/engine-rest/job/{job}/retries"), json!({"retries": 1})).await.no_content();
+    assert_eq!(host.count("/engine-rest/incident/count").await, 0);
+    execute_in_vain(&host, job).await;
+    let second = host.only("/engine-rest/incident").await;
+    assert_eq!((&second["configuration"], second["id"] == json!(id)), (&json!(job), false));
     host.deploy("nightly", &model(&process.replace("2999-01-01", "2998-01-01"))).await;
     assert_eq!(host.count("/engine-rest/incident/count").await, 0);
-    let past = host.only("/engine-rest/history/incident").await;
-    assert_eq!(
-        (&past["id"], &past["open"], &past["deleted"], &past["processInstanceId"]),
-        (&json!(id), &json!(false), &json!(true), &Value::Null)
-    );
+    for (id, created, how) in [(json!(id), &incident, "resolved"), (second["id"].clone(), &second, "deleted")] {
+        let path = format!("/engine-rest/history/incident?incidentId={}", id.as_str().expect("an id"));
+        let past = host.only(&path).await;
+        assert_eq!((&past["id"], &past["open"], &past[how], &past["processInstanceId"]), (&id, &json!(false), &json!(true), &Value::Null));
+        assert_eq!((&past["createTime"], past["endTime"].is_string()), (&created["incidentTimestamp"], true));
+        assert_eq!((&past["configuration"], &past["activityId"]), (&json!(job), &json!("night")));
+    }
+    assert_eq!(host.count("/engine-rest/history/incident/count").await, 2);
     host.check_store().await;
     host.close().await;
 }

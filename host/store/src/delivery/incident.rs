@@ -19,14 +19,14 @@ const RAISE: &str = "INSERT INTO history_incident (instance_id, n, wait, activit
                      ON CONFLICT (instance_id, n) DO UPDATE SET message = excluded.message, attempt = excluded.attempt, created = excluded.created, \
                      detail = excluded.detail, ended_at = NULL, deleted = FALSE, removal_at = NULL RETURNING instance_id, n";
 
-/// The same of a timer start event.
+/// The same of a timer start event, which is another incident each time that it is given up. One that fails when it is executed without attempts keeps its
+/// own, as a job of an instance does.
 const RAISE_TIMER: &str = "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, failed_activity_id, job_definition_id, definition_id, \
                            code, message, attempt, created, detail, deleted) SELECT c.instance_id, c.n, c.wait, c.activity, c.activity_id, \
                            c.failed_activity_id, c.job_definition_id, c.definition_id, c.code, c.message, c.attempt, c.created, c.detail, FALSE \
-                           FROM start_timer_incident c WHERE c.instance_id = $1 AND c.n = $2 \
+                           FROM start_timer_incident c WHERE c.instance_id = $1 AND c.wait = $2 \
                            ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, failed_activity_id = excluded.failed_activity_id, \
-                           message = excluded.message, attempt = excluded.attempt, created = excluded.created, detail = excluded.detail, \
-                           ended_at = NULL, deleted = FALSE, removal_at = NULL";
+                           message = excluded.message, attempt = excluded.attempt, detail = excluded.detail";
 
 /// With its instance an incident was over already. One of what was to start an instance has nobody's history to go with: it goes after the time to live
 /// that its definition's instances have.
@@ -34,8 +34,8 @@ pub(crate) static END: Batch = Batch::new(
     "UPDATE history_incident SET ended_at = COALESCE((SELECT h.ended_at FROM history_instance h \
      WHERE h.instance_id = history_incident.instance_id), v.at), deleted = v.deleted, removal_at = CASE WHEN history_incident.activity = 0 THEN \
      v.at + (SELECT d.history_ttl * 86400000 FROM definition d WHERE d.id = history_incident.definition_id) END FROM {rows} \
-     WHERE history_incident.instance_id = v.instance_id AND history_incident.n = v.n AND history_incident.ended_at IS NULL",
-    &[("instance_id", Type::Uuid), ("n", Type::I64), ("at", Type::I64), ("deleted", Type::Bool)],
+     WHERE history_incident.instance_id = v.instance_id AND history_incident.wait = v.wait AND history_incident.ended_at IS NULL",
+    &[("instance_id", Type::Uuid), ("wait", Type::I64), ("at", Type::I64), ("deleted", Type::Bool)],
 );
 
 /// Those that are due at `$1`, `$2` at most.
@@ -72,5 +72,5 @@ pub(crate) async fn raise_timer(tx: &mut Tx, level: HistoryLevel, timer: Uuid, f
 /// Those of these deliveries or firings, by their names as jobs, that are incidents are so no longer.
 pub(crate) async fn end(tx: &mut Tx, jobs: Vec<(Uuid, i64)>, at: i64, how: End) -> Result<(), Error> {
     let deleted = how == End::Deleted;
-    END.execute(tx, jobs.into_iter().map(|(instance, n)| cells![instance, n, at, deleted]).collect()).await.map(drop)
+    END.execute(tx, jobs.into_iter().map(|(instance, wait)| cells![instance, wait, at, deleted]).collect()).await.map(drop)
 }

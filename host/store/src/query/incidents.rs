@@ -59,6 +59,8 @@ pub struct IncidentFilter {
     pub root: Option<IncidentName>,
     /// As callers have them.
     pub of_called: bool,
+    /// Of no instance: of what was to start one.
+    pub of_starts: bool,
     /// Of one of these instances.
     pub instances: Vec<Uuid>,
     /// At this activity instance.
@@ -190,7 +192,7 @@ const FROM_DELIVERIES: &str = "(SELECT c.*, {pg:NULL::uuid}{lite:NULL} AS called
 
 /// The same of timer start events that could not start an instance.
 const FROM_START_TIMERS: &str = "(SELECT c.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM start_timer_incident c) \
-                                 incident {pg:JOIN}{lite:CROSS JOIN} (SELECT s.id, s.firing AS n, sd.tenant, CAST(NULL AS TEXT) AS business_key \
+                                 incident {pg:JOIN}{lite:CROSS JOIN} (SELECT s.id, s.given_up AS n, sd.tenant, CAST(NULL AS TEXT) AS business_key \
                                  FROM start_timer s JOIN definition sd ON sd.id = s.definition_id WHERE s.retries = 0) i ON i.n = incident.n \
                                  LEFT JOIN definition d ON d.id = incident.definition_id";
 
@@ -199,6 +201,7 @@ fn select(filter: IncidentFilter) -> Select {
     select.condition("i.id = incident.instance_id");
     add_names(&mut select, "incident", filter.name, filter.cause, filter.root);
     select.when(filter.of_called, "incident.root IS NOT NULL");
+    select.when(filter.of_starts, "incident.activity = 0");
     select.uuids("incident.instance_id", filter.instances);
     select.numbered("incident.instance_id", "incident.activity", filter.activity.into_iter().collect());
     select.maybe("incident.definition_id = $?", filter.definition_id);

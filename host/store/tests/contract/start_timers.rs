@@ -129,15 +129,17 @@ pub(crate) async fn a_failed_firing_waits_beside_the_next_one(fixture: Fixture) 
     assert!(store.revise_start_timer(&seen, &stopped, Some(&why), &[], 970).await.expect("revised"));
     assert!(!store.revise_start_timer(&seen, &revised, None, &[], 970).await.expect("answered"), "it has been given up since");
     assert_eq!(open(IncidentState::Open).await, (1, 1));
+    let raised = store.incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("listed").remove(0);
+    assert_eq!((raised.instance, raised.row.n, raised.row.wait, raised.row.created), (found.id, 2, Some(1), 970), "another one of this job");
     store.commit(firing(&definition, &again, None)).await.expect("stored");
-    assert_eq!(open(IncidentState::Resolved).await, (0, 1));
+    assert_eq!(open(IncidentState::Resolved).await, (0, 2));
     let seen = store.start_timer(next[0].id, 1).await.expect("read").expect("there");
     assert!(store.revise_start_timer(&seen, &RevisedTimer { retries: 0, ..seen.unchanged() }, None, &[], 980).await.expect("revised"));
     assert_eq!(open(IncidentState::Open).await, (1, 1));
     // The host that was at it meanwhile fails, and counts what it had: it is tried again, and so no incident.
     let failed = StartTimerRow { timer: NewStartTimer { retries: 1, ..seen.timer.clone() }, failures: seen.failures + 1, ..seen };
     store.fail_start_timer(&failed, &why, None, 985).await.expect("stored");
-    assert_eq!(open(IncidentState::Resolved).await, (0, 2));
+    assert_eq!(open(IncidentState::Resolved).await, (0, 3));
     let seen = store.start_timer(next[0].id, 1).await.expect("read").expect("there");
     assert!(store.revise_start_timer(&seen, &RevisedTimer { retries: 0, ..seen.unchanged() }, None, &[], 990).await.expect("revised"));
     assert_eq!(open(IncidentState::Open).await, (1, 1));
