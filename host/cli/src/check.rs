@@ -89,12 +89,9 @@ pub(crate) async fn store(database: Option<String>, client: &Client, json: bool)
         for finding in &findings {
             say!("{}", bundle::text(finding));
         }
-        say!(
-            "{} instances, {} definitions and {} components were looked at",
-            report["instances"],
-            report["definitions"],
-            report["artifacts"]
-        );
+        let [instances, definitions, components] = [("instances", "instance"), ("definitions", "definition"), ("artifacts", "component")]
+            .map(|(field, name)| format!("{} {name}{}", report[field], if report[field] == 1 { "" } else { "s" }));
+        say!("looked at {instances}, {definitions} and {components}");
     }
     if !findings.is_empty() {
         bail!("the store does not agree with itself: {} finding(s)", findings.len());

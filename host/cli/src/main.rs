@@ -94,6 +94,9 @@ enum Command {
         output: Output,
     },
     /// List running instances.
+    ///
+    /// With --incidents also the incidents of no instance: of timer start events, signals and messages that could not start one. As JSON these
+    /// come behind the instances, each with a `processInstanceId` that is null.
     List {
         /// Only of this definition key.
         #[arg(long, short = 'k')]
@@ -121,7 +124,7 @@ enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// List where instances stand and why: every wait, job, incident and join.
+    /// List where instances stand and why: every wait, job, incident and join. Also what could not start an instance.
     Waiting {
         /// Only of this definition key.
         #[arg(long, short = 'k')]
@@ -161,7 +164,7 @@ enum Command {
     },
     /// Give a failed job new retries: its incident is resolved and it runs at once.
     Retry {
-        /// The job's id, or an instance's id for all its failed jobs.
+        /// The job's id, or an instance's id for all its failed jobs. `mandate list --incidents` names the jobs of no instance.
         id: String,
         /// How many attempts.
         #[arg(long, default_value_t = 1)]

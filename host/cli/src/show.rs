@@ -11,6 +11,9 @@ use crate::client::{Client, encode};
 use crate::table::{self, say};
 use crate::verdict;
 
+/// Incidents of no instance that `mandate waiting` lists, as many as a host lists at once: there are as many as start events, and not as instances.
+const MAX_OF_STARTS: u32 = 10_000;
+
 /// What `mandate start` was told.
 pub(crate) struct Start {
     pub(crate) key: String,
@@ -62,18 +65,36 @@ pub(crate) async fn list(
     json: bool,
 ) -> anyhow::Result<()> {
     let mut query = vec![("maxResults", max.to_string())];
-    query.extend(key.map(|key| ("processDefinitionKey", key)));
-    query.extend(business_key.map(|key| ("businessKey", key)));
+    query.extend(key.clone().map(|key| ("processDefinitionKey", key)));
+    query.extend(business_key.clone().map(|key| ("businessKey", key)));
     if incidents {
         query.push(("withIncident", "true".to_owned()));
     }
     let instances = client.get("/engine-rest/process-instance", &query).await?;
+    let of_starts = if incidents { of_starts(client, key, business_key, max).await? } else { Vec::new() };
     if json {
-        say!("{instances:#}");
+        let all: Value = instances.as_array().into_iter().flatten().chain(&of_starts).cloned().collect();
+        say!("{all:#}");
         return Ok(());
     }
     print(&instances, &[("ID", "id"), ("BUSINESS KEY", "businessKey"), ("DEFINITION", "definitionId"), ("SUSPENDED", "suspended")]);
+    if !of_starts.is_empty() {
+        section("Of no instance: what could not start one");
+        let columns = [("JOB", "configuration"), ("DEFINITION", "processDefinitionId"), ("START EVENT", "activityId")];
+        print(&of_starts.into(), &[&columns[..], &[("CODE", "code"), ("MESSAGE", "incidentMessage")]].concat());
+    }
     Ok(())
+}
+
+/// Incidents of no instance, up to `max`: of what was to start one. Who asks for a business key asks for instances.
+async fn of_starts(client: &Client, key: Option<String>, business_key: Option<String>, max: u32) -> anyhow::Result<Vec<Value>> {
+    if business_key.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut query = vec![("withoutProcessInstance", "true".to_owned()), ("maxResults", max.to_string())];
+    query.extend(key.map(|key| ("processDefinitionKeyIn", key)));
+    let found = client.get("/engine-rest/incident", &query).await?;
+    Ok(found.as_array().cloned().unwrap_or_default())
 }
 
 pub(crate) async fn waiting(
@@ -83,7 +104,11 @@ pub(crate) async fn waiting(
     overdue: bool,
     json: bool,
 ) -> anyhow::Result<()> {
-    let leaves = leaves(client, key, business_key, overdue).await?;
+    let mut leaves = leaves(client, key.clone(), business_key.clone(), overdue).await?;
+    // An incident is not overdue.
+    if !overdue {
+        leaves.extend(of_starts(client, key, business_key, MAX_OF_STARTS).await?.iter().map(leaf_of_start));
+    }
     if json {
         say!("{:#}", Value::from(leaves));
         return Ok(());
@@ -111,6 +136,20 @@ async fn leaves(client: &Client, key: Option<String>, business_key: Option<Strin
             None => return Ok(all),
         }
     }
+}
+
+/// What could not start an instance, as a leaf of one.
+fn leaf_of_start(incident: &Value) -> Value {
+    // `key:version:unique`; a key has no colon.
+    let definition = text(&incident["processDefinitionId"]);
+    let mut parts = definition.split(':');
+    let (key, version) = (parts.next(), parts.next().and_then(|version| version.parse::<i64>().ok()));
+    let since = text(&incident["incidentTimestamp"]).parse::<jiff::Timestamp>().map(|moment| moment.as_millisecond()).ok();
+    json!({
+        "processInstanceId": null, "businessKey": null, "tenantId": incident["tenantId"], "processDefinitionKey": key,
+        "processDefinitionVersion": version, "activityInstanceId": null, "activityId": incident["activityId"], "since": since, "until": null,
+        "reason": "incident", "id": incident["id"], "code": incident["code"], "message": incident["incidentMessage"],
+    })
 }
 
 fn leaf_row(leaf: &Value) -> Vec<String> {

@@ -1,0 +1,60 @@
+//! What the commands print that ask a host, with a real host behind them.
+
+use anyhow::{Context as _, ensure};
+use mandate_tests::lone::Lone;
+use mandate_tests::program::built;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// A timer start event whose start cannot succeed, and no retries.
+const NIGHTLY: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
+  id="d" targetNamespace="test">
+  <bpmn:process id="nightly" isExecutable="true">
+    <bpmn:startEvent id="night">
+      <bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R1/PT1M</camunda:failedJobRetryTimeCycle></bpmn:extensionElements>
+      <bpmn:timerEventDefinition><bpmn:timeDate>2020-01-01T00:00:00Z</bpmn:timeDate></bpmn:timerEventDefinition>
+    </bpmn:startEvent>
+    <bpmn:sequenceFlow id="a" sourceRef="night" targetRef="count"/>
+    <bpmn:scriptTask id="count" scriptFormat="juel" camunda:resultVariable="n"><bpmn:script>${nothing}</bpmn:script></bpmn:scriptTask>
+  </bpmn:process>
+</bpmn:definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_start_an_instance_is_told_by_whatever_lists_what_is_stuck() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = Lone::start(dir.path(), None, &[]).await?;
+    let says = async |words: &[&str]| mandate(&host, words).await;
+    ensure!(says(&["list", "--incidents", "--json"]).await? == "[]\n");
+    host.deploy(&[("nightly.bpmn", NIGHTLY.as_bytes())]).await?;
+    host.until("/engine-rest/incident/count", |count| count["count"] == 1).await?;
+    let incident = host.ask("/engine-rest/incident").await?[0].clone();
+    let [job, definition] = [&incident["configuration"], &incident["processDefinitionId"]].map(|text| text.as_str().context("a text"));
+    let (job, definition) = (job?, definition?);
+
+    let listed = says(&["list", "--incidents"]).await?;
+    for word in [job, definition, "night", "EXPRESSION_FAILED", "'nothing'"] {
+        ensure!(listed.contains(word), "'{word}' is missing:\n{listed}");
+    }
+    ensure!(serde_json::from_str::<Value>(&says(&["list", "--incidents", "--json"]).await?)? == json!([incident]));
+    ensure!(serde_json::from_str::<Value>(&says(&["list", "--incidents", "--json", "-k", "other"]).await?)? == json!([]));
+    ensure!(!says(&["list"]).await?.contains("night"), "it is no instance");
+
+    let waiting = says(&["waiting"]).await?;
+    ensure!(waiting.contains("nightly:1") && waiting.contains("INCIDENT EXPRESSION_FAILED"), "{waiting}");
+    let leaf = serde_json::from_str::<Value>(&says(&["waiting", "--json"]).await?)?[0].clone();
+    ensure!(leaf["processInstanceId"].is_null() && leaf["since"].is_i64() && leaf["id"] == incident["id"], "{leaf:#}");
+    ensure!(!says(&["waiting", "--overdue"]).await?.contains("night"), "an incident is not overdue");
+
+    ensure!(says(&["retry", job]).await?.contains(job));
+    let looked_at = says(&["check-store"]).await?;
+    ensure!(looked_at == "looked at 0 instances, 1 definition and 0 components\n", "{looked_at}");
+    host.stop().await
+}
+
+/// What a command prints.
+async fn mandate(host: &Lone, words: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(built("mandate")?).args(words).args(["--server", host.url()]).output().await?;
+    ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
