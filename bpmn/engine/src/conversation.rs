@@ -60,7 +60,7 @@ impl<'a> Machine<'a> {
             return Ok(());
         }
         let at = At::new(self.definition, self.instance, activity, self.moment).attached(element);
-        match at.carried_key(carried, came)? {
+        match at.carried_key(carried, came, "what comes with")? {
             Some(key) => self.agree(carried, activity, element, &key, by),
             None => Ok(()),
         }

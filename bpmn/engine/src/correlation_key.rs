@@ -33,16 +33,15 @@ impl At<'_> {
     }
 
     /// The key that the variables of a message give. If they lack what it is made of, the message has none; with the standard's key it fails: a message
-    /// that has lost it would go to whoever waits without one (BPMN 2.0, 8.4.2).
-    pub(crate) fn carried_key(&self, carried: &CarriedKey, variables: &Variables) -> Result<Option<String>, Failure> {
+    /// that has lost it would go to whoever waits without one (BPMN 2.0, 8.4.2). `whence` says where the variables are from.
+    pub(crate) fn carried_key(&self, carried: &CarriedKey, variables: &Variables, whence: &str) -> Result<Option<String>, Failure> {
         let mut parts = Vec::with_capacity(carried.paths.0.len());
         for path in &carried.paths.0 {
             match (part_of(path, variables).map_err(|error| self.failed(path, &error.to_string()))?, &carried.of) {
                 (Some(part), _) => parts.push(part),
                 (None, None) => return Ok(None),
                 (None, Some(of)) => {
-                    let reason =
-                        format!("gives no text or number of what comes with the message, which needs it for the correlation key '{of}'");
+                    let reason = format!("gives no text or number of {whence} the message, which needs it for the correlation key '{of}'");
                     return Err(self.failed(path, &reason));
                 }
             }

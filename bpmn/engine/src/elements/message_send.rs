@@ -27,7 +27,8 @@ impl Behaviour for MessageSend {
                 _ => return Err(at.failed(expression, "gives no business key")),
             },
         };
-        let correlation_key = self.correlation_key.as_ref().map(|key| at.carried_key(key, &variables)).transpose()?.flatten();
+        let carried = |key| at.carried_key(key, &variables, "what its sender maps (camunda:in) into");
+        let correlation_key = self.correlation_key.as_ref().map(carried).transpose()?.flatten();
         let to_each = self.receivers.iter().map(|to| Message {
             to: to.clone(),
             name: name.clone(),

@@ -25,23 +25,26 @@ impl At<'_> {
         let expression = timer.expression();
         let variable = self.variable_of(expression)?;
         let value = variable.to_value().unwrap_or_default();
+        let wanted = match timer {
+            _ if variable.kind == VariableKind::Date => "a date",
+            Timer::Date(_) => "an ISO 8601 date and time such as 2030-01-31T12:00:00Z",
+            Timer::Duration(_) => "an ISO 8601 duration such as PT15M",
+            Timer::Cycle(_) => "a cycle such as R3/PT10M or a cron expression such as '0 0/5 * * * *'",
+        };
         let Value::String(text) = &value else {
-            return Err(self.mismatch(expression, "string", &value));
+            return Err(self.mismatch(expression, wanted, &value));
         };
         let once = |due: i64| Alarm { due, cycle: None };
-        let (alarm, wanted) = match timer {
+        let alarm = match timer {
             // Whatever the timer is, a variable of type `Date` is its date (Camunda `TimerDeclarationImpl`).
-            _ if variable.kind == VariableKind::Date => (time::due_at(text).map(once), "a date"),
+            _ if variable.kind == VariableKind::Date => time::due_at(text).map(once),
             // As a due date it may be a duration (Camunda `DueDateBusinessCalendar`).
-            Timer::Date(_) => (time::due(self.moment.now, text).map(once), "an ISO 8601 date and time such as 2030-01-31T12:00:00Z"),
-            Timer::Duration(_) => (time::due_after(self.moment.now, text).map(once), "an ISO 8601 duration such as PT15M"),
-            Timer::Cycle(_) => (
-                Cycle::parse(text, self.moment.now).map(|cycle| match cycle.after(self.moment.now) {
-                    Some(due) => Alarm { due, cycle: Some(cycle.text().to_owned()) },
-                    None => once(self.moment.now),
-                }),
-                "a cycle such as R3/PT10M or a cron expression such as '0 0/5 * * * *'",
-            ),
+            Timer::Date(_) => time::due(self.moment.now, text).map(once),
+            Timer::Duration(_) => time::due_after(self.moment.now, text).map(once),
+            Timer::Cycle(_) => Cycle::parse(text, self.moment.now).map(|cycle| match cycle.after(self.moment.now) {
+                Some(due) => Alarm { due, cycle: Some(cycle.text().to_owned()) },
+                None => once(self.moment.now),
+            }),
         };
         alarm.map_err(|_| {
             let (id, source) = (&self.element().id, expression.source());

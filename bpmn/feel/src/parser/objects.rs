@@ -170,8 +170,10 @@ impl Object {
         self.name == "execution" && !self.properties.contains(&property)
     }
 
-    /// All properties, for advice.
+    /// All that can be asked of it, for advice.
     pub(super) fn names(&self) -> String {
-        self.properties.join(", ")
+        let methods = OF_VARIABLES.iter().map(|(name, names)| if *names == 0 { format!("{name}()") } else { format!("{name}('x')") });
+        let methods = std::iter::once("getVariable('x')".to_owned()).chain(methods).filter(|_| self.has_variables);
+        self.properties.iter().map(|property| (*property).to_owned()).chain(methods).collect::<Vec<_>>().join(", ")
     }
 }

@@ -295,8 +295,12 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
         read.into_iter().collect::<Option<_>>().map(CorrelationKey)
     }
 
+    /// A path to a property, as a part of the `correlationProperty` or, in a `correlationSubscription`, of the process.
     fn path(&mut self, node: &'n Node<'n>) -> Option<Expression> {
-        let at = node.at();
+        let properties = self.definitions.correlation.properties.iter();
+        let is_it = |expression: &Node<'_>| expression.first("messagePath").is_some_and(|path| path.position == node.position);
+        let mut around = properties.filter(|it| it.all("correlationPropertyRetrievalExpression").any(is_it));
+        let at = node.at_in(around.next().map_or_else(|| self.draft.process.at(), |property| property.at()));
         let path = self.text(node, Owner { index: ROOT, at, depth: 0 })?;
         if path.as_literal().is_some() {
             let message = format!("{} '{}' is not an expression", node.title(), shown(node.text.trim()));

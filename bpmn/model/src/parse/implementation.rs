@@ -22,19 +22,22 @@ const WAYS: &str = "name its delegate: camunda:class=\"reserve-line\", camunda:d
 impl<'n> ProcessReader<'n, '_> {
     /// Who does a service, send or business rule task, or sends the message of an event. None after an error.
     pub(crate) fn doer(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Doer> {
-        let mut found: Vec<(&str, Result<Doer, String>)> = Vec::new();
-        let mut add = |way, implementation: Result<_, String>| found.push((way, implementation.map(Doer::Someone)));
+        let mut found: Vec<(&str, Result<Doer, (String, &str)>)> = Vec::new();
+        let named = |implementation: Result<_, String>| {
+            implementation.map_err(|reason| (reason, "write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate"))
+        };
+        let mut add = |way, implementation: Result<_, _>| found.push((way, implementation.map(Doer::Someone)));
         if let Some(class) = node.camunda("class") {
-            add("camunda:class", delegate(class));
+            add("camunda:class", named(delegate(class)));
         }
         if let Some(expression) = node.camunda("delegateExpression") {
-            add("camunda:delegateExpression", by_expression(expression));
+            add("camunda:delegateExpression", named(by_expression(expression)));
         }
         if let Some(reference) = node.attribute(Namespace::Mandate, "delegate") {
-            add("mandate:delegate", by_reference(reference));
+            add("mandate:delegate", named(by_reference(reference)));
         }
         if let Some(definition) = self.task_definition(node, owner) {
-            add("zeebe:taskDefinition", by_task_type(definition));
+            add("zeebe:taskDefinition", named(by_task_type(definition)));
         }
         if let Some(kind) = node.camunda("type") {
             add("camunda:type", by_topic(kind, node.camunda("topic")));
@@ -53,8 +56,7 @@ impl<'n> ProcessReader<'n, '_> {
             }
             1 => {
                 let (way, doer) = found.remove(0);
-                let help = "write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate";
-                doer.map_err(|reason| self.diagnostics.error(owner.at, format!("{way}: {reason}"), help)).ok()
+                doer.map_err(|(reason, help)| self.diagnostics.error(owner.at, format!("{way}: {reason}"), help)).ok()
             }
             _ => {
                 let ways: Vec<&str> = found.iter().map(|(way, _)| *way).collect();
@@ -104,16 +106,19 @@ fn by_task_type(definition: &Node<'_>) -> Result<Implementation, String> {
     definition.plain("type").ok_or_else(|| "it has no type".to_owned()).and_then(delegate)
 }
 
-fn by_topic(kind: &str, topic: Option<&str>) -> Result<Implementation, String> {
+/// Or why not, and what to do.
+fn by_topic(kind: &str, topic: Option<&str>) -> Result<Implementation, (String, &'static str)> {
     if kind.trim() != "external" {
-        return Err(format!("the type '{}' is not supported, only external is", shown(kind)));
+        let help = "let a worker do it: camunda:type=\"external\" with a camunda:topic; or a delegate that sends a command: camunda:class=\"send-mail\" in place of the type";
+        return Err((format!("the type '{}' is not supported, only external is", shown(kind)), help));
     }
-    let topic = topic.ok_or_else(|| "an external task has no camunda:topic".to_owned())?;
+    let named = "name what its workers fetch, such as camunda:topic=\"reserve-line\"";
+    let topic = topic.ok_or_else(|| ("an external task has no camunda:topic".to_owned(), named))?;
     // What it gives is known when the task waits.
     if is_computed(topic) {
         return Ok(Implementation::Topic(topic.trim().to_owned()));
     }
-    Ok(Implementation::Topic(checked(topic)?))
+    Ok(Implementation::Topic(checked(topic).map_err(|reason| (reason, named))?))
 }
 
 /// Whether a topic is an expression, as Camunda 7 has them and Camunda 8.

@@ -238,10 +238,32 @@ fn find<'a>(implementation: &Implementation, candidates: &'a [Candidate]) -> Res
                 } else {
                     format!("no version of delegate '{name}' meets {requirement}; there are {}", there.join(", "))
                 };
-                (message, format!("add {name}.wasm to the upload, or correct the reference"))
+                let help = match java_class(name) {
+                    Some(short) if there.is_empty() => format!(
+                        "no Java runs here: write what the class does as a component, add it to the upload as {short}.wasm and name it \"{short}\"; or let \
+                         a worker do it, by camunda:type=\"external\" and a camunda:topic in place of the class"
+                    ),
+                    _ => format!("add {name}.wasm to the upload, or correct the reference"),
+                };
+                (message, help)
             })
         }
     }
+}
+
+/// What a delegate would be called that does what the Java class of this name does, if it is the name of one: `com.example.ReserveLineDelegate` is
+/// `reserve-line`.
+fn java_class(name: &str) -> Option<String> {
+    let (_, class) = name.rsplit_once('.').filter(|(_, class)| class.starts_with(|first: char| first.is_ascii_uppercase()))?;
+    let class = ["JavaDelegate", "Delegate", "Impl"].iter().fold(class, |class, end| class.strip_suffix(end).filter(|it| !it.is_empty()).unwrap_or(class));
+    let mut short = String::new();
+    for (at, character) in class.char_indices() {
+        if character.is_uppercase() && at > 0 && !short.ends_with('-') {
+            short.push('-');
+        }
+        short.extend(character.to_lowercase());
+    }
+    Some(short)
 }
 
 /// Those of this upload first, then by version. Build metadata orders nothing (Semantic Versioning 2.0.0, 10): the later deployment does.
