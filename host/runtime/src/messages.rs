@@ -7,6 +7,7 @@ use mandate_model::StartTrigger;
 use mandate_store::query::{Page, StartEvent, SubscriptionFilter, SubscriptionListed};
 use mandate_store::{EventKind, Origin};
 
+use crate::definitions::Definition;
 use crate::instances::{DefinitionRef, Start, Started};
 use crate::{Error, Runtime};
 
@@ -73,6 +74,14 @@ const MAX_OVERTAKEN: usize = 1_000;
 
 /// Waits that are counted to say how many there are where one is wanted.
 const MAX_COUNTED: u32 = 1_000;
+
+impl Correlation {
+    /// All that comes with it.
+    fn payload(&self) -> Variables {
+        let Self { variables, local_variables, triggered_variables, .. } = self;
+        [triggered_variables, local_variables, variables].into_iter().flatten().map(|(name, it)| (name.clone(), it.clone())).collect()
+    }
+}
 
 impl Runtime {
     /// Delivers a message to a wait that the caller has looked up.
@@ -172,9 +181,7 @@ impl Runtime {
         correlation: &Correlation,
         receivers: Vec<SubscriptionListed>,
     ) -> Result<Vec<(SubscriptionListed, Option<String>)>, Error> {
-        let Correlation { variables, local_variables, triggered_variables, .. } = correlation;
-        let payload: Variables =
-            [triggered_variables, local_variables, variables].into_iter().flatten().map(|(name, it)| (name.clone(), it.clone())).collect();
+        let payload = correlation.payload();
         let mut keys: BTreeMap<(String, String), Option<String>> = BTreeMap::new();
         let mut with_keys = Vec::with_capacity(receivers.len());
         for receiver in receivers {
@@ -260,6 +267,12 @@ impl Runtime {
     /// begun since: that it waits for every message is what the model says. Whoever was overtaken waits for those of this host that were before it:
     /// else all of them would try again whenever one gets through.
     async fn deliver(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
+        match self.0.definitions.get(&self.0.store, &receiver.definition_id).await {
+            Ok(definition) => check_key(correlation, &definition, &receiver.activity_id, receiver.correlation_key.as_deref())?,
+            // The delivery says so.
+            Err(Error::DefinitionUnreadable { .. } | Error::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
         let mut receiver = receiver.clone();
         let mut turn = None;
         for _ in 0..MAX_OVERTAKEN {
@@ -337,6 +350,7 @@ impl Runtime {
         let element = definition.model.find_start(&start.activity_id, |it| matches!(it, StartTrigger::Message(_)));
         let element = element
             .ok_or_else(|| Error::Damaged(format!("definition {} has no message start '{}'", start.definition_id, start.activity_id)))?;
+        check_key(correlation, &definition, &start.activity_id, None)?;
         let request = Start {
             definition: DefinitionRef::Id(start.definition_id.clone()),
             business_key: correlation.business_key.clone(),
@@ -351,6 +365,31 @@ impl Runtime {
         let started = self.0.start_at(definition, element, request, self.1.clone()).await?;
         let gone = || mismatch(correlation, "the process that starts with it was deleted in the same moment");
         Ok(Correlated::Started(Box::new(started.ok_or_else(gone)?)))
+    }
+}
+
+/// What is of a conversation gets no message that does not say which one it is of, or is of another one (BPMN 2.0, 8.4.2): a unit of work would fail with it.
+fn check_key(correlation: &Correlation, definition: &Definition, activity_id: &str, known: Option<&str>) -> Result<(), Error> {
+    let model = &definition.model;
+    let carried = model.carried_key(activity_id, &correlation.message);
+    let Some((carried, of)) = carried.and_then(|carried| Some((carried, carried.of.as_ref()?))).filter(|(_, of)| model.conversations.contains(*of))
+    else {
+        return Ok(());
+    };
+    let paths: Vec<String> = carried.paths.0.iter().map(|path| format!("'{}'", path.source())).collect();
+    let paths = paths.join(" and ");
+    match (key_of_message(carried, &correlation.payload()), known) {
+        (None, _) => {
+            let reason = format!(
+                "what waits for it is of a conversation, and needs the message's correlation key '{of}': give {paths} a text or a number by its variables"
+            );
+            Err(mismatch(correlation, &reason))
+        }
+        (Some(key), Some(known)) if key != known => {
+            let reason = format!("it has another correlation key '{of}' ({paths}) than the conversation of what waits for it");
+            Err(mismatch(correlation, &reason))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -122,7 +122,11 @@ async fn the_first_message_of_a_conversation_says_which_it_is(host: Host) {
     };
     // Nobody has said yet which is which, and without its property a message is of none.
     host.post(MESSAGE, message("offered", "id", json!(7))).await.error(400, "RestException");
-    host.post(MESSAGE, json!({"messageName": "offered", "businessKey": "one"})).await.error(500, "ProcessEngineException");
+    for mut lacking in [json!({"businessKey": "one"}), json!({"processInstanceId": first, "correlationKeys": {}})] {
+        lacking["messageName"] = json!("offered");
+        let text = host.post(MESSAGE, lacking).await.error(400, "RestException");
+        assert!(text.contains("correlation key 'k'") && text.contains("'= id'"), "{text}");
+    }
     assert_eq!(offered("one", json!(7)).await, (json!(first), false));
     assert_eq!(offered("two", json!("a-1")).await, (json!(second), false));
     // From here on the messages know.
@@ -130,6 +134,11 @@ async fn the_first_message_of_a_conversation_says_which_it_is(host: Host) {
     assert_eq!(correlated(&host, message("agreed", "of", json!("a-1"))).await, (json!(second), false));
     let other = json!({"messageName": "agreed", "processInstanceId": first, "processVariables": {"of": {"value": 8}}});
     host.post(MESSAGE, other).await.error(400, "RestException");
+    // Who names the key must have it in the message all the same.
+    for variables in [json!({}), json!({"of": {"value": 8}})] {
+        let named = json!({"messageName": "agreed", "correlationKey": 7, "processVariables": variables});
+        host.post(MESSAGE, named).await.error(400, "RestException");
+    }
     assert_eq!(correlated(&host, message("agreed", "of", json!(7.0))).await, (json!(first), false));
     assert_eq!(host.count("/engine-rest/task/count?taskDefinitionKey=pack").await, 2);
     host.check_store().await;
