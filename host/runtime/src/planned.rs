@@ -99,6 +99,17 @@ pub struct PlannedSuspension {
     pub failure: Option<String>,
 }
 
+impl PlannedSuspension {
+    fn read(it: Planned) -> Self {
+        let (suspension, failure) = match from_json(&it) {
+            Ok(plan) => (Some(plan.suspension), it.failure),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let Planned { id, due, user, created, next, attempts, .. } = it;
+        Self { id, due, suspension, user, created, next, attempts, failure }
+    }
+}
+
 /// What is put down of a plan.
 #[derive(Debug, Serialize, Deserialize)]
 struct Plan {
@@ -238,16 +249,12 @@ impl Runtime {
 
     /// All that are planned, in the order of their dates.
     pub async fn planned_suspensions(&self, page: Page) -> Result<Vec<PlannedSuspension>, Error> {
-        let planned = self.0.store.plans(page).await?;
-        let read = |it: Planned| {
-            let (suspension, failure) = match from_json(&it) {
-                Ok(plan) => (Some(plan.suspension), it.failure),
-                Err(error) => (None, Some(error.to_string())),
-            };
-            let Planned { id, due, user, created, next, attempts, .. } = it;
-            PlannedSuspension { id, due, suspension, user, created, next, attempts, failure }
-        };
-        Ok(planned.into_iter().map(read).collect())
+        Ok(self.0.store.plans(page).await?.into_iter().map(PlannedSuspension::read).collect())
+    }
+
+    /// One of them.
+    pub async fn planned_suspension(&self, id: Uuid) -> Result<Option<PlannedSuspension>, Error> {
+        Ok(self.0.store.planned(id).await?.map(PlannedSuspension::read))
     }
 
     /// Forgets one that is planned, whether it can be read or not.

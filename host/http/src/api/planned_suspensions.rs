@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use mandate_runtime::{PlannedSuspension, Suspended};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::{App, Error, date};
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/planned-suspensions", get(list))
-        .route("/planned-suspensions/{id}", delete(forget))
+        .route("/planned-suspensions/{id}", get(one).delete(forget))
         .route("/planned-suspensions/{id}/execute", post(execute))
 }
 
@@ -25,6 +25,15 @@ async fn list(State(app): State<App>, Params(mut params): Params) -> Result<Json
     params.finish_own()?;
     let found = app.runtime.planned_suspensions(page).await?;
     Ok(Json(found.iter().map(dto).collect()))
+}
+
+async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    let found = app.runtime.planned_suspension(Uuid::parse_str(&id).unwrap_or_default()).await?;
+    found.as_ref().map(dto).map(Json).ok_or_else(|| missing(&id))
+}
+
+fn missing(id: &str) -> Error {
+    Error::NotFound(format!("Planned suspension with id '{id}' does not exist; it is done, or was forgotten"))
 }
 
 fn dto(it: &PlannedSuspension) -> Value {
@@ -57,12 +66,14 @@ fn dto(it: &PlannedSuspension) -> Value {
 /// Carries it out now, on any host, and answers when all of it is done. 409: another host is at it, or one for an earlier date comes first; 500: it could not be
 /// done, and is tried again as any that has failed.
 async fn execute(Acting(app): Acting, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
-    app.runtime.execute_planned_suspension(Uuid::parse_str(&id).unwrap_or_default()).await?;
+    let executed = app.runtime.execute_planned_suspension(Uuid::parse_str(&id).unwrap_or_default()).await;
+    executed.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Nothing is suspended or activated then. The log of operations says by whom.
 async fn forget(Acting(app): Acting, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
-    app.runtime.forget_planned_suspension(Uuid::parse_str(&id).unwrap_or_default()).await?;
+    let forgotten = app.runtime.forget_planned_suspension(Uuid::parse_str(&id).unwrap_or_default()).await;
+    forgotten.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -21,8 +21,13 @@ async fn definition_is_suspended_at_the_date_that_the_request_says() {
     assert_eq!((&planned[0]["executionDate"], &planned[0]["processDefinitionKey"]), (&json!(at), &json!("review")), "{planned:#}");
     assert_eq!(planned.as_array().map(Vec::len), Some(2));
     let second = planned[1]["id"].as_str().expect("an id");
-    host.delete(&format!("/api/v1/planned-suspensions/{second}")).await.no_content();
-    host.delete(&format!("/api/v1/planned-suspensions/{second}")).await.error(404, "InvalidRequestException");
+    let second = format!("/api/v1/planned-suspensions/{second}");
+    assert_eq!(host.get(&second).await.ok(), planned[1]);
+    host.delete(&second).await.no_content();
+    host.delete(&second).await.error(404, "InvalidRequestException");
+    // What is not there is called as the request calls it.
+    let missing = host.get("/api/v1/planned-suspensions/soon").await.error(404, "InvalidRequestException");
+    assert!(missing.contains("'soon'"), "{missing}");
 
     host.put("/api/v1/clock", json!({"now": "2099-01-02T00:00:00.000Z"})).await.ok();
     assert_eq!(host.count("/engine-rest/process-definition/count?suspended=true").await, 1);
