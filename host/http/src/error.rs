@@ -24,6 +24,9 @@ const REST: &str = "RestException";
 /// Camunda's name of a failure of the engine.
 const ENGINE: &str = "ProcessEngineException";
 
+/// Camunda's name of what somebody has suspended.
+const SUSPENDED: &str = "SuspendedEntityInteractionException";
+
 /// How names of models end.
 const MODELS: &[&str] = &[".bpmn", ".bpmn20.xml"];
 
@@ -73,6 +76,11 @@ impl Error {
     /// A refusal with a status of its own.
     pub(crate) fn with_status(status: StatusCode, message: impl Into<String>) -> Self {
         Self::Refused { status, kind: INVALID_REQUEST, message: message.into() }
+    }
+
+    /// What is asked for is suspended.
+    pub(crate) fn suspended(message: impl Into<String>) -> Self {
+        Self::Refused { status: StatusCode::INTERNAL_SERVER_ERROR, kind: SUSPENDED, message: message.into() }
     }
 
     /// Whether the thing that the request is about does not exist: it never did, or is over.
@@ -184,7 +192,7 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         | Rejection::WrongKind { .. }
         | Rejection::NoSuchScope { .. }
         | Rejection::NotEnabled { .. } => (StatusCode::NOT_FOUND, INVALID_REQUEST),
-        Rejection::Suspended | Rejection::JobSuspended { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "SuspendedEntityInteractionException"),
+        Rejection::Suspended | Rejection::JobSuspended { .. } => (StatusCode::INTERNAL_SERVER_ERROR, SUSPENDED),
         // Camunda's status, and the exception of its engine.
         Rejection::NothingCatches { .. } => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
         Rejection::AlreadyClaimed { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "TaskAlreadyClaimedException"),

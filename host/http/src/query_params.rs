@@ -4,7 +4,7 @@
 //! Camunda has it: a filter that is ignored would answer with the wrong rows. What Camunda does not have either is ignored in a query
 //! string, as Camunda does, and refused in a body, as Camunda does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
 use mandate_runtime::query::{Order, Page};
@@ -34,11 +34,25 @@ enum Source {
     Body,
 }
 
+impl Source {
+    /// Where the other twin takes what this one does not know.
+    fn place_of(self, name: &str) -> Option<&'static str> {
+        match (self, name) {
+            (Self::Query, "orQueries" | "sorting") => Some("in the body of a POST, not in the query string"),
+            (Self::Body, "sortBy" | "sortOrder") => Some("in an entry of 'sorting', a list, not beside it"),
+            (Self::Body, "firstResult" | "maxResults") => Some("in the query string, not in the body"),
+            _ => None,
+        }
+    }
+}
+
 /// Parameters or fields that have not been read yet.
 #[derive(Debug)]
 pub(crate) struct Fields {
     source: Source,
     values: BTreeMap<String, Value>,
+    /// Fields that were given and are null, which for most is as good as absent.
+    nulls: BTreeSet<String>,
 }
 
 impl Fields {
@@ -53,13 +67,13 @@ impl Fields {
                 return Err(Error::Invalid(format!("query parameter '{name}' is given twice; separate several values by commas")));
             }
         }
-        Ok(Self { source: Source::Query, values })
+        Ok(Self { source: Source::Query, values, nulls: BTreeSet::new() })
     }
 
     /// Of a body. Explicit nulls are absent, and so is an empty body.
     pub(crate) fn of_body(body: &[u8]) -> Result<Self, Error> {
         if body.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self { source: Source::Body, values: BTreeMap::new() });
+            return Ok(Self::of_object(Map::new()));
         }
         let parsed: Value = serde_json::from_slice(body).map_err(|error| Error::Invalid(format!("the body is not JSON: {error}")))?;
         if holds_nul(&parsed) {
@@ -68,8 +82,12 @@ impl Fields {
         let Value::Object(map) = parsed else {
             return Err(Error::Invalid("the body is not a JSON object".to_owned()));
         };
-        let values = map.into_iter().filter(|(_, value)| !value.is_null()).collect();
-        Ok(Self { source: Source::Body, values })
+        Ok(Self::of_object(map))
+    }
+
+    fn of_object(map: Map<String, Value>) -> Self {
+        let (nulls, values): (Map<_, _>, Map<_, _>) = map.into_iter().partition(|(_, value)| value.is_null());
+        Self { source: Source::Body, values: values.into_iter().collect(), nulls: nulls.into_iter().map(|(name, _)| name).collect() }
     }
 
     fn wrong(&self, name: &str, value: &Value, expected: &str) -> Error {
@@ -247,8 +265,7 @@ impl Fields {
 
     /// An object that is to be read like a body.
     pub(crate) fn fields(&mut self, name: &str) -> Result<Option<Fields>, Error> {
-        let present = |(_, value): &(String, Value)| !value.is_null();
-        Ok(self.object(name)?.map(|map| Self { source: Source::Body, values: map.into_iter().filter(present).collect() }))
+        Ok(self.object(name)?.map(Self::of_object))
     }
 
     /// Objects in a list, each to be read like a body; absent: none.
@@ -256,16 +273,19 @@ impl Fields {
         let items = match self.values.remove(name) {
             None => return Ok(Vec::new()),
             Some(Value::Array(items)) if items.iter().all(Value::is_object) => items,
-            Some(other) => return Err(self.wrong(name, &other, "a list of objects")),
+            Some(other) => {
+                let place = self.source.place_of(name).map(|place| Error::Invalid(format!("'{name}' is given {place}")));
+                return Err(place.unwrap_or_else(|| self.wrong(name, &other, "a list of objects")));
+            }
         };
         if items.len() > MAX_VALUES {
             return Err(Error::Invalid(format!("'{name}' has {} entries; at most {MAX_VALUES} are allowed", items.len())));
         }
         let fields = |item| match item {
-            Value::Object(map) => Some(map.into_iter().filter(|(_, value): &(String, Value)| !value.is_null()).collect()),
+            Value::Object(map) => Some(Self::of_object(map)),
             _ => None,
         };
-        Ok(items.into_iter().filter_map(fields).map(|values| Self { source: Source::Body, values }).collect())
+        Ok(items.into_iter().filter_map(fields).collect())
     }
 
     /// A length of time in milliseconds, or a priority: a whole number of 64 bits.
@@ -282,6 +302,11 @@ impl Fields {
     /// Whether something is given.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
+    }
+
+    /// Whether it is given, and null.
+    pub(crate) fn is_null(&self, name: &str) -> bool {
+        self.nulls.contains(name)
     }
 
     /// Whether it is a number.
@@ -405,6 +430,9 @@ impl Fields {
             if known && name.ends_with("Expression") {
                 return Err(Error::Invalid(format!("Expressions are forbidden in adhoc queries: '{name}'")));
             }
+            if let Some(place) = self.source.place_of(name).filter(|_| known && !asks_nothing) {
+                return Err(Error::Invalid(format!("'{name}' is given {place}")));
+            }
             match self.source {
                 _ if known && asks_nothing => {}
                 Source::Query if !known => {}
@@ -499,6 +527,7 @@ mod tests {
             assert_eq!(fields.sorting(&[("x", 7)]).expect("read"), vec![(7, Order::Desc)]);
             assert_eq!(fields.text("none").expect("read"), None);
         }
+        assert!(post.is_null("none") && !post.is_null("n") && !get.is_null("none"));
         get.finish(&[]).expect("nothing is left");
         post.finish(&[]).expect("nothing is left");
     }
@@ -529,6 +558,11 @@ mod tests {
         let expression = query(&[("assigneeExpression", "${currentUser()}")]).finish(&["assigneeExpression"]);
         assert!(message(expression).contains("forbidden in adhoc queries"));
         assert!(message(body(r#"{"wibble": 1}"#).finish(&["variables"])).contains("wibble"));
+        // What only the twin takes says where.
+        assert_eq!(message(query(&[("orQueries", "[]")]).objects("orQueries")), "'orQueries' is given in the body of a POST, not in the query string");
+        assert_eq!(message(query(&[("sorting", "[]")]).finish(&["sorting"])), "'sorting' is given in the body of a POST, not in the query string");
+        assert_eq!(message(body(r#"{"sortBy": "name"}"#).finish(&["sortBy"])), "'sortBy' is given in an entry of 'sorting', a list, not beside it");
+        assert_eq!(message(body(r#"{"maxResults": 3}"#).finish(&["maxResults"])), "'maxResults' is given in the query string, not in the body");
         query(&[("wibble", "1")]).finish(&["variables"]).expect("ignored as Camunda does");
         query(&[("rootProcessInstances", "false")]).finish(&["rootProcessInstances"]).expect("asks for nothing");
         body(r#"{"variables": [], "orQueries": [], "leaf": false}"#).finish(&["variables", "orQueries", "leaf"]).expect("asks for nothing");

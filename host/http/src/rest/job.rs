@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use mandate_runtime::engine::Rejection;
 use mandate_runtime::query::{DELIVERY, JobFilter, JobListed, JobSort, Order, Page, Reads, START_TIMER};
 use mandate_runtime::{JobDefinition, JobDefinitionName, StoreError};
 use serde_json::{Value, json};
@@ -156,20 +157,21 @@ pub(super) fn missing(id: &str) -> Error {
 }
 
 async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let (retries, due) = job_retries(&mut body)?;
+    let (retries, due) = job_retries(&app, &mut body)?;
     body.finish(&["retries", "dueDate"])?;
     let set = app.runtime.set_job_retries(public_or_none(&id), retries, due).await;
     set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Camunda's `JobRetriesDto`: how many, and when the job is due, if that changes.
-pub(super) fn job_retries(body: &mut Fields) -> Result<(u32, Option<i64>), Error> {
+/// Camunda's `JobRetriesDto`: how many, and when the job is due, if that changes. As in Camunda a date that is null is no date, which is at once.
+pub(super) fn job_retries(app: &App, body: &mut Fields) -> Result<(u32, Option<i64>), Error> {
     let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("'retries' is missing".to_owned()))?;
     if retries > MAX_RETRIES {
         return Err(Error::Invalid(format!("a job has at most {MAX_RETRIES} retries")));
     }
-    Ok((retries, body.date("dueDate")?))
+    let at_once = body.is_null("dueDate").then(|| app.runtime.now());
+    Ok((retries, body.date("dueDate")?.or(at_once)))
 }
 
 /// Only of a signal that could not be delivered.
@@ -215,6 +217,9 @@ async fn execute(State(app): State<App>, Segments(id): Segments<String>) -> Resu
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         // The runtime says `Invalid` of a job that ran and failed: the request was fine, as Camunda's 500 says.
         Err(mandate_runtime::Error::Invalid(message)) => Err(Error::rest(message)),
+        Err(mandate_runtime::Error::Rejected(Rejection::JobSuspended { .. })) => {
+            Err(Error::suspended(format!("Job '{id}' is suspended; activate it first (PUT /job/{id}/suspended)")))
+        }
         Err(error) => Err(Error::from(error).or_missing(|| missing(&id))),
     }
 }

@@ -102,10 +102,16 @@ async fn suspend_definition(Acting(app): Acting, Segments(id): Segments<String>,
 /// Those of a definition, or of all versions of a key.
 async fn suspend_definitions(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
     let (at, suspended, jobs) = (execution_date(&mut body)?, suspended(&mut body)?, body.flag("includeJobs")?);
-    let filter = filter(&mut body)?;
+    let (filter, one) = (filter(&mut body)?, body.text("jobDefinitionId")?);
     body.finish(FIELDS)?;
-    let message = "Either processDefinitionId or processDefinitionKey can be set to update the suspension state.";
-    let filter = filter.ok_or_else(|| Error::Invalid(message.to_owned()))?;
+    // As in Camunda a job definition is not named here.
+    let filter = filter.filter(|_| one.is_none()).ok_or_else(|| {
+        let id = one.as_deref().unwrap_or("{jobDefinitionId}");
+        Error::Invalid(format!(
+            "Either processDefinitionId or processDefinitionKey can be set to update the suspension state; for one job definition use \
+             PUT /job-definition/{id}/suspended."
+        ))
+    })?;
     if let Some(at) = at {
         let suspension = Suspension {
             process_definition_id: filter.ids.first().cloned(),
@@ -142,7 +148,7 @@ async fn priority(Acting(app): Acting, Segments(id): Segments<String>, Body(mut 
 
 /// As in Camunda 7, of those jobs that have none left.
 async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let (retries, due) = job_retries(&mut body)?;
+    let (retries, due) = job_retries(&app, &mut body)?;
     body.finish(&["retries", "dueDate"])?;
     let which = named(&app, &id).await?;
     let runtime = app.runtime.clone();

@@ -214,8 +214,12 @@ mod given_retries {
         host.put(&format!("{path}/retries"), json!({"retries": 5, "dueDate": LATER})).await.no_content();
         let moved = host.get(&path).await.ok();
         assert_eq!((&moved["retries"], &moved["dueDate"]), (&json!(5), &json!(LATER)));
-        host.put(&format!("{path}/retries"), json!({"retries": 4, "dueDate": null})).await.no_content();
+        host.put(&format!("{path}/retries"), json!({"retries": 4})).await.no_content();
         assert_eq!(host.get(&path).await.ok()["dueDate"], LATER, "without a date it stays");
+        // No date is at once, as in Camunda.
+        host.put(&format!("{path}/retries"), json!({"retries": 4, "dueDate": null})).await.no_content();
+        assert_eq!(host.count("/engine-rest/job/count?executable=true").await, 1);
+        host.put(&format!("{path}/retries"), json!({"retries": 4, "dueDate": LATER})).await.no_content();
         host.put(&format!("{path}/retries"), json!({"retries": 4, "dueDate": "soon"})).await.error(400, REFUSED);
 
         host.put(&format!("{path}/retries"), json!({"retries": 0})).await.no_content();
@@ -226,7 +230,7 @@ mod given_retries {
         let moved = host.get(&path).await.ok();
         assert_eq!((&moved["retries"], &moved["dueDate"]), (&json!(2), &json!("2101-01-01T00:00:00.000+0000")));
         assert_eq!(host.count("/engine-rest/incident/count").await, 0);
-        assert_eq!(host.count("/engine-rest/history/user-operation/count?operationType=SetJobRetries&property=duedate").await, 2);
+        assert_eq!(host.count("/engine-rest/history/user-operation/count?operationType=SetJobRetries&property=duedate").await, 4);
 
         // Camunda has batches for these.
         for path in ["/engine-rest/job/retries", "/engine-rest/process-instance/job-retries"] {

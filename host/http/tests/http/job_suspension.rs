@@ -60,7 +60,8 @@ async fn a_job_that_is_suspended_does_not_run() {
     suspend(&host, &format!("job/{job}"), json!({})).await;
     assert_eq!(held(&host).await, ["first"]);
     assert_eq!(host.count("/engine-rest/job/count?executable=true").await, 0);
-    host.post(&format!("/engine-rest/job/{job}/execute"), json!({})).await.error(500, "SuspendedEntityInteractionException");
+    let refused = host.post(&format!("/engine-rest/job/{job}/execute"), json!({})).await.error(500, "SuspendedEntityInteractionException");
+    assert!(refused.contains(&job), "{refused}");
     activate(&host, &format!("job/{job}"), json!({})).await;
     host.post(&format!("/engine-rest/job/{job}/execute"), json!({})).await.no_content();
     // What comes next is another job.
@@ -69,7 +70,8 @@ async fn a_job_that_is_suspended_does_not_run() {
     let timer = host.only_id("/engine-rest/job?activityId=daily").await;
     suspend(&host, &format!("job/{timer}"), json!({})).await;
     assert_eq!(held(&host).await, ["daily"]);
-    host.post(&format!("/engine-rest/job/{timer}/execute"), json!({})).await.error(500, "SuspendedEntityInteractionException");
+    let refused = host.post(&format!("/engine-rest/job/{timer}/execute"), json!({})).await.error(500, "SuspendedEntityInteractionException");
+    assert!(refused.contains(&timer), "{refused}");
     activate(&host, &format!("job/{timer}"), json!({})).await;
     host.post(&format!("/engine-rest/job/{timer}/execute"), json!({})).await.no_content();
 
@@ -160,6 +162,9 @@ async fn job_definitions_that_are_suspended_make_jobs_that_are() {
     ] {
         host.put(&format!("/engine-rest/{path}/suspended"), body).await.error(400, REFUSED);
     }
+    let one = json!({"suspended": true, "jobDefinitionId": first});
+    let refused = host.put("/engine-rest/job-definition/suspended", one).await.error(400, REFUSED);
+    assert!(refused.contains(&format!("PUT /job-definition/{first}/suspended")), "{refused}");
     host.put("/engine-rest/job-definition/nonsense/suspended", json!({"suspended": true})).await.error(404, REFUSED);
     host.check_store().await;
     host.close().await;
