@@ -352,7 +352,7 @@ mod tests {
                   + u #3
                   task u !4 of nobody users [] groups []
                 > complete u {"order": [7]}
-                  failed: EXPRESSION_FAILED: the expression '= id' of 'm': gives no text or number of what comes with the message, which needs it for the correlation key 'talk'
+                  failed: EXPRESSION_FAILED: the expression '= id' of 'm': gives no text or number of what its sender maps (camunda:in) into the message, which needs it for the correlation key 'talk'
             "#]],
         );
     }

@@ -168,7 +168,7 @@ mod tests {
                 > set {"pause": 5}
                   pause = 5
                 > anew p
-                  failed: EXPRESSION_FAILED: the expression '${pause}' of 'p': gives number, not string
+                  failed: EXPRESSION_FAILED: the expression '${pause}' of 'p': gives number, not an ISO 8601 duration such as PT15M
                 > complete u
                   task !6 gone
                   job !5 gone

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
-use mandate_runtime::query::{Order, Page};
+use mandate_runtime::query::{Ask, AskKind, Asked, AskedValue, Order, Page};
 use serde_json::{Map, Value};
 
 use crate::{Error, date, variable};
@@ -222,6 +222,24 @@ impl Fields {
     /// A switch. Camunda's filters know only `true`: `false` is as good as absent.
     pub(crate) fn flag(&mut self, name: &str) -> Result<bool, Error> {
         Ok(self.boolean(name)?.unwrap_or(false))
+    }
+
+    /// What a list is asked by the parameters that it has.
+    pub(crate) fn asked(&mut self, asks: &'static [Ask]) -> Result<Vec<Asked>, Error> {
+        let mut asked = Vec::new();
+        for ask in asks {
+            let value = match ask.kind {
+                AskKind::Text => self.text(ask.name)?.map(AskedValue::Text),
+                AskKind::Like => self.like(ask.name)?.map(AskedValue::Text),
+                AskKind::Texts => self.texts(ask.name)?.map(AskedValue::Texts),
+                AskKind::Date => self.date(ask.name)?.map(AskedValue::Number),
+                AskKind::Whole => self.whole(ask.name)?.map(AskedValue::Number),
+                AskKind::Flag => self.flag(ask.name)?.then_some(AskedValue::Holds(true)),
+                AskKind::Either(opposite) => self.either(ask.name, opposite)?.map(AskedValue::Holds),
+            };
+            asked.extend(value.map(|value| ask.with(value)));
+        }
+        Ok(asked)
     }
 
     /// True or false or absent.

@@ -305,7 +305,7 @@ mod tests {
                 > start {"when": "soon"}
                   failed: TIMER_INVALID: the timer '${when}' of 't' is not an ISO 8601 date and time such as 2030-01-31T12:00:00Z
                 > start {"when": 5}
-                  failed: EXPRESSION_FAILED: the expression '${when}' of 't': gives number, not string
+                  failed: EXPRESSION_FAILED: the expression '${when}' of 't': gives number, not an ISO 8601 date and time such as 2030-01-31T12:00:00Z
                 > start {"when": "1970-01-01T00:01:00+00:00"}
                   started at s
                   when = "1970-01-01T00:01:00+00:00"

@@ -5,7 +5,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use mandate_runtime::StoreError;
 use mandate_runtime::query::{
-    HistoryIncidentFilter, HistoryIncidentSort, HistoryTask, HistoryTaskFilter, HistoryTaskSort, HistoryVariable, HistoryVariableFilter,
+    HISTORY_TASKS, HistoryIncidentFilter, HistoryIncidentSort, HistoryTask, HistoryTaskFilter, HistoryTaskSort, HistoryVariable, HistoryVariableFilter,
     HistoryVariableSort, IncidentRemembered, IncidentState, OfInstances, Order, Page, Reads, Remembered,
 };
 use serde_json::{Value, json};
@@ -199,33 +199,9 @@ fn task_filter(fields: &mut Fields) -> Result<HistoryTaskFilter, Error> {
         of,
         ids: fields.public_ids("taskId", None)?.into_iter().map(super::numbered).collect(),
         activities: fields.public_ids("executionId", Some("activityInstanceIdIn"))?.into_iter().map(super::numbered).collect(),
-        activity_ids: super::one_of(fields.text("taskDefinitionKey")?, fields.filter_texts("taskDefinitionKeyIn")?),
-        name: fields.text("taskName")?,
-        name_like: fields.like("taskNameLike")?,
-        description: fields.text("taskDescription")?,
-        description_like: fields.like("taskDescriptionLike")?,
-        owner: fields.text("taskOwner")?,
-        owner_like: fields.like("taskOwnerLike")?,
-        priority: fields.whole("taskPriority")?,
         process_variables: variable_query::conditions(fields, "processVariables", case)?,
         task_variables: variable_query::conditions(fields, "taskVariables", case)?,
-        reason: fields.text("taskDeleteReason")?,
-        reason_like: fields.like("taskDeleteReasonLike")?,
-        assignee: fields.text("taskAssignee")?,
-        assignee_like: fields.like("taskAssigneeLike")?,
-        assigned: fields.either("assigned", "unassigned")?,
-        ended: fields.either("finished", "unfinished")?,
-        due_at: fields.date("taskDueDate")?,
-        without_due: fields.flag("withoutTaskDueDate")?,
-        due_before: fields.date("taskDueDateBefore")?,
-        due_after: fields.date("taskDueDateAfter")?,
-        follow_up_at: fields.date("taskFollowUpDate")?,
-        follow_up_before: fields.date("taskFollowUpDateBefore")?,
-        follow_up_after: fields.date("taskFollowUpDateAfter")?,
-        created_before: fields.date("startedBefore")?,
-        created_after: fields.date("startedAfter")?,
-        ended_before: fields.date("finishedBefore")?,
-        ended_after: fields.date("finishedAfter")?,
+        asked: fields.asked(HISTORY_TASKS)?,
         any: alternatives(fields, camunda::HISTORIC_TASKS, task_filter)?,
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::common::{Host, Setup, postgres};
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, Variables};
-use mandate_runtime::query::{InstanceFilter, TaskFilter};
+use mandate_runtime::query::{AskedValue, InstanceFilter, TASKS, TaskFilter};
 use mandate_runtime::{ClockSource, DefinitionRef, Runtime, SignalTenants, SignalThrown, Start};
 
 /// `thrower` throws `alarm` and ends. `catcher` waits for it in a task's boundary event that does not interrupt, which leads to `noted`, and beside that once,
@@ -63,7 +63,8 @@ async fn throw(runtime: &Runtime) {
 }
 
 async fn tasks(runtime: &Runtime, activity: &str) -> i64 {
-    let filter = TaskFilter { activity_id: Some(activity.into()), ..TaskFilter::default() };
+    let at = TASKS.iter().find(|ask| ask.name == "taskDefinitionKey").expect("it can be asked");
+    let filter = TaskFilter { asked: vec![at.with(AskedValue::Text(activity.into()))], ..TaskFilter::default() };
     runtime.reads().count_tasks(filter).await.expect("read")
 }
 

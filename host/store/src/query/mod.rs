@@ -3,6 +3,7 @@
 //! A filter's empty fields ask for nothing. Every list has an order of its own to break ties, so that pages neither repeat nor skip rows that
 //! do not move. Texts are compared and sorted by their bytes, on both databases.
 
+mod ask;
 mod calls;
 mod definitions;
 mod delegates;
@@ -32,6 +33,7 @@ mod variables;
 use crate::Error;
 use crate::db::Pool;
 
+pub use ask::{Ask, AskKind, Asked, AskedValue};
 pub use calls::CallFilter;
 #[cfg(test)]
 pub(crate) use definitions::{ACTIVITY_FAILURES, failed_by_definition};
@@ -58,10 +60,10 @@ pub use jobs::{DELIVERY, JobFilter, JobListed, JobSort, START_TIMER};
 pub use metrics::{ActiveInstances, Counts, HostRow, MOST_DUE};
 pub use operations::{OperationFilter, OperationListed, OperationSort};
 pub use record::{HistoryIncident, HistoryTask, HistoryUpdate, InstanceRecord};
-pub use remembered::{HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, OfInstances, Remembered};
+pub use remembered::{HISTORY_TASKS, HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, OfInstances, Remembered};
 pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
-pub use tasks::{TaskFilter, TaskListed, TaskSort};
+pub use tasks::{TASKS, TaskFilter, TaskListed, TaskSort};
 pub use variables::{Comparison, IgnoringCase, Operand, VariableCondition, VariableFilter, VariableListed, VariableSort};
 
 /// Reads of a store. Cheap to clone.

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::ask::{Ask, Asked, date, either, flag, is, like, one_of, whole};
 use super::history::{HistoryVariable, WITH_BUSINESS_KEY};
 use super::record::HistoryTask;
 use super::select::{Select, Sort, keys};
@@ -109,63 +110,52 @@ pub struct HistoryTaskFilter {
     pub ids: Vec<(Uuid, i64)>,
     /// Of one of these activity instances.
     pub activities: Vec<(Uuid, i64)>,
-    /// At one of these elements.
-    pub activity_ids: Vec<String>,
-    /// With this name.
-    pub name: Option<String>,
-    /// With a name like this.
-    pub name_like: Option<String>,
-    /// With this description.
-    pub description: Option<String>,
-    /// With a description like this.
-    pub description_like: Option<String>,
-    /// Of this owner.
-    pub owner: Option<String>,
-    /// Of an owner like this.
-    pub owner_like: Option<String>,
-    /// With this priority.
-    pub priority: Option<i64>,
     /// Of an instance whose process has, or had in the end, variables like these.
     pub process_variables: Vec<VariableCondition>,
     /// With variables of their own like these.
     pub task_variables: Vec<VariableCondition>,
-    /// Ended for this reason.
-    pub reason: Option<String>,
-    /// Ended for a reason like this.
-    pub reason_like: Option<String>,
-    /// Of this assignee.
-    pub assignee: Option<String>,
-    /// Of an assignee like this.
-    pub assignee_like: Option<String>,
-    /// With an assignee (true) or without.
-    pub assigned: Option<bool>,
-    /// Ended (true) or open.
-    pub ended: Option<bool>,
-    /// Due at this moment.
-    pub due_at: Option<i64>,
-    /// Without a due date.
-    pub without_due: bool,
-    /// Due before this.
-    pub due_before: Option<i64>,
-    /// Due after this.
-    pub due_after: Option<i64>,
-    /// To be followed up at this moment.
-    pub follow_up_at: Option<i64>,
-    /// To be followed up before this.
-    pub follow_up_before: Option<i64>,
-    /// To be followed up after this.
-    pub follow_up_after: Option<i64>,
-    /// Created before this moment or in it, as Camunda 7 counts; so do the next three.
-    pub created_before: Option<i64>,
-    /// Created after this.
-    pub created_after: Option<i64>,
-    /// Ended before this.
-    pub ended_before: Option<i64>,
-    /// Ended after this.
-    pub ended_after: Option<i64>,
+    /// And this, of [`HISTORY_TASKS`].
+    pub asked: Vec<Asked>,
     /// And, for each of these, like it in at least one way.
     pub any: Vec<HistoryTaskFilter>,
 }
+
+/// Camunda's reasons for which a task is over; none: it is open.
+macro_rules! reason {
+    () => {
+        "(CASE WHEN t.ended_at IS NULL THEN NULL WHEN a.canceled THEN 'deleted' ELSE 'completed' END)"
+    };
+}
+
+/// What user tasks can be asked. When they were created and ended is asked as Camunda 7 counts: before a moment, or in it.
+pub static HISTORY_TASKS: &[Ask] = &[
+    is("taskDefinitionKey", "t.activity_id"),
+    one_of("taskDefinitionKeyIn", "t.activity_id"),
+    is("taskName", "t.name"),
+    like("taskNameLike", "t.name"),
+    is("taskDescription", "t.description"),
+    like("taskDescriptionLike", "t.description"),
+    is("taskOwner", "t.owner"),
+    like("taskOwnerLike", "t.owner"),
+    whole("taskPriority", "t.priority = $?"),
+    is("taskDeleteReason", reason!()),
+    like("taskDeleteReasonLike", reason!()),
+    is("taskAssignee", "t.assignee"),
+    like("taskAssigneeLike", "t.assignee"),
+    either("assigned", "unassigned", "t.assignee IS NOT NULL"),
+    either("finished", "unfinished", "t.ended_at IS NOT NULL"),
+    date("taskDueDate", "t.due = $?"),
+    date("taskDueDateBefore", "t.due < $?"),
+    date("taskDueDateAfter", "t.due > $?"),
+    flag("withoutTaskDueDate", "t.due IS NULL"),
+    date("taskFollowUpDate", "t.follow_up = $?"),
+    date("taskFollowUpDateBefore", "t.follow_up < $?"),
+    date("taskFollowUpDateAfter", "t.follow_up > $?"),
+    date("startedBefore", "t.created <= $?"),
+    date("startedAfter", "t.created >= $?"),
+    date("finishedBefore", "t.ended_at <= $?"),
+    date("finishedAfter", "t.ended_at >= $?"),
+];
 
 /// What user tasks are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +205,7 @@ impl Sort for HistoryTaskSort {
             Self::Assignee => "t.assignee",
             Self::Owner => "t.owner",
             Self::Priority => "t.priority",
-            Self::Reason => REASON,
+            Self::Reason => reason!(),
             Self::Due => "t.due",
             Self::FollowUp => "t.follow_up",
             Self::Created => "t.created",
@@ -274,9 +264,6 @@ fn variables(filter: HistoryVariableFilter) -> Select {
     select
 }
 
-/// Camunda's reasons for which a task is over; none: it is open.
-const REASON: &str = "(CASE WHEN t.ended_at IS NULL THEN NULL WHEN a.canceled THEN 'deleted' ELSE 'completed' END)";
-
 fn tasks(mut filter: HistoryTaskFilter) -> Select {
     let from =
         "history_task t CROSS JOIN history_instance h LEFT JOIN history_activity a ON a.instance_id = t.instance_id AND a.n = t.activity";
@@ -295,35 +282,9 @@ fn of_tasks(select: &mut Select, filter: HistoryTaskFilter) {
     with_instances(select, "t.instance_id", filter.of);
     select.numbered("t.instance_id", "t.wait", filter.ids);
     select.numbered("t.instance_id", "t.activity", filter.activities);
-    select.texts("t.activity_id", filter.activity_ids);
-    select.maybe("t.name = $?", filter.name);
-    select.like("t.name", filter.name_like);
-    select.maybe("t.description = $?", filter.description);
-    select.like("t.description", filter.description_like);
-    select.maybe("t.owner = $?", filter.owner);
-    select.like("t.owner", filter.owner_like);
-    select.maybe("t.priority = $?", filter.priority);
     having(select, "t.instance_id", Some("1"), filter.process_variables);
     having(select, "t.instance_id", Some("t.wait"), filter.task_variables);
-    select.maybe(&format!("{REASON} = $?"), filter.reason);
-    select.like(REASON, filter.reason_like);
-    select.maybe("t.assignee = $?", filter.assignee);
-    select.like("t.assignee", filter.assignee_like);
-    select.when(filter.assigned == Some(true), "t.assignee IS NOT NULL");
-    select.when(filter.assigned == Some(false), "t.assignee IS NULL");
-    select.when(filter.ended == Some(true), "t.ended_at IS NOT NULL");
-    select.when(filter.ended == Some(false), "t.ended_at IS NULL");
-    select.maybe("t.due = $?", filter.due_at);
-    select.when(filter.without_due, "t.due IS NULL");
-    select.maybe("t.due < $?", filter.due_before);
-    select.maybe("t.due > $?", filter.due_after);
-    select.maybe("t.follow_up = $?", filter.follow_up_at);
-    select.maybe("t.follow_up < $?", filter.follow_up_before);
-    select.maybe("t.follow_up > $?", filter.follow_up_after);
-    select.maybe("t.created <= $?", filter.created_before);
-    select.maybe("t.created >= $?", filter.created_after);
-    select.maybe("t.ended_at <= $?", filter.ended_before);
-    select.maybe("t.ended_at >= $?", filter.ended_after);
+    select.asked(filter.asked);
 }
 
 pub(super) fn remembered<T>(row: &Row, read: impl FnOnce(Uuid, &mut Columns<'_>) -> Result<T, Error>) -> Result<Remembered<T>, Error> {

@@ -2,11 +2,12 @@
 
 use uuid::Uuid;
 
+use super::ask::{Ask, Asked, date, either, flag, is, like, one_of, text, whole};
 use super::select::{Select, Sort, keys};
 use super::variables::{VariableCondition, having};
 use super::{Order, Page, Reads};
 use crate::Error;
-use crate::db::{Columns, Param};
+use crate::db::Columns;
 use crate::rows::TaskRow;
 
 /// A user task in a list.
@@ -35,58 +36,6 @@ pub struct TaskFilter {
     pub activities: Vec<(Uuid, i64)>,
     /// Of one of these instances.
     pub instances: Vec<Uuid>,
-    /// Of an instance with this business key.
-    pub business_key: Option<String>,
-    /// Of an instance with one of these business keys.
-    pub business_keys: Vec<String>,
-    /// Of an instance with a business key like this.
-    pub business_key_like: Option<String>,
-    /// Of this definition.
-    pub definition_id: Option<String>,
-    /// Of this definition key.
-    pub definition_key: Option<String>,
-    /// Of one of these definition keys.
-    pub definition_keys: Vec<String>,
-    /// Of a definition with this name.
-    pub definition_name: Option<String>,
-    /// Of a definition with a name like this.
-    pub definition_name_like: Option<String>,
-    /// At this activity.
-    pub activity_id: Option<String>,
-    /// At one of these activities.
-    pub activity_ids: Vec<String>,
-    /// At none of these activities.
-    pub activity_ids_not: Vec<String>,
-    /// At an activity like this.
-    pub activity_id_like: Option<String>,
-    /// With this name.
-    pub name: Option<String>,
-    /// With a name like this.
-    pub name_like: Option<String>,
-    /// With another name than this. As in Camunda, not without any; so is the next.
-    pub name_not: Option<String>,
-    /// With a name that is not like this.
-    pub name_not_like: Option<String>,
-    /// With this description.
-    pub description: Option<String>,
-    /// With a description like this.
-    pub description_like: Option<String>,
-    /// Assigned to this user.
-    pub assignee: Option<String>,
-    /// Assigned to one of these users.
-    pub assignees: Vec<String>,
-    /// Assigned, and to none of these users.
-    pub assignees_not: Vec<String>,
-    /// Assigned to a user like this.
-    pub assignee_like: Option<String>,
-    /// Assigned (true) or not (false).
-    pub assigned: Option<bool>,
-    /// Of this owner.
-    pub owner: Option<String>,
-    /// Delegated, in this state: `PENDING` or `RESOLVED`.
-    pub delegation: Option<String>,
-    /// That this user has, owns or may claim.
-    pub involved: Option<String>,
     /// Of an instance whose process has variables like these.
     pub process_variables: Vec<VariableCondition>,
     /// With variables of their own like these.
@@ -99,49 +48,69 @@ pub struct TaskFilter {
     pub candidate_group_like: Option<String>,
     /// Assigned tasks too.
     pub include_assigned: bool,
-    /// With (true) or without (false) candidate groups.
-    pub with_candidate_groups: Option<bool>,
-    /// With (true) or without (false) candidate users.
-    pub with_candidate_users: Option<bool>,
-    /// Due at this moment.
-    pub due_at: Option<i64>,
-    /// Due before this.
-    pub due_before: Option<i64>,
-    /// Due after this.
-    pub due_after: Option<i64>,
-    /// With (true) or without (false) a due date.
-    pub has_due: Option<bool>,
-    /// To be followed up at this moment.
-    pub follow_up_at: Option<i64>,
-    /// To be followed up before this.
-    pub follow_up_before: Option<i64>,
-    /// To be followed up after this.
-    pub follow_up_after: Option<i64>,
-    /// To be followed up before this, or at no particular time.
-    pub follow_up_before_or_none: Option<i64>,
-    /// With this priority.
-    pub priority: Option<i64>,
-    /// With at least this priority.
-    pub min_priority: Option<i64>,
-    /// With at most this priority.
-    pub max_priority: Option<i64>,
-    /// Created at this moment.
-    pub created_at: Option<i64>,
-    /// Created before this.
-    pub created_before: Option<i64>,
-    /// Created after this.
-    pub created_after: Option<i64>,
-    /// Changed after this or, if nobody has changed them yet, created after it.
-    pub updated_after: Option<i64>,
-    /// Suspended (true) or active (false).
-    pub suspended: Option<bool>,
-    /// Of one of these tenants.
-    pub tenants: Vec<String>,
-    /// Of no tenant.
-    pub without_tenant: bool,
+    /// And this, of [`TASKS`].
+    pub asked: Vec<Asked>,
     /// And, for each of these, like it in at least one way.
     pub any: Vec<TaskFilter>,
 }
+
+/// Of a task's candidates.
+macro_rules! candidate {
+    ($which:literal) => {
+        concat!("EXISTS (SELECT 1 FROM task_candidate c WHERE c.instance_id = task.instance_id AND c.wait = task.wait AND ", $which)
+    };
+}
+
+/// What tasks can be asked. As in Camunda one without a name has no other name, either.
+pub static TASKS: &[Ask] = &[
+    is("processInstanceBusinessKey", "i.business_key"),
+    one_of("processInstanceBusinessKeyIn", "i.business_key"),
+    like("processInstanceBusinessKeyLike", "i.business_key"),
+    is("processDefinitionId", "task.definition_id"),
+    is("processDefinitionKey", "d.key"),
+    one_of("processDefinitionKeyIn", "d.key"),
+    is("processDefinitionName", "d.name"),
+    like("processDefinitionNameLike", "d.name"),
+    is("taskDefinitionKey", "task.activity_id"),
+    one_of("taskDefinitionKeyIn", "task.activity_id"),
+    one_of("taskDefinitionKeyNotIn", "NOT task.activity_id"),
+    like("taskDefinitionKeyLike", "task.activity_id"),
+    is("name", "task.name"),
+    like("nameLike", "task.name"),
+    text("nameNotEqual", "task.name <> $?"),
+    like("nameNotLike", "NOT task.name"),
+    is("description", "task.description"),
+    like("descriptionLike", "task.description"),
+    is("assignee", "task.assignee"),
+    one_of("assigneeIn", "task.assignee"),
+    one_of("assigneeNotIn", "NOT task.assignee"),
+    like("assigneeLike", "task.assignee"),
+    either("assigned", "unassigned", "task.assignee IS NOT NULL"),
+    is("owner", "task.owner"),
+    text("delegationState", "task.delegation = UPPER($?)"),
+    text("involvedUser", concat!("(task.assignee = $? OR task.owner = $? OR ", candidate!("NOT c.is_group AND c.name = $?))"))),
+    either("withCandidateGroups", "withoutCandidateGroups", candidate!("c.is_group)")),
+    either("withCandidateUsers", "withoutCandidateUsers", candidate!("NOT c.is_group)")),
+    date("dueDate", "task.due = $?"),
+    date("dueBefore", "task.due < $?"),
+    date("dueAfter", "task.due > $?"),
+    flag("withoutDueDate", "task.due IS NULL"),
+    date("followUpDate", "task.follow_up = $?"),
+    date("followUpBefore", "task.follow_up < $?"),
+    date("followUpAfter", "task.follow_up > $?"),
+    date("followUpBeforeOrNotExistent", "(task.follow_up IS NULL OR task.follow_up < $?)"),
+    whole("priority", "task.priority = $?"),
+    whole("minPriority", "task.priority >= $?"),
+    whole("maxPriority", "task.priority <= $?"),
+    date("createdOn", "task.created = $?"),
+    date("createdBefore", "task.created < $?"),
+    date("createdAfter", "task.created > $?"),
+    // Or, if nobody has changed it yet, created after it.
+    date("updatedAfter", "(task.updated > $? OR (task.updated IS NULL AND task.created > $?))"),
+    either("suspended", "active", "task.suspended"),
+    one_of("tenantIdIn", "i.tenant"),
+    flag("withoutTenantId", "i.tenant = ''"),
+];
 
 /// What tasks are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,77 +205,17 @@ fn conditions(select: &mut Select, filter: TaskFilter) {
     select.numbered("task.instance_id", "task.wait", filter.ids);
     select.numbered("task.instance_id", "task.activity", filter.activities);
     select.uuids("task.instance_id", filter.instances);
-    select.maybe("i.business_key = $?", filter.business_key);
-    select.texts("i.business_key", filter.business_keys);
-    select.like("i.business_key", filter.business_key_like);
-    select.maybe("task.definition_id = $?", filter.definition_id);
-    select.maybe("d.key = $?", filter.definition_key);
-    select.texts("d.key", filter.definition_keys);
-    select.maybe("d.name = $?", filter.definition_name);
-    select.like("d.name", filter.definition_name_like);
-    select.maybe("task.activity_id = $?", filter.activity_id);
-    select.texts("task.activity_id", filter.activity_ids);
-    select.texts("NOT task.activity_id", filter.activity_ids_not);
-    select.like("task.activity_id", filter.activity_id_like);
-    select.maybe("task.name = $?", filter.name);
-    select.like("task.name", filter.name_like);
-    select.maybe("task.name <> $?", filter.name_not);
-    select.like("NOT task.name", filter.name_not_like);
-    select.maybe("task.description = $?", filter.description);
-    select.like("task.description", filter.description_like);
-    select.maybe("task.assignee = $?", filter.assignee);
-    select.texts("task.assignee", filter.assignees);
-    select.texts("NOT task.assignee", filter.assignees_not);
-    select.like("task.assignee", filter.assignee_like);
-    select.maybe("task.owner = $?", filter.owner);
-    select.maybe("task.delegation = $?", filter.delegation);
-    let candidate = "EXISTS (SELECT 1 FROM task_candidate c WHERE c.instance_id = task.instance_id AND c.wait = task.wait AND";
-    let involved = format!("(task.assignee = $? OR task.owner = $? OR {candidate} NOT c.is_group AND c.name = $?))");
-    select.maybe(&involved, filter.involved);
     having(select, "task.instance_id", Some("1"), filter.process_variables);
     having(select, "task.instance_id", Some("task.wait"), filter.task_variables);
-    match filter.assigned {
-        Some(true) => select.condition("task.assignee IS NOT NULL"),
-        Some(false) => select.condition("task.assignee IS NULL"),
-        None => {}
-    }
     let unassigned = if filter.include_assigned { "" } else { " AND task.assignee IS NULL" };
-    select.maybe(&format!("({candidate} NOT c.is_group AND c.name = $?){unassigned})"), filter.candidate_user);
+    select.maybe(&format!("({}{unassigned})", candidate!("NOT c.is_group AND c.name = $?)")), filter.candidate_user);
     if !filter.candidate_groups.is_empty() {
-        select.texts(&format!("({candidate} c.is_group AND c.name"), filter.candidate_groups);
+        select.texts(concat!("(", candidate!("c.is_group AND c.name")), filter.candidate_groups);
         select.close_with(&format!("{unassigned})"));
     }
-    select.maybe(&format!("({candidate} c.is_group AND c.name LIKE $? ESCAPE '\\'){unassigned})"), filter.candidate_group_like);
-    for (asked, kind) in [(filter.with_candidate_groups, "c.is_group"), (filter.with_candidate_users, "NOT c.is_group")] {
-        match asked {
-            Some(true) => select.condition(&format!("{candidate} {kind})")),
-            Some(false) => select.condition(&format!("NOT {candidate} {kind})")),
-            None => {}
-        }
-    }
-    select.maybe("task.due = $?", filter.due_at);
-    select.maybe("task.due < $?", filter.due_before);
-    select.maybe("task.due > $?", filter.due_after);
-    match filter.has_due {
-        Some(true) => select.condition("task.due IS NOT NULL"),
-        Some(false) => select.condition("task.due IS NULL"),
-        None => {}
-    }
-    select.maybe("task.follow_up = $?", filter.follow_up_at);
-    select.maybe("task.follow_up < $?", filter.follow_up_before);
-    select.maybe("task.follow_up > $?", filter.follow_up_after);
-    select.maybe("(task.follow_up IS NULL OR task.follow_up < $?)", filter.follow_up_before_or_none);
-    select.maybe("task.priority = $?", filter.priority);
-    select.maybe("task.priority >= $?", filter.min_priority);
-    select.maybe("task.priority <= $?", filter.max_priority);
-    select.maybe("task.created = $?", filter.created_at);
-    select.maybe("task.created < $?", filter.created_before);
-    select.maybe("task.created > $?", filter.created_after);
-    if let Some(after) = filter.updated_after.map(Param::I64) {
-        select.with_each("(task.updated > $? OR (task.updated IS NULL AND task.created > $?))", [after.clone(), after]);
-    }
-    select.maybe("task.suspended = $?", filter.suspended);
-    select.tenants("i.tenant", filter.tenants, filter.without_tenant);
+    let like = candidate!("c.is_group AND c.name LIKE $? ESCAPE '\\')");
+    select.maybe(&format!("({like}{unassigned})"), filter.candidate_group_like);
+    select.asked(filter.asked);
 }
 
 impl Reads {

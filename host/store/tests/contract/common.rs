@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use mandate_store::query::DefinitionRow;
+use mandate_store::query::{AskedValue, DefinitionRow, TASKS, TaskFilter};
 use mandate_store::{
     Beside, Committed, Config, DeploymentWrite, ElementRow, EndedIncident, EventKind, Expect, ExternalTaskRow, HistoryLevel, HistoryRow,
     IncidentRow, InstanceHead, InstanceWrite, JobRow, NewDefinition, Parts, Resource, StartEventRow, State, Store, SubscriptionRow,
@@ -218,6 +218,12 @@ pub(crate) fn job(definition: &DefinitionRow, wait: i64, due: i64) -> JobRow {
         failed_activity: None,
         locked: false,
     }
+}
+
+/// Tasks that are as one parameter asks.
+pub(crate) fn task_asked(name: &str, value: AskedValue) -> TaskFilter {
+    let ask = TASKS.iter().find(|ask| ask.name == name).expect("it can be asked");
+    TaskFilter { asked: vec![ask.with(value)], ..TaskFilter::default() }
 }
 
 pub(crate) fn task(definition: &DefinitionRow, wait: i64) -> TaskRow {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use mandate_store::query::{
-    DefinitionRow, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter, HistoryIncidentFilter, HistoryIncidentSort,
+    AskedValue, DefinitionRow, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter, HistoryIncidentFilter, HistoryIncidentSort,
     HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, InstanceFilter, InstanceSort, JobFilter, JobSort, Order, Page,
     SubscriptionFilter, TaskFilter, TaskSort,
 };
@@ -14,7 +14,7 @@ use mandate_store::{
 };
 use uuid::Uuid;
 
-use crate::common::{Fixture, Random, begun, definition, external_task, incident, job, resolved, subscription, task};
+use crate::common::{Fixture, Random, begun, definition, external_task, incident, job, resolved, subscription, task, task_asked};
 use crate::ledger::{close, open};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
@@ -318,7 +318,10 @@ async fn queries(random: &mut Random, store: &Store, definitions: &[DefinitionRo
     ask!(tasks(TaskFilter::default(), page, &[(TaskSort::Due, order)]));
     ask!(tasks(TaskFilter { candidate_groups: vec!["repair".into()], ..Default::default() }, Page::ALL, &[(TaskSort::Created, order)]));
     ask!(tasks(
-        TaskFilter { assignee_like: Some("user%".into()), due_before: Some(moment), ..Default::default() },
+        TaskFilter {
+            asked: [task_asked("assigneeLike", AskedValue::Text("user%".into())), task_asked("dueBefore", AskedValue::Number(moment))].map(|it| it.asked).concat(),
+            ..Default::default()
+        },
         Page::ALL,
         &[(TaskSort::Assignee, order)]
     ));

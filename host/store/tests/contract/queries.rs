@@ -1,19 +1,19 @@
 //! Reads: that every filter is SQL which both databases understand, and what the less obvious ones mean.
 
 use mandate_store::query::{
-    CallFilter, Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, EventSubscriptionFilter,
-    EventSubscriptionSort, ExecutionFilter, ExecutionSort, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter,
+    Ask, AskKind, Asked, AskedValue, CallFilter, Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, EventSubscriptionFilter,
+    EventSubscriptionSort, ExecutionFilter, ExecutionSort, ExternalTaskFilter, ExternalTaskSort, HISTORY_TASKS, HistoryActivityFilter,
     HistoryActivitySort, HistoryIncidentFilter, HistoryIncidentSort, HistoryInstanceFilter, HistoryInstanceSort, HistoryTaskFilter,
     HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, IgnoringCase, IncidentFilter, IncidentName, IncidentOf, IncidentSort,
     IncidentState, InstanceFilter, InstanceSort, JobFilter, JobSort, OfInstances, Operand, OperationFilter, OperationSort, Order, Page,
-    SubscriptionFilter, TaskFilter, TaskSort, VariableCondition, VariableFilter, VariableSort,
+    SubscriptionFilter, TASKS, TaskFilter, TaskSort, VariableCondition, VariableFilter, VariableSort,
 };
 use mandate_store::{
     EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobDefinitionName, JobRow, SubscriptionRow, TaskRow,
 };
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, incident, job, live, start, started_with, subscription, task, unit};
+use crate::common::{Fixture, definition, incident, job, live, start, started_with, subscription, task, task_asked, unit};
 
 /// Lists and counts by a filter whose every field is set, in every order there is.
 macro_rules! every {
@@ -22,6 +22,18 @@ macro_rules! every {
         $store.$list($filter, Page { first: 1, max: 2 }, &sort).await.expect(stringify!($list));
         $store.$count($filter).await.expect(stringify!($count));
     };
+}
+
+/// Everything that a list can be asked.
+fn all_of(asks: &'static [Ask]) -> Vec<Asked> {
+    let value = |kind| match kind {
+        AskKind::Text | AskKind::Like => AskedValue::Text("x".into()),
+        AskKind::Texts => AskedValue::Texts(vec!["x".into(), "y".into()]),
+        AskKind::Date | AskKind::Whole => AskedValue::Number(1),
+        AskKind::Flag => AskedValue::Holds(true),
+        AskKind::Either(_) => AskedValue::Holds(false),
+    };
+    asks.iter().map(|ask| ask.with(value(ask.kind))).collect()
 }
 
 pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture) {
@@ -71,17 +83,10 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true,
         }, JobSort { Id Instance DefinitionId DefinitionKey Retries Due Priority Tenant });
         every!(store.tasks, count_tasks, TaskFilter {
-            ids: vec![(id, 1)], activities: vec![(id, 1)], instances: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(),
-            definition_id: text(), definition_key: text(), definition_keys: texts(), definition_name: text(), definition_name_like: text(), activity_id: text(),
-            activity_ids: texts(), activity_ids_not: texts(), activity_id_like: text(), name: text(), name_like: text(), name_not: text(), name_not_like: text(), description: text(),
-            description_like: text(), owner: text(), delegation: text(), involved: text(), process_variables: conditions(),
-            task_variables: conditions(), assignee: text(), assignees: texts(), assignees_not: texts(), assignee_like: text(), assigned: Some(true),
-            candidate_user: text(), candidate_groups: texts(), candidate_group_like: text(), include_assigned: false, with_candidate_groups: Some(true),
-            with_candidate_users: Some(false), due_at: Some(1), follow_up_at: Some(1), due_before: Some(1), due_after: Some(1), has_due: Some(false), follow_up_before: Some(1),
-            follow_up_after: Some(1), follow_up_before_or_none: Some(1), priority: Some(1), min_priority: Some(1), max_priority: Some(1),
-            created_at: Some(1), created_before: Some(1), created_after: Some(1), updated_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true, any: vec![TaskFilter { candidate_groups: texts(), candidate_group_like: text(),
-            candidate_user: text(), involved: text(), with_candidate_users: Some(false), task_variables: conditions(),
-            ..TaskFilter::default() }],
+            ids: vec![(id, 1)], activities: vec![(id, 1)], instances: vec![id], process_variables: conditions(), task_variables: conditions(),
+            candidate_user: text(), candidate_groups: texts(), candidate_group_like: text(), include_assigned: false, asked: all_of(TASKS),
+            any: vec![TaskFilter { candidate_groups: texts(), candidate_group_like: text(), candidate_user: text(), task_variables: conditions(),
+            asked: all_of(TASKS), ..TaskFilter::default() }],
         }, TaskSort { Id Instance Name NameIgnoringCase Description Due FollowUp Priority Created Updated Assignee Owner Tenant });
         every!(store.external_tasks, count_external_tasks, ExternalTaskFilter {
             ids: vec![(id, 1), (id, 2)], topic: text(), worker: text(), locked: Some((true, 1)), lock_until_before: Some(1),
@@ -95,7 +100,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             instance: Some(id), activity_id: text(), tenants: texts(), without_tenant: true,
         }, EventSubscriptionSort { Created Tenant });
         every!(store.incidents, count_incidents, IncidentFilter {
-            name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), of_called: true, instances: vec![id], activity: Some((id, 1)),
+            name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), of_called: true, of_starts: true, instances: vec![id], activity: Some((id, 1)),
             definition_id: text(), definition_keys: texts(), business_key: text(), activity_id: text(), failed_activity_id: text(), job_definition_ids: texts(), code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
             created_after: Some(1), tenants: texts(), without_tenant: true,
         }, IncidentSort { Id Created Code Message ActivityId Instance DefinitionId Cause Root Tenant });
@@ -132,12 +137,9 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             of: of(), scopes: vec![(id, 1)], activities: vec![(id, 1), (id, 2)], tasks: vec![(id, 1)], names: texts(), name_like: text(), value: conditions().pop(), kinds: texts(), removed_too: false,
         }, HistoryVariableSort { Instance Name Tenant });
         every!(store.remembered_tasks, count_remembered_tasks, HistoryTaskFilter {
-            of: of(), ids: vec![(id, 1)], activities: vec![(id, 1)], activity_ids: texts(), name: text(), name_like: text(), description: text(),
-            description_like: text(), owner: text(), owner_like: text(), priority: Some(1), process_variables: conditions(),
-            task_variables: conditions(), reason: text(), reason_like: text(), assignee: text(), assignee_like: text(), assigned: Some(true),
-            ended: Some(true), due_at: Some(1), without_due: true, due_before: Some(1), due_after: Some(1), follow_up_at: Some(1),
-            follow_up_before: Some(1), follow_up_after: Some(1), created_before: Some(1), created_after: Some(1), ended_before: Some(1),
-            ended_after: Some(1), any: vec![HistoryTaskFilter { of: of(), reason: text(), task_variables: conditions(), ..HistoryTaskFilter::default() }],
+            of: of(), ids: vec![(id, 1)], activities: vec![(id, 1)], process_variables: conditions(), task_variables: conditions(),
+            asked: all_of(HISTORY_TASKS), any: vec![HistoryTaskFilter { of: of(), task_variables: conditions(), asked: all_of(HISTORY_TASKS),
+            ..HistoryTaskFilter::default() }],
         }, HistoryTaskSort { Id Instance DefinitionId ActivityId Name Description Assignee Owner Priority Reason Due FollowUp Created Ended Duration Tenant });
         // An instance's business key and end are no filters of it.
         every!(store.remembered_incidents, count_remembered_incidents, HistoryIncidentFilter {
@@ -228,11 +230,11 @@ pub(crate) async fn tasks_are_found_by_candidates_and_assignees(fixture: Fixture
     assert_eq!(waits(TaskFilter { candidate_groups: vec!["none".into(), "repair".into()], ..all() }).await, [1]);
     assert_eq!(waits(TaskFilter { candidate_user: Some("ann".into()), ..all() }).await, [1]);
     assert_eq!(waits(TaskFilter { candidate_user: Some("ops".into()), ..all() }).await, [0; 0], "a group is not a user");
-    assert_eq!(waits(TaskFilter { assignee: Some("bob".into()), ..all() }).await, [2]);
-    assert_eq!(waits(TaskFilter { assigned: Some(false), ..all() }).await, [1, 3]);
-    assert_eq!(waits(TaskFilter { with_candidate_groups: Some(false), ..all() }).await, [3]);
-    assert_eq!(waits(TaskFilter { has_due: Some(false), ..all() }).await, [3]);
-    assert_eq!(waits(TaskFilter { business_key: Some("order-1".into()), ..all() }).await, [1, 2, 3]);
+    assert_eq!(waits(task_asked("assignee", AskedValue::Text("bob".into()))).await, [2]);
+    assert_eq!(waits(task_asked("assigned", AskedValue::Holds(false))).await, [1, 3]);
+    assert_eq!(waits(task_asked("withCandidateGroups", AskedValue::Holds(false))).await, [3]);
+    assert_eq!(waits(task_asked("withoutDueDate", AskedValue::Holds(true))).await, [3]);
+    assert_eq!(waits(task_asked("processInstanceBusinessKey", AskedValue::Text("order-1".into()))).await, [1, 2, 3]);
     let due = store.tasks(all(), Page::ALL, &[(TaskSort::Due, Order::Desc)]).await.expect("read");
     assert_eq!(due[0].row.wait, 3, "without a due date: first when descending");
     assert_eq!(store.task(due[0].instance, 3).await.expect("read").as_ref(), Some(&due[0]));

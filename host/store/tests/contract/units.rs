@@ -1,12 +1,12 @@
 //! Units of work.
 
 use futures_util::future::join_all;
-use mandate_store::query::{HistoryActivityFilter, HistoryInstanceFilter, IndexRows, InstanceFilter, JobFilter, Page, TaskFilter};
+use mandate_store::query::{AskedValue, HistoryActivityFilter, HistoryInstanceFilter, IndexRows, InstanceFilter, JobFilter, Page, TaskFilter};
 use mandate_store::{Beside, CommitError, Except, Expect, HistoryLevel, HistoryRow, InstanceWrite, PartRow, Parts, StartKey, State, Unit};
 use uuid::Uuid;
 
 use crate::common::{
-    Fixture, begun, definition, end, external_task, head, incident, job, live, resolved, start, started_with, step, subscription, task,
+    Fixture, begun, definition, end, external_task, head, incident, job, live, resolved, start, started_with, step, subscription, task, task_asked,
     unit,
 };
 
@@ -291,7 +291,7 @@ pub(crate) async fn a_nul_byte_is_refused_at_the_edge(fixture: Fixture) {
         Err(CommitError::Refused(reason)) => assert!(reason.contains("candidate group"), "{reason}"),
         other => panic!("{other:?}"),
     }
-    let filter = TaskFilter { name: Some("a\0".into()), ..TaskFilter::default() };
+    let filter = task_asked("name", AskedValue::Text("a\0".into()));
     assert!(matches!(store.count_tasks(filter).await, Err(mandate_store::Error::Refused(_))));
     let filter = TaskFilter { candidate_groups: vec!["a\0".into()], ..TaskFilter::default() };
     assert!(matches!(store.count_tasks(filter).await, Err(mandate_store::Error::Refused(_))));
@@ -311,7 +311,7 @@ pub(crate) async fn suspending_an_instance_takes_its_jobs_and_tasks_along(fixtur
     store.commit(unit(write)).await.expect("stored");
     assert!(store.load_instance(id).await.expect("read").expect("there").suspended);
     assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed"), []);
-    let suspended = TaskFilter { suspended: Some(true), ..TaskFilter::default() };
+    let suspended = task_asked("suspended", AskedValue::Holds(true));
     assert_eq!(store.count_tasks(suspended).await.expect("read"), 1);
     assert_eq!(store.history_instance(id).await.expect("read").expect("there").state, "SUSPENDED");
     // A job that comes while the instance is suspended is suspended too.
