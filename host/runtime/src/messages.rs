@@ -372,7 +372,8 @@ impl Runtime {
 fn check_key(correlation: &Correlation, definition: &Definition, activity_id: &str, known: Option<&str>) -> Result<(), Error> {
     let model = &definition.model;
     let carried = model.carried_key(activity_id, &correlation.message);
-    let Some((carried, of)) = carried.and_then(|carried| Some((carried, carried.of.as_ref()?))).filter(|(_, of)| model.conversations.contains(*of))
+    let Some((carried, of)) =
+        carried.and_then(|carried| Some((carried, carried.of.as_ref()?))).filter(|(_, of)| model.conversations.contains(*of))
     else {
         return Ok(());
     };

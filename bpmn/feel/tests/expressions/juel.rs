@@ -12,7 +12,11 @@ const SCOPE: &str = r#"{"amount": 150, "limit": "100", "name": "Ada", "none": nu
 fn execution_is_asked_only_for_what_it_has() {
     let error = Expression::parse("${execution.noSuchThing}").expect_err("it has no such property");
     assert_eq!((error.message.as_str(), error.offset), ("execution has no property 'noSuchThing'", 12));
-    assert!(error.help.is_some_and(|help| help.contains("currentActivityId")));
+    assert!(
+        error
+            .help
+            .is_some_and(|help| help.contains("currentActivityId") && help.contains("getVariable('x')") && help.contains("hasVariables()"))
+    );
     assert!(Expression::parse("${execution.currentActivityId}").is_ok());
     assert!(Expression::parse("${task.ofAVariable}").is_ok());
 }

@@ -227,9 +227,9 @@ fn keys_that_do_not_say_all_are_refused() {
     check(
         keyed(KEY, &property("order", "id"), &bound("id")),
         expect![[r#"
-            t.bpmn:5:1: error: dataPath 'id' is not an expression; help: write one that gives each instance its own, for example = orderId
-            t.bpmn:6:1: error: messagePath 'id' is not an expression; help: write one that gives each instance its own, for example = orderId
-            t.bpmn:6:1: error: messagePath 'id' is not an expression; help: write one that gives each instance its own, for example = orderId
+            t.bpmn:5:1: error: dataPath 'id' is not an expression (element 'q'); help: write one that gives each instance its own, for example = orderId
+            t.bpmn:6:1: error: messagePath 'id' is not an expression (element 'order'); help: write one that gives each instance its own, for example = orderId
+            t.bpmn:6:1: error: messagePath 'id' is not an expression (element 'order'); help: write one that gives each instance its own, for example = orderId
         "#]],
     );
     let two = KEY.replace("'k'", "'l'");

@@ -215,13 +215,13 @@ mod delegates {
         check_activity(
             "<bpmn:serviceTask id='a' camunda:type='mail'/>",
             expect![[r#"
-                t.bpmn:2:1: error: camunda:type: the type 'mail' is not supported, only external is (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+                t.bpmn:2:1: error: camunda:type: the type 'mail' is not supported, only external is (element 'a'); help: let a worker do it: camunda:type="external" with a camunda:topic; or a delegate that sends a command: camunda:class="send-mail" in place of the type
             "#]],
         );
         check_activity(
             "<bpmn:serviceTask id='a' camunda:type='external'/>",
             expect![[r#"
-                t.bpmn:2:1: error: camunda:type: an external task has no camunda:topic (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+                t.bpmn:2:1: error: camunda:type: an external task has no camunda:topic (element 'a'); help: name what its workers fetch, such as camunda:topic="reserve-line"
             "#]],
         );
         check_activity(
