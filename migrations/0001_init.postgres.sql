@@ -769,7 +769,10 @@ CREATE TABLE history_operation (
     activity       BIGINT,
     -- The task, job or external task, as the type of the entity says.
     wait           BIGINT,
+    -- Of the job, or what it is.
+    job_definition_id TEXT COLLATE "C",
     PRIMARY KEY (instance_id, operation, ordinal)
 );
 CREATE INDEX history_operation_at ON history_operation (at);
+CREATE INDEX history_operation_job_definition ON history_operation (job_definition_id, at) WHERE job_definition_id IS NOT NULL;
 CREATE INDEX history_operation_id ON history_operation (operation);

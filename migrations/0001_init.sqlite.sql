@@ -764,7 +764,10 @@ CREATE TABLE history_operation (
     activity       INTEGER,
     -- The task, job or external task, as the type of the entity says.
     wait           INTEGER,
+    -- Of the job, or what it is.
+    job_definition_id TEXT,
     PRIMARY KEY (instance_id, operation, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX history_operation_at ON history_operation (at);
+CREATE INDEX history_operation_job_definition ON history_operation (job_definition_id, at) WHERE job_definition_id IS NOT NULL;
 CREATE INDEX history_operation_id ON history_operation (operation);

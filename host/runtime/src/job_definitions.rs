@@ -13,6 +13,7 @@ use mandate_store::query::{DELIVERY, DefinitionFilter, DefinitionRow, JobFilter,
 use mandate_store::{CarriedOut, JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
 use uuid::Uuid;
 
+use crate::definitions::Definition;
 use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::unit::body_id;
 use crate::{Error, Inner, Runtime};
@@ -39,7 +40,7 @@ pub struct JobDefinition {
 /// The kinds that a [`JobDefinition`]'s id ends with.
 const BEFORE: &str = "async-before";
 const AFTER: &str = "async-after";
-const TIMER: &str = "timer";
+pub(crate) const TIMER: &str = "timer";
 
 impl JobDefinition {
     /// Its id: the definition's, the activity's and the kind.
@@ -61,6 +62,13 @@ impl JobDefinition {
             _ => TIMER,
         };
         Some(Self::id_from(definition_id, activity_id, kind))
+    }
+
+    /// The id of what makes the jobs of an origin.
+    pub(crate) fn id_of_origin(definition: &Definition, origin: JobOrigin) -> Option<String> {
+        let id = &definition.model.element(origin.element).id;
+        let activity_id = if origin.body { body_id(id) } else { id.to_string() };
+        Some(Self::id_from(&definition.row.id, &activity_id, kind_of(origin.kind)?))
     }
 
     pub(crate) fn id_from(definition_id: &str, activity_id: &str, kind: &str) -> String {
@@ -224,6 +232,7 @@ impl Runtime {
                 definition_id: Some(it.definition.id.clone()),
                 definition_key: Some(it.definition.key.clone()),
                 deployment_id: Some(it.definition.deployment_id.clone()),
+                job_definition: Some(it.id()),
                 ..Subject::default()
             };
             self.logged(Operation { verb, entity_type: "JobDefinition", category: OPERATOR, changes, subject })

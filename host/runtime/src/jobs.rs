@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::definitions::Definition;
 use crate::executor::Queued;
 use crate::executor::start_timers::given_up_by_hand;
-use crate::job_definitions::{JobDefinition, unless_gone};
+use crate::job_definitions::{JobDefinition, TIMER, unless_gone};
 use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set};
 use crate::signals::is_delivery;
 use crate::{Error, Inner, Runtime, StoreError};
@@ -89,6 +89,7 @@ impl Runtime {
         let subject = Subject {
             definition_id: Some(definition_id.to_owned()),
             definition_key: definition_id.split(':').next().map(str::to_owned),
+            job_definition: activity_id.map(|activity_id| JobDefinition::id_from(definition_id, activity_id, TIMER)),
             ..Subject::default()
         };
         let operation = Operation { verb: suspend_verb(suspended), entity_type: "Job", category: OPERATOR, changes, subject };
@@ -139,6 +140,7 @@ impl Runtime {
                 definition_id: Some(definition.row.id.clone()),
                 definition_key: Some(definition.row.key.clone()),
                 deployment_id: Some(definition.row.deployment_id.clone()),
+                job_definition: Some(JobDefinition::id_from(&definition.row.id, &row.timer.activity_id, TIMER)),
                 ..Subject::default()
             };
             let operations = self.logged(Operation { verb, entity_type: "Job", category: OPERATOR, changes, subject });

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use mandate_engine::{ActivityId, Input, Instance, InstanceId, WaitId};
+use mandate_engine::{ActivityId, Input, Instance, InstanceId, Jobs, WaitId};
 use mandate_store::{HistoryDeletion, OperationRow};
 use uuid::Uuid;
 
 use crate::advance::{State, Work};
 use crate::definitions::Definition;
-use crate::unit::number;
+use crate::job_definitions::JobDefinition;
+use crate::unit::{job_definition_id, number};
 use crate::{Error, Runtime, text};
 
 mod change;
@@ -57,6 +58,7 @@ pub(crate) struct Subject {
     pub(crate) deployment_id: Option<String>,
     pub(crate) activity: Option<ActivityId>,
     pub(crate) wait: Option<WaitId>,
+    pub(crate) job_definition: Option<String>,
 }
 
 /// One property before and after.
@@ -114,6 +116,7 @@ impl Operation {
                 deployment_id: subject.deployment_id.clone(),
                 activity: subject.activity.map(|it| number(it.0)),
                 wait: subject.wait.map(|it| number(it.0)),
+                job_definition_id: subject.job_definition.clone(),
             }
         };
         if changes.is_empty() { vec![row(None)] } else { changes.into_iter().map(|change| row(Some(change))).collect() }
@@ -141,6 +144,12 @@ impl Work {
         operation.subject.tenant = before.tenant().map(str::to_owned);
         operation.subject.definition_id = Some(definition.row.id.clone());
         operation.subject.definition_key = Some(definition.row.key.clone());
+        operation.subject.job_definition = match &self.input {
+            Input::SuspendJobs { jobs: Jobs::Of(origin), .. } | Input::SetPriority { jobs: Jobs::Of(origin), .. } => {
+                JobDefinition::id_of_origin(definition, *origin)
+            }
+            _ => operation.subject.wait.and_then(|wait| job_definition_id(definition, before, before.job(wait)?)),
+        };
         operation.rows(operator, unit, now)
     }
 }

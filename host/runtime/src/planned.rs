@@ -213,6 +213,11 @@ impl Suspension {
             tenant: self.tenant_id.clone(),
             definition_id: self.process_definition_id.clone(),
             definition_key: self.process_definition_key.clone(),
+            job_definition: self
+                .process_definition_id
+                .as_ref()
+                .zip(self.job_definition.as_ref())
+                .map(|(id, (activity_id, kind))| JobDefinition::id_from(id, activity_id, kind)),
             ..Subject::default()
         };
         Operation { verb, entity_type, category: OPERATOR, changes, subject }

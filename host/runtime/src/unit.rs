@@ -18,7 +18,9 @@ use crate::definitions::Definition;
 use crate::job_definitions::{Known, kind_of};
 
 pub use rows::{BODY_TYPE, activity_id, activity_type};
-pub(crate) use rows::{body_id, element_rows, external_task_row, incident_row, job_row, public, subscription_row, task_row, task_texts};
+pub(crate) use rows::{
+    body_id, element_rows, external_task_row, incident_row, job_definition_id, job_row, public, subscription_row, task_row, task_texts,
+};
 use rows::{history_row, is_behind, message_row, signal_row};
 
 mod rows;

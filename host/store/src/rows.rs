@@ -348,4 +348,6 @@ pub struct OperationRow {
     pub activity: Option<i64>,
     /// The number of the task, job or external task that it is, or whose variable it is.
     pub wait: Option<i64>,
+    /// The job definition that it is, or whose job it is.
+    pub job_definition_id: Option<String>,
 }

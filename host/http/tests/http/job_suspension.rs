@@ -70,7 +70,8 @@ async fn a_job_that_is_suspended_does_not_run() {
     let timer = host.only_id("/engine-rest/job?activityId=daily").await;
     suspend(&host, &format!("job/{timer}"), json!({})).await;
     assert_eq!(held(&host).await, ["daily"]);
-    let refused = host.post(&format!("/engine-rest/job/{timer}/execute"), json!({})).await.error(500, "SuspendedEntityInteractionException");
+    let refused =
+        host.post(&format!("/engine-rest/job/{timer}/execute"), json!({})).await.error(500, "SuspendedEntityInteractionException");
     assert!(refused.contains(&timer), "{refused}");
     activate(&host, &format!("job/{timer}"), json!({})).await;
     host.post(&format!("/engine-rest/job/{timer}/execute"), json!({})).await.no_content();
@@ -153,6 +154,12 @@ async fn job_definitions_that_are_suspended_make_jobs_that_are() {
     let verbs: Vec<_> = log.as_array().expect("a list").iter().map(|it| it["operationType"].as_str().expect("a text").to_owned()).collect();
     let count = |verb: &str| verbs.iter().filter(|it| *it == verb).count();
     assert_eq!((count("SuspendJobDefinition"), count("ActivateJobDefinition")), (5, 3), "{verbs:?}");
+    assert!(log.as_array().expect("a list").iter().all(|it| it["jobDefinitionId"].is_string()), "{log:#}");
+    let of_one = host.get(&format!("/engine-rest/history/user-operation?jobDefinitionId={first}")).await.ok();
+    let of_one = of_one.as_array().expect("a list").clone();
+    assert!(!of_one.is_empty() && of_one.iter().all(|it| it["jobDefinitionId"] == first), "{of_one:#?}");
+    // What is done to its jobs is done to it, too.
+    assert!(of_one.iter().any(|it| it["entityType"] == "Job"), "{of_one:#?}");
 
     for (path, body) in [
         ("job-definition", json!({"suspended": true})),

@@ -44,13 +44,12 @@ pub(crate) fn job_row(definition: &Definition, instance: &Instance, job: &Job, n
 /// The row of an open incident, as `check-store` expects it too, but for its detail.
 pub(crate) fn incident_row(definition: &Definition, instance: &Instance, incident: &Incident, detail: String) -> IncidentRow {
     let activity_id = activity_id(definition, instance, incident.activity, incident.element);
-    let kind = incident.wait.and_then(|wait| kind_of(instance.job(wait)?.kind));
     IncidentRow {
         n: number(incident.id.0),
         wait: incident.wait.map(|wait| number(wait.0)),
         activity: number(incident.activity.0),
         failed_activity_id: incident.failed.map(|failed| definition.model.element(failed).id.to_string()),
-        job_definition_id: kind.map(|kind| JobDefinition::id_from(&definition.row.id, &activity_id, kind)),
+        job_definition_id: incident.wait.and_then(|wait| job_definition_id(definition, instance, instance.job(wait)?)),
         activity_id,
         definition_id: definition.row.id.clone(),
         code: incident.code.as_str().to_owned(),
@@ -59,6 +58,12 @@ pub(crate) fn incident_row(definition: &Definition, instance: &Instance, inciden
         created: incident.since,
         detail,
     }
+}
+
+/// The id of a job's definition; none of one that no model asks for.
+pub(crate) fn job_definition_id(definition: &Definition, instance: &Instance, job: &Job) -> Option<String> {
+    let activity_id = activity_id(definition, instance, job.activity, job.element);
+    kind_of(job.kind).map(|kind| JobDefinition::id_from(&definition.row.id, &activity_id, kind))
 }
 
 fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {

@@ -34,6 +34,8 @@ pub struct OperationFilter {
     pub definition_id: Option<String>,
     /// About this definition's key.
     pub definition_key: Option<String>,
+    /// About this job definition or a job of it.
+    pub job_definition_id: Option<String>,
     /// About this deployment.
     pub deployment_id: Option<String>,
     /// By this user.
@@ -69,7 +71,7 @@ impl Sort for OperationSort {
 
 const COLUMNS: &str = "o.ordinal, h.removal_at, o.operation, o.at, o.user_id, o.annotation, o.operation_type, o.entity_type, o.category, \
                        o.property, o.org_value, o.new_value, o.instance_id, o.tenant, o.definition_id, o.definition_key, o.deployment_id, \
-                       o.activity, o.wait";
+                       o.activity, o.wait, o.job_definition_id";
 
 fn select(filter: OperationFilter) -> Select {
     let mut select = Select::new("history_operation o LEFT JOIN history_instance h ON h.instance_id = o.instance_id");
@@ -82,6 +84,7 @@ fn select(filter: OperationFilter) -> Select {
     }
     select.maybe("o.definition_id = $?", filter.definition_id);
     select.maybe("o.definition_key = $?", filter.definition_key);
+    select.maybe("o.job_definition_id = $?", filter.job_definition_id);
     select.maybe("o.deployment_id = $?", filter.deployment_id);
     select.maybe("o.user_id = $?", filter.user);
     select.maybe("o.operation_type = $?", filter.operation_type);
@@ -126,6 +129,7 @@ impl Reads {
                         deployment_id: columns.next()?,
                         activity: columns.next()?,
                         wait: columns.next()?,
+                        job_definition_id: columns.next()?,
                     },
                 })
             })

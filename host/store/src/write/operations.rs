@@ -11,9 +11,9 @@ use crate::unit::{check_key, check_text};
 
 static INSERT_OPERATIONS: Batch = Batch::new(
     "INSERT INTO history_operation (instance_id, operation, ordinal, at, user_id, annotation, operation_type, entity_type, category, property, \
-     org_value, new_value, tenant, definition_id, definition_key, deployment_id, activity, wait) \
+     org_value, new_value, tenant, definition_id, definition_key, deployment_id, activity, wait, job_definition_id) \
      SELECT v.instance_id, v.operation, v.ordinal, v.at, v.user_id, v.annotation, v.operation_type, v.entity_type, v.category, v.property, \
-     v.org_value, v.new_value, v.tenant, v.definition_id, v.definition_key, v.deployment_id, v.activity, v.wait FROM {rows}",
+     v.org_value, v.new_value, v.tenant, v.definition_id, v.definition_key, v.deployment_id, v.activity, v.wait, v.job_definition_id FROM {rows}",
     &[
         ("instance_id", Type::Uuid),
         ("operation", Type::Uuid),
@@ -33,6 +33,7 @@ static INSERT_OPERATIONS: Batch = Batch::new(
         ("deployment_id", Type::Text),
         ("activity", Type::I64),
         ("wait", Type::I64),
+        ("job_definition_id", Type::Text),
     ],
 );
 
@@ -71,7 +72,8 @@ pub(super) fn cells(rows: &[OperationRow]) -> impl Iterator<Item = Vec<Cell>> {
             &row.definition_key,
             &row.deployment_id,
             row.activity,
-            row.wait
+            row.wait,
+            &row.job_definition_id
         ]
     })
 }

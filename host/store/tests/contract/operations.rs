@@ -28,6 +28,7 @@ fn operation(instance: Option<Uuid>, operation_type: &str, at: i64) -> Operation
         deployment_id: None,
         activity: Some(2),
         wait: Some(3),
+        job_definition_id: None,
     }
 }
 

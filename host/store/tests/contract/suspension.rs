@@ -106,6 +106,7 @@ pub(crate) async fn a_change_of_job_definitions_is_stored_with_what_the_log_says
         deployment_id: None,
         activity: None,
         wait: None,
+        job_definition_id: None,
     };
     let suspend = async |property: &str| {
         let names = [named(&process.id, "timer")];
