@@ -281,6 +281,10 @@ CREATE TABLE definition (
     version_tag   TEXT COLLATE "C",
     -- Days for which the history of its ended instances is kept.
     history_ttl   BIGINT,
+    -- What the model says of it besides: its file's namespace, whether task lists offer it, and who is to start it, between commas.
+    category      TEXT COLLATE "C",
+    startable_in_tasklist BOOLEAN NOT NULL,
+    starters      TEXT COLLATE "C" NOT NULL,
     deployment_id TEXT COLLATE "C" NOT NULL REFERENCES deployment (id),
     resource_name TEXT COLLATE "C" NOT NULL,
     identity      TEXT COLLATE "C" NOT NULL,

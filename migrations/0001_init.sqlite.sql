@@ -277,6 +277,10 @@ CREATE TABLE definition (
     version_tag   TEXT,
     -- Days for which the history of its ended instances is kept.
     history_ttl   INTEGER,
+    -- What the model says of it besides: its file's namespace, whether task lists offer it, and who is to start it, between commas.
+    category      TEXT,
+    startable_in_tasklist INTEGER NOT NULL,
+    starters      TEXT NOT NULL,
     deployment_id TEXT    NOT NULL REFERENCES deployment (id),
     resource_name TEXT    NOT NULL,
     identity      TEXT    NOT NULL,

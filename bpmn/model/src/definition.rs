@@ -39,6 +39,12 @@ pub struct ProcessDefinition {
     pub version_tag: Option<String>,
     /// `camunda:historyTimeToLive`: for how many days the history of an ended instance is meant to be kept.
     pub history_ttl: Option<u32>,
+    /// The `targetNamespace` of the file, which Camunda 7 calls the category.
+    pub category: Option<String>,
+    /// Task lists offer to start it (`camunda:isStartableInTasklist`), unless the model says no.
+    pub startable_in_tasklist: bool,
+    /// Who is to start it (`camunda:candidateStarterUsers`), for queries; nobody is kept from it.
+    pub starters: Vec<String>,
     /// `camunda:initiator`: the variable that whoever starts an instance becomes.
     pub initiator: Option<String>,
     /// How it runs where the standard and Camunda 7 differ.

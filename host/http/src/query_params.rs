@@ -7,25 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
-use mandate_runtime::query::{Ask, AskKind, Asked, AskedValue, Order, Page};
 use serde_json::{Map, Value};
 
 use crate::{Error, date, variable};
 
-/// Rows of a list whose client names no `maxResults`. Camunda would send all; a table of a million tasks would then be one answer.
-pub const DEFAULT_MAX_RESULTS: u32 = 2_000;
+mod lists;
 
-/// The most rows that a client may ask for at once: some 10 MB of JSON.
-pub const LARGEST_MAX_RESULTS: u32 = 10_000;
+pub use lists::{DEFAULT_MAX_RESULTS, LARGEST_MAX_RESULTS};
 
 /// The longest text that is stored as a name or a key, as wide as a column of Camunda's.
 pub(crate) const MAX_TEXT_CHARS: usize = 255;
 
 /// The most values of one list: each is a bound parameter, of which a database takes some ten thousands at once.
 const MAX_VALUES: usize = 2_000;
-
-/// The most columns that a list is sorted by, each of which is one of the statement's. No list has so many.
-const MAX_SORTS: usize = 40;
 
 /// Where fields came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,24 +218,6 @@ impl Fields {
         Ok(self.boolean(name)?.unwrap_or(false))
     }
 
-    /// What a list is asked by the parameters that it has.
-    pub(crate) fn asked(&mut self, asks: &'static [Ask]) -> Result<Vec<Asked>, Error> {
-        let mut asked = Vec::new();
-        for ask in asks {
-            let value = match ask.kind {
-                AskKind::Text => self.text(ask.name)?.map(AskedValue::Text),
-                AskKind::Like => self.like(ask.name)?.map(AskedValue::Text),
-                AskKind::Texts => self.texts(ask.name)?.map(AskedValue::Texts),
-                AskKind::Date => self.date(ask.name)?.map(AskedValue::Number),
-                AskKind::Whole => self.whole(ask.name)?.map(AskedValue::Number),
-                AskKind::Flag => self.flag(ask.name)?.then_some(AskedValue::Holds(true)),
-                AskKind::Either(opposite) => self.either(ask.name, opposite)?.map(AskedValue::Holds),
-            };
-            asked.extend(value.map(|value| ask.with(value)));
-        }
-        Ok(asked)
-    }
-
     /// True or false or absent.
     pub(crate) fn boolean(&mut self, name: &str) -> Result<Option<bool>, Error> {
         match self.values.remove(name) {
@@ -376,48 +352,6 @@ impl Fields {
         })
     }
 
-    /// `firstResult` and `maxResults`.
-    pub(crate) fn page(&mut self) -> Result<Page, Error> {
-        let first = self.count("firstResult")?.unwrap_or(0);
-        let max = self.count("maxResults")?.unwrap_or(DEFAULT_MAX_RESULTS);
-        if max > LARGEST_MAX_RESULTS {
-            return Err(Error::Invalid(format!("Max results limit of {LARGEST_MAX_RESULTS} exceeded!")));
-        }
-        Ok(Page { first, max })
-    }
-
-    /// How to sort: `sortBy` and `sortOrder` of a query string, `sorting` of a body.
-    pub(crate) fn sorting<S: Copy>(&mut self, table: &[(&str, S)]) -> Result<Vec<(S, Order)>, Error> {
-        match self.source {
-            Source::Query => {
-                let (by, order) = (self.text("sortBy")?, self.text("sortOrder")?);
-                match (by, order) {
-                    (None, None) => Ok(Vec::new()),
-                    (Some(by), Some(order)) => Ok(vec![sort_of(table, &by, &order)?]),
-                    _ => Err(Error::Invalid("Only a single sorting parameter specified. sortBy and sortOrder required".to_owned())),
-                }
-            }
-            Source::Body => match self.values.remove("sorting") {
-                None => Ok(Vec::new()),
-                Some(Value::Array(items)) if items.len() > MAX_SORTS => {
-                    Err(Error::Invalid(format!("'sorting' has {} entries; at most {MAX_SORTS} are allowed", items.len())))
-                }
-                Some(Value::Array(items)) => items.iter().map(|item| self.sorting_entry(table, item)).collect(),
-                Some(other) => Err(self.wrong("sorting", &other, "a list of {\"sortBy\", \"sortOrder\"}")),
-            },
-        }
-    }
-
-    fn sorting_entry<S: Copy>(&self, table: &[(&str, S)], item: &Value) -> Result<(S, Order), Error> {
-        let (Some(by), Some(order)) = (item["sortBy"].as_str(), item["sortOrder"].as_str()) else {
-            return Err(self.wrong("sorting", item, "an object with the texts \"sortBy\" and \"sortOrder\""));
-        };
-        if !item["parameters"].is_null() {
-            return Err(Error::Invalid("sorting by variables ('parameters') is not supported".to_owned()));
-        }
-        sort_of(table, by, order)
-    }
-
     /// Takes fields that change nothing here, whatever their value.
     pub(crate) fn ignore(&mut self, names: &[&str]) {
         for name in names {
@@ -463,19 +397,6 @@ impl Fields {
     }
 }
 
-fn sort_of<S: Copy>(table: &[(&str, S)], by: &str, order: &str) -> Result<(S, Order), Error> {
-    let found = table.iter().find(|(name, _)| *name == by);
-    let (_, sort) = found.ok_or_else(|| {
-        let known: Vec<_> = table.iter().map(|(name, _)| *name).collect();
-        Error::Invalid(format!("Cannot set query parameter 'sortBy' to value '{by}'; supported are {}", known.join(", ")))
-    })?;
-    match order.to_ascii_lowercase().as_str() {
-        "asc" => Ok((*sort, Order::Asc)),
-        "desc" => Ok((*sort, Order::Desc)),
-        _ => Err(Error::Invalid(format!("Cannot set query parameter 'sortOrder' to value '{order}'; write asc or desc"))),
-    }
-}
-
 /// Refuses a text that is wider than what is stored.
 pub(crate) fn check_stored(name: &str, text: &str) -> Result<(), Error> {
     if text.chars().count() > MAX_TEXT_CHARS {
@@ -509,6 +430,8 @@ fn nil() -> InstanceId {
 
 #[cfg(test)]
 mod tests {
+    use mandate_runtime::query::Order;
+
     use super::*;
 
     fn query(pairs: &[(&str, &str)]) -> Fields {
@@ -577,10 +500,22 @@ mod tests {
         assert!(message(expression).contains("forbidden in adhoc queries"));
         assert!(message(body(r#"{"wibble": 1}"#).finish(&["variables"])).contains("wibble"));
         // What only the twin takes says where.
-        assert_eq!(message(query(&[("orQueries", "[]")]).objects("orQueries")), "'orQueries' is given in the body of a POST, not in the query string");
-        assert_eq!(message(query(&[("sorting", "[]")]).finish(&["sorting"])), "'sorting' is given in the body of a POST, not in the query string");
-        assert_eq!(message(body(r#"{"sortBy": "name"}"#).finish(&["sortBy"])), "'sortBy' is given in an entry of 'sorting', a list, not beside it");
-        assert_eq!(message(body(r#"{"maxResults": 3}"#).finish(&["maxResults"])), "'maxResults' is given in the query string, not in the body");
+        assert_eq!(
+            message(query(&[("orQueries", "[]")]).objects("orQueries")),
+            "'orQueries' is given in the body of a POST, not in the query string"
+        );
+        assert_eq!(
+            message(query(&[("sorting", "[]")]).finish(&["sorting"])),
+            "'sorting' is given in the body of a POST, not in the query string"
+        );
+        assert_eq!(
+            message(body(r#"{"sortBy": "name"}"#).finish(&["sortBy"])),
+            "'sortBy' is given in an entry of 'sorting', a list, not beside it"
+        );
+        assert_eq!(
+            message(body(r#"{"maxResults": 3}"#).finish(&["maxResults"])),
+            "'maxResults' is given in the query string, not in the body"
+        );
         query(&[("wibble", "1")]).finish(&["variables"]).expect("ignored as Camunda does");
         query(&[("rootProcessInstances", "false")]).finish(&["rootProcessInstances"]).expect("asks for nothing");
         body(r#"{"variables": [], "orQueries": [], "leaf": false}"#).finish(&["variables", "orQueries", "leaf"]).expect("asks for nothing");

@@ -31,9 +31,9 @@ static INSERT_DELEGATES: Batch = Batch::new(
 );
 
 static INSERT_DEFINITIONS: Batch = Batch::new(
-    "INSERT INTO definition (id, key, version, tenant, name, version_tag, history_ttl, deployment_id, resource_name, identity, first_element, \
+    "INSERT INTO definition (id, key, version, tenant, name, version_tag, history_ttl, category, startable_in_tasklist, starters, deployment_id, resource_name, identity, first_element, \
      suspended) \
-     SELECT v.id, v.key, v.version, v.tenant, v.name, v.version_tag, v.history_ttl, v.deployment_id, v.resource_name, v.identity, \
+     SELECT v.id, v.key, v.version, v.tenant, v.name, v.version_tag, v.history_ttl, v.category, v.startable_in_tasklist, v.starters, v.deployment_id, v.resource_name, v.identity, \
      v.first_element, FALSE \
      FROM {rows}",
     &[
@@ -44,6 +44,9 @@ static INSERT_DEFINITIONS: Batch = Batch::new(
         ("name", Type::Text),
         ("version_tag", Type::Text),
         ("history_ttl", Type::I64),
+        ("category", Type::Text),
+        ("startable_in_tasklist", Type::Bool),
+        ("starters", Type::Text),
         ("deployment_id", Type::Text),
         ("resource_name", Type::Text),
         ("identity", Type::Text),
@@ -172,6 +175,8 @@ fn check(write: &DeploymentWrite) -> Result<(), String> {
     for definition in &write.definitions {
         check_key("process id", &definition.key)?;
         check_text("process name", definition.name.as_deref())?;
+        check_text("target namespace", definition.category.as_deref())?;
+        definition.starters.iter().try_for_each(|name| check_text("candidate starter", Some(name)))?;
         check_key("version tag", definition.version_tag.as_deref().unwrap_or_default())?;
         definition.start_events.iter().try_for_each(|start| check_key("message or signal name", &start.name))?;
         definition.start_timers.iter().try_for_each(|timer| check_key("activity id", &timer.activity_id))?;
@@ -269,7 +274,8 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
     for new in &write.definitions {
         definitions.push(numbered(tx, write, tenant, new).await?);
     }
-    let rows = definitions.iter().map(|definition| {
+    let rows = definitions.iter().zip(&write.definitions).map(|(definition, new)| {
+        let starters: String = new.starters.iter().map(|name| format!("{name},")).collect();
         cells![
             &definition.id,
             &definition.key,
@@ -278,6 +284,9 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
             &definition.name,
             &definition.version_tag,
             definition.history_ttl,
+            &definition.category,
+            definition.startable_in_tasklist,
+            format!(",{starters}"),
             &definition.deployment_id,
             &definition.resource_name,
             &definition.identity,
@@ -327,6 +336,8 @@ async fn numbered(tx: &mut Tx, write: &DeploymentWrite, tenant: &str, new: &NewD
         name: new.name.clone(),
         version_tag: new.version_tag.clone(),
         history_ttl: new.history_ttl,
+        category: new.category.clone(),
+        startable_in_tasklist: new.startable_in_tasklist,
         deployment_id: write.id.clone(),
         resource_name: new.resource_name.clone(),
         identity: new.identity.clone(),

@@ -72,6 +72,12 @@ pub struct NewDefinition {
     pub version_tag: Option<String>,
     /// `camunda:historyTimeToLive`, in days.
     pub history_ttl: Option<i64>,
+    /// The `targetNamespace` of its file.
+    pub category: Option<String>,
+    /// Task lists offer to start it.
+    pub startable_in_tasklist: bool,
+    /// Who is to start it.
+    pub starters: Vec<String>,
     /// The file it is in.
     pub resource_name: String,
     /// Digest of its BPMN and of what its references resolve to.

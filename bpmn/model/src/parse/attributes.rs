@@ -194,8 +194,7 @@ static BPMN: &[(&str, Fate)] = &[
 static CAMUNDA: &[(&str, Fate)] = &[
     ("asyncBefore", Read(FLOW_NODES)), ("asyncAfter", Read(FLOW_NODES)), ("async", Read(FLOW_NODES)), ("exclusive", Read(FLOW_NODES)),
     ("versionTag", Read(&["process"])), ("historyTimeToLive", Read(&["process"])),
-    ("isStartableInTasklist", Metadata),
-    ("candidateStarterUsers", Metadata), ("candidateStarterGroups", Metadata),
+    ("isStartableInTasklist", Read(&["process"])), ("candidateStarterUsers", Read(&["process"])), ("candidateStarterGroups", Metadata),
     ("modelerTemplate", Metadata), ("modelerTemplateVersion", Metadata), ("modelerTemplateIcon", Metadata), ("diagramRelationId", Metadata),
     ("jobPriority", Read(PRIORITIZED)),
     ("taskPriority", Read(&["process", "serviceTask", "sendTask", "businessRuleTask", "messageEventDefinition"])),

@@ -31,6 +31,8 @@ const METADATA: &[&str] = &[
 pub(crate) struct Definitions<'n> {
     /// How the file's processes run where the standard and Camunda 7 differ.
     pub(crate) dialect: Dialect,
+    /// The `targetNamespace`.
+    pub(crate) category: Option<&'n str>,
     processes: Vec<&'n Node<'n>>,
     messages: HashMap<&'n str, &'n Node<'n>>,
     errors: HashMap<&'n str, &'n Node<'n>>,
@@ -63,6 +65,7 @@ impl<'n> Definitions<'n> {
         }
         check_ids(root, diagnostics);
         let mut definitions = Definitions {
+            category: root.plain("targetNamespace").filter(|name| !name.is_empty()),
             dialect: if root.uses(Namespace::Camunda) { Dialect::Camunda7 } else { Dialect::Standard },
             processes: Vec::new(),
             messages: HashMap::new(),

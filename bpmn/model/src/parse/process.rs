@@ -39,6 +39,7 @@ const MAX_HISTORY_TTL: u32 = i32::MAX.unsigned_abs();
 pub(crate) struct Draft<'n> {
     pub(crate) process: &'n Node<'n>,
     dialect: Dialect,
+    category: Option<&'n str>,
     history_ttl: Option<u32>,
     /// The variable that whoever starts an instance becomes: the last that a start event names.
     pub(crate) initiator: Option<&'n str>,
@@ -132,6 +133,7 @@ impl<'n> Draft<'n> {
             draft: Draft {
                 process,
                 dialect: definitions.dialect,
+                category: definitions.category,
                 history_ttl: None,
                 initiator: None,
                 elements: Vec::new(),
@@ -237,6 +239,12 @@ impl<'n> Draft<'n> {
             name: self.elements[0].name.clone(),
             version_tag: self.process.camunda("versionTag").map(str::to_owned),
             history_ttl: self.history_ttl,
+            category: self.category.map(str::to_owned),
+            startable_in_tasklist: self
+                .process
+                .camunda("isStartableInTasklist")
+                .is_none_or(|text| !text.trim().eq_ignore_ascii_case("false")),
+            starters: starters(self.process),
             initiator: self.initiator.map(str::to_owned),
             conversations: self.elements.iter().flat_map(|element| conversations(&element.kind)).collect(),
             has_conditions: self.elements.iter().any(|element| element.kind.is_conditional()),
@@ -246,6 +254,12 @@ impl<'n> Draft<'n> {
             by_id,
         }
     }
+}
+
+/// The candidate starters of a process.
+fn starters(process: &Node<'_>) -> Vec<String> {
+    let names = process.camunda("candidateStarterUsers").unwrap_or_default().split(',');
+    names.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// The keys by which an element waits for the messages of a conversation.

@@ -4,7 +4,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use mandate_runtime::query::{ActivityStatistics, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, Page};
+use mandate_runtime::query::{
+    ActivityStatistics, DEFINITIONS, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, Page,
+};
 use mandate_runtime::{Suspended, Suspension};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -69,6 +71,7 @@ impl Named {
 
 const SORTS: &[(&str, DefinitionSort)] = &[
     ("id", DefinitionSort::Id),
+    ("category", DefinitionSort::Category),
     ("key", DefinitionSort::Key),
     ("name", DefinitionSort::Name),
     ("version", DefinitionSort::Version),
@@ -89,28 +92,17 @@ fn filter(fields: &mut Fields) -> Result<DefinitionFilter, Error> {
     Ok(DefinitionFilter {
         ids,
         key: fields.text("key")?,
-        keys: fields.filter_texts("keysIn")?,
-        key_like: fields.like("keyLike")?,
-        name: fields.text("name")?,
-        name_like: fields.like("nameLike")?,
         version: fields.count("version")?.map(i64::from),
         latest_version: fields.flag("latestVersion")?,
         version_tag: fields.text("versionTag")?,
-        version_tag_like: fields.like("versionTagLike")?,
         deployment_id: fields.text("deploymentId")?,
-        deployed_after: fields.date("deployedAfter")?,
-        deployed_at: fields.date("deployedAt")?,
-        resource_name: fields.text("resourceName")?,
-        resource_name_like: fields.like("resourceNameLike")?,
-        without_version_tag: fields.flag("withoutVersionTag")?,
         incident: fields.text("incidentId")?.map(|id| super::numbered(public_or_none(&id))),
         incident_code: incident_type.code(),
         incident_code_not: incident_type.code_not(),
-        incident_message: fields.text("incidentMessage")?,
-        incident_message_like: fields.like("incidentMessageLike")?,
         tenants: fields.tenants(Some("includeProcessDefinitionsWithoutTenantId"))?,
         without_tenant: fields.flag("withoutTenantId")?,
         suspended: fields.suspension()?,
+        asked: fields.asked(DEFINITIONS)?,
     })
 }
 
@@ -133,7 +125,7 @@ pub(super) fn dto(row: &DefinitionRow) -> Value {
     json!({
         "id": row.id,
         "key": row.key,
-        "category": null,
+        "category": row.category,
         "description": null,
         "name": row.name,
         "version": row.version,
@@ -144,7 +136,7 @@ pub(super) fn dto(row: &DefinitionRow) -> Value {
         "tenantId": row.tenant,
         "versionTag": row.version_tag,
         "historyTimeToLive": row.history_ttl,
-        "startableInTasklist": true,
+        "startableInTasklist": row.startable_in_tasklist,
     })
 }
 

@@ -5,8 +5,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use mandate_runtime::StoreError;
 use mandate_runtime::query::{
-    HISTORY_TASKS, HistoryIncidentFilter, HistoryIncidentSort, HistoryTask, HistoryTaskFilter, HistoryTaskSort, HistoryVariable, HistoryVariableFilter,
-    HistoryVariableSort, IncidentRemembered, IncidentState, OfInstances, Order, Page, Reads, Remembered,
+    HISTORY_TASKS, HistoryIncidentFilter, HistoryIncidentSort, HistoryTask, HistoryTaskFilter, HistoryTaskSort, HistoryVariable,
+    HistoryVariableFilter, HistoryVariableSort, IncidentRemembered, IncidentState, OfInstances, Order, Page, Reads, Remembered,
 };
 use serde_json::{Value, json};
 

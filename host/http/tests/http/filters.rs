@@ -9,6 +9,7 @@ on_both! {
     variables_that_are_too_many_for_one_answer_are_refused
     history_has_alternatives_and_reasons
     definitions_are_found_by_their_deployment_and_incidents
+    definitions_are_found_by_who_is_to_start_them
     jobs_and_instances_with_them_are_found
     what_no_list_can_answer_is_refused_by_name
     more_than_a_statement_takes_is_refused
@@ -162,6 +163,33 @@ async fn definitions_are_found_by_their_deployment_and_incidents(host: Host) {
     counts(&host, "incident", &[(&format!("causeIncidentId={id}"), 1), (&format!("rootCauseIncidentId={id}"), 1)]).await;
 }
 
+/// What a model says of its process besides: who is to start it, where, and of which category it is.
+async fn definitions_are_found_by_who_is_to_start_them(host: Host) {
+    let process = |id: &str, attributes: &str| {
+        model_with("", &format!("<bpmn:process id='{id}' isExecutable='true' {attributes}><bpmn:startEvent id='s'/></bpmn:process>"))
+    };
+    host.deploy("one", &process("one", "camunda:candidateStarterUsers='ann, bob' camunda:isStartableInTasklist='false'")).await;
+    host.deploy("two", &process("two", "").replace("targetNamespace='t'", "targetNamespace='urn:b_ills'")).await;
+    let filters = [
+        ("startableBy=bob", 1),
+        ("startableBy=bo", 0),
+        ("startableBy=ann,bob", 0),
+        ("startableBy=", 0),
+        ("startableInTasklist=true", 1),
+        ("notStartableInTasklist=true&key=one", 1),
+        ("category=t", 1),
+        ("categoryLike=urn:b%5C_%25", 1),
+        ("category=T", 0),
+    ];
+    counts(&host, "process-definition", &filters).await;
+    let listed = host.get("/engine-rest/process-definition?sortBy=category&sortOrder=desc").await.ok();
+    assert_eq!((&listed[0]["category"], &listed[0]["startableInTasklist"]), (&json!("urn:b_ills"), &json!(true)));
+    assert_eq!((&listed[1]["category"], &listed[1]["startableInTasklist"]), (&json!("t"), &json!(false)));
+    host.get("/engine-rest/process-definition?startableInTasklist=true&notStartableInTasklist=true").await.error(400, REFUSED);
+    host.get("/engine-rest/process-definition/key/one").await.ok();
+    host.close().await;
+}
+
 async fn jobs_and_instances_with_them_are_found(host: Host) {
     host.deploy("delayed", &delayed()).await;
     host.start("delayed", json!({})).await;
@@ -179,13 +207,9 @@ async fn jobs_and_instances_with_them_are_found(host: Host) {
 async fn what_no_list_can_answer_is_refused_by_name(host: Host) {
     for (list, filter) in [
         ("task", "assigneeExpression=x"),
-        ("task", "parentTaskId=x"),
-        ("process-definition", "startableBy=ann"),
-        ("process-definition", "category=x"),
         ("history/process-instance", "executedJobAfter=2030-01-01T00:00:00.000%2B0000"),
         ("history/task", "taskHadCandidateUser=ann"),
         ("history/detail", "formFields=true"),
-        ("history/user-operation", "jobDefinitionId=x"),
     ] {
         let name = filter.split('=').next().expect("a name");
         let refused = host.get(&format!("/engine-rest/{list}?{filter}")).await.error(400, REFUSED);

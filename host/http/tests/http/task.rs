@@ -83,9 +83,7 @@ async fn tasks_are_listed_counted_and_read() {
 
     host.get(&format!("/engine-rest/task/{NOBODY}")).await.error(404, REFUSED);
     host.get("/engine-rest/task/nonsense").await.error(404, REFUSED);
-    for filter in
-        ["parentTaskId=5", "processVariables=a", "candidateGroup=a&candidateGroups=b", "includeAssignedTasks=true", "dueBefore=soon"]
-    {
+    for filter in ["processVariables=a", "candidateGroup=a&candidateGroups=b", "includeAssignedTasks=true", "dueBefore=soon"] {
         host.get(&format!("/engine-rest/task?{filter}")).await.error(400, REFUSED);
     }
     for (alternatives, expected) in [
@@ -99,7 +97,12 @@ async fn tasks_are_listed_counted_and_read() {
         assert_eq!(found, json!({"count": expected}), "{alternatives}");
     }
     host.post("/engine-rest/task", json!({"orQueries": [{"orQueries": [{"name": "x"}]}]})).await.error(400, REFUSED);
-    host.post("/engine-rest/task", json!({"orQueries": [{"parentTaskId": "x"}]})).await.error(400, REFUSED);
+    // No task is a part of another one.
+    for query in [json!({"parentTaskId": id}), json!({"orQueries": [{"parentTaskId": id}]})] {
+        assert_eq!(host.post("/engine-rest/task/count", query).await.ok(), json!({"count": 0}));
+    }
+    assert_eq!(host.count("/engine-rest/history/task/count?taskParentTaskId=x").await, 0);
+    host.post("/engine-rest/task", json!({"orQueries": [{"assigneeExpression": "x"}]})).await.error(400, REFUSED);
     host.close().await;
 }
 

@@ -182,6 +182,9 @@ pub(crate) fn resolve(
         name: model.name.clone(),
         version_tag: model.version_tag.clone(),
         history_ttl: model.history_ttl.map(i64::from),
+        category: model.category.clone(),
+        startable_in_tasklist: model.startable_in_tasklist,
+        starters: model.starters.clone(),
         resource_name: resource.to_owned(),
         identity: identity(bytes, scripts, &bindings),
         bindings,
@@ -255,7 +258,9 @@ fn find<'a>(implementation: &Implementation, candidates: &'a [Candidate]) -> Res
 /// `reserve-line`.
 fn java_class(name: &str) -> Option<String> {
     let (_, class) = name.rsplit_once('.').filter(|(_, class)| class.starts_with(|first: char| first.is_ascii_uppercase()))?;
-    let class = ["JavaDelegate", "Delegate", "Impl"].iter().fold(class, |class, end| class.strip_suffix(end).filter(|it| !it.is_empty()).unwrap_or(class));
+    let class = ["JavaDelegate", "Delegate", "Impl"]
+        .iter()
+        .fold(class, |class, end| class.strip_suffix(end).filter(|it| !it.is_empty()).unwrap_or(class));
     let mut short = String::new();
     for (at, character) in class.char_indices() {
         if character.is_uppercase() && at > 0 && !short.ends_with('-') {

@@ -107,6 +107,15 @@ pub(super) const fn either(name: &'static str, opposite: &'static str, sql: &'st
     Ask::new(name, AskKind::Either(opposite), sql, "")
 }
 
+/// That an instance is nobody's: what no row is, whatever is asked for. A condition that PostgreSQL knows to be false makes it plan a long statement for
+/// minutes; this one it looks up.
+macro_rules! nobodys {
+    ($instance:literal) => {
+        concat!("(", $instance, " = {pg:'00000000-0000-0000-0000-000000000000'::uuid}{lite:zeroblob(16)} AND CAST($? AS TEXT) IS NOT NULL)")
+    };
+}
+pub(super) use nobodys;
+
 impl Select {
     /// Adds what is asked, each as one condition.
     pub(super) fn asked(&mut self, asked: Vec<Asked>) {

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::ask::{Ask, Asked, date, either, flag, is, like, one_of, text};
 use super::incidents::OF_CALLED;
 use super::select::{Select, Sort, ascending, keys};
 use super::{Order, Page, Reads};
@@ -27,6 +28,10 @@ pub struct DefinitionRow {
     pub version_tag: Option<String>,
     /// `camunda:historyTimeToLive`, in days.
     pub history_ttl: Option<i64>,
+    /// The `targetNamespace` of its file.
+    pub category: Option<String>,
+    /// Task lists offer to start it.
+    pub startable_in_tasklist: bool,
     /// Its deployment.
     pub deployment_id: String,
     /// The file it is in.
@@ -46,51 +51,57 @@ pub struct DefinitionFilter {
     pub ids: Vec<String>,
     /// With this key.
     pub key: Option<String>,
-    /// With one of these keys.
-    pub keys: Vec<String>,
-    /// With a key like this.
-    pub key_like: Option<String>,
-    /// With this name.
-    pub name: Option<String>,
-    /// With a name like this.
-    pub name_like: Option<String>,
     /// Of this version.
     pub version: Option<i64>,
     /// Only the newest version of every key and tenant.
     pub latest_version: bool,
     /// With this tag.
     pub version_tag: Option<String>,
-    /// With a tag like this.
-    pub version_tag_like: Option<String>,
     /// Of this deployment.
     pub deployment_id: Option<String>,
-    /// Deployed after this.
-    pub deployed_after: Option<i64>,
-    /// Deployed at this moment.
-    pub deployed_at: Option<i64>,
-    /// In a file with this name.
-    pub resource_name: Option<String>,
-    /// In a file with a name like this.
-    pub resource_name_like: Option<String>,
-    /// Without a tag.
-    pub without_version_tag: bool,
     /// Of an instance that has this open incident.
     pub incident: Option<(Uuid, i64)>,
     /// Of instances with an open incident of this code, also of what they have called.
     pub incident_code: Option<String>,
     /// Of instances with an open incident of any other code than this, likewise.
     pub incident_code_not: Option<String>,
-    /// Of instances with an open incident with this message.
-    pub incident_message: Option<String>,
-    /// Of instances with an open incident with a message like this.
-    pub incident_message_like: Option<String>,
     /// Of one of these tenants.
     pub tenants: Vec<String>,
     /// Of no tenant.
     pub without_tenant: bool,
     /// Suspended (true) or active (false).
     pub suspended: Option<bool>,
+    /// And this, of [`DEFINITIONS`].
+    pub asked: Vec<Asked>,
 }
+
+/// Of instances that have such an incident of their own.
+macro_rules! with_incident {
+    ($which:literal) => {
+        concat!("d.id IN (SELECT c.definition_id FROM any_incident c WHERE c.", $which, ")")
+    };
+}
+
+/// What definitions can be asked besides.
+pub static DEFINITIONS: &[Ask] = &[
+    one_of("keysIn", "d.key"),
+    like("keyLike", "d.key"),
+    is("name", "d.name"),
+    like("nameLike", "d.name"),
+    is("category", "d.category"),
+    like("categoryLike", "d.category"),
+    like("versionTagLike", "d.version_tag"),
+    flag("withoutVersionTag", "d.version_tag IS NULL"),
+    date("deployedAfter", "d.deployment_id IN (SELECT p.id FROM deployment p WHERE p.deployed_at > $?)"),
+    date("deployedAt", "d.deployment_id IN (SELECT p.id FROM deployment p WHERE p.deployed_at = $?)"),
+    is("resourceName", "d.resource_name"),
+    like("resourceNameLike", "d.resource_name"),
+    either("startableInTasklist", "notStartableInTasklist", "d.startable_in_tasklist"),
+    // As the column has them, between commas: who has one in their name is nobody's starter.
+    text("startableBy", "{pg:STRPOS}{lite:INSTR}(d.starters, ',' || $? || ',') > 0 AND {pg:STRPOS}{lite:INSTR}($?, ',') = 0"),
+    text("incidentMessage", with_incident!("message = $?")),
+    text("incidentMessageLike", with_incident!("message LIKE $? ESCAPE '\\'")),
+];
 
 /// What definitions are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +116,8 @@ pub enum DefinitionSort {
     Version,
     /// Their version tag.
     VersionTag,
+    /// Their category.
+    Category,
     /// Their deployment.
     DeploymentId,
     /// When they were deployed.
@@ -121,6 +134,7 @@ impl Sort for DefinitionSort {
             Self::Name => "d.name",
             Self::Version => "d.version",
             Self::VersionTag => "d.version_tag",
+            Self::Category => "d.category",
             Self::DeploymentId => "d.deployment_id",
             Self::DeployedAt => "(SELECT p.deployed_at FROM deployment p WHERE p.id = d.deployment_id)",
             Self::Tenant => "d.tenant",
@@ -171,7 +185,7 @@ pub struct ActivityStatistics {
     pub incidents: Vec<(String, i64)>,
 }
 
-pub(crate) const COLUMNS: &str = "d.id, d.key, d.version, d.tenant, d.name, d.version_tag, d.history_ttl, d.deployment_id, d.resource_name, d.identity, d.first_element, d.suspended";
+pub(crate) const COLUMNS: &str = "d.id, d.key, d.version, d.tenant, d.name, d.version_tag, d.history_ttl, d.category, d.startable_in_tasklist, d.deployment_id, d.resource_name, d.identity, d.first_element, d.suspended";
 
 pub(crate) fn definition(row: &Row) -> Result<DefinitionRow, Error> {
     read(&mut row.columns())
@@ -186,6 +200,8 @@ fn read(columns: &mut Columns<'_>) -> Result<DefinitionRow, Error> {
         name: columns.next()?,
         version_tag: columns.next()?,
         history_ttl: columns.next()?,
+        category: columns.next()?,
+        startable_in_tasklist: columns.next()?,
         deployment_id: columns.next()?,
         resource_name: columns.next()?,
         identity: columns.next()?,
@@ -198,43 +214,27 @@ fn read(columns: &mut Columns<'_>) -> Result<DefinitionRow, Error> {
 pub(crate) const NEWEST: &str =
     "NOT EXISTS (SELECT 1 FROM definition newer WHERE newer.tenant = d.tenant AND newer.key = d.key AND newer.version > d.version)";
 
-fn deployed(operator: &str) -> String {
-    format!("d.deployment_id IN (SELECT p.id FROM deployment p WHERE p.deployed_at {operator} $?)")
-}
-
 fn select(filter: DefinitionFilter) -> Select {
     let mut select = Select::new("definition d");
     select.texts("d.id", filter.ids);
     select.maybe("d.key = $?", filter.key);
-    select.texts("d.key", filter.keys);
-    select.like("d.key", filter.key_like);
-    select.maybe("d.name = $?", filter.name);
-    select.like("d.name", filter.name_like);
     select.maybe("d.version = $?", filter.version);
     select.when(filter.latest_version, NEWEST);
     select.maybe("d.version_tag = $?", filter.version_tag);
-    select.like("d.version_tag", filter.version_tag_like);
     select.maybe("d.deployment_id = $?", filter.deployment_id);
-    select.maybe(&deployed(">"), filter.deployed_after);
-    select.maybe(&deployed("="), filter.deployed_at);
-    select.maybe("d.resource_name = $?", filter.resource_name);
-    select.like("d.resource_name", filter.resource_name_like);
-    select.when(filter.without_version_tag, "d.version_tag IS NULL");
     if let Some(id) = filter.incident {
         select.exists("any_incident c", |select| {
             select.numbered("c.instance_id", "c.n", vec![id]);
             select.condition("c.definition_id = d.id");
         });
     }
-    let own = |condition: &str| format!("d.id IN (SELECT c.definition_id FROM any_incident c WHERE c.{condition})");
     let or_called =
-        |condition: &str| format!("({} OR d.id IN (SELECT c.definition_id FROM {OF_CALLED} c WHERE c.{condition}))", own(condition));
-    select.maybe(&or_called("code = $?"), filter.incident_code);
-    select.maybe(&or_called("code <> $?"), filter.incident_code_not);
-    select.maybe(&own("message = $?"), filter.incident_message);
-    select.maybe(&own("message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
+        |own: &str, condition: &str| format!("({own} OR d.id IN (SELECT c.definition_id FROM {OF_CALLED} c WHERE c.{condition}))");
+    select.maybe(&or_called(with_incident!("code = $?"), "code = $?"), filter.incident_code);
+    select.maybe(&or_called(with_incident!("code <> $?"), "code <> $?"), filter.incident_code_not);
     select.tenants("d.tenant", filter.tenants, filter.without_tenant);
     select.maybe("d.suspended = $?", filter.suspended);
+    select.asked(filter.asked);
     select
 }
 

@@ -37,7 +37,7 @@ pub use ask::{Ask, AskKind, Asked, AskedValue};
 pub use calls::CallFilter;
 #[cfg(test)]
 pub(crate) use definitions::{ACTIVITY_FAILURES, failed_by_definition};
-pub use definitions::{ActivityStatistics, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, StartEvent};
+pub use definitions::{ActivityStatistics, DEFINITIONS, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, StartEvent};
 pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, NEWEST, definition as read_definition};
 pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};
 pub use deployments::{DeploymentFilter, DeploymentRow, DeploymentSort, ResourceRow};
@@ -60,7 +60,9 @@ pub use jobs::{DELIVERY, JobFilter, JobListed, JobSort, START_TIMER};
 pub use metrics::{ActiveInstances, Counts, HostRow, MOST_DUE};
 pub use operations::{OperationFilter, OperationListed, OperationSort};
 pub use record::{HistoryIncident, HistoryTask, HistoryUpdate, InstanceRecord};
-pub use remembered::{HISTORY_TASKS, HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, OfInstances, Remembered};
+pub use remembered::{
+    HISTORY_TASKS, HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, OfInstances, Remembered,
+};
 pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TASKS, TaskFilter, TaskListed, TaskSort};

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::ask::{Ask, Asked, date, either, flag, is, like, one_of, whole};
+use super::ask::{Ask, Asked, date, either, flag, is, like, nobodys, one_of, text, whole};
 use super::history::{HistoryVariable, WITH_BUSINESS_KEY};
 use super::record::HistoryTask;
 use super::select::{Select, Sort, keys};
@@ -135,6 +135,8 @@ pub static HISTORY_TASKS: &[Ask] = &[
     like("taskNameLike", "t.name"),
     is("taskDescription", "t.description"),
     like("taskDescriptionLike", "t.description"),
+    // There are no sub-tasks: no task has a parent.
+    text("taskParentTaskId", nobodys!("t.instance_id")),
     is("taskOwner", "t.owner"),
     like("taskOwnerLike", "t.owner"),
     whole("taskPriority", "t.priority = $?"),

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::ask::{Ask, Asked, date, either, flag, is, like, one_of, text, whole};
+use super::ask::{Ask, Asked, date, either, flag, is, like, nobodys, one_of, text, whole};
 use super::select::{Select, Sort, keys};
 use super::variables::{VariableCondition, having};
 use super::{Order, Page, Reads};
@@ -86,6 +86,8 @@ pub static TASKS: &[Ask] = &[
     one_of("assigneeNotIn", "NOT task.assignee"),
     like("assigneeLike", "task.assignee"),
     either("assigned", "unassigned", "task.assignee IS NOT NULL"),
+    // There are no sub-tasks: no task has a parent.
+    text("parentTaskId", nobodys!("task.instance_id")),
     is("owner", "task.owner"),
     text("delegationState", "task.delegation = UPPER($?)"),
     text("involvedUser", concat!("(task.assignee = $? OR task.owner = $? OR ", candidate!("NOT c.is_group AND c.name = $?))"))),

@@ -319,7 +319,9 @@ async fn queries(random: &mut Random, store: &Store, definitions: &[DefinitionRo
     ask!(tasks(TaskFilter { candidate_groups: vec!["repair".into()], ..Default::default() }, Page::ALL, &[(TaskSort::Created, order)]));
     ask!(tasks(
         TaskFilter {
-            asked: [task_asked("assigneeLike", AskedValue::Text("user%".into())), task_asked("dueBefore", AskedValue::Number(moment))].map(|it| it.asked).concat(),
+            asked: [task_asked("assigneeLike", AskedValue::Text("user%".into())), task_asked("dueBefore", AskedValue::Number(moment))]
+                .map(|it| it.asked)
+                .concat(),
             ..Default::default()
         },
         Page::ALL,

@@ -1,12 +1,13 @@
 //! Reads: that every filter is SQL which both databases understand, and what the less obvious ones mean.
 
 use mandate_store::query::{
-    Ask, AskKind, Asked, AskedValue, CallFilter, Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, EventSubscriptionFilter,
-    EventSubscriptionSort, ExecutionFilter, ExecutionSort, ExternalTaskFilter, ExternalTaskSort, HISTORY_TASKS, HistoryActivityFilter,
-    HistoryActivitySort, HistoryIncidentFilter, HistoryIncidentSort, HistoryInstanceFilter, HistoryInstanceSort, HistoryTaskFilter,
-    HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, IgnoringCase, IncidentFilter, IncidentName, IncidentOf, IncidentSort,
-    IncidentState, InstanceFilter, InstanceSort, JobFilter, JobSort, OfInstances, Operand, OperationFilter, OperationSort, Order, Page,
-    SubscriptionFilter, TASKS, TaskFilter, TaskSort, VariableCondition, VariableFilter, VariableSort,
+    Ask, AskKind, Asked, AskedValue, CallFilter, Comparison, DEFINITIONS, DefinitionFilter, DefinitionSort, DelegateFilter,
+    DeploymentFilter, DeploymentSort, EventSubscriptionFilter, EventSubscriptionSort, ExecutionFilter, ExecutionSort, ExternalTaskFilter,
+    ExternalTaskSort, HISTORY_TASKS, HistoryActivityFilter, HistoryActivitySort, HistoryIncidentFilter, HistoryIncidentSort,
+    HistoryInstanceFilter, HistoryInstanceSort, HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort,
+    IgnoringCase, IncidentFilter, IncidentName, IncidentOf, IncidentSort, IncidentState, InstanceFilter, InstanceSort, JobFilter, JobSort,
+    OfInstances, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TASKS, TaskFilter, TaskSort, VariableCondition,
+    VariableFilter, VariableSort,
 };
 use mandate_store::{
     EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobDefinitionName, JobRow, SubscriptionRow, TaskRow,
@@ -61,11 +62,9 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             after: Some(1), before: Some(1),
         }, DeploymentSort { Id Name DeployedAt Tenant });
         every!(store.definitions, count_definitions, DefinitionFilter {
-            ids: texts(), key: text(), keys: texts(), key_like: text(), name: text(), name_like: text(), version: Some(1),
-            latest_version: true, version_tag: text(), version_tag_like: text(), deployment_id: text(), deployed_after: Some(1), deployed_at: Some(1), resource_name: text(),
-            resource_name_like: text(), without_version_tag: true, incident: Some((id, 1)), incident_code: text(), incident_code_not: text(), incident_message: text(),
-            incident_message_like: text(), tenants: texts(), without_tenant: true, suspended: Some(true),
-        }, DefinitionSort { Id Key Name Version VersionTag DeploymentId DeployedAt Tenant });
+            ids: texts(), key: text(), version: Some(1), latest_version: true, version_tag: text(), deployment_id: text(), incident: Some((id, 1)),
+            incident_code: text(), incident_code_not: text(), tenants: texts(), without_tenant: true, suspended: Some(true), asked: all_of(DEFINITIONS),
+        }, DefinitionSort { Id Key Name Version VersionTag Category DeploymentId DeployedAt Tenant });
         every!(store.instances, count_instances, InstanceFilter {
             ids: vec![id], business_key: text(), business_key_like: text(), definition_id: text(), definition_key: text(),
             definition_keys: texts(), definition_keys_not: texts(), deployment_id: text(), tenants: texts(), without_tenant: true,
@@ -168,6 +167,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
                 wait: vec![((id, 1), texts())],
                 definition_id: text(),
                 definition_key: text(),
+                job_definition_id: text(),
                 deployment_id: text(),
                 user: text(),
                 operation_type: text(),

@@ -130,7 +130,11 @@ pub(crate) async fn a_failed_firing_waits_beside_the_next_one(fixture: Fixture) 
     assert!(!store.revise_start_timer(&seen, &revised, None, &[], 970).await.expect("answered"), "it has been given up since");
     assert_eq!(open(IncidentState::Open).await, (1, 1));
     let raised = store.incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("listed").remove(0);
-    assert_eq!((raised.instance, raised.row.n, raised.row.wait, raised.row.created), (found.id, 2, Some(1), 970), "another one of this job");
+    assert_eq!(
+        (raised.instance, raised.row.n, raised.row.wait, raised.row.created),
+        (found.id, 2, Some(1), 970),
+        "another one of this job"
+    );
     store.commit(firing(&definition, &again, None)).await.expect("stored");
     assert_eq!(open(IncidentState::Resolved).await, (0, 2));
     let seen = store.start_timer(next[0].id, 1).await.expect("read").expect("there");

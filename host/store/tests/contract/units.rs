@@ -1,13 +1,15 @@
 //! Units of work.
 
 use futures_util::future::join_all;
-use mandate_store::query::{AskedValue, HistoryActivityFilter, HistoryInstanceFilter, IndexRows, InstanceFilter, JobFilter, Page, TaskFilter};
+use mandate_store::query::{
+    AskedValue, HistoryActivityFilter, HistoryInstanceFilter, IndexRows, InstanceFilter, JobFilter, Page, TaskFilter,
+};
 use mandate_store::{Beside, CommitError, Except, Expect, HistoryLevel, HistoryRow, InstanceWrite, PartRow, Parts, StartKey, State, Unit};
 use uuid::Uuid;
 
 use crate::common::{
-    Fixture, begun, definition, end, external_task, head, incident, job, live, resolved, start, started_with, step, subscription, task, task_asked,
-    unit,
+    Fixture, begun, definition, end, external_task, head, incident, job, live, resolved, start, started_with, step, subscription, task,
+    task_asked, unit,
 };
 
 pub(crate) async fn a_unit_is_stored_with_the_rows_beside_it(fixture: Fixture) {
