@@ -275,7 +275,7 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
         definitions.push(numbered(tx, write, tenant, new).await?);
     }
     let rows = definitions.iter().zip(&write.definitions).map(|(definition, new)| {
-        let starters: String = new.starters.iter().map(|name| format!("{name},")).collect();
+        let starters = if new.starters.is_empty() { String::new() } else { format!(",{},", new.starters.join(",")) };
         cells![
             &definition.id,
             &definition.key,
@@ -286,7 +286,7 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
             definition.history_ttl,
             &definition.category,
             definition.startable_in_tasklist,
-            format!(",{starters}"),
+            starters,
             &definition.deployment_id,
             &definition.resource_name,
             &definition.identity,

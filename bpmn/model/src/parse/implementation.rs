@@ -14,6 +14,9 @@ pub(crate) enum Doer {
     Expression,
 }
 
+/// What was read or, if that cannot be used, why and what to do.
+type Read<T> = Result<T, (String, &'static str)>;
+
 /// The ways to name a delegate, for the help of errors.
 const WAYS: &str = "name its delegate: camunda:class=\"reserve-line\", camunda:delegateExpression=\"${reserveLine}\", \
                     zeebe:taskDefinition type=\"reserve-line\", mandate:delegate=\"reserve-line@^1.2\", or camunda:type=\"external\" with \
@@ -22,7 +25,7 @@ const WAYS: &str = "name its delegate: camunda:class=\"reserve-line\", camunda:d
 impl<'n> ProcessReader<'n, '_> {
     /// Who does a service, send or business rule task, or sends the message of an event. None after an error.
     pub(crate) fn doer(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Doer> {
-        let mut found: Vec<(&str, Result<Doer, (String, &str)>)> = Vec::new();
+        let mut found: Vec<(&str, Read<Doer>)> = Vec::new();
         let named = |implementation: Result<_, String>| {
             implementation.map_err(|reason| (reason, "write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate"))
         };
@@ -106,8 +109,7 @@ fn by_task_type(definition: &Node<'_>) -> Result<Implementation, String> {
     definition.plain("type").ok_or_else(|| "it has no type".to_owned()).and_then(delegate)
 }
 
-/// Or why not, and what to do.
-fn by_topic(kind: &str, topic: Option<&str>) -> Result<Implementation, (String, &'static str)> {
+fn by_topic(kind: &str, topic: Option<&str>) -> Read<Implementation> {
     if kind.trim() != "external" {
         let help = "let a worker do it: camunda:type=\"external\" with a camunda:topic; or a delegate that sends a command: camunda:class=\"send-mail\" in place of the type";
         return Err((format!("the type '{}' is not supported, only external is", shown(kind)), help));

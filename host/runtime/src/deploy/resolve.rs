@@ -327,3 +327,20 @@ fn is_file_of(delegate: &str, resource: &str) -> bool {
     let stem = file_name(resource).trim_end_matches(".wasm");
     is_wasm(resource) && (stem == delegate || stem.replace('_', "-") == delegate)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn java_classes_are_told_what_to_be_instead() {
+        let help = |name: &str| {
+            let implementation = Implementation::Delegate { name: name.to_owned(), requirement: None };
+            find(&implementation, &[]).err().expect("nobody is there").1
+        };
+        assert!(help("com.example.ReserveLineDelegate").contains("add it to the upload as reserve-line.wasm and name it \"reserve-line\""));
+        assert!(help("com.example.Delegate").contains("delegate.wasm"));
+        assert_eq!(help("reserve-line"), "add reserve-line.wasm to the upload, or correct the reference");
+        assert_eq!(help("orders.reserve"), "add orders.reserve.wasm to the upload, or correct the reference");
+    }
+}
