@@ -144,7 +144,7 @@ fn leaf_of_start(incident: &Value) -> Value {
     let definition = text(&incident["processDefinitionId"]);
     let mut parts = definition.split(':');
     let (key, version) = (parts.next(), parts.next().and_then(|version| version.parse::<i64>().ok()));
-    let since = text(&incident["incidentTimestamp"]).parse::<jiff::Timestamp>().map(|moment| moment.as_millisecond()).ok();
+    let since = text(&incident["incidentTimestamp"]).parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).ok();
     json!({
         "processInstanceId": null, "businessKey": null, "tenantId": incident["tenantId"], "processDefinitionKey": key,
         "processDefinitionVersion": version, "activityInstanceId": null, "activityId": incident["activityId"], "since": since, "until": null,
