@@ -1,6 +1,8 @@
 //! A unit of work takes along the asynchronous jobs that come next, where nobody can tell the difference: by what is stored, told and sent it is as if each
 //! had been stored by itself.
 
+use std::fmt::Write as _;
+
 use crate::common::{Host, Setup, commands, guest, postgres, process};
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, Variable};
@@ -28,7 +30,8 @@ fn chain(tasks: &[(&str, &str)]) -> Vec<u8> {
     let mut elements = String::from(r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/>"#);
     let mut from = "s";
     for (id, delegate) in tasks {
-        elements += &format!(
+        let _ = write!(
+            elements,
             r#"<bpmn:serviceTask id="{id}" camunda:class="{delegate}" camunda:asyncBefore="true">
               <bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R1/PT1H</camunda:failedJobRetryTimeCycle></bpmn:extensionElements>
             </bpmn:serviceTask>
@@ -36,7 +39,7 @@ fn chain(tasks: &[(&str, &str)]) -> Vec<u8> {
         );
         from = id;
     }
-    elements += &format!(r#"<bpmn:sequenceFlow id="to_u" sourceRef="{from}" targetRef="u"/>"#);
+    let _ = write!(elements, r#"<bpmn:sequenceFlow id="to_u" sourceRef="{from}" targetRef="u"/>"#);
     process(&elements)
 }
 
