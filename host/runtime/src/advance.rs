@@ -15,6 +15,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Retry, WaitId};
@@ -149,6 +150,8 @@ pub(crate) struct Calls {
     made: HashSet<EntryKey>,
     /// How often it was.
     runs: u32,
+    /// The last of these runs has taken jobs along.
+    pub(crate) took_along: bool,
     /// What commands came to that they have sent.
     pub(crate) closings: Closings,
 }
@@ -157,6 +160,7 @@ impl Calls {
     /// The unit is stepped from its beginning. Answers whether that is for the first time.
     pub(crate) fn begin(&mut self) -> bool {
         self.made.clear();
+        self.took_along = false;
         self.runs += 1;
         self.runs == 1
     }
@@ -286,6 +290,8 @@ impl Inner {
                 Stored::Gone => return Ok(Advanced::Withdrawn),
                 // What was wrong with an old state need not be wrong with the one that is stored.
                 Stored::Refused(_) if self.is_any_stale(&mut parties).await? => {}
+                // Whose fault it is will be seen when each is stored by itself.
+                Stored::Refused(_) if calls.took_along => {}
                 Stored::Refused(reason) => match work.job() {
                     // Whatever made it will likely make it again: a failure that is counted, not a job that comes back for ever.
                     Some(wait) if !failed => {
@@ -407,6 +413,7 @@ impl Inner {
         let awaited = rows.awaited_messages(instance);
         let ended = rows.ended_waits();
         let next_due = rows.next_due(now);
+        let along = rows.along();
         let incidents = rows.incidents_raised(base);
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
         let worker = work.and_then(|work| work.worker.as_ref());
@@ -415,7 +422,7 @@ impl Inner {
         write.fired = work.and_then(|work| work.begin.as_ref()).and_then(|begin| begin.fired.clone());
         let (running, throws) = (write.running.clone(), !(write.signals.is_empty() && write.messages.is_empty()));
         let moves = write.running_stood == Stood::InARow;
-        Ok((write, After { places, _mine: mine, topics, ended, next_due, incidents, running, moves, throws, awaited }))
+        Ok((write, After { places, _mine: mine, topics, ended, next_due, incidents, along, running, moves, throws, awaited }))
     }
 
     /// Tells the rest of this host what has become of an instance.
@@ -426,7 +433,8 @@ impl Inner {
         let is_start = party.base.stored().is_none();
         debug_assert!(id != work.instance || is_start == work.begin.is_some(), "a unit begins its own instance or has loaded it");
         crate::metrics::unit_committed(&party.base.definition, is_start, *ended, after.incidents);
-        crate::metrics::jobs_acquired(Acquired::Unit, locked);
+        crate::metrics::jobs_acquired(Acquired::Unit, locked + after.along.len());
+        after.along.iter().copied().for_each(crate::metrics::job_ran);
         for _ in 0..after.incidents {
             tracing::error!(instance = %id, "incident raised");
         }
@@ -488,6 +496,8 @@ struct After {
     next_due: Option<i64>,
     /// How many incidents it has raised.
     incidents: usize,
+    /// How long each of the jobs ran that it took along.
+    along: Vec<Duration>,
     running: Option<RunningJob>,
     /// That job has left its own row for the instance's, if it could be locked.
     moves: bool,

@@ -37,6 +37,8 @@ pub struct Definition {
     pub model: ProcessDefinition,
     /// By their references.
     bindings: HashMap<String, Arc<Binding>>,
+    /// Elements whose jobs come to delegates with commands, as far as this host has seen: by their indices.
+    alone: Vec<AtomicBool>,
     /// The size of the model's text.
     bytes: u64,
 }
@@ -53,11 +55,11 @@ pub struct Binding {
     /// What it may do.
     pub mandate: Mandate,
     counters: OnceLock<DelegateCounters>,
-    /// Its last call on this host has taken long, or has failed.
-    slow: AtomicBool,
+    /// Its last call on this host was answered, and soon.
+    quick: AtomicBool,
 }
 
-/// A call that takes less of a thread's time is quick: not more than what it costs to store a unit of work.
+/// A call that takes less is quick: not more than what it costs to store a unit of work.
 const QUICK: Duration = Duration::from_millis(1);
 
 impl Binding {
@@ -70,16 +72,16 @@ impl Binding {
         !self.mandate.commands.is_empty()
     }
 
-    /// Whether its last call here was a quick one. Until it is called, it is taken to be quick.
+    /// Whether its last call here was a quick one.
     pub(crate) fn is_quick(&self) -> bool {
-        !self.slow.load(Ordering::Relaxed)
+        self.quick.load(Ordering::Relaxed)
     }
 
-    /// A call has ended, so or otherwise, and has used so much of a thread's time.
-    pub(crate) fn has_run(&self, answered: bool, cpu: Duration) {
-        let slow = !answered || cpu > QUICK;
-        if slow == self.is_quick() {
-            self.slow.store(slow, Ordering::Relaxed);
+    /// A call has ended, so or otherwise, after this time on the clock.
+    pub(crate) fn has_run(&self, answered: bool, took: Duration) {
+        let quick = answered && took <= QUICK;
+        if quick != self.is_quick() {
+            self.quick.store(quick, Ordering::Relaxed);
         }
     }
 }
@@ -111,6 +113,16 @@ impl Definition {
     /// Whether a task waits for a worker.
     pub(crate) fn is_external(&self, element: ElementIndex) -> bool {
         matches!(&self.model.element(element).kind, ElementKind::ServiceTask(task) if task.by_worker)
+    }
+
+    /// Whether a job at an element is known to come to a delegate with commands: no unit takes it along.
+    pub(crate) fn runs_alone(&self, element: ElementIndex) -> bool {
+        self.alone[element.0 as usize].load(Ordering::Relaxed)
+    }
+
+    /// A job at this element has come to one.
+    pub(crate) fn stops_along(&self, element: ElementIndex) {
+        self.alone[element.0 as usize].store(true, Ordering::Relaxed);
     }
 
     /// Whether any of its delegates may issue commands.
@@ -281,12 +293,13 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
     let mut by_reference = HashMap::new();
     for binding in store.bindings(id).await? {
         let mandate = serde_json::from_str(&binding.mandate).map_err(|error| unreadable(&error.to_string()))?;
-        let (counters, slow) = (OnceLock::new(), AtomicBool::new(false));
-        let bound = Binding { delegate: binding.delegate, version: binding.version, digest: binding.digest, mandate, counters, slow };
+        let (counters, quick) = (OnceLock::new(), AtomicBool::new(false));
+        let bound = Binding { delegate: binding.delegate, version: binding.version, digest: binding.digest, mandate, counters, quick };
         by_reference.insert(binding.reference, Arc::new(bound));
     }
     model.serve_topics(|topic| by_reference.contains_key(&topic_reference(topic)));
-    Ok(Definition { row, model, bindings: by_reference, bytes: bytes.len() as u64 })
+    let alone = model.iter().map(|_| AtomicBool::new(false)).collect();
+    Ok(Definition { row, model, bindings: by_reference, alone, bytes: bytes.len() as u64 })
 }
 
 #[cfg(test)]

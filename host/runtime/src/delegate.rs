@@ -108,9 +108,9 @@ impl Inner {
         crate::metrics::delegate_called(binding, &returned);
         let stop = task.stop.lock().expect("no holder of this lock panics").take();
         let unavailable = task.unavailable.lock().expect("no holder of this lock panics").take();
-        let cpu = returned.stats.cpu;
+        let took = returned.stats.wall;
         let called = interpret(returned.outcome, stop, unavailable, binding, call);
-        binding.has_run(matches!(called, Called::Answered(_)), cpu);
+        binding.has_run(matches!(called, Called::Answered(_)), took);
         Ok(called)
     }
 

@@ -355,7 +355,11 @@ impl Inner {
         let asked = queued.answer.is_some().then(|| self.clock.now_ms());
         // What has killed a host is found by running it alone.
         let goes_on = queued.answer.is_none() && takeovers == 0;
-        let mut advanced = self.advance_here(Work { asked, fresh, goes_on, ..Work::new(instance, input) }).await;
+        let mut advanced = self.advance_here(Work { asked, fresh, goes_on, ..Work::new(instance, input.clone()) }).await;
+        if let (true, Err(Error::Bug)) = (goes_on, &advanced) {
+            // It need not be this job's.
+            advanced = self.advance_here(Work { asked, ..Work::new(instance, input) }).await;
+        }
         if let Err(Error::Bug) = advanced {
             // A job that meets a bug spends its attempts and ends in an incident, rather than running into it for ever.
             crate::metrics::job_failed("unknown", Code::InternalError.as_str());

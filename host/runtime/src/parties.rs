@@ -349,8 +349,11 @@ impl Inner {
             if commands && own && course.work.is_unheld() {
                 return Ok(Ended::Hold);
             }
-            if !own && (commands || course.along && !binding.is_quick()) {
+            if commands && !own {
                 return Ok(Ended::HoldParty(party.instance.id()));
+            }
+            if course.along && !binding.is_quick() {
+                return Ok(Ended::Hold);
             }
             course.calls.make(call.entry);
             let given = (call.entry, digest(&call));

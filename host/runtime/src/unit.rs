@@ -3,6 +3,7 @@
 //! What a unit creates and removes again never reaches the store; of what it changes twice only the last state does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mandate_engine::{
     Effect, ExternalTask, Incident, IncidentId, Input, Instance, Job, PartId, Subscription, SubscriptionKind, Task, WaitId,
@@ -66,6 +67,8 @@ pub(crate) struct Rows {
     history: Vec<HistoryRow>,
     suspended: Option<bool>,
     ended: bool,
+    /// Jobs that ran within it and are none of its own, with how long they ran.
+    along: Vec<(WaitId, Duration)>,
     /// It has made jobs, by what is known of their definitions since so many changes.
     known: Option<i64>,
 }
@@ -103,8 +106,27 @@ impl Rows {
         }
     }
 
-    /// Takes in what has happened since.
-    pub(crate) fn extend(&mut self, later: Self) {
+    /// Whether what happened later takes away what history would then know nothing of: a task or an incident that was made in this unit.
+    pub(crate) fn loses(&self, later: &Self, base: &Base) -> bool {
+        let stored = base.stored();
+        let task = |(wait, task): (&WaitId, &Option<Task>)| {
+            task.is_none() && self.tasks.contains_key(wait) && stored.is_none_or(|stored| stored.task(*wait).is_none())
+        };
+        let incident = |(id, now): (&IncidentId, &IncidentNow)| {
+            let was_open = stored.is_some_and(|stored| stored.incidents().any(|open| open.id == *id));
+            matches!(now, IncidentNow::Over { .. }) && self.incidents.contains_key(id) && !was_open
+        };
+        later.tasks.iter().any(task) || later.incidents.iter().any(incident)
+    }
+
+    /// How long each of the jobs ran that it took along.
+    pub(crate) fn along(&self) -> Vec<Duration> {
+        self.along.iter().map(|(_, took)| *took).collect()
+    }
+
+    /// Takes in what a job has done that ran behind it.
+    pub(crate) fn take_along(&mut self, wait: WaitId, later: Self, took: Duration) {
+        self.along.push((wait, took));
         self.jobs.extend(later.jobs);
         self.tasks.extend(later.tasks);
         self.external_tasks.extend(later.external_tasks);
@@ -236,6 +258,7 @@ impl Rows {
         let mut write = InstanceWrite {
             suspended: self.suspended,
             job_definitions: self.known,
+            taken_jobs: self.along.iter().filter(|(wait, _)| is_old(base, *wait)).map(|(wait, _)| number(wait.0)).collect(),
             history: self.history,
             ..InstanceWrite::new(instance.id().0, base.expect.clone(), state)
         };

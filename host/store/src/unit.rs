@@ -72,6 +72,9 @@ pub struct InstanceWrite {
     pub lock_jobs: Vec<i64>,
     /// Waits of jobs that are gone.
     pub remove_jobs: Vec<i64>,
+    /// Which of these ran in this unit without being locked: refused with [`CommitError::Conflict`] if somebody has locked one, if a host has died with one, or if
+    /// their definition is suspended.
+    pub taken_jobs: Vec<i64>,
     /// Tasks to insert or to update.
     pub put_tasks: Vec<TaskRow>,
     /// Waits of tasks to update that had other candidates before.
@@ -137,6 +140,7 @@ impl InstanceWrite {
             behind_jobs: Vec::new(),
             lock_jobs: Vec::new(),
             remove_jobs: Vec::new(),
+            taken_jobs: Vec::new(),
             put_tasks: Vec::new(),
             recast_tasks: Vec::new(),
             remove_tasks: Vec::new(),

@@ -37,6 +37,7 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     message::refuse_unaddressed(units, &addressees, |definition| there.contains_key(definition), &mut answers);
     instances::hold(tx, units, &mut answers).await?;
     refuse_lost_locks(tx, units, &mut answers).await?;
+    refuse_taken(tx, units, &mut answers).await?;
     delivery::refuse_delivered(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
     start_timers::refuse_fired(tx, units, &mut answers).await?;
@@ -189,6 +190,26 @@ async fn refuse_lost_locks(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<C
     Ok(())
 }
 
+/// Whoever locks jobs holds their instances' rows, as this transaction does.
+static TAKEN: Batch = Batch::new(
+    "SELECT j.instance_id FROM {rows} JOIN job j ON j.instance_id = v.instance_id AND j.wait = v.wait JOIN definition d ON d.id = j.definition_id \
+     WHERE j.locked_by IS NOT NULL OR j.takeovers > 0 OR d.suspended",
+    &[("instance_id", Type::Uuid), ("wait", Type::I64)],
+);
+
+/// Jobs that a unit has run without having locked them must be such as it could have locked. One that is gone is left to the instance's revision.
+async fn refuse_taken(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
+    let taken = units.iter().flat_map(|unit| &unit.instances).flat_map(|write| write.taken_jobs.iter().map(|wait| cells![write.id, *wait]));
+    let found = TAKEN.fetch(tx, taken.collect()).await?;
+    let refused = found.iter().map(|row| row.get(0)).collect::<Result<HashSet<Uuid>, _>>()?;
+    for (unit, answer) in units.iter().zip(answers) {
+        if unit.instances.iter().any(|write| !write.taken_jobs.is_empty() && refused.contains(&write.id)) {
+            answer.get_or_insert(CommitError::Conflict);
+        }
+    }
+    Ok(())
+}
+
 static CLAIM_START: Batch = Batch::new(
     "INSERT INTO start_key (tenant, definition_key, key, instance_id, definition_id, business_key, created) \
      SELECT v.tenant, v.definition_key, v.key, v.instance_id, v.definition_id, v.business_key, v.created FROM {rows} WHERE TRUE \
@@ -283,4 +304,4 @@ type Rows = Vec<Vec<Cell>>;
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&CLAIM_START, &HOLDERS];
+pub(crate) static BATCHES: &[&Batch] = &[&CLAIM_START, &HOLDERS, &TAKEN];

@@ -6,26 +6,32 @@
 //! of the instance's row, of activities and variables only what they are in the end.
 //!
 //! Each job is a step of its own, on the state that would have been stored before it: with its own moment, its own keys and its own retries. One that does not come to
-//! its end, because it fails or because it comes to a delegate with commands, takes nothing with it: the instance stands where it stood before that job,
-//! which runs in a unit of its own. There its failure is counted, and there its wait is durable before a command leaves.
+//! its end, because it fails, takes too long or comes to a delegate with commands, takes nothing with it: the instance stands where it stood before that job,
+//! which runs in a unit of its own. There its failure is counted, and there its wait is durable before a command leaves. And what the store refuses of such a unit is
+//! stored job by job: whose fault it was is seen then.
+//!
+//! A job that has a row of its own, a branch of a fork as a rule, is taken along on the store's word only: the commit refuses what somebody else has locked,
+//! or what has killed a host, and jobs of a suspended definition (`refuse_taken` in `host/store/src/write.rs`).
 //!
 //! When a host dies, what it had not stored is done again, as ever; it is the work of a few milliseconds, of which nobody was told. Nobody
-//! waits longer for an answer: starts, completed tasks and jobs that an operator executes are stored by themselves.
+//! waits longer for an answer: starts, completed tasks and jobs that an operator executes are stored by themselves. Nor does anybody else: a unit that has thrown a signal or
+//! sent a message goes no further.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use mandate_engine::{Input, JobKind, WaitId};
 
+use tokio::time::{Instant, timeout_at};
+
 use super::{Course, Parties, Turn, Turns};
 use crate::advance::Ended;
-use crate::metrics::Acquired;
 use crate::unit::Next;
 use crate::{Error, Inner};
 
-/// No job is taken along later than this after its unit came to its first rest: for so long what was done may not be stored. A few commits' time.
+/// No job goes on later than this after its unit came to its first rest: for so long what was done may not be stored. A few commits' time.
 const LONGEST: Duration = Duration::from_millis(5);
 
 /// Nor more than so many: a loop of jobs ends its unit now and then.
@@ -34,10 +40,10 @@ const MOST: usize = 100;
 impl Inner {
     /// Takes along what the unit may go on with. It is whole before and after each job.
     pub(super) async fn go_on(self: &Arc<Self>, parties: &mut Parties, taken: &mut usize, course: &mut Course<'_>) -> Result<(), Error> {
-        let began = Instant::now();
+        let until = Instant::now() + LONGEST;
         for _ in 0..MOST {
             let Some(wait) = self.goes_on_with(parties, course).await? else { break };
-            if began.elapsed() > LONGEST || !self.take_along(parties, wait, taken, course).await {
+            if Instant::now() > until || !self.take_along(parties, wait, until, taken, course).await {
                 break;
             }
         }
@@ -48,7 +54,11 @@ impl Inner {
     async fn goes_on_with(&self, parties: &mut Parties, course: &Course<'_>) -> Result<Option<WaitId>, Error> {
         let [party] = &mut parties.0[..] else { return Ok(None) };
         let own = course.work.job().filter(|own| self.executor.hands_on(course.work.instance, *own));
-        let Some(true) = own.and_then(|own| party.base.instance.job(own)).map(|own| own.exclusive) else { return Ok(None) };
+        let own = own.and_then(|own| party.base.instance.job(own));
+        // One that has failed is looked at alone.
+        if own.is_none_or(|own| !own.exclusive || own.failure.is_some()) || party.rows.throws() {
+            return Ok(None);
+        }
         let known = self.known_job_definitions().await?;
         party.rows.adjust_jobs(&party.base, &mut party.instance, &known);
         let Some(next) = Next::of(&party.instance).filter(|next| next.due <= course.now) else { return Ok(None) };
@@ -58,31 +68,44 @@ impl Inner {
         let definition = &party.base.definition;
         let has_sent_nothing = party.base.instance.job(next.wait).is_none() || !definition.sends();
         let stops = definition.doer(job.element).is_some_and(|doer| doer.may_command() || !doer.is_quick());
-        Ok(Some(next.wait).filter(|_| continues && has_sent_nothing && !stops))
+        Ok(Some(next.wait).filter(|_| continues && has_sent_nothing && !stops && !definition.runs_alone(job.element)))
     }
 
-    /// Runs one job within the unit, and answers whether it has come to its end.
-    async fn take_along(self: &Arc<Self>, parties: &mut Parties, wait: WaitId, taken: &mut usize, course: &mut Course<'_>) -> bool {
+    /// Runs one job within the unit, and answers whether it has come to its end in time.
+    async fn take_along(
+        self: &Arc<Self>,
+        parties: &mut Parties,
+        wait: WaitId,
+        until: Instant,
+        taken: &mut usize,
+        course: &mut Course<'_>,
+    ) -> bool {
         let first = &mut parties.0[0];
         let (before, rows) = (first.instance.clone(), std::mem::take(&mut first.rows));
+        let job = before.job(wait).expect("whoever chose it has seen it");
+        let element = job.element;
         let turns: Turns = vec![Turn::Input(before.id(), Box::new(Input::RunJob { wait }))];
         tracing::Span::current().record("job", wait.0);
-        course.runs(before.job(wait).expect("whoever chose it has seen it"), self.clock.now_ms());
+        course.runs(job, self.clock.now_ms());
         course.along = true;
         let started = Instant::now();
-        // The panic hook tells where. Alone, the job will meet it again, and spend its retries.
-        let ran = AssertUnwindSafe(self.take_turns(parties, turns, taken, course)).catch_unwind().await;
+        // A guest ends where its call is dropped. A panic: its hook tells where, and alone the job will meet it again and spend its retries.
+        let running = AssertUnwindSafe(timeout_at(until, self.take_turns(parties, turns, taken, course)));
+        let ran = running.catch_unwind().await;
         course.along = false;
-        let comes_to_its_end = matches!(ran, Ok(Ok(Ended::Quiet)));
-        let segment = std::mem::replace(&mut parties.0[0].rows, rows);
-        if comes_to_its_end {
-            parties.0[0].rows.extend(segment);
-            crate::metrics::jobs_acquired(Acquired::Unit, 1);
-            crate::metrics::job_ran(started.elapsed());
-        } else {
-            parties.0.truncate(1);
-            parties.0[0].instance = before;
+        let party = &mut parties.0[0];
+        let segment = std::mem::replace(&mut party.rows, rows);
+        if matches!(ran, Ok(Ok(Ok(Ended::Quiet)))) && !party.rows.loses(&segment, &party.base) {
+            party.rows.take_along(wait, segment, started.elapsed());
+            course.calls.took_along = true;
+            return true;
         }
-        comes_to_its_end
+        if let Ok(Ok(Ok(Ended::HoldParty(_)))) = ran {
+            party.base.definition.stops_along(element);
+        }
+        party.instance = before;
+        parties.0.truncate(1);
+        tracing::Span::current().record("job", course.work.job().map(|own| own.0));
+        false
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::common::{Host, Setup, commands, guest, postgres, process};
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, Variable};
-use mandate_runtime::query::{DefinitionFilter, HistoryActivityFilter, JobFilter, Page};
+use mandate_runtime::query::{DefinitionFilter, HistoryActivityFilter, HistoryTaskFilter, JobFilter, OfInstances, Page};
 use serde_json::{Value, json};
 
 /// `quiet` is the scripted guest without any command, `worker` the same with one.
@@ -22,8 +22,8 @@ version = "1.0.0"
 commands = ["test.ok@1", "test.held@1"]
 "#;
 
-/// On a slow machine a unit may end earlier than it need: of so many instances one is stored as quickly as can be.
-const INSTANCES: usize = 50;
+/// On a slow machine a unit may end earlier than it need: of so many instances some are stored with fewer.
+const INSTANCES: u64 = 50;
 
 /// Asynchronous tasks of these ids, done by these delegates, one after the other, and then a user task.
 fn chain(tasks: &[(&str, &str)]) -> Vec<u8> {
@@ -82,14 +82,13 @@ async fn jobs(host: &Host, id: InstanceId) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_that_leave_nothing_outside_are_stored_with_the_one_before_them() {
     on_both(chain(&[("a", "quiet"), ("b", "quiet"), ("c", "quiet")]), async |host| {
-        let mut fewest = u64::MAX;
+        let before = host.runtime.counters().units;
         for _ in 0..INSTANCES {
-            let before = host.runtime.counters().units;
             let id = start(host, json!({ "script": { "a": { "set": { "x": 1 } }, "c": { "set": { "y": 2 } } } })).await;
             waits_at_u(host, id).await;
-            fewest = fewest.min(host.runtime.counters().units - before);
         }
-        assert_eq!(fewest, 2, "the start, and all three jobs");
+        let units = host.runtime.counters().units - before;
+        assert!(units < 4 * INSTANCES, "{units} units, and not one each for the starts and for all jobs");
     })
     .await;
 }
@@ -143,12 +142,15 @@ async fn a_command_leaves_from_a_wait_that_is_stored() {
             .replace("targetRef=\"u\"/>", "targetRef=\"w\"/><bpmn:sequenceFlow id=\"from_w\" sourceRef=\"w\" targetRef=\"u\"/>");
         let stored = if last.is_empty() { "b" } else { "w" };
         on_both(model.into_bytes(), async |host| {
-            let id = start(host, json!({ "script": commands(&[("w", "test.held@1")]) })).await;
-            host.until("the command is under way", async || host.domain.held() == 1).await;
-            assert_eq!(jobs(host, id).await, [stored]);
-            host.domain.let_go(1);
-            waits_at_u(host, id).await;
-            assert_eq!(host.domain.applied().len(), 1);
+            // Before the second one it is known how quick the delegates are.
+            for nth in 1..=3 {
+                let id = start(host, json!({ "script": commands(&[("w", "test.held@1")]) })).await;
+                host.until("the command is under way", async || host.domain.held() == 1).await;
+                assert_eq!(jobs(host, id).await, [stored]);
+                host.domain.let_go(1);
+                waits_at_u(host, id).await;
+                assert_eq!(host.domain.applied().len(), nth);
+            }
         })
         .await;
     }
@@ -167,6 +169,57 @@ async fn one_that_an_operator_has_suspended_is_left_where_it_is() {
             assert_eq!(view.instance.jobs().map(|job| job.suspended).collect::<Vec<_>>(), [true]);
             host.runtime.suspend_job_definitions(&of_b, false, true).await.expect("activated");
             waits_at_u(host, id).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_refuses_is_the_fault_of_the_job_that_made_it() {
+    let model = String::from_utf8(chain(&[("a", "quiet")])).expect("it is text");
+    let retries =
+        "<bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R1/PT1H</camunda:failedJobRetryTimeCycle></bpmn:extensionElements>";
+    let task = format!("<bpmn:userTask id=\"u\" camunda:assignee=\"${{who}}\" camunda:asyncBefore=\"true\">{retries}</bpmn:userTask>");
+    let model = model.replace("<bpmn:userTask id=\"u\"/>", &task);
+    on_both(model.into_bytes(), async |host| {
+        for _ in 0..3 {
+            let id = start(host, json!({ "script": { "a": { "set": { "x": 1 } } }, "who": "w".repeat(1_000) })).await;
+            host.incident(id).await;
+            assert_eq!(jobs(host, id).await, ["u"]);
+            assert_eq!(variable(host, id, "x").await, Some(json!(1)), "what came before is stored");
+        }
+    })
+    .await;
+}
+
+/// A fork to a quiet task `a`, whose job runs first, and to `b`, which ends the process.
+fn fork(at_b: &str) -> Vec<u8> {
+    process(&format!(
+        r#"
+      <bpmn:startEvent id="s"/>
+      <bpmn:parallelGateway id="g"/>
+      <bpmn:serviceTask id="a" camunda:class="quiet" camunda:asyncBefore="true" camunda:jobPriority="9"/>
+      <bpmn:parallelGateway id="h"/>
+      <bpmn:userTask id="u"/>
+      {at_b}
+      <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="g"/>
+      <bpmn:sequenceFlow id="f2" sourceRef="g" targetRef="a"/>
+      <bpmn:sequenceFlow id="f3" sourceRef="a" targetRef="h"/>
+      <bpmn:sequenceFlow id="f4" sourceRef="h" targetRef="u"/>
+      <bpmn:sequenceFlow id="f5" sourceRef="h" targetRef="b"/>"#
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_the_next_job_cancels_is_in_history() {
+    let model = fork(r#"<bpmn:endEvent id="b" camunda:asyncBefore="true"><bpmn:terminateEventDefinition/></bpmn:endEvent>"#);
+    on_both(model, async |host| {
+        for _ in 0..3 {
+            let id = start(host, json!({ "script": {} })).await;
+            host.ended(id).await;
+            let of = OfInstances { ids: vec![id.0], ..OfInstances::default() };
+            let filter = HistoryTaskFilter { of, ..HistoryTaskFilter::default() };
+            assert_eq!(host.runtime.reads().count_remembered_tasks(filter).await.expect("read"), 1);
         }
     })
     .await;
