@@ -79,6 +79,7 @@ async fn filters_that_are_not_built_are_refused_by_name() {
     assert!(message.contains("'superCaseInstance'"), "{message}");
     host.get("/engine-rest/process-instance?active=true&suspended=true").await.error(400, REFUSED);
     host.get("/engine-rest/process-instance?businessKeyLike=a%5C").await.error(400, REFUSED);
+    host.get("/engine-rest/process-definition?incidentMessageLike=a%5C").await.error(400, REFUSED);
     host.get("/engine-rest/process-instance?maxResults=10001").await.error(400, REFUSED);
     host.close().await;
 }

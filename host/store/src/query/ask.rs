@@ -87,6 +87,11 @@ pub(super) const fn text(name: &'static str, sql: &'static str) -> Ask {
     Ask::new(name, AskKind::Text, sql, "")
 }
 
+/// A condition with a pattern.
+pub(super) const fn pattern(name: &'static str, sql: &'static str) -> Ask {
+    Ask::new(name, AskKind::Like, sql, "")
+}
+
 /// A condition with a moment.
 pub(super) const fn date(name: &'static str, sql: &'static str) -> Ask {
     Ask::new(name, AskKind::Date, sql, "")

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::ask::{Ask, Asked, date, either, flag, is, like, one_of, text};
+use super::ask::{Ask, Asked, date, either, flag, is, like, one_of, pattern, text};
 use super::incidents::OF_CALLED;
 use super::select::{Select, Sort, ascending, keys};
 use super::{Order, Page, Reads};
@@ -100,7 +100,7 @@ pub static DEFINITIONS: &[Ask] = &[
     // As the column has them, between commas: who has one in their name is nobody's starter.
     text("startableBy", "{pg:STRPOS}{lite:INSTR}(d.starters, ',' || $? || ',') > 0 AND {pg:STRPOS}{lite:INSTR}($?, ',') = 0"),
     text("incidentMessage", with_incident!("message = $?")),
-    text("incidentMessageLike", with_incident!("message LIKE $? ESCAPE '\\'")),
+    pattern("incidentMessageLike", with_incident!("message LIKE $? ESCAPE '\\'")),
 ];
 
 /// What definitions are sorted by.

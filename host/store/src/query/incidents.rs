@@ -197,7 +197,12 @@ const FROM_START_TIMERS: &str = "(SELECT c.*, {pg:NULL::uuid}{lite:NULL} AS call
                                  LEFT JOIN definition d ON d.id = incident.definition_id";
 
 fn select(filter: IncidentFilter) -> Select {
-    let mut select = Select::of(vec![FROM, FROM_CALLED, FROM_DELIVERIES, FROM_START_TIMERS]);
+    let from = if filter.of_starts {
+        vec![FROM_DELIVERIES, FROM_START_TIMERS]
+    } else {
+        vec![FROM, FROM_CALLED, FROM_DELIVERIES, FROM_START_TIMERS]
+    };
+    let mut select = Select::of(from);
     select.condition("i.id = incident.instance_id");
     add_names(&mut select, "incident", filter.name, filter.cause, filter.root);
     select.when(filter.of_called, "incident.root IS NOT NULL");
