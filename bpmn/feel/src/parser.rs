@@ -182,7 +182,8 @@ impl<'s> Parser<'s> {
     }
 
     fn too_deep(&self) -> ParseError {
-        self.error(format!("the expression is nested more than {MAX_SYNTAX_DEPTH} levels deep"))
+        let help = "brackets, branches and right operands are levels; leave out the brackets behind else or a colon, and name parts of it as entries of a context";
+        self.error(format!("the expression is nested more than {MAX_SYNTAX_DEPTH} levels deep")).help(help)
     }
 
     /// Something else stands where `expected` should.

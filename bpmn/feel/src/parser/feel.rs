@@ -81,6 +81,9 @@ pub(super) fn power(parser: &Parser<'_>) -> Option<u8> {
 
 /// How tightly the token at hand binds as the beginning of arguments, if what stands before it may be a function: no variable is one.
 pub(super) fn invocation(parser: &Parser<'_>, left: &Node) -> Option<u8> {
+    if !parser.at("(") {
+        return None;
+    }
     let is_bound = |name: &Arc<str>| parser.bound.contains(name) || **name == *"item";
     let may_be = match left {
         Node::Name(name) => is_bound(name),
@@ -94,7 +97,7 @@ pub(super) fn invocation(parser: &Parser<'_>, left: &Node) -> Option<u8> {
         Node::Function(_) | Node::If(..) | Node::Call(..) => true,
         _ => false,
     };
-    (may_be && parser.at("(")).then_some(power::ACCESS)
+    may_be.then_some(power::ACCESS)
 }
 
 /// Whether a value may begin behind the token at hand. If not, `[` begins no filter: it closes a range, as in `[1..5[`.
@@ -336,6 +339,9 @@ fn function(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
 }
 
 /// Up to the closing bracket, which is the token at hand then.
+/// More are a mistake, and each call looks for each of them.
+const MAX_PARAMETERS: usize = 64;
+
 fn parameters(parser: &mut Parser<'_>) -> Result<Vec<Parameter>, ParseError> {
     parser.advance()?;
     parser.expect("(", "before the parameters of the function")?;
@@ -345,6 +351,10 @@ fn parameters(parser: &mut Parser<'_>) -> Result<Vec<Parameter>, ParseError> {
             parser.expect(",", "between the parameters of the function")?;
         }
         let offset = parser.offset;
+        if parameters.len() == MAX_PARAMETERS {
+            let message = format!("a function has more than {MAX_PARAMETERS} parameters");
+            return Err(ParseError::new(offset, message).help("give it a context with what it needs"));
+        }
         let name = member_name(parser)?;
         if parameters.iter().any(|parameter| parameter.name == name) {
             return Err(ParseError::new(offset, format!("the parameter '{name}' is there twice")));

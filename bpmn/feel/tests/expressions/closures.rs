@@ -50,11 +50,13 @@ fn functions_are_values_of_an_evaluation() {
         ],
     );
     nulls(NONE, &[("(function(x) x) = (function(x) x)", "= needs two values of one kind, not function and function")]);
+    let many = format!("function({}) 1", (0..65).map(|n| format!("p{n:02}")).collect::<Vec<_>>().join(", "));
     refused(&[
         ("f(1)", "there is no function 'f'", 0, ""),
         ("{f: function(n) f(n - 1)}", "there is no function 'f'", 16, ""),
         ("[{f: function(x) x}, f(1)]", "there is no function 'f'", 21, ""),
         ("function(x, x) x", "the parameter 'x' is there twice", 12, ""),
+        (&many, "a function has more than 64 parameters", 329, "give it a context with what it needs"),
         ("function(x: text) x", "expected a type, found 'text'", 12, "years and months duration"),
         ("function x", "expected \"(\" before the parameters of the function, found 'x'", 9, ""),
         ("order.total (5)", "expected an operator or the end, found \"(\"", 12, ""),
