@@ -30,11 +30,13 @@ use crate::operator::Operator;
 use crate::parties::{Course, Parties, Party};
 use crate::running::Registered;
 use crate::signals::{MAX_HOPS, TakenUp, too_many_hops};
-use crate::{Error, Inner, text};
+use crate::{Error, Inner};
 
+mod failed;
 mod held;
 mod sent;
 
+use failed::failed_job;
 use held::{NO_WAIT, hold, is_held_start};
 
 /// After this many lost races a job that is not exclusive queues with the exclusive ones of its instance.
@@ -586,24 +588,5 @@ impl Work {
             | Input::Signal { wait, .. } => Some(wait),
             _ => None,
         }
-    }
-}
-
-/// The next input after a job's unit has failed: what is counted, logged and stored about it.
-fn failed_job(definition: &Definition, wait: WaitId, failure: Failure) -> Input {
-    tracing::Span::current().record("code", failure.code.as_str());
-    tracing::warn!(code = %failure.code, "unit failed: {}", text::one_line(loggable(&failure)));
-    let activity = failure.element.map(|element| definition.model.element(element).id.to_string());
-    crate::metrics::job_failed(activity.as_deref().unwrap_or("unknown"), failure.code.as_str());
-    // A message that could not be stored would make the failure itself fail, and the job come back without spending an attempt.
-    let failure = Failure { message: text::storable(&failure.message, MAX_FAILURE_BYTES), ..failure };
-    Input::FailJob { wait, failure }
-}
-
-/// A failure's message without what the log must not have: a conflict of keys shows both requests.
-fn loggable(failure: &Failure) -> &str {
-    match failure.code {
-        Code::CommandKeyConflict => "another request under the key of a command that was sent; the incident shows both",
-        _ => &failure.message,
     }
 }
