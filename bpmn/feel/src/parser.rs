@@ -182,7 +182,14 @@ impl<'s> Parser<'s> {
     }
 
     fn too_deep(&self) -> ParseError {
-        let help = "brackets, branches and right operands are levels; leave out the brackets behind else or a colon, and name parts of it as entries of a context";
+        let help = match self.language {
+            Language::Feel => {
+                "brackets, branches and right operands are levels; leave out the brackets behind else, or name parts of it as entries of a context"
+            }
+            Language::Juel => {
+                "brackets, branches and right operands are levels; leave out the brackets behind a colon, or compute a part of it before"
+            }
+        };
         self.error(format!("the expression is nested more than {MAX_SYNTAX_DEPTH} levels deep")).help(help)
     }
 

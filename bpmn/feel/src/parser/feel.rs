@@ -338,10 +338,10 @@ fn function(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
     Ok(Node::Function(Arc::new(Function { parameters, body: *body })))
 }
 
-/// Up to the closing bracket, which is the token at hand then.
 /// More are a mistake, and each call looks for each of them.
 const MAX_PARAMETERS: usize = 64;
 
+/// Up to the closing bracket, which is the token at hand then.
 fn parameters(parser: &mut Parser<'_>) -> Result<Vec<Parameter>, ParseError> {
     parser.advance()?;
     parser.expect("(", "before the parameters of the function")?;

@@ -163,6 +163,7 @@ fn endless_nesting_is_refused() {
         assert_eq!(error.message, "the expression is longer than 65536 bytes");
         let error = Expression::parse_feel(&"(".repeat(60_000)).expect_err("too deep");
         assert_eq!(error.message, "the expression is nested more than 100 levels deep");
+        assert!(error.help.as_deref().is_some_and(|help| help.contains("behind else")), "{error:?}");
     });
 }
 
