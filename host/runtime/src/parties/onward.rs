@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use mandate_engine::{Input, JobKind, WaitId};
-
 use tokio::time::{Instant, timeout_at};
 
 use super::{Course, Parties, Turn, Turns};
