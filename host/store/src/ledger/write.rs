@@ -8,25 +8,31 @@ use super::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Name,
 use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::config::HistoryLevel;
-use crate::db::{Row, Tx, params};
+use crate::db::{Tx, params};
 use crate::lease::HostRef;
 use crate::write::operations;
 
-static WAITS: Batch = Batch::new(
-    "SELECT v.item FROM {rows} WHERE CASE v.kind \
-     WHEN 'job' THEN EXISTS (SELECT 1 FROM job j WHERE j.instance_id = v.instance_id AND j.wait = v.wait \
-       AND (j.locked_by IS NULL OR (j.locked_by = v.host AND j.locked_epoch = v.epoch))) \
-       OR EXISTS (SELECT 1 FROM instance i WHERE i.id = v.instance_id AND i.job_wait = v.wait AND i.job_host = v.host AND i.job_epoch = v.epoch) \
-     WHEN 'task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = v.instance_id AND t.wait = v.wait) \
-     WHEN 'escalation' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = v.instance_id AND t.wait = v.wait) \
-     WHEN 'external_task' THEN EXISTS (SELECT 1 FROM external_task x WHERE x.instance_id = v.instance_id AND x.wait = v.wait \
-       AND x.worker_id = v.worker) \
-     ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = v.instance_id AND s.wait = v.wait) END",
+/// Whether the wait of a row to be written is there for this host, in an expression.
+macro_rules! is_held {
+    () => {
+        "CASE v.origin_kind \
+         WHEN 'job' THEN EXISTS (SELECT 1 FROM job j WHERE j.instance_id = v.instance_id AND j.wait = v.origin_wait \
+           AND (j.locked_by IS NULL OR (j.locked_by = v.host AND j.locked_epoch = v.epoch))) \
+           OR EXISTS (SELECT 1 FROM instance i WHERE i.id = v.instance_id AND i.job_wait = v.origin_wait AND i.job_host = v.host AND i.job_epoch = v.epoch) \
+         WHEN 'task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = v.instance_id AND t.wait = v.origin_wait) \
+         WHEN 'escalation' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = v.instance_id AND t.wait = v.origin_wait) \
+         WHEN 'external_task' THEN EXISTS (SELECT 1 FROM external_task x WHERE x.instance_id = v.instance_id AND x.wait = v.origin_wait \
+           AND x.worker_id = v.worker) \
+         ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = v.instance_id AND s.wait = v.origin_wait) END"
+    };
+}
+
+static HELD: Batch = Batch::new(
+    concat!("SELECT 1 FROM {rows} WHERE ", is_held!()),
     &[
-        ("item", Type::I64),
-        ("kind", Type::Text),
+        ("origin_kind", Type::Text),
         ("instance_id", Type::Uuid),
-        ("wait", Type::I64),
+        ("origin_wait", Type::I64),
         ("host", Type::Uuid),
         ("epoch", Type::I64),
         ("worker", Type::Text),
@@ -41,12 +47,16 @@ static LATEST: Batch = Batch::new(
     &[("tenant", Type::Text), ("command", Type::Text), ("key", Type::Text)],
 );
 
+/// A row that is returned costs as much as one that is written: how many there are is answer enough, as a rule.
 static OPEN: Batch = Batch::new(
-    "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, origin_report, activity_key, activity_id, \
+    concat!(
+        "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, origin_report, activity_key, activity_id, \
      definition_id, request_digest, request, state, host, epoch, opened_at, cancelled) \
      SELECT v.tenant, v.command, v.key, v.attempt, v.generation, v.instance_id, v.origin_kind, v.origin_wait, v.origin_report, v.activity_key, \
-     v.activity_id, v.definition_id, v.request_digest, v.request, 'open', v.host, v.epoch, COALESCE(v.opened_at, {now}), FALSE FROM {rows} WHERE TRUE \
-     ON CONFLICT DO NOTHING RETURNING tenant, command, key",
+     v.activity_id, v.definition_id, v.request_digest, v.request, 'open', v.host, v.epoch, COALESCE(v.opened_at, {now}), FALSE FROM {rows} WHERE ",
+        is_held!(),
+        " ON CONFLICT DO NOTHING"
+    ),
     &[
         ("tenant", Type::Text),
         ("command", Type::Text),
@@ -65,6 +75,7 @@ static OPEN: Batch = Batch::new(
         ("host", Type::Uuid),
         ("epoch", Type::I64),
         ("opened_at", Type::I64),
+        ("worker", Type::Text),
     ],
 );
 
@@ -106,8 +117,7 @@ static CLOSE: Batch = Batch::new(
         " FROM {rows} WHERE ledger.tenant = v.tenant AND ledger.command = v.command AND ledger.key = v.key AND ledger.attempt = v.attempt \
      AND ((ledger.state = 'open' AND v.verdict_by IS NULL) OR (ledger.state = 'unknown' AND v.state <> 'unknown')) \
      AND (v.verdict_by IS NULL OR NOT EXISTS (SELECT 1 FROM ledger n WHERE n.tenant = v.tenant AND n.command = v.command \
-       AND n.key = v.key AND n.attempt > v.attempt)) \
-     RETURNING ledger.tenant, ledger.command, ledger.key"
+       AND n.key = v.key AND n.attempt > v.attempt))"
     ),
     &[
         ("tenant", Type::Text),
@@ -125,11 +135,7 @@ static CLOSE: Batch = Batch::new(
     ],
 );
 
-static STATES: Batch = Batch::new(
-    "SELECT l.tenant, l.command, l.key, l.state, l.verdict_by IS NOT NULL FROM {rows} JOIN ledger l \
-     ON l.tenant = v.tenant AND l.command = v.command AND l.key = v.key AND l.attempt = v.attempt",
-    &[("tenant", Type::Text), ("command", Type::Text), ("key", Type::Text), ("attempt", Type::I64)],
-);
+const STATE: &str = "SELECT state, verdict_by IS NOT NULL FROM ledger WHERE tenant = $1 AND command = $2 AND key = $3 AND attempt = $4";
 
 /// Which attempt a request may open after the last one under its key, if any.
 ///
@@ -152,39 +158,54 @@ fn may_open(latest: Option<&LedgerRow>, open: &LedgerOpen) -> Option<i64> {
 }
 
 /// Writes attempts in the committer's transaction. Answers in their order.
+///
+/// # Errors
+/// When some of several were not written: the batch is bisected, and of one that stands alone it is known why.
 pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, opens: &[&LedgerOpen]) -> Result<Vec<LedgerOpened>, Error> {
-    if opens.is_empty() {
-        return Ok(Vec::new());
-    }
-    let waits = opens.iter().enumerate().map(|(item, open)| {
-        let (kind, wait, _) = open.origin.parts();
-        cells![i64::try_from(item).expect("a batch is small"), kind, open.instance, wait, me.id, me.epoch, &open.worker]
-    });
-    let waiting = WAITS.fetch(tx, waits.collect()).await?;
-    let waiting = waiting.iter().map(|row| row.get(0)).collect::<Result<std::collections::HashSet<i64>, _>>()?;
-    let latest = latest(tx, opens).await?;
+    // Of its first attempt a delegate's call takes it that there is none before, and the write says if there is.
+    let latest = latest(tx, opens.iter().filter(|open| !open.first)).await?;
     let mut answers = Vec::with_capacity(opens.len());
     let mut opening = Vec::new();
-    for (item, open) in opens.iter().enumerate() {
+    for open in opens {
         let last = latest.get(&open.name());
         answers.push(match may_open(last, open) {
-            _ if !waiting.contains(&i64::try_from(item).expect("a batch is small")) => LedgerOpened::Gone,
             Some(attempt) => {
                 opening.push((*open, attempt));
                 LedgerOpened::Opened { attempt }
             }
-            None => LedgerOpened::Exists(Box::new(last.expect("only an earlier attempt forbids one").clone())),
+            None if is_held(tx, me, open).await? => {
+                LedgerOpened::Exists(Box::new(last.expect("only an earlier attempt forbids one").clone()))
+            }
+            None => LedgerOpened::Gone,
         });
     }
     // Sorted, so that two hosts that write the same keys never wait for each other in a circle.
     opening.sort_by(|(a, _), (b, _)| (&a.tenant, &a.command, &a.key).cmp(&(&b.tenant, &b.command, &b.key)));
-    let asked = opening.len();
-    let opened = OPEN.fetch(tx, opening.into_iter().map(|(open, attempt)| opened_row(open, attempt, me)).collect()).await?;
-    if opened.len() < asked {
-        let opened = opened.iter().map(name).collect::<Result<Vec<Name>, _>>()?;
-        lost_races(tx, opens, &opened, &mut answers).await?;
+    let asked = opening.len() as u64;
+    let opened = OPEN.execute(tx, opening.iter().map(|(open, attempt)| opened_row(open, *attempt, me)).collect()).await?;
+    match *opening {
+        _ if opened == asked => {}
+        [(open, _)] => {
+            let at = opens.iter().position(|it| std::ptr::eq(*it, open)).expect("it is one of them");
+            answers[at] = not_opened(tx, me, open).await?;
+        }
+        _ => return Err(Error::Refused("of several attempts some cannot be opened".to_owned())),
     }
     Ok(answers)
+}
+
+/// Why an attempt was not written: its wait is gone or another host's, or somebody has written the same key since it was looked at.
+async fn not_opened(tx: &mut Tx, me: HostRef, open: &LedgerOpen) -> Result<LedgerOpened, Error> {
+    let latest = latest(tx, [open].iter()).await?.remove(&open.name());
+    Ok(match latest {
+        Some(last) if is_held(tx, me, open).await? => LedgerOpened::Exists(Box::new(last)),
+        _ => LedgerOpened::Gone,
+    })
+}
+
+async fn is_held(tx: &mut Tx, me: HostRef, open: &LedgerOpen) -> Result<bool, Error> {
+    let (kind, wait, _) = open.origin.parts();
+    Ok(!HELD.fetch(tx, vec![cells![kind, open.instance, wait, me.id, me.epoch, &open.worker]]).await?.is_empty())
 }
 
 fn opened_row(open: &LedgerOpen, attempt: i64, me: HostRef) -> Vec<Cell> {
@@ -206,25 +227,13 @@ fn opened_row(open: &LedgerOpen, attempt: i64, me: HostRef) -> Vec<Cell> {
         &open.request,
         me.id,
         me.epoch,
-        open.at
+        open.at,
+        &open.worker
     ]
 }
 
-/// Another host wrote the same key between the look and the write: its row is the answer.
-async fn lost_races(tx: &mut Tx, opens: &[&LedgerOpen], opened: &[Name], answers: &mut [LedgerOpened]) -> Result<(), Error> {
-    let now = latest(tx, opens).await?;
-    for (open, answer) in opens.iter().zip(answers) {
-        if matches!(answer, LedgerOpened::Opened { .. }) && !opened.contains(&open.name()) {
-            let row = now.get(&open.name());
-            let row = row.ok_or_else(|| Error::Damaged("a ledger row that was in the way is not there".to_owned()))?;
-            *answer = LedgerOpened::Exists(Box::new(row.clone()));
-        }
-    }
-    Ok(())
-}
-
-async fn latest(tx: &mut Tx, opens: &[&LedgerOpen]) -> Result<HashMap<Name, LedgerRow>, Error> {
-    let rows = LATEST.fetch(tx, opens.iter().map(|open| cells![&open.tenant, &open.command, &open.key]).collect()).await?;
+async fn latest<'a>(tx: &mut Tx, opens: impl Iterator<Item = &'a &'a LedgerOpen>) -> Result<HashMap<Name, LedgerRow>, Error> {
+    let rows = LATEST.fetch(tx, opens.map(|open| cells![&open.tenant, &open.command, &open.key]).collect()).await?;
     rows.iter()
         .map(|row| {
             let row = ledger_row(row)?;
@@ -233,11 +242,10 @@ async fn latest(tx: &mut Tx, opens: &[&LedgerOpen]) -> Result<HashMap<Name, Ledg
         .collect()
 }
 
-fn name(row: &Row) -> Result<Name, Error> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-}
-
 /// Writes outcomes in the committer's transaction. Answers in their order.
+///
+/// # Errors
+/// When some of several were not written: the batch is bisected, and of one that stands alone it is known why.
 pub(crate) async fn close_all(tx: &mut Tx, level: HistoryLevel, closes: &[&LedgerClose]) -> Result<Vec<Result<(), Error>>, Error> {
     let rows = closes.iter().map(|close| {
         cells![
@@ -255,33 +263,36 @@ pub(crate) async fn close_all(tx: &mut Tx, level: HistoryLevel, closes: &[&Ledge
             close.verdict.as_ref().map(|verdict| verdict.at)
         ]
     });
-    let closed = CLOSE.fetch(tx, rows.collect()).await?;
-    let closed = closed.iter().map(name).collect::<Result<Vec<Name>, _>>()?;
-    for close in closes.iter().filter(|close| !close.operations.is_empty() && closed.contains(&close.name())) {
+    let closed = CLOSE.execute(tx, rows.collect()).await?;
+    match closes {
+        _ if closed == closes.len() as u64 => {}
+        [close] => return Ok(vec![not_closed(tx, close).await?]),
+        _ => return Err(Error::Refused("of several attempts some cannot be closed".to_owned())),
+    }
+    for close in closes {
         operations::write(tx, level, &close.operations).await?;
     }
-    if closed.len() == closes.len() {
-        return Ok(closes.iter().map(|_| Ok(())).collect());
-    }
-    let names = closes.iter().map(|close| cells![&close.tenant, &close.command, &close.key, close.attempt]);
-    let states = STATES.fetch(tx, names.collect()).await?;
-    let states = states.iter().map(|row| Ok((name(row)?, (row.get(3)?, row.get(4)?)))).collect::<Result<HashMap<_, _>, Error>>()?;
-    Ok(closes.iter().map(|close| if closed.contains(&close.name()) { Ok(()) } else { refuse(close, &states) }).collect())
+    Ok(closes.iter().map(|_| Ok(())).collect())
 }
 
-/// A state that is written twice is written once, but for a verdict: who said it, and with which reply, is not the same twice.
-fn refuse(close: &LedgerClose, states: &HashMap<Name, (String, bool)>) -> Result<(), Error> {
-    let (from, by_verdict) = states.get(&close.name()).map_or(("missing", false), |(state, by_verdict)| (state.as_str(), *by_verdict));
+/// What it means that an outcome was not written. A state that is written twice is written once, but for a verdict: who said it, and with which reply, is
+/// not the same twice.
+async fn not_closed(tx: &mut Tx, close: &LedgerClose) -> Result<Result<(), Error>, Error> {
+    let name = params![close.tenant.as_str(), close.command.as_str(), close.key.as_str(), close.attempt];
+    let (from, by_verdict) = match tx.fetch(STATE, name).await?.first() {
+        Some(row) => (row.get(0)?, row.get(1)?),
+        None => ("missing".to_owned(), false),
+    };
     if from == close.state.as_str() && !by_verdict && close.verdict.is_none() {
-        return Ok(());
+        return Ok(Ok(()));
     }
-    Err(Error::LedgerTransition {
+    Ok(Err(Error::LedgerTransition {
         command: close.command.clone(),
         key: close.key.clone(),
         attempt: close.attempt,
-        from: from.to_owned(),
+        from,
         to: close.state.as_str().to_owned(),
-    })
+    }))
 }
 
 /// What a host that is gone had under way is unknown, and *cancelled* where its wait has ended, so that nobody will run that unit again and ask what
@@ -292,7 +303,7 @@ pub(crate) async fn close_left_open(tx: &mut Tx, host: Uuid) -> Result<u64, Erro
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&WAITS, &LATEST, &OPEN, &CLOSE, &STATES];
+pub(crate) static BATCHES: &[&Batch] = &[&HELD, &LATEST, &OPEN, &CLOSE];
 
 #[cfg(test)]
 mod tests {

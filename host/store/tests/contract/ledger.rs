@@ -328,6 +328,39 @@ pub(crate) async fn who_has_not_looked_opens_the_first_attempt_only(fixture: Fix
     assert_eq!(store.ledger_open(seen).await.expect("answered"), LedgerOpened::Opened { attempt: 2 });
 }
 
+/// They share transactions, and what is wrong with one is not told to another.
+pub(crate) async fn of_many_attempts_at_once_each_is_told_its_own(fixture: Fixture) {
+    let (store, id) = with_job(&fixture).await;
+    let first = |origin, key: &str| LedgerOpen { first: true, ..open(id, origin, key) };
+    let there = first(Origin::Job(1), "there");
+    opened(&store, there.clone()).await;
+    let good: Vec<LedgerOpen> = (0..40).map(|n| first(Origin::Job(1), &format!("good-{n}"))).collect();
+    let mut asked = good.clone();
+    asked.insert(7, first(Origin::Job(9), "gone"));
+    asked.insert(21, there.clone());
+    let answers = join_all(asked.iter().map(|open| store.ledger_open(open.clone()))).await;
+    for (open, answer) in asked.iter().zip(answers) {
+        match (open.key.as_str(), answer.expect("answered")) {
+            ("gone", LedgerOpened::Gone) => {}
+            ("there", LedgerOpened::Exists(row)) => assert_eq!((row.attempt, row.state), (1, LedgerState::Open)),
+            (_, LedgerOpened::Opened { attempt: 1 }) => {}
+            (key, answer) => panic!("{key}: {answer:?}"),
+        }
+    }
+    assert_eq!(store.ledger_of_instance(id, Page::ALL).await.expect("read").len(), 41);
+
+    store.ledger_close(close(&there, 1, LedgerState::Applied)).await.expect("closed");
+    let mut closing: Vec<_> = good.iter().map(|open| close(open, 1, LedgerState::Applied)).collect();
+    closing.insert(7, close(&there, 1, LedgerState::Applied));
+    closing.insert(21, close(&first(Origin::Job(1), "never"), 1, LedgerState::Applied));
+    let closed = join_all(closing.iter().map(|close| store.ledger_close(close.clone()))).await;
+    for (close, closed) in closing.iter().zip(closed) {
+        assert_eq!(closed.is_err(), close.key == "never", "{}: {closed:?}", close.key);
+    }
+    let rows = store.ledger_of_instance(id, Page::ALL).await.expect("read");
+    assert!(rows.iter().all(|row| row.state == LedgerState::Applied), "{rows:?}");
+}
+
 pub(crate) async fn what_a_dead_host_had_under_way_is_unknown(fixture: Fixture) {
     let first = fixture.open().await;
     let process = definition(&first, "p").await;
