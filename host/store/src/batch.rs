@@ -17,6 +17,9 @@ use uuid::Uuid;
 use crate::Error;
 use crate::db::{Dialect, Param, Pool, Row, Tx};
 
+/// Up to so many rows of a table are gathered with those of others: every further size would be as many texts again to prepare.
+const GATHERED: usize = 16;
+
 /// The type of a column of the written rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -190,6 +193,33 @@ impl Batch {
             changed += tx.execute_rendered(sql, params).await?;
         }
         Ok(changed)
+    }
+
+    /// Runs the statement, unless there are no rows, before the transaction asks for anything or commits: together with others, if it gathers them. The statement reads
+    /// nothing but what it writes, and writes a row for each that it is given.
+    pub(crate) async fn later(&self, tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<(), Error> {
+        if !tx.gathers() || rows.len() > GATHERED {
+            return self.execute(tx, rows).await.map(drop);
+        }
+        let count = rows.len();
+        for (sql, mut params) in self.statements(tx.dialect, rows) {
+            if tx.dialect == Dialect::Sqlite {
+                let size = SIZES.iter().find(|size| **size >= count).expect("it is one of the smaller ones");
+                params.resize(size * self.columns.len(), Param::Cell(Cell::Null));
+            }
+            tx.later(self.table(), sql, params, count).await?;
+        }
+        Ok(())
+    }
+
+    /// What it writes.
+    fn table(&self) -> &'static str {
+        let mut words = self.sql.split_ascii_whitespace();
+        let table = match words.next() {
+            Some("UPDATE") => words.next(),
+            _ => words.nth(1),
+        };
+        table.expect("a statement that writes names its table first")
     }
 
     /// Runs the statement, unless there are no rows. Answers what it returns.

@@ -26,13 +26,13 @@ use crate::config::HistoryLevel;
 use crate::db::{Dialect, Lane, Meter, Tx, params};
 use crate::delivery::DeliveryName;
 use crate::error::Remedy;
-use crate::hosts::{Held, hold_epoch};
+use crate::hosts::Held;
 use crate::lease::Lease;
 use crate::ledger::{self, LedgerClose, LedgerOpen, LedgerOpened, Name};
 use crate::lock::FileLock;
 use crate::unit::{CommitError, Committed, Expect, StartKey, Unit};
 use crate::wake::Wake;
-use crate::write::now_ms;
+use crate::write::{Begun, now_ms};
 use crate::{Error, Store, write};
 
 /// Requests that wait for the committer; beyond it callers wait to hand theirs in.
@@ -287,9 +287,14 @@ impl Committer {
     /// One transaction.
     async fn attempt(&self, items: &[Item]) -> Result<Attempt, Error> {
         let mut tx = self.lane.begin().await?;
+        if items.len() < LOAD {
+            tx.gather();
+        }
         let me = self.lease.host;
-        let (transaction, job_definitions) = match hold_epoch(&mut tx, me).await? {
-            Held::Valid { transaction, job_definitions } => (transaction, job_definitions),
+        let units = items.iter().filter_map(|item| if let Item::Unit(unit) = item { Some(unit) } else { None });
+        let (held, definitions) = write::begin(&mut tx, me, units).await?;
+        let (transaction, begun) = match held {
+            Held::Valid { transaction, job_definitions } => (transaction, Begun { job_definitions, definitions }),
             Held::Expired => {
                 tx.rollback().await;
                 // Nobody has taken over: this host was merely slow, and may go on if it can still renew.
@@ -303,7 +308,7 @@ impl Committer {
                 return Ok(Attempt::Fenced);
             }
         };
-        let written = match self.write(&mut tx, items, job_definitions).await {
+        let written = match self.write(&mut tx, items, begun).await {
             Ok(written) => written,
             Err(error) => {
                 tx.rollback().await;
@@ -323,8 +328,8 @@ impl Committer {
         Ok(Attempt::Done(written.outcomes))
     }
 
-    /// Writes what can be written of all requests, in a transaction in which there are so many changes of job definitions.
-    async fn write(&self, tx: &mut Tx, items: &[Item], job_definitions: i64) -> Result<Written, Error> {
+    /// Writes what can be written of all requests, in a transaction that has begun.
+    async fn write(&self, tx: &mut Tx, items: &[Item], begun: Begun) -> Result<Written, Error> {
         let me = self.lease.host;
         let (mut units, mut opens, mut closes) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
@@ -337,7 +342,7 @@ impl Committer {
         // Entries first: whether their waits exist is asked of the state before the units of the same transaction.
         let opened = ledger::open_all(tx, me, &opens).await?;
         let closed = ledger::close_all(tx, self.history, &closes).await?;
-        let answered = write::units(tx, me, self.history, &units, job_definitions).await?;
+        let answered = write::units(tx, me, self.history, &units, begun).await?;
         let stored = opened.iter().filter(|answer| matches!(answer, LedgerOpened::Opened { .. })).count()
             + closed.iter().filter(|answer| answer.is_ok()).count()
             + answered.iter().filter(|answer| answer.is_ok()).count();

@@ -20,10 +20,12 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::Error;
 
 mod param;
+mod queue;
 mod row;
 
 pub(crate) use param::{Param, params};
 use param::{postgres_arguments, sqlite_arguments};
+use queue::Waiting;
 pub(crate) use row::{Columns, Row};
 
 /// Which SQL is spoken.
@@ -181,19 +183,20 @@ impl Lane {
     }
 
     /// Begins a transaction. On SQLite at once as a writer: one that begins as a reader and writes later fails whenever
-    /// another has written in between.
+    /// another has written in between. There it begins with its first statement.
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
         let mut state = self.state.clone().lock_owned().await;
         state.tidy().await?;
-        let begin = match self.dialect {
-            Dialect::Sqlite => "BEGIN IMMEDIATE",
-            Dialect::Postgres => "BEGIN",
-        };
-        state.dangling = true;
-        let begun = state.connected().await?.control(begin).await;
-        state.settle(&begun);
-        begun?;
-        Ok(Tx { dialect: self.dialect, state, meter: self.meter.clone(), ended: false })
+        let is_begun = self.dialect == Dialect::Postgres;
+        if is_begun {
+            state.dangling = true;
+            let begun = state.connected().await?.control("BEGIN").await;
+            state.settle(&begun);
+            begun?;
+        } else {
+            state.connected().await?;
+        }
+        Ok(Tx { dialect: self.dialect, state, meter: self.meter.clone(), is_begun, gathers: false, waiting: Vec::new(), ended: false })
     }
 
     /// One statement that is a transaction of its own.
@@ -267,17 +270,51 @@ impl LaneState {
     }
 }
 
+/// What a transaction on SQLite begins with.
+const BEGIN_AS_WRITER: &str = "BEGIN IMMEDIATE";
+
 /// A transaction for writes. Dropped without a commit, it is rolled back.
 pub(crate) struct Tx {
     pub(crate) dialect: Dialect,
     state: OwnedMutexGuard<LaneState>,
     meter: Arc<Meter>,
+    /// The database knows of it.
+    is_begun: bool,
+    /// Statements that answer nothing wait for the next one that does.
+    gathers: bool,
+    waiting: Vec<Waiting>,
     ended: bool,
 }
 
 impl Tx {
+    /// From here on statements that answer nothing may wait for the next that does: see [`Tx::later`]. For transactions that write little: what is
+    /// put together is another text each time the tables are others, and a database prepares each once.
+    pub(crate) fn gather(&mut self) {
+        self.gathers = true;
+    }
+
+    /// Whether statements that answer nothing are gathered.
+    pub(crate) fn gathers(&self) -> bool {
+        self.gathers
+    }
+
     pub(crate) async fn fetch(&mut self, sql: &str, params: Vec<Param>) -> Result<Vec<Row>, Error> {
-        let sql = AssertSqlSafe(self.dialect.render(sql)).into_sql_str();
+        self.flush().await?;
+        let mut sql = self.dialect.render(sql);
+        if !std::mem::replace(&mut self.is_begun, true) {
+            self.state.dangling = true;
+            sql = format!("{BEGIN_AS_WRITER}; {sql}");
+        }
+        self.fetch_flushed(AssertSqlSafe(sql).into_sql_str(), params).await
+    }
+
+    pub(crate) async fn fetch_rendered(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
+        self.flush().await?;
+        self.begun().await?;
+        self.fetch_flushed(sql, params).await
+    }
+
+    async fn fetch_flushed(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
         Meter::add(&self.meter.statements, 1);
         let rows = self.connection()?.fetch(sql, params).await;
         self.state.settle(&rows);
@@ -290,25 +327,59 @@ impl Tx {
     }
 
     pub(crate) async fn execute_rendered(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<u64, Error> {
-        Meter::add(&self.meter.statements, 1);
-        let done = self.connection()?.execute(sql, params).await;
-        self.state.settle(&done);
+        self.flush().await?;
+        let done = self.execute_flushed(sql, params).await;
         if let Ok(rows) = &done {
             self.wrote(*rows);
         }
         done
     }
 
-    /// Counts rows that a statement wrote and returned.
+    async fn execute_flushed(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<u64, Error> {
+        self.begun().await?;
+        Meter::add(&self.meter.statements, 1);
+        let done = self.connection()?.execute(sql, params).await;
+        self.state.settle(&done);
+        done
+    }
+
+    /// Runs a statement with the next one that is asked for an answer, at the latest before the commit. It reads no table that is written in this transaction but
+    /// its own, writes `rows` rows of that, and has as many parameters as it says.
+    pub(crate) async fn later(&mut self, table: &'static str, sql: SqlStr, params: Vec<Param>, rows: usize) -> Result<(), Error> {
+        if self.dialect == Dialect::Postgres && self.waiting.iter().any(|waiting| waiting.table == table) {
+            self.flush().await?;
+        }
+        self.waiting.push(Waiting { sql, params, table });
+        self.wrote(rows as u64);
+        Ok(())
+    }
+
+    /// Runs what waits.
+    async fn flush(&mut self) -> Result<(), Error> {
+        match queue::together(self.dialect, std::mem::take(&mut self.waiting)) {
+            Some((sql, params)) => self.execute_flushed(sql, params).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts rows that a statement wrote.
     pub(crate) fn wrote(&self, rows: u64) {
         self.meter.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
-    pub(crate) async fn fetch_rendered(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
-        Meter::add(&self.meter.statements, 1);
-        let rows = self.connection()?.fetch(sql, params).await;
-        self.state.settle(&rows);
-        rows
+    /// Has begun, on SQLite, where it has not yet.
+    async fn begun(&mut self) -> Result<(), Error> {
+        if !std::mem::replace(&mut self.is_begun, true) {
+            self.state.dangling = true;
+            self.control(BEGIN_AS_WRITER).await?;
+        }
+        Ok(())
+    }
+
+    async fn control(&mut self, sql: &'static str) -> Result<(), Error> {
+        let done = self.connection()?.control(sql).await;
+        self.state.settle(&done);
+        done
     }
 
     fn connection(&mut self) -> Result<&mut Connection, Error> {
@@ -317,9 +388,14 @@ impl Tx {
 
     /// Commits. After [`Error::Connection`] it is not known whether it did.
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
-        let done = self.connection()?.control("COMMIT").await;
-        self.state.settle(&done);
-        done?;
+        if self.dialect == Dialect::Sqlite && !self.waiting.is_empty() {
+            self.waiting.push(Waiting { sql: SqlStr::from_static("COMMIT"), params: Vec::new(), table: "" });
+            self.flush().await?;
+        } else {
+            self.flush().await?;
+            self.begun().await?;
+            self.control("COMMIT").await?;
+        }
         self.state.dangling = false;
         self.ended = true;
         Meter::add(&self.meter.commits, 1);
@@ -328,9 +404,8 @@ impl Tx {
 
     /// Rolls back. A failure to do so is the database's doing it by itself.
     pub(crate) async fn rollback(mut self) {
-        if let Ok(connection) = self.connection() {
-            let done = connection.control("ROLLBACK").await;
-            self.state.settle(&done);
+        if self.is_begun {
+            let done = self.control("ROLLBACK").await;
             self.state.dangling = self.state.dangling && done.is_err();
         }
         self.ended = true;

@@ -1,7 +1,7 @@
 //! Taking over the work of hosts that are gone, and leaving in good order.
 
 use crate::claim::put_down;
-use crate::db::{Dialect, Lane, Param, Tx, params};
+use crate::db::{Lane, Param, Row, Tx, params};
 use crate::lease::HostRef;
 use crate::ledger::close_left_open;
 use crate::{Error, Store};
@@ -82,24 +82,19 @@ pub(crate) async fn leave(lane: &Lane, me: HostRef) -> Result<(), Error> {
     tx.commit().await
 }
 
+/// What is asked of this host's right to write, in [`HELD_COLUMNS`] columns, of what, and for which host: $1 in its epoch $2.
+pub(crate) const HELD: &str = "h.lease_until > {now}, {pg:pg_current_xact_id()::text}{lite:''}, c.count";
+pub(crate) const HELD_COLUMNS: usize = 3;
+pub(crate) const HOLDS: &str = "host h, job_definition_changes c";
+pub(crate) const IN_EPOCH: &str = "h.id = $1 AND h.epoch = $2 AND h.ended_at IS NULL AND c.id = 1";
+
 /// Whether this host may write in this transaction, and keeps it so until the transaction ends: raising the epoch must wait, and so must a change of
 /// job definitions.
 /// Answers the transaction's id on PostgreSQL, by which its fate can be asked for later, and nothing on SQLite.
 pub(crate) async fn hold_epoch(tx: &mut Tx, me: HostRef) -> Result<Held, Error> {
-    let valid = match tx.dialect {
-        Dialect::Postgres => "h.lease_until > {now}, pg_current_xact_id()::text",
-        Dialect::Sqlite => "TRUE, ''",
-    };
-    let sql = format!(
-        "SELECT {valid}, c.count FROM host h, job_definition_changes c \
-         WHERE h.id = $1 AND h.epoch = $2 AND h.ended_at IS NULL AND c.id = 1 {{pg:FOR KEY SHARE}}"
-    );
+    let sql = format!("SELECT {HELD} FROM {HOLDS} WHERE {IN_EPOCH} {{pg:FOR KEY SHARE OF h, c}}");
     let rows = tx.fetch(&sql, params![me.id, me.epoch]).await?;
-    match rows.first() {
-        None => Ok(Held::Over),
-        Some(row) if row.get(0)? => Ok(Held::Valid { transaction: row.get(1)?, job_definitions: row.get(2)? }),
-        Some(_) => Ok(Held::Expired),
-    }
+    rows.first().map_or(Ok(Held::Over), Held::read)
 }
 
 /// What holds of this host's right to write.
@@ -115,4 +110,12 @@ pub(crate) enum Held {
     Expired,
     /// Somebody has taken over.
     Over,
+}
+
+impl Held {
+    /// From a row that begins with [`HELD`].
+    pub(crate) fn read(row: &Row) -> Result<Self, Error> {
+        let (lasts, transaction, job_definitions) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(if lasts { Self::Valid { transaction, job_definitions } } else { Self::Expired })
+    }
 }

@@ -1,6 +1,9 @@
 //! Tests of what only this crate sees: that every statement prepares, that claims use their index, that writes are durable.
 
+mod gathered;
 mod operators;
+
+use std::collections::HashMap;
 
 use mandate_tests::postgres::Cluster;
 use uuid::Uuid;
@@ -405,7 +408,8 @@ async fn a_workers_task_is_locked_behind_all_instances_of_its_batch() {
     other.fetch(&format!("SELECT 1 FROM instance WHERE id = '{first}' FOR UPDATE"), Vec::new()).await.expect("locked");
     let writing = async {
         let mut tx = store.inner().jobs.begin().await.expect("begun");
-        let written = write::units(&mut tx, store.host(), HistoryLevel::None, &units.each_ref(), 0).await.expect("written");
+        let begun = write::Begun { job_definitions: 0, definitions: HashMap::new() };
+        let written = write::units(&mut tx, store.host(), HistoryLevel::None, &units.each_ref(), begun).await.expect("written");
         tx.rollback().await;
         written
     };

@@ -9,8 +9,9 @@ use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::claim::ClaimedJob;
 use crate::config::HistoryLevel;
-use crate::db::{Dialect, Param, Tx, params};
+use crate::db::{Dialect, Param, Row, Tx, params};
 use crate::delivery;
+use crate::hosts::{HELD, HELD_COLUMNS, HOLDS, Held, IN_EPOCH, hold_epoch};
 use crate::job_definitions;
 use crate::lease::HostRef;
 use crate::message;
@@ -26,13 +27,14 @@ pub(crate) mod tables;
 /// What becomes of a unit, before the commit.
 pub(crate) type Answer = Result<Committed, CommitError>;
 
-/// Writes units in the committer's transaction, in which there are `known` changes of job definitions. Answers in their order.
-pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit], known: i64) -> Result<Vec<Answer>, Error> {
+/// Writes units in the committer's transaction, which has begun with these holds. Answers in their order.
+pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit], begun: Begun) -> Result<Vec<Answer>, Error> {
     let mut answers: Vec<Option<CommitError>> = units.iter().map(|_| None).collect();
-    job_definitions::refuse_unknowing(known, units, &mut answers);
+    job_definitions::refuse_unknowing(begun.job_definitions, units, &mut answers);
     // Rows are locked in one order by everybody, here and where definitions are deleted: definitions, instances, what is beside them.
+    let mut there = begun.definitions;
     let addressees = message::addressees(tx, units).await?;
-    let there = hold_definitions(tx, units, addressees.values()).await?;
+    there.extend(hold_definitions(tx, addressees.values().filter(|id| !there.contains_key(*id)).cloned().collect()).await?);
     refuse_starts(units, &there, &mut answers);
     message::refuse_unaddressed(units, &addressees, |definition| there.contains_key(definition), &mut answers);
     instances::hold(tx, units, &mut answers).await?;
@@ -112,8 +114,16 @@ fn hand_out(locked: Vec<ClaimedJob>, units: &[&Unit], answers: &mut [Answer]) {
     }
 }
 
+/// What a transaction has found out as it began, and keeps so until it ends.
+pub(crate) struct Begun {
+    /// How many changes of job definitions there are.
+    pub(crate) job_definitions: i64,
+    /// Those of the definitions that units start which are there.
+    pub(crate) definitions: HashMap<String, Startable>,
+}
+
 /// What a start must know of its definition.
-struct Startable {
+pub(crate) struct Startable {
     suspended: bool,
     newest: bool,
 }
@@ -125,25 +135,45 @@ fn started(unit: &Unit) -> impl Iterator<Item = &String> {
     })
 }
 
-/// Keeps the definitions that units start, and those that they send messages to, until the commit: deleting one waits. Answers which of them are there.
-async fn hold_definitions<'u>(
+/// Of a definition, behind what is asked of the epoch.
+const STARTABLE: &str = "d.id, d.suspended, \
+     NOT EXISTS (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version)";
+
+fn startable(row: &Row, first: usize) -> Result<(String, Startable), Error> {
+    Ok((row.get(first)?, Startable { suspended: row.get(first + 1)?, newest: row.get(first + 2)? }))
+}
+
+/// Whether this host may write in this transaction, as [`hold_epoch`] says, and which of the definitions that its units start are there: both at one look, and
+/// kept so until the commit.
+pub(crate) async fn begin(
     tx: &mut Tx,
-    units: &[&'u Unit],
-    addressees: impl Iterator<Item = &String>,
-) -> Result<HashMap<String, Startable>, Error> {
-    let mut asked: BTreeSet<String> = units.iter().flat_map(|unit| started(unit)).cloned().collect();
-    asked.extend(addressees.cloned());
+    me: HostRef,
+    units: impl Iterator<Item = &Unit>,
+) -> Result<(Held, HashMap<String, Startable>), Error> {
+    let asked: BTreeSet<String> = units.flat_map(started).cloned().collect();
+    if !asked.is_empty() {
+        let sql = format!(
+            "SELECT {HELD}, {STARTABLE} FROM {HOLDS}, definition d WHERE {IN_EPOCH} AND d.id {{any_text:3}} \
+             ORDER BY d.id {{pg:FOR KEY SHARE OF h, c FOR SHARE OF d}}"
+        );
+        let rows = tx.fetch(&sql, vec![me.id.into(), me.epoch.into(), Param::Texts(asked.into_iter().collect())]).await?;
+        if let Some(first) = rows.first() {
+            let there = rows.iter().map(|row| startable(row, HELD_COLUMNS)).collect::<Result<_, _>>()?;
+            return Ok((Held::read(first)?, there));
+        }
+        // None of them is there, or the epoch is over.
+    }
+    Ok((hold_epoch(tx, me).await?, HashMap::new()))
+}
+
+/// Keeps definitions until the commit: deleting one waits. Answers which of them are there.
+async fn hold_definitions(tx: &mut Tx, asked: BTreeSet<String>) -> Result<HashMap<String, Startable>, Error> {
     if asked.is_empty() {
         return Ok(HashMap::new());
     }
-    let sql = "SELECT d.id, d.suspended, NOT EXISTS \
-               (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version) \
-               FROM definition d WHERE d.id {any_text:1} ORDER BY d.id {pg:FOR SHARE OF d}";
-    let mut there = HashMap::with_capacity(asked.len());
-    for row in tx.fetch(sql, vec![Param::Texts(asked.into_iter().collect())]).await? {
-        there.insert(row.get::<String>(0)?, Startable { suspended: row.get(1)?, newest: row.get(2)? });
-    }
-    Ok(there)
+    let sql = format!("SELECT {STARTABLE} FROM definition d WHERE d.id {{any_text:1}} ORDER BY d.id {{pg:FOR SHARE OF d}}");
+    let rows = tx.fetch(&sql, vec![Param::Texts(asked.into_iter().collect())]).await?;
+    rows.iter().map(|row| startable(row, 0)).collect()
 }
 
 /// A definition gets no instance while it is suspended, when it is not the newest one and that was asked for, or when it was deleted.

@@ -477,20 +477,20 @@ impl History {
 
     /// Writes them: one statement a table, none for a table without rows.
     pub(super) async fn write(self, tx: &mut Tx) -> Result<(), Error> {
-        INSERT_INSTANCES.execute(tx, self.instances).await?;
-        END_INSTANCES.execute(tx, self.ended_instances).await?;
-        INSERT_ACTIVITIES.execute(tx, self.activities).await?;
-        UPDATE_ACTIVITIES.execute(tx, self.changed_activities).await?;
-        INSERT_VARIABLES.execute(tx, self.first_variables).await?;
         put_variables(tx, self.variables).await?;
-        INSERT_VARIABLE_UPDATES.execute(tx, self.variable_updates).await?;
-        PUT_TASKS.execute(tx, self.tasks).await?;
-        END_TASKS.execute(tx, self.ended_tasks).await?;
-        PUT_INCIDENTS.execute(tx, self.incidents).await?;
+        INSERT_INSTANCES.later(tx, self.instances).await?;
+        END_INSTANCES.later(tx, self.ended_instances).await?;
+        INSERT_ACTIVITIES.later(tx, self.activities).await?;
+        UPDATE_ACTIVITIES.later(tx, self.changed_activities).await?;
+        INSERT_VARIABLES.later(tx, self.first_variables).await?;
+        INSERT_VARIABLE_UPDATES.later(tx, self.variable_updates).await?;
+        PUT_TASKS.later(tx, self.tasks).await?;
+        END_TASKS.later(tx, self.ended_tasks).await?;
+        PUT_INCIDENTS.later(tx, self.incidents).await?;
         PUT_CALLERS.execute(tx, self.incidents_of_called).await?;
-        END_INCIDENTS.execute(tx, self.ended_incidents).await?;
-        END_OPEN_TASKS.execute(tx, self.closed_tasks).await?;
-        END_OPEN_INCIDENTS.execute(tx, self.closed_incidents).await?;
+        END_INCIDENTS.later(tx, self.ended_incidents).await?;
+        END_OPEN_TASKS.later(tx, self.closed_tasks).await?;
+        END_OPEN_INCIDENTS.later(tx, self.closed_incidents).await?;
         end_left_open(tx, self.level, self.left_open).await?;
         operations::insert(tx, self.operations).await
     }
@@ -500,7 +500,7 @@ impl History {
 async fn put_variables(tx: &mut Tx, variables: Rows) -> Result<(), Error> {
     let all = variables.len() as u64;
     if tx.dialect == Dialect::Sqlite || UPDATE_VARIABLES.execute(tx, variables.clone()).await? < all {
-        PUT_VARIABLES.execute(tx, variables).await?;
+        PUT_VARIABLES.later(tx, variables).await?;
     }
     Ok(())
 }

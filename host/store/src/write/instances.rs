@@ -151,7 +151,7 @@ pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Co
             }
         }
     }
-    INSERT.execute(tx, inserted).await?;
+    INSERT.later(tx, inserted).await?;
     let (mut gone, mut suspended) = (HashSet::with_capacity(deleted.len()), Vec::new());
     let moved = update(tx, updated).await?;
     for row in DELETE.fetch(tx, in_order(deleted)).await? {

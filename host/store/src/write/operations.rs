@@ -80,7 +80,7 @@ pub(super) fn cells(rows: &[OperationRow]) -> impl Iterator<Item = Vec<Cell>> {
 
 /// Writes the cells of any number of operations: no statement for none.
 pub(super) async fn insert(tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<(), Error> {
-    INSERT_OPERATIONS.execute(tx, rows).await.map(drop)
+    INSERT_OPERATIONS.later(tx, rows).await
 }
 
 /// Writes one operation beside what it did in a transaction of its own. A host that keeps no history keeps no operations.

@@ -482,31 +482,31 @@ impl Tables {
     /// Writes them: one statement a table, none for a table without rows. Answers which jobs it has locked that were there before.
     pub(super) async fn write(self, tx: &mut Tx) -> Result<Vec<ClaimedJob>, Error> {
         remove_rows(tx, &self.ended).await?;
-        SUSPEND_JOBS.execute(tx, self.suspended.clone()).await?;
-        SUSPEND_TASKS.execute(tx, self.suspended.clone()).await?;
-        SUSPEND_EXTERNAL_TASKS.execute(tx, self.suspended).await?;
-        REMOVE_PARTS.execute(tx, self.removed_parts).await?;
-        PUT_PARTS.execute(tx, self.parts).await?;
-        REMOVE_JOBS.execute(tx, self.removed_jobs).await?;
-        REMOVE_TASKS.execute(tx, self.removed_tasks).await?;
-        REMOVE_CANDIDATES.execute(tx, self.removed_candidates).await?;
-        REMOVE_EXTERNAL_TASKS.execute(tx, self.removed_external_tasks).await?;
-        REMOVE_SUBSCRIPTIONS.execute(tx, self.removed_subscriptions).await?;
-        REMOVE_INCIDENTS.execute(tx, self.removed_incidents).await?;
-        PUT_JOBS.execute(tx, self.jobs).await?;
-        REVISE_JOBS.execute(tx, self.revised_jobs).await?;
+        SUSPEND_JOBS.later(tx, self.suspended.clone()).await?;
+        SUSPEND_TASKS.later(tx, self.suspended.clone()).await?;
+        SUSPEND_EXTERNAL_TASKS.later(tx, self.suspended).await?;
+        REMOVE_PARTS.later(tx, self.removed_parts).await?;
+        PUT_PARTS.later(tx, self.parts).await?;
+        REMOVE_JOBS.later(tx, self.removed_jobs).await?;
+        REMOVE_TASKS.later(tx, self.removed_tasks).await?;
+        REMOVE_CANDIDATES.later(tx, self.removed_candidates).await?;
+        REMOVE_EXTERNAL_TASKS.later(tx, self.removed_external_tasks).await?;
+        REMOVE_SUBSCRIPTIONS.later(tx, self.removed_subscriptions).await?;
+        REMOVE_INCIDENTS.later(tx, self.removed_incidents).await?;
+        PUT_JOBS.later(tx, self.jobs).await?;
+        REVISE_JOBS.later(tx, self.revised_jobs).await?;
         // A job that is locked as its instance's next needs no second statement to become it.
         let mut locked = claim::lock(tx, self.locked_jobs).await?;
         locked.extend(claim::move_in(tx, self.moved_jobs).await?);
         let got: HashSet<(Uuid, i64)> = locked.iter().map(|job| (job.instance, job.wait)).collect();
         let changed = self.behind_jobs.into_iter().filter(|(id, wait, behind)| *behind || !got.contains(&(*id, *wait)));
-        SET_BEHIND.execute(tx, changed.map(|(id, wait, behind)| cells![id, wait, behind]).collect()).await?;
-        PUT_TASKS.execute(tx, self.tasks).await?;
-        PUT_CANDIDATES.execute(tx, self.candidates).await?;
-        PUT_EXTERNAL_TASKS.execute(tx, self.external_tasks).await?;
-        REVISE_EXTERNAL_TASKS.execute(tx, self.revised_external_tasks).await?;
-        PUT_SUBSCRIPTIONS.execute(tx, self.subscriptions).await?;
-        PUT_INCIDENTS.execute(tx, self.incidents).await?;
+        SET_BEHIND.later(tx, changed.map(|(id, wait, behind)| cells![id, wait, behind]).collect()).await?;
+        PUT_TASKS.later(tx, self.tasks).await?;
+        PUT_CANDIDATES.later(tx, self.candidates).await?;
+        PUT_EXTERNAL_TASKS.later(tx, self.external_tasks).await?;
+        REVISE_EXTERNAL_TASKS.later(tx, self.revised_external_tasks).await?;
+        PUT_SUBSCRIPTIONS.later(tx, self.subscriptions).await?;
+        PUT_INCIDENTS.later(tx, self.incidents).await?;
         Ok(locked)
     }
 }
