@@ -127,6 +127,9 @@ pub enum Error {
     /// JUEL only: a name that the scope does not know. The text is Camunda 7's.
     #[error("Cannot resolve identifier '{0}'")]
     UnknownName(String),
+    /// What was accepted once is no expression to this version, for this reason.
+    #[error("this version cannot read it: {0}")]
+    Unreadable(String),
     /// JUEL only: an operator was given what it cannot work with, or has no result. FEEL makes this a null with the same text as its reason.
     #[error("{0}")]
     Failed(String),

@@ -28,6 +28,8 @@ enum Form {
     Tree(Language, Node),
     List(Vec<Expression>),
     Context(Vec<(String, Expression)>),
+    /// What is no expression to this version.
+    Unreadable(ParseError),
 }
 
 /// The outcome of an evaluation.
@@ -83,6 +85,11 @@ impl Expression {
         Expression::new(&format!("{{{}}}", sources.join(", ")), Form::Context(entries))
     }
 
+    /// What an earlier version took, and this one does not: whoever needs its value gets [`Error::Unreadable`].
+    pub fn unreadable(source: &str, error: ParseError) -> Expression {
+        Expression::new(source, Form::Unreadable(error))
+    }
+
     fn new(source: &str, form: Form) -> Expression {
         Expression(Arc::new(Compiled { source: source.to_owned(), form }))
     }
@@ -119,7 +126,7 @@ impl Expression {
     pub fn names(&self) -> Vec<Arc<str>> {
         match &self.0.form {
             Form::Tree(language, node) => ast::free_names(node, *language == Language::Feel),
-            Form::Literal(_) => Vec::new(),
+            Form::Literal(_) | Form::Unreadable(_) => Vec::new(),
             Form::List(items) => distinct(items.iter().flat_map(Expression::names)),
             Form::Context(entries) => distinct(entries.iter().flat_map(|(_, entry)| entry.names())),
         }
@@ -135,6 +142,7 @@ impl Expression {
                 let value = evaluator.settle(value)?;
                 Ok(Evaluated { value, null_reasons: evaluator.into_reasons() })
             }
+            Form::Unreadable(error) => Err(Error::Unreadable(error.message.clone())),
             Form::List(items) => {
                 let mut null_reasons = Vec::new();
                 let items: Result<Vec<_>, _> = items.iter().map(|item| item.part(scope, limits, &mut null_reasons)).collect();
@@ -167,6 +175,7 @@ impl Expression {
             Form::Tree(Language::Juel, _) => "Juel",
             Form::List(_) => "List",
             Form::Context(_) => "Context",
+            Form::Unreadable(_) => "Unreadable",
         }
     }
 }

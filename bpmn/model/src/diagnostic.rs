@@ -80,9 +80,19 @@ pub(crate) struct At<'n> {
     pub(crate) id: Option<&'n str>,
 }
 
+/// What a file is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// To be deployed, if nothing is wrong with it.
+    Deployment,
+    /// To go on with what was deployed, perhaps by a version that refused less.
+    Stored,
+}
+
 /// Collects the diagnostics of one file.
 #[derive(Debug)]
 pub(crate) struct Diagnostics {
+    reading: Reading,
     file: String,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
@@ -91,11 +101,26 @@ pub(crate) struct Diagnostics {
 }
 
 impl Diagnostics {
-    pub(crate) fn new(file: &str) -> Self {
-        Diagnostics { file: file.to_owned(), errors: Vec::new(), warnings: Vec::new(), errors_left_out: 0, warnings_left_out: 0 }
+    pub(crate) fn new(file: &str, reading: Reading) -> Self {
+        Diagnostics { reading, file: file.to_owned(), errors: Vec::new(), warnings: Vec::new(), errors_left_out: 0, warnings_left_out: 0 }
     }
 
-    /// Notes an error: the file will be refused.
+    /// Whether the file was deployed before.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.reading == Reading::Stored
+    }
+
+    /// Notes what a file is not deployed with, though what is read of it is whole: it fails when it is used, has no effect, or was better
+    /// said otherwise. What was deployed before keeps it.
+    ///
+    /// Whoever refuses what was accepted does it by this, and reads it as before.
+    pub(crate) fn objection(&mut self, at: At<'_>, message: impl Into<String>, help: impl Into<String>) {
+        if !self.is_stored() {
+            self.error(at, message, help);
+        }
+    }
+
+    /// Notes an error that leaves something unread: the file will be refused, also one that was deployed before.
     pub(crate) fn error(&mut self, at: At<'_>, message: impl Into<String>, help: impl Into<String>) {
         if self.errors.len() < MAX_OF_A_SEVERITY {
             let diagnostic = self.diagnostic(Severity::Error, at, message.into(), help.into());

@@ -91,7 +91,7 @@ impl<'v> Validator<'v, '_> {
                     let name = name.as_literal().unwrap_or_default();
                     if !names.insert((what, name)) {
                         let message = format!("the {what} '{}' starts this process twice", shown(name));
-                        self.diagnostics.error(self.at(index), message, format!("give every {what} start event a {what} of its own"));
+                        self.diagnostics.objection(self.at(index), message, format!("give every {what} start event a {what} of its own"));
                     }
                 }
                 StartTrigger::Condition(_) => {}
@@ -183,10 +183,10 @@ impl<'v> Validator<'v, '_> {
             let default = element.default_flow == Some(*flow);
             if default && conditional {
                 let help = "remove the condition: the default flow is taken when no other condition is true";
-                self.diagnostics.error(at, "the default flow of an exclusive gateway has a condition", help);
+                self.diagnostics.objection(at, "the default flow of an exclusive gateway has a condition", help);
             } else if let ([_], true) = (outgoing, conditional) {
                 let help = "remove the condition, or add a flow for the case that it is false";
-                self.diagnostics.error(at, "the only flow of an exclusive gateway has a condition", help);
+                self.diagnostics.objection(at, "the only flow of an exclusive gateway has a condition", help);
             } else if outgoing.len() > 1 && !default && undecided.contains(flow) {
                 let id = shown(&self.draft.elements[index.0 as usize].id);
                 let message = format!("a flow of the exclusive gateway '{id}' has no condition and is not its default flow");
@@ -195,7 +195,7 @@ impl<'v> Validator<'v, '_> {
                     let message = format!("{message}: it is taken if no flow before it in the file is (as in Camunda 7)");
                     self.diagnostics.warning(at, message, help);
                 } else {
-                    self.diagnostics.error(at, message, help);
+                    self.diagnostics.objection(at, message, help);
                 }
             }
         }
@@ -272,7 +272,7 @@ impl<'v> Validator<'v, '_> {
                 }
                 (Some((EventTrigger::Escalation(_), _)), _) => {
                     let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
-                    self.diagnostics.error(
+                    self.diagnostics.objection(
                         at,
                         message,
                         "attach it to a sub-process, call activity or user task (as in Camunda 7), or use an error event",
@@ -346,7 +346,7 @@ impl<'v> Validator<'v, '_> {
             };
             let message = format!("two {group} of '{}' {what}", shown(&of.id));
             if !caught.insert(message.clone()) {
-                self.diagnostics.error(self.at(event), message, "keep one of them");
+                self.diagnostics.objection(self.at(event), message, "keep one of them");
             }
         }
     }

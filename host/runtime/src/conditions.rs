@@ -27,7 +27,7 @@ pub struct ConditionEvaluation {
 
 impl Runtime {
     /// Starts an instance for each conditional start event whose condition holds, of the newest versions or of one definition. What is suspended
-    /// does not start. All conditions are asked before the first instance starts; each start is a unit of work of its own, and the first that
+    /// does not start, nor does what this host cannot read. All conditions are asked before the first instance starts; each start is a unit of work of its own, and the first that
     /// fails ends it.
     pub async fn evaluate_conditions(&self, evaluation: ConditionEvaluation) -> Result<Vec<Started>, Error> {
         let mut holding: Vec<(Arc<Definition>, ElementIndex)> = Vec::new();
@@ -81,7 +81,7 @@ impl Runtime {
         }
         let mut starts = Vec::with_capacity(listed.len());
         for start in listed {
-            let definition = self.0.definitions.get(&self.0.store, &start.definition_id).await?;
+            let Some(definition) = self.0.definitions.get_if_readable(&self.0.store, &start.definition_id).await? else { continue };
             // An event may have several conditions.
             let is_it = |element: &Element| *element.id == *start.activity_id && is_start(&element.kind);
             let elements: Vec<_> = definition.model.iter().filter(|(_, element)| is_it(element)).map(|(index, _)| index).collect();

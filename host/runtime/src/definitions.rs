@@ -197,6 +197,19 @@ impl Definitions {
         self.loaded.get_or_insert_async(id, async { Ok(Arc::new(load(store, id).await?)) }).await
     }
 
+    /// The same for a list: none of one that cannot be read, which is said in the log, and none of one that was deleted meanwhile. It does not hide the
+    /// others.
+    pub(crate) async fn get_if_readable(&self, store: &mandate_store::Store, id: &str) -> Result<Option<Arc<Definition>>, Error> {
+        match self.get(store, id).await {
+            Err(error @ Error::DefinitionUnreadable { .. }) => {
+                tracing::warn!("what a list says of others is without it: {error}");
+                Ok(None)
+            }
+            Err(Error::NotFound { .. }) => Ok(None),
+            definition => definition.map(Some),
+        }
+    }
+
     /// The id of the newest version of a key when it was last looked up, which may be long ago.
     pub(crate) async fn newest(&self, store: &mandate_store::Store, key: &str, tenant: Option<&str>) -> Result<Option<String>, Error> {
         let name = (key.to_owned(), tenant.map(str::to_owned));
@@ -281,7 +294,7 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
         let script = store.resource_bytes(&row.deployment_id, &name).await?;
         scripts.extend(script.map(|script| (name, script)));
     }
-    let parsed = mandate_model::parse_with(&row.resource_name, &bytes, &|name| scripts.get(name).map(Vec::as_slice))
+    let parsed = mandate_model::parse_stored(&row.resource_name, &bytes, &|name| scripts.get(name).map(Vec::as_slice))
         .map_err(|diagnostics| unreadable(&diagnostics.first().map_or_else(String::new, ToString::to_string)))?;
     let mut model = parsed
         .processes

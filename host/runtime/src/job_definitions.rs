@@ -145,12 +145,19 @@ impl Inner {
 }
 
 impl Runtime {
-    /// The job definitions of these definitions, in the order of their definitions and models.
+    /// The job definitions of these definitions, in the order of their definitions and models: without those of a definition that cannot be read, which is
+    /// an error only where it is asked for by its id.
     pub async fn job_definitions(&self, filter: DefinitionFilter) -> Result<Vec<JobDefinition>, Error> {
         let mut found = Vec::new();
         let known = Known::new(self.0.store.job_definitions().await?);
+        let by_id = !filter.ids.is_empty();
         for row in self.0.store.definitions(filter, Page::ALL, &[]).await? {
-            let definition = self.0.definitions.get(&self.0.store, &row.id).await?;
+            let definition = if by_id {
+                self.0.definition_of(&row.id).await?
+            } else {
+                let Some(definition) = self.0.definitions.get_if_readable(&self.0.store, &row.id).await? else { continue };
+                definition
+            };
             let said = known.of(&row.id);
             for (index, element) in definition.model.iter() {
                 found.extend(of_element(index, element).into_iter().map(|(activity_id, job_type, configuration, origin)| {

@@ -61,7 +61,7 @@ pub(crate) fn work<'n>(
         if by_worker {
             reader.diagnostics.warning(owner.at, message, help);
         } else {
-            reader.diagnostics.error(owner.at, message, help);
+            reader.diagnostics.objection(owner.at, message, help);
         }
     }
     // Camunda 7's `DefaultExternalTaskPriorityProvider`: the activity's own, else the process's.
@@ -106,7 +106,7 @@ pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
             && let Err(error) = time::due(0, date)
         {
             let help = "write a date such as 2030-12-24T18:00:00Z, a duration such as P2D, or an expression that gives one";
-            reader.diagnostics.error(owner.at, format!("camunda:{attribute}: {error}"), help);
+            reader.diagnostics.objection(owner.at, format!("camunda:{attribute}: {error}"), help);
         }
     }
     reader.whole_number("camunda:priority", task.priority.as_ref(), owner);
@@ -164,7 +164,7 @@ impl ProcessReader<'_, '_> {
             && literal.parse::<i64>().is_err()
         {
             let message = format!("{what} '{}' is not a whole number", shown(literal));
-            self.diagnostics.error(owner.at, message, "write for example 50, or an expression that gives a whole number");
+            self.diagnostics.objection(owner.at, message, "write for example 50, or an expression that gives a whole number");
         }
     }
 }

@@ -59,7 +59,7 @@ impl<'n> ProcessReader<'n, '_> {
         let condition = self.text(node, owner)?;
         if condition.as_literal().is_some() {
             let help = "write an expression, such as = done";
-            self.diagnostics.error(node.at_in(owner.at), "the completionCondition is a text, which is neither true nor false", help);
+            self.diagnostics.objection(node.at_in(owner.at), "the completionCondition is a text, which is neither true nor false", help);
         }
         Some(condition)
     }

@@ -300,7 +300,7 @@ pub(crate) fn check_extension(extension: &Node<'_>, owner: &Node<'_>, at: At<'_>
         Namespace::Zeebe => find(ZEEBE_ELEMENTS, extension.name),
         Namespace::Metadata => return false,
         Namespace::Mandate => {
-            diagnostics.error(
+            diagnostics.objection(
                 at,
                 format!("{} is not an extension element of this version", extension.title()),
                 "the only extension of this namespace is the attribute mandate:delegate",
@@ -335,7 +335,7 @@ fn settle(fate: Fate, title: &str, on: &Node<'_>, at: At<'_>, diagnostics: &mut 
             diagnostics.warning(at, format!("{title} has no effect: {consequence}"), "remove it, or do without what it asks for");
         }
         Refused(help) => {
-            diagnostics.error(at, format!("{title} on {} is not supported yet", on.title()), help);
+            diagnostics.objection(at, format!("{title} on {} is not supported yet", on.title()), help);
         }
     }
 }
@@ -344,7 +344,7 @@ fn unknown_attribute(attribute: &Attribute<'_>, node: &Node<'_>, at: At<'_>, dia
     let title = attribute.title();
     if attribute.namespace == Namespace::Mandate {
         let message = format!("{title} is not an attribute of this version");
-        diagnostics.error(at, message, "the only attribute of this namespace is mandate:delegate");
+        diagnostics.objection(at, message, "the only attribute of this namespace is mandate:delegate");
         return;
     }
     diagnostics.warning(

@@ -78,7 +78,7 @@ impl<'n> ProcessReader<'n, '_> {
             && version.as_literal().is_some_and(|text| text.trim().parse::<i32>().is_err())
         {
             let message = format!("camunda:calledElementVersion '{}' is not a whole number", shown(version.source()));
-            self.diagnostics.error(owner.at, message, "write for example 3, or an expression that gives a whole number");
+            self.diagnostics.objection(owner.at, message, "write for example 3, or an expression that gives a whole number");
         }
         Some(binding)
     }

@@ -304,8 +304,7 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
         let path = self.text(node, Owner { index: ROOT, at, depth: 0 })?;
         if path.as_literal().is_some() {
             let message = format!("{} '{}' is not an expression", node.title(), shown(node.text.trim()));
-            self.diagnostics.error(at, message, "write one that gives each instance its own, for example = orderId");
-            return None;
+            self.diagnostics.objection(at, message, "write one that gives each instance its own, for example = orderId");
         }
         Some(path)
     }

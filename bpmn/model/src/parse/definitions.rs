@@ -195,7 +195,7 @@ impl<'n> Definitions<'n> {
             }
             Some(other) => {
                 let message = format!("isExecutable=\"{}\" is neither true nor false", shown(other));
-                diagnostics.error(process.at(), message, "write true or false");
+                diagnostics.objection(process.at(), message, "write true or false");
                 self.processes.push(process);
             }
             None => {
@@ -257,13 +257,13 @@ fn check_id(id: &str, node: &Node<'_>, diagnostics: &mut Diagnostics) {
     let at = At { position: node.position, id: Some(id) };
     if id.chars().count() > MAX_ID {
         let message = format!("the id of this {} is longer than {MAX_ID} characters", node.title());
-        diagnostics.error(at, message, "shorten it");
+        diagnostics.objection(at, message, "shorten it");
         return;
     }
     let mut characters = id.chars();
     let begins = characters.next().is_some_and(|first| first.is_alphabetic() || first == '_');
     if !begins || !characters.all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
         let message = format!("'{}' is not an id", shown(id));
-        diagnostics.error(at, message, "an id begins with a letter or _ and goes on with letters, digits, _ - and .");
+        diagnostics.objection(at, message, "an id begins with a letter or _ and goes on with letters, digits, _ - and .");
     }
 }

@@ -86,8 +86,7 @@ impl<'n> ProcessReader<'n, '_> {
         };
         if let Some(Err(error)) = expression.as_literal().map(check) {
             let help = "write it as it says, or as an expression such as ${timeout} that gives it";
-            self.diagnostics.error(at, format!("{}: {error}", when.name), help);
-            return None;
+            self.diagnostics.objection(at, format!("{}: {error}", when.name), help);
         }
         Some(timer(expression))
     }

@@ -26,7 +26,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "extensionElements") => self.flow_extensions(child, node, &mut listeners),
                 _ => {
                     let message = format!("{} has no place in sequenceFlow", child.title());
-                    self.diagnostics.error(child.at_in(node.at()), message, "remove it");
+                    self.diagnostics.objection(child.at_in(node.at()), message, "remove it");
                 }
             }
         }
@@ -64,7 +64,7 @@ impl<'n> ProcessReader<'n, '_> {
         let expression = self.expression("the condition", &written, at)?;
         if expression.as_literal().is_some() {
             let message = format!("the condition '{}' is a text, which is neither true nor false", shown(source));
-            self.diagnostics.error(at, message, "write an expression, such as ${amount > 100} or = amount > 100");
+            self.diagnostics.objection(at, message, "write an expression, such as ${amount > 100} or = amount > 100");
         }
         Some(expression)
     }

@@ -22,7 +22,7 @@ impl<'n> ProcessReader<'n, '_> {
     pub(crate) fn start_form_key(&mut self, key: Option<&str>, owner: Owner<'n>) {
         if let Some(key) = key.filter(|key| key.contains("${") || key.contains("#{")) {
             let help = "write the key itself: there are no variables yet (Camunda 7 does not evaluate it either)";
-            self.diagnostics.error(owner.at, format!("camunda:formKey '{}' of a start event is an expression", shown(key)), help);
+            self.diagnostics.objection(owner.at, format!("camunda:formKey '{}' of a start event is an expression", shown(key)), help);
         }
         self.form_key(key, owner);
     }

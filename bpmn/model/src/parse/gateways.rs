@@ -29,7 +29,7 @@ pub(crate) fn complex<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>
     };
     if activation.as_ref().and_then(mandate_feel::Expression::as_literal).is_some() {
         let help = "write an expression, such as = activationCount >= 2";
-        reader.diagnostics.error(owner.at, "the activationCondition is a text, which is neither true nor false", help);
+        reader.diagnostics.objection(owner.at, "the activationCondition is a text, which is neither true nor false", help);
     }
     Some(ElementKind::ComplexGateway(ComplexGateway { activation }))
 }

@@ -169,7 +169,7 @@ pub(crate) fn check(definitions: &Definitions<'_>, drafts: &[Draft<'_>], diagnos
         for receiver in send.receivers.iter().filter(|receiver| !incomplete.contains(&*receiver.process)) {
             let place = awaited.get(&(&*receiver.process, receiver.element.as_deref()));
             if let Some((message, help)) = unfit(send, receiver, place) {
-                diagnostics.error(At { position: element.position, id: Some(&element.id) }, message, help);
+                diagnostics.objection(At { position: element.position, id: Some(&element.id) }, message, help);
             }
         }
     }

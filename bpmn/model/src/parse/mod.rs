@@ -40,7 +40,7 @@ mod table;
 mod zeebe;
 
 use crate::definition::ProcessDefinition;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Reading, Severity};
 use crate::{validate, xml};
 
 pub(crate) use definitions::Definitions;
@@ -69,7 +69,20 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Parsed, Vec<Diagnostic>> {
 
 /// The same for a file that may take its scripts from `files` which are deployed with it: those that [`script_files`] names.
 pub fn parse_with(file: &str, bytes: &[u8], files: &Files<'_>) -> Result<Parsed, Vec<Diagnostic>> {
-    let mut diagnostics = Diagnostics::new(file);
+    parse_for(Reading::Deployment, file, bytes, files)
+}
+
+/// Reads a file that was deployed once, perhaps by a version that refused less. What does not keep it from being read is no error here, and an
+/// expression that does not parse is one whose evaluation fails ([`mandate_feel::Expression::unreadable`]).
+///
+/// # Errors
+/// What leaves a part unread, without which the process would be another one.
+pub fn parse_stored(file: &str, bytes: &[u8], files: &Files<'_>) -> Result<Parsed, Vec<Diagnostic>> {
+    parse_for(Reading::Stored, file, bytes, files)
+}
+
+fn parse_for(reading: Reading, file: &str, bytes: &[u8], files: &Files<'_>) -> Result<Parsed, Vec<Diagnostic>> {
+    let mut diagnostics = Diagnostics::new(file, reading);
     let processes = read(bytes, files, &mut diagnostics);
     let failed = diagnostics.has_errors();
     let all = diagnostics.into_sorted();
@@ -99,5 +112,6 @@ fn read(bytes: &[u8], files: &Files<'_>, diagnostics: &mut Diagnostics) -> Optio
     if diagnostics.has_errors() {
         return None;
     }
+    debug_assert!(drafts.iter().all(|draft| !draft.incomplete), "whatever leaves something out is an error");
     Some(drafts.into_iter().map(Draft::finish).collect())
 }

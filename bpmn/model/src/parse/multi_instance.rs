@@ -82,14 +82,14 @@ impl<'n> ProcessReader<'n, '_> {
                     && literal.parse::<u32>().is_err()
                 {
                     let message = format!("the loopCardinality '{}' is not a whole number from 0", shown(literal));
-                    self.diagnostics.error(at, message, "write for example 3, or an expression that gives a number");
+                    self.diagnostics.objection(at, message, "write for example 3, or an expression that gives a number");
                 }
             }
             (Namespace::Bpmn, "completionCondition") => {
                 read.completion_condition = self.text(child, owner);
                 if read.completion_condition.as_ref().and_then(Expression::as_literal).is_some() {
                     let help = "write an expression, such as ${nrOfCompletedInstances >= 2}";
-                    self.diagnostics.error(at, "the completionCondition is a text, which is neither true nor false", help);
+                    self.diagnostics.objection(at, "the completionCondition is a text, which is neither true nor false", help);
                 }
             }
             // As in Camunda 7 the reference is a variable's name or an expression, and what stands here goes before camunda:collection.

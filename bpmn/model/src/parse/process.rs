@@ -284,7 +284,7 @@ impl<'n> ProcessReader<'n, '_> {
         if let Some(tag) = node.camunda("versionTag")
             && tag.chars().count() > MAX_ID
         {
-            self.diagnostics.error(node.at(), format!("camunda:versionTag is longer than {MAX_ID} characters"), "shorten it");
+            self.diagnostics.objection(node.at(), format!("camunda:versionTag is longer than {MAX_ID} characters"), "shorten it");
         }
         self.draft.history_ttl = self.history_ttl(node);
         let Some(owner) = self.push(node, "process", ElementKind::Process(Scope::default()), None, 0) else { return };
@@ -513,7 +513,7 @@ impl<'n> ProcessReader<'n, '_> {
                     Disposition::Supported(_) | Disposition::Unknown => {
                         let message = format!("{} has no place in {}", child.title(), node.title());
                         let help = "remove it, or check its spelling: BPMN 2.0 has no such element here";
-                        self.diagnostics.error(child.at_in(owner.at), message, help);
+                        self.diagnostics.objection(child.at_in(owner.at), message, help);
                     }
                 },
                 _ => self.foreign(child, owner),
@@ -555,9 +555,9 @@ impl<'n> ProcessReader<'n, '_> {
             Err(error) => {
                 let character = source.get(..error.offset).map_or(0, |before| before.chars().count()) + 1;
                 let message = format!("{what} '{}': {}, at character {character}", shown(source), shown(&error.message));
-                let help = error.help.unwrap_or_else(|| "correct the expression".to_owned());
-                self.diagnostics.error(at, message, help);
-                None
+                let help = error.help.clone().unwrap_or_else(|| "correct the expression".to_owned());
+                self.diagnostics.objection(at, message, help);
+                self.diagnostics.is_stored().then(|| Expression::unreadable(source, error))
             }
         }
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use mandate_feel::MAX_SOURCE_BYTES;
 
-use crate::diagnostic::{At, Diagnostics, shown};
+use crate::diagnostic::{At, Diagnostics, Reading, shown};
 use crate::parse::expression_tasks::is_feel;
 use crate::xml::{self, Attribute, MAX_FILE_BYTES, Namespace, Node};
 
@@ -19,7 +19,7 @@ const SCHEME: &str = "deployment://";
 
 /// The names of all files that a model may take scripts from: what stands behind `deployment://` in it. A file that is no model has none.
 pub fn script_files(bytes: &[u8]) -> BTreeSet<String> {
-    let mut diagnostics = Diagnostics::new("");
+    let mut diagnostics = Diagnostics::new("", Reading::Deployment);
     let mut names = BTreeSet::new();
     let text = xml::text(bytes, &mut diagnostics).filter(|text| text.contains(SCHEME));
     let root = text.and_then(|text| xml::read(text, &mut diagnostics));

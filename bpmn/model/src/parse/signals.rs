@@ -113,9 +113,6 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         };
         let condition = self.condition(condition, at)?;
-        if condition.as_literal().is_some() {
-            return None;
-        }
         let variable = definition.camunda("variableName").map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
         let mut changes = Vec::new();
         for change in definition.camunda("variableEvents").unwrap_or_default().split(',').map(str::trim).filter(|it| !it.is_empty()) {

@@ -48,8 +48,7 @@ impl<'n> ProcessReader<'n, '_> {
         if key.as_literal().is_some() {
             let message = format!("correlationKey '{}' of zeebe:subscription is not an expression (as in Camunda 8)", shown(source));
             let help = "write one that gives each instance its own, for example = orderId; or remove zeebe:subscription";
-            self.diagnostics.error(at, message, help);
-            return None;
+            self.diagnostics.objection(at, message, help);
         }
         Some(key)
     }

@@ -23,6 +23,7 @@ mod refusals;
 mod scripts;
 mod signals;
 mod standard;
+mod stored;
 mod structure;
 mod tasks;
 mod zeebe;

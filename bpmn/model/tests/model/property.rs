@@ -1,25 +1,16 @@
 //! What holds of any bytes that are read as a model, and of any text that is read as a time: for the tests beside it, and for the fuzz targets.
 
-use mandate_model::{Severity, parse, time};
+use mandate_model::{ProcessDefinition, Severity, parse, parse_stored, time};
 
-/// A definition whose indexes are in range, or at least one error, in the order of the file; and the same every time.
+/// Definitions whose indexes are in range, or at least one error, in the order of the file; and the same every time. What may be deployed is read when
+/// it is stored, and is the same then.
 pub(crate) fn model(bytes: &[u8]) {
+    let stored = parse_stored("t.bpmn", bytes, &|_| None);
+    stored.iter().for_each(|parsed| coherent(&parsed.processes));
     match parse("t.bpmn", bytes) {
         Ok(parsed) => {
-            assert!(!parsed.processes.is_empty());
-            for process in &parsed.processes {
-                for (index, element) in process.iter() {
-                    // An event with several definitions has several elements.
-                    let found = process.find(&element.id).expect("every id is known");
-                    assert!(found == index || found < index && process.element(found).position == element.position);
-                    for flow in &element.outgoing {
-                        assert_eq!(process.element(process.flow(*flow).source).id, element.id);
-                    }
-                    for flow in &element.incoming {
-                        assert_eq!(process.flow(*flow).target, index);
-                    }
-                }
-            }
+            coherent(&parsed.processes);
+            assert_eq!(format!("{:?}", stored.expect("it is read").processes), format!("{:?}", parsed.processes));
         }
         Err(diagnostics) => {
             assert!(diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error));
@@ -27,6 +18,23 @@ pub(crate) fn model(bytes: &[u8]) {
             assert_eq!(again.as_ref(), Some(&diagnostics));
             for pair in diagnostics.windows(2) {
                 assert!((pair[0].line, pair[0].column) <= (pair[1].line, pair[1].column));
+            }
+        }
+    }
+}
+
+fn coherent(processes: &[ProcessDefinition]) {
+    assert!(!processes.is_empty());
+    for process in processes {
+        for (index, element) in process.iter() {
+            // An event with several definitions has several elements.
+            let found = process.find(&element.id).expect("every id is known");
+            assert!(found == index || found < index && process.element(found).position == element.position);
+            for flow in &element.outgoing {
+                assert_eq!(process.element(process.flow(*flow).source).id, element.id);
+            }
+            for flow in &element.incoming {
+                assert_eq!(process.flow(*flow).target, index);
             }
         }
     }

@@ -29,6 +29,7 @@ mod random;
 mod signals;
 mod simulation;
 mod start_timers;
+mod stored;
 mod suspension;
 mod taken_along;
 mod twice;

@@ -1,0 +1,149 @@
+//! Definitions that an earlier version has deployed: what would be refused today is read, and what cannot be read hides nothing else.
+
+use mandate_runtime::engine::{PublicId, Variables};
+use mandate_runtime::query::{DefinitionFilter, IncidentFilter, Page};
+use mandate_runtime::{ConditionEvaluation, DefinitionRef, Error, Runtime, Start};
+use mandate_store::{Config, DeploymentWrite, ElementRow, EventKind, NewDefinition, Resource, StartEventRow, Store};
+use serde_json::json;
+
+use crate::common::{Host, Setup, as_variables, postgres};
+
+/// Each with something that is refused when it is deployed: a condition that is always null, an attribute, a text for a number, a second way to catch a message.
+const OLD: &str = r#"<startEvent id="s"/><sequenceFlow id="f0" sourceRef="s" targetRef="t"/>
+  <userTask id="t" camunda:priority="high"/><sequenceFlow id="f1" sourceRef="t" targetRef="x"/>
+  <boundaryEvent id="b1" attachedToRef="t"><messageEventDefinition messageRef="go"/></boundaryEvent><sequenceFlow id="f2" sourceRef="b1" targetRef="e"/>
+  <boundaryEvent id="b2" attachedToRef="t"><messageEventDefinition messageRef="go"/></boundaryEvent><sequenceFlow id="f3" sourceRef="b2" targetRef="e"/>
+  <exclusiveGateway id="x" camunda:asyncBefore="true" default="f5"><extensionElements>
+    <camunda:failedJobRetryTimeCycle>R1/PT1S</camunda:failedJobRetryTimeCycle></extensionElements></exclusiveGateway>
+  <sequenceFlow id="f4" sourceRef="x" targetRef="e"><conditionExpression>= if then</conditionExpression></sequenceFlow>
+  <sequenceFlow id="f5" sourceRef="x" targetRef="e"/><endEvent id="e" mandate:color="red"/>"#;
+
+/// Starts by a condition, and leads nowhere.
+const BROKEN: &str = r#"<startEvent id="s" camunda:asyncBefore="true"><conditionalEventDefinition><condition>= n > 1</condition></conditionalEventDefinition>
+  </startEvent><sequenceFlow id="f" sourceRef="s" targetRef="nowhere"/>"#;
+
+const WHOLE: &str = r#"<startEvent id="s"><conditionalEventDefinition><condition>= n > 1</condition></conditionalEventDefinition></startEvent>
+  <sequenceFlow id="f" sourceRef="s" targetRef="t"/><userTask id="t" camunda:asyncBefore="true"/>"#;
+
+fn model(key: &str, elements: &str) -> Vec<u8> {
+    format!(
+        r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
+  xmlns:mandate="https://mandate.dev/schema/1.0" targetNamespace="test"><message id="go" name="go"/>
+  <process id="{key}" isExecutable="true">{elements}</process></definitions>"#
+    )
+    .into_bytes()
+}
+
+/// Puts a definition into the store, whatever a deployment would say of it.
+async fn put(store: &Store, key: &str, elements: &str) {
+    let bytes = model(key, elements);
+    let refused = mandate_runtime::model::parse("old.bpmn", &bytes).is_err();
+    assert_eq!(refused, key != "whole", "{key}");
+    let rows: Vec<_> = match mandate_runtime::model::parse_stored("old.bpmn", &bytes, &|_| None) {
+        Ok(parsed) => parsed.processes[0].iter().map(|(_, element)| (element.id.to_string(), element.name.clone())).collect(),
+        Err(_) => Vec::new(),
+    };
+    let rows =
+        rows.into_iter().zip(0..).map(|((activity_id, name), n)| ElementRow { n, activity_id, name, kind: "task".into(), delegate: None });
+    let starts = StartEventRow { kind: EventKind::Conditional, name: String::new(), activity_id: "s".into() };
+    let definition = NewDefinition {
+        key: key.into(),
+        name: None,
+        version_tag: None,
+        history_ttl: None,
+        category: None,
+        startable_in_tasklist: true,
+        starters: Vec::new(),
+        resource_name: "old.bpmn".into(),
+        identity: key.into(),
+        bindings: Vec::new(),
+        elements: rows.collect(),
+        start_events: if elements.contains("conditional") { vec![starts] } else { Vec::new() },
+        start_timers: Vec::new(),
+    };
+    let write = DeploymentWrite {
+        id: uuid::Uuid::now_v7().to_string(),
+        name: None,
+        source: None,
+        tenant: None,
+        at: 0,
+        content_digest: key.into(),
+        filter_duplicates: false,
+        resources: vec![Resource { id: uuid::Uuid::now_v7().to_string(), name: "old.bpmn".into(), bytes }],
+        artifacts: Vec::new(),
+        delegates: Vec::new(),
+        definitions: vec![definition],
+        metadata: "{}".into(),
+        operations: Vec::new(),
+    };
+    store.deploy(write).await.expect("stored");
+}
+
+/// Hosts on stores in which these definitions are.
+async fn hosts(dir: &std::path::Path, definitions: &[(&str, &str)]) -> Vec<Host> {
+    let mut hosts = Vec::new();
+    for url in [format!("sqlite:{}", dir.join("old.db").display()), postgres()] {
+        let store = Store::open(Config::new(&url)).await.expect("the store opens");
+        for (key, elements) in definitions {
+            put(&store, key, elements).await;
+        }
+        store.close().await;
+        hosts.push(Host::start_with(Setup { database: Some(url), ..Setup::default() }).await);
+    }
+    hosts
+}
+
+async fn start(runtime: &Runtime, key: &str) -> Result<mandate_runtime::Started, Error> {
+    let definition = DefinitionRef::Key { key: key.into(), tenant: None };
+    let start = Start { definition, business_key: None, variables: Variables::new(), idempotency_key: None, traceparent: None };
+    runtime.start(start).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_deployment_would_refuse_runs_as_far_as_it_can() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for host in hosts(dir.path(), &[("old", &OLD.replace("high", "50")), ("ancient", OLD)]).await {
+        let runtime = &host.runtime;
+        let id = start(runtime, "old").await.expect("it starts").id;
+        let view = runtime.instance(id).await.expect("it lives");
+        let task = PublicId { instance: id, number: view.instance.tasks().next().expect("it waits at a task").wait.0 };
+        runtime.complete_task(task, Variables::new()).await.expect("completed");
+        assert_eq!(host.incident(id).await, "EXPRESSION_FAILED");
+        let incidents = runtime.reads().incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("read");
+        let message = incidents[0].row.message.as_str();
+        assert!(message.contains("'= if then' of 'x': this version cannot read it: "), "{message}");
+        // What is wrong stands where the token would be next.
+        let refused = start(runtime, "ancient").await.expect_err("the priority of its task is no number");
+        assert!(refused.to_string().contains("high"), "{refused}");
+        let listed = runtime.job_definitions(DefinitionFilter::default()).await.expect("listed");
+        assert_eq!(listed.iter().map(|it| &*it.activity_id).collect::<Vec<_>>(), ["x", "x"]);
+        host.runtime.shut_down(std::time::Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_hides_nothing_else() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for host in hosts(dir.path(), &[("broken", BROKEN), ("whole", WHOLE)]).await {
+        let runtime = &host.runtime;
+        let listed = runtime.job_definitions(DefinitionFilter::default()).await.expect("listed");
+        assert_eq!(listed.iter().map(|it| &*it.definition.key).collect::<Vec<_>>(), ["whole"]);
+        let evaluation = ConditionEvaluation { variables: as_variables(&json!({ "n": 2 })), ..ConditionEvaluation::default() };
+        assert_eq!(runtime.evaluate_conditions(evaluation.clone()).await.expect("asked").len(), 1);
+
+        // What is asked of it alone says why.
+        let definitions = runtime.reads().definitions(DefinitionFilter::default(), Page::ALL, &[]).await.expect("listed");
+        let broken = definitions.iter().find(|it| it.key == "broken").expect("it is listed").id.clone();
+        let filter = DefinitionFilter { ids: vec![broken.clone()], ..DefinitionFilter::default() };
+        let of_it = ConditionEvaluation { definition_id: Some(broken), ..evaluation };
+        let errors = [
+            start(runtime, "broken").await.expect_err("it cannot be read"),
+            runtime.job_definitions(filter).await.expect_err("it cannot be read"),
+            runtime.evaluate_conditions(of_it).await.expect_err("it cannot be read"),
+        ];
+        for error in errors {
+            assert!(error.to_string().contains("the flow goes to 'nowhere', which does not exist"), "{error}");
+        }
+        host.runtime.shut_down(std::time::Duration::from_secs(5)).await;
+    }
+}
