@@ -9,6 +9,7 @@ use mandate_store::{EventKind, Origin};
 
 use crate::definitions::Definition;
 use crate::instances::{DefinitionRef, Start, Started};
+use crate::text::cut;
 use crate::{Error, Runtime};
 
 /// A message looking for its receiver.
@@ -368,6 +369,9 @@ impl Runtime {
     }
 }
 
+/// No more bytes of an expression are repeated to who sends a message.
+const MAX_PATH: usize = 120;
+
 /// What is of a conversation gets no message that does not say which one it is of, or is of another one (BPMN 2.0, 8.4.2): a unit of work would fail with it.
 fn check_key(correlation: &Correlation, definition: &Definition, activity_id: &str, known: Option<&str>) -> Result<(), Error> {
     let model = &definition.model;
@@ -377,7 +381,7 @@ fn check_key(correlation: &Correlation, definition: &Definition, activity_id: &s
     else {
         return Ok(());
     };
-    let paths: Vec<String> = carried.paths.0.iter().map(|path| format!("'{}'", path.source())).collect();
+    let paths: Vec<String> = carried.paths.0.iter().map(|path| format!("'{}'", cut(path.source(), MAX_PATH))).collect();
     let paths = paths.join(" and ");
     match (key_of_message(carried, &correlation.payload()), known) {
         (None, _) => {
