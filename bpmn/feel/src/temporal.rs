@@ -50,7 +50,8 @@ pub enum Temporal {
 /// The zone with an IANA name, such as `Europe/Berlin`, from the tables that are built in; none if there is no such zone.
 pub fn time_zone(name: &str) -> Option<TimeZone> {
     // A database of its own: jiff's global one looks at the machine's files first.
-    TimeZoneDatabase::bundled().get(name.trim()).ok()
+    let known = TimeZoneDatabase::bundled().get(name.trim()).ok();
+    known.or_else(|| read::prefixed_offset(name.trim()).map(TimeZone::fixed))
 }
 
 impl Temporal {

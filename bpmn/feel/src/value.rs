@@ -46,7 +46,7 @@ pub enum Value {
     Function(Arc<Closure>),
 }
 
-/// What lies between two numbers, strings, dates, times or durations.
+/// What lies between two numbers, strings, dates, times or durations. An end that is null and not included is none: everything beyond the other one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Interval {
     /// Where it begins.

@@ -74,19 +74,25 @@ fn relate(evaluator: &mut Evaluator<'_>, own: &Value, other: &Value, relation: R
     Ok(Value::Boolean(relation(&own, &other, ends)))
 }
 
-/// `range("[1..10]")` (DMN 1.5, table 72).
+/// `range("[1..10]")` (DMN 1.5, table 72). An end that is left out, and not included, is none: `range("[2..)")` is what is at least 2.
 fn from_text(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let text = args.text(0)?;
     evaluator.charge_bytes(text.len())?;
     let range = read(text)?;
-    evaluator.feel_order(&range.low, &range.high)?;
+    if !range.low.is_null() && !range.high.is_null() {
+        evaluator.feel_order(&range.low, &range.high)?;
+    }
     Ok(Value::Range(Arc::new(range)))
 }
 
 fn read(text: &str) -> Result<Interval, Fault> {
     let mut lexer = Lexer::new(text, 0, Language::Feel);
-    let range = read_from(&mut lexer).filter(|range| range.low.kind() == range.high.kind());
-    range.ok_or_else(|| Fault::null("the string is no range such as [1..10) or [@\"2026-01-01\"..@\"2026-12-31\"]"))
+    let range = read_from(&mut lexer).filter(|range| match (&range.low, &range.high) {
+        (Value::Null, high) => !high.is_null() && !range.low_included,
+        (low, Value::Null) => !low.is_null() && !range.high_included,
+        (low, high) => low.kind() == high.kind(),
+    });
+    range.ok_or_else(|| Fault::null("the string is no range such as [1..10), [1..) or [@\"2026-01-01\"..@\"2026-12-31\"]"))
 }
 
 fn read_from(lexer: &mut Lexer<'_>) -> Option<Interval> {
@@ -95,17 +101,25 @@ fn read_from(lexer: &mut Lexer<'_>) -> Option<Interval> {
         Token::Symbol("(" | "]") => false,
         _ => return None,
     };
-    let low = end(lexer)?;
+    let low = end_before(lexer, &[".."])?;
     if lexer.next().ok()?.0 != Token::Symbol("..") {
         return None;
     }
-    let high = end(lexer)?;
+    let high = end_before(lexer, &["]", ")", "["])?;
     let high_included = match lexer.next().ok()?.0 {
         Token::Symbol("]") => true,
         Token::Symbol(")" | "[") => false,
         _ => return None,
     };
     (lexer.next().ok()?.0 == Token::End).then_some(Interval { low, low_included, high, high_included })
+}
+
+/// An end, or null where one of these signs stands at once.
+fn end_before(lexer: &mut Lexer<'_>, signs: &[&str]) -> Option<Value> {
+    match lexer.clone().next().ok()?.0 {
+        Token::Symbol(sign) if signs.contains(&sign) => Some(Value::Null),
+        _ => end(lexer),
+    }
 }
 
 /// A number, a text, or a date, time or duration as a literal or by its function.

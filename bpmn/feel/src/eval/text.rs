@@ -69,9 +69,13 @@ impl Evaluator<'_> {
             Value::Temporal(temporal) => self.write_quoted(&temporal.stored_text(), text),
             Value::Range(range) => {
                 self.write(if range.low_included { "[" } else { "(" }, text)?;
-                self.write_styled(&range.low, style, levels, text)?;
+                if !range.low.is_null() {
+                    self.write_styled(&range.low, style, levels, text)?;
+                }
                 self.write("..", text)?;
-                self.write_styled(&range.high, style, levels, text)?;
+                if !range.high.is_null() {
+                    self.write_styled(&range.high, style, levels, text)?;
+                }
                 self.write(if range.high_included { "]" } else { ")" }, text)
             }
             Value::Function(function) => self.write(&function.signature(), text),

@@ -32,7 +32,7 @@ impl Temporal {
 
     /// `10:30:00`, `10:30`, `10:30:00.5+01:00`, `10:30:00@Europe/Berlin`.
     pub(crate) fn read_time(text: &str) -> Option<Temporal> {
-        let (time, zone) = read_time(text.strip_prefix('T').unwrap_or(text))?;
+        let (time, _, zone) = read_time(text.strip_prefix('T').unwrap_or(text))?;
         match zone {
             Zone::None => Some(Temporal::Time(time, None)),
             Zone::Offset(offset) => Some(Temporal::Time(time, Some(TimeZone::fixed(offset)))),
@@ -47,8 +47,9 @@ impl Temporal {
         let Some((date, time)) = text.split_once('T') else {
             return Some(Temporal::Local(read_date(text)?.to_datetime(Time::midnight())));
         };
-        let (time, zone) = read_time(time)?;
-        let local = read_date(date)?.to_datetime(time);
+        let (time, is_end_of_day, zone) = read_time(time)?;
+        let date = read_date(date)?;
+        let local = if is_end_of_day { date.tomorrow().ok()? } else { date }.to_datetime(time);
         match zone {
             Zone::None => Some(Temporal::Local(local)),
             Zone::Offset(offset) => Temporal::at(local, TimeZone::fixed(offset)),
@@ -90,7 +91,8 @@ fn read_date(text: &str) -> Option<Date> {
     Date::new(sign * year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
 }
 
-fn read_time(text: &str) -> Option<(Time, Zone)> {
+/// A time, and whether it is midnight at the end of its day, `24:00:00` (XML Schema 1.1, 3.3.8 and 3.3.7): the first moment of the next day.
+fn read_time(text: &str) -> Option<(Time, bool, Zone)> {
     let end = text.find(['Z', '+', '-', '@', '[']).unwrap_or(text.len());
     let (clock, behind) = text.split_at(end);
     let (clock, fraction) = clock.split_once('.').map_or((clock, None), |(clock, fraction)| (clock, Some(fraction)));
@@ -101,8 +103,10 @@ fn read_time(text: &str) -> Option<(Time, Zone)> {
     };
     let nanosecond = fraction.map_or(Some(0), read_fraction)?;
     let small = |number: i16| i8::try_from(number).ok();
+    let is_end_of_day = (hour, minute, second, nanosecond) == (24, 0, 0, 0);
+    let hour = if is_end_of_day { 0 } else { hour };
     let time = Time::new(small(hour)?, small(minute)?, small(second)?, nanosecond).ok()?;
-    Some((time, read_zone(behind)?))
+    Some((time, is_end_of_day, read_zone(behind)?))
 }
 
 /// Digits behind the point, in nanoseconds. More than nine are cut.
@@ -128,6 +132,19 @@ fn read_zone(text: &str) -> Option<Zone> {
         (Some(zone), offset) => Some(Zone::Named(zone, offset)),
         (None, Some(offset)) => Some(Zone::Offset(offset)),
         (None, None) => None,
+    }
+}
+
+/// `GMT+1`, `UTC+01:00`, `UT-0130`: a zone of Java's (`ZoneId.of`) that is an offset.
+pub(super) fn prefixed_offset(name: &str) -> Option<Offset> {
+    let offset = ["UTC", "GMT", "UT"].iter().find_map(|prefix| name.strip_prefix(prefix))?;
+    let digits = offset.strip_prefix(['+', '-']);
+    match digits.map(str::len) {
+        None if offset.is_empty() => Some(Offset::UTC),
+        None => None,
+        Some(1) => read_offset(&format!("{}0{}00", &offset[..1], &offset[1..])),
+        Some(2) => read_offset(&format!("{offset}00")),
+        Some(_) => read_offset(offset),
     }
 }
 
