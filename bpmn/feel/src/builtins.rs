@@ -2,6 +2,7 @@
 //!
 //! A function says what it cannot do with its arguments by a [`Fault::Null`]; the call then is null for that reason.
 
+use std::cell::Cell;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -68,18 +69,18 @@ pub(crate) fn instead_of(name: &str) -> Option<&'static str> {
     REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, instead)| *instead)
 }
 
+/// Letters of a name that say something of what was meant.
+const LEAST_TO_SUGGEST: usize = 3;
+
 /// Advice for a name that is no function: those that begin alike, or all.
 pub(crate) fn suggest(name: &str) -> String {
     let plain = |name: &str| name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
     let wanted = plain(name);
     let names = FAMILIES.iter().copied().flatten().map(|builtin| builtin.name).chain(["is defined"]);
-    // `toUpperCase`, `upperCase` and `starts_with` are near enough to what was meant.
-    let near: Vec<_> = names.clone().filter(|own| wanted.contains(&plain(own)) || plain(own).contains(&wanted)).collect();
-    if near.is_empty() || wanted.is_empty() {
-        format!("known are: {}", names.collect::<Vec<_>>().join(", "))
-    } else {
-        format!("perhaps {}", near.join(", "))
-    }
+    // `toUpperCase`, `upperCase` and `starts_with` are near enough to what was meant. What has one letter or two is in most names.
+    let is_near = |own: &&str| wanted.len() >= LEAST_TO_SUGGEST && (wanted.contains(&plain(own)) || plain(own).contains(&wanted));
+    let near: Vec<_> = names.clone().filter(is_near).collect();
+    if near.is_empty() { format!("known are: {}", names.collect::<Vec<_>>().join(", ")) } else { format!("perhaps {}", near.join(", ")) }
 }
 
 /// One parameter of a signature.
@@ -110,9 +111,9 @@ impl Builtin {
         Builtin { check, ..self }
     }
 
-    /// Why a call with these arguments is always null, if that can be said.
-    pub(crate) fn always_null(&self, arguments: &[Node]) -> Option<String> {
-        match (self.check)(Fixed(arguments)) {
+    /// Why a call with these arguments is always null, if that can be said. `room` is what is left of the bytes of patterns that are looked at.
+    pub(crate) fn always_null(&self, arguments: &[Node], room: &Cell<usize>) -> Option<String> {
+        match (self.check)(Fixed { arguments, room }) {
             Err(Fault::Null(reason)) => Some(format!("{}(): {reason}", self.name)),
             _ => None,
         }
@@ -171,24 +172,34 @@ impl std::fmt::Debug for Builtin {
 
 /// The arguments of a call, as far as they are written there as texts.
 #[derive(Clone, Copy)]
-struct Fixed<'n>(&'n [Node]);
+struct Fixed<'n> {
+    arguments: &'n [Node],
+    room: &'n Cell<usize>,
+}
 
 impl<'n> Fixed<'n> {
     fn len(self) -> usize {
-        self.0.len()
+        self.arguments.len()
     }
 
     /// The text, if the argument is one.
     fn text(self, at: usize) -> Option<&'n str> {
-        if let Some(Node::Constant(Value::String(text))) = self.0.get(at) { Some(text) } else { None }
+        if let Some(Node::Constant(Value::String(text))) = self.arguments.get(at) { Some(text) } else { None }
     }
 
     /// The text, or an empty one if the argument was left out.
     fn text_or_empty(self, at: usize) -> Option<&'n str> {
-        match self.0.get(at) {
+        match self.arguments.get(at) {
             None | Some(Node::Constant(Value::Null)) => Some(""),
             Some(_) => self.text(at),
         }
+    }
+
+    /// Whether there is room left for a pattern, which takes it then.
+    fn has_room_for(self, pattern: &str) -> bool {
+        let left = self.room.get().checked_sub(pattern.len());
+        self.room.set(left.unwrap_or_default());
+        left.is_some()
     }
 }
 

@@ -1,5 +1,6 @@
 //! From tree to value, within bounds. What both languages do alike is here; where they differ, `eval/feel` and `eval/juel` decide.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -277,12 +278,12 @@ impl<'a> Evaluator<'a> {
         match (self.lookup(name), self.language) {
             (Some(value), _) => Ok(value),
             (None, Language::Juel) => Err(Error::UnknownName(name.to_string())),
-            (None, Language::Feel) => Ok(self.null(|| format!("there is no variable '{name}'"))),
+            (None, Language::Feel) => Ok(self.null(|| format!("there is no variable '{}'", shown(name)))),
         }
     }
 
     fn variable(&mut self, name: &Arc<str>) -> Value {
-        self.lookup(name).unwrap_or_else(|| self.null(|| format!("there is no variable '{name}'")))
+        self.lookup(name).unwrap_or_else(|| self.null(|| format!("there is no variable '{}'", shown(name))))
     }
 
     fn lookup(&mut self, name: &Arc<str>) -> Option<Value> {
@@ -531,6 +532,14 @@ impl<'a> Evaluator<'a> {
         self.depth += 1;
         Ok(())
     }
+}
+
+/// Of a name, or a list of them, no more is said in a reason: a loop may say it again and again. In bytes.
+const MAX_SHOWN: usize = 120;
+
+/// A name as a reason has it.
+fn shown(name: &str) -> Cow<'_, str> {
+    if name.len() <= MAX_SHOWN { name.into() } else { format!("{}…", &name[..name.floor_char_boundary(MAX_SHOWN)]).into() }
 }
 
 /// Whether a value is of the kind of this name; all but null are of any.

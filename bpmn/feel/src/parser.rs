@@ -3,6 +3,7 @@
 //! A front end says what may begin an expression (`prefix`) and what may continue one and how tightly
 //! it binds (`power`, `infix`); the loop does the rest. Parsing never looks at variables, so what an expression means is settled at deployment.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::ast::{self, Link, Node, Operator};
@@ -19,6 +20,10 @@ pub const MAX_SYNTAX_DEPTH: usize = 100;
 
 /// The longest expression. Longer ones are data; a variable may be as long.
 pub const MAX_SOURCE_BYTES: usize = 64 * 1024;
+
+/// Of the patterns in an expression so many bytes are looked at when it is read: to read a pattern takes five microseconds a byte where each of its classes
+/// has the letters of all languages. What is wrong with another is said when it is evaluated.
+const MAX_PATTERNS: usize = 1024;
 
 /// Why a text is no expression, where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +72,10 @@ pub(crate) struct Parser<'s> {
     depth: usize,
     /// The names that the expression binds around what is at hand: only these may be functions.
     bound: Vec<Arc<str>>,
+    /// The names of the entries around what is at hand, which is not bound yet in their own definitions.
+    defined: Vec<Arc<str>>,
+    /// Bytes of patterns that may yet be looked at.
+    patterns: Cell<usize>,
 }
 
 impl<'s> Parser<'s> {
@@ -79,7 +88,7 @@ impl<'s> Parser<'s> {
         }
         let mut lexer = Lexer::new(source, position, language);
         let (token, offset) = lexer.next()?;
-        Ok(Parser { lexer, language, token, offset, depth: 0, bound: Vec::new() })
+        Ok(Parser { lexer, language, token, offset, depth: 0, bound: Vec::new(), defined: Vec::new(), patterns: Cell::new(MAX_PATTERNS) })
     }
 
     /// Reads an expression whose operators all bind at least as tightly as `least`.

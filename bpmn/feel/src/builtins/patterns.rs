@@ -9,7 +9,7 @@ use regex_automata::Input;
 use regex_automata::nfa::thompson::{self, pikevm::PikeVM};
 use regex_automata::util::syntax;
 
-use super::{Args, Builtin, builtin};
+use super::{Args, Builtin, Fixed, builtin};
 use crate::Value;
 use crate::eval::{Evaluator, Fault};
 
@@ -48,10 +48,11 @@ const SLOTS_PER_STATE: usize = 4;
 const NO_PATTERN: &str = "the pattern is no regular expression without look-around and references back";
 
 pub(super) static TABLE: &[Builtin] = &[
-    builtin("matches", &["input, pattern, flags?"], matches).checked(|fixed| check(fixed.text(1), fixed.text_or_empty(2))),
-    builtin("replace", &["input, pattern, replacement, flags?"], replace).checked(|fixed| check(fixed.text(1), fixed.text_or_empty(3))),
-    builtin("split", &["string, delimiter"], split).checked(|fixed| check(fixed.text(1), Some(""))),
-    builtin("extract", &["string, pattern"], extract).checked(|fixed| check(fixed.text(1), Some(""))),
+    builtin("matches", &["input, pattern, flags?"], matches).checked(|fixed| check(fixed, fixed.text(1), fixed.text_or_empty(2))),
+    builtin("replace", &["input, pattern, replacement, flags?"], replace)
+        .checked(|fixed| check(fixed, fixed.text(1), fixed.text_or_empty(3))),
+    builtin("split", &["string, delimiter"], split).checked(|fixed| check(fixed, fixed.text(1), Some(""))),
+    builtin("extract", &["string, pattern"], extract).checked(|fixed| check(fixed, fixed.text(1), Some(""))),
 ];
 
 /// A pattern that an evaluation has compiled: loops ask with the same again and again.
@@ -61,6 +62,8 @@ pub(crate) struct Compiled {
     automaton: PikeVM,
     /// How many states a byte is worth: those that there are, each as often as its slots weigh, and some.
     states: usize,
+    /// The longest match, in bytes, if there is one.
+    longest: Option<usize>,
 }
 
 fn matches(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
@@ -140,8 +143,10 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<
     check_flags(flags)?;
     evaluator.charge(STEPS_PER_PATTERN + STEPS_PER_PATTERN_BYTE * pattern.len() + STEPS_PER_WIDE_CLASS * wide_classes(pattern, flags))?;
     let syntax = syntax(flags).case_insensitive(flags.contains('i'));
+    let parsed = syntax::parse_with(pattern, &syntax).map_err(|_| Fault::null(NO_PATTERN))?;
     let size = thompson::Config::new().nfa_size_limit(Some(MAX_AUTOMATON));
-    let automaton = match PikeVM::builder().syntax(syntax).thompson(size).build(pattern) {
+    let automaton = thompson::Compiler::new().configure(size).build_from_hir(&parsed).and_then(|nfa| PikeVM::builder().build_from_nfa(nfa));
+    let automaton = match automaton {
         Ok(automaton) => automaton,
         Err(error) if error.size_limit().is_some() => {
             evaluator.charge(STEPS_TO_BE_TOO_LARGE)?;
@@ -155,7 +160,8 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<
         return Err(Fault::Null(format!("the pattern has more than {MAX_GROUPS} groups")));
     }
     let states = automaton.get_nfa().states().len() * (1 + groups.slot_len() / SLOTS_PER_STATE) + STATES_PER_BYTE;
-    let compiled = Arc::new(Compiled { pattern: pattern.to_owned(), flags: flags.to_owned(), automaton, states });
+    let longest = parsed.properties().maximum_len();
+    let compiled = Arc::new(Compiled { pattern: pattern.to_owned(), flags: flags.to_owned(), automaton, states, longest });
     Ok(Arc::clone(evaluator.keep_compiled(compiled)))
 }
 
@@ -173,14 +179,15 @@ fn check_flags(flags: &str) -> Result<(), Fault> {
 }
 
 /// What is wrong with a pattern and flags that are written in the expression. Whether the automaton is too large is not looked at, nor a pattern that
-/// says itself that case does not count: that takes long, and nobody counts the steps of reading.
-fn check(pattern: Option<&str>, flags: Option<&str>) -> Result<(), Fault> {
+/// says itself that case does not count, nor what is past the room that an expression has for patterns: that takes long, and nobody counts the steps
+/// of reading.
+fn check(fixed: Fixed<'_>, pattern: Option<&str>, flags: Option<&str>) -> Result<(), Fault> {
     if let Some(flags) = flags {
         check_flags(flags)?;
     }
     let Some(pattern) = pattern else { return Ok(()) };
     check_length(pattern)?;
-    let Some(flags) = flags.filter(|_| wide_classes(pattern, "") == 0) else { return Ok(()) };
+    let Some(flags) = flags.filter(|_| wide_classes(pattern, "") == 0 && fixed.has_room_for(pattern)) else { return Ok(()) };
     match syntax::parse_with(pattern, &syntax(flags)) {
         Ok(_) => Ok(()),
         Err(error) => {
@@ -226,8 +233,11 @@ impl Compiled {
         Ok(evaluator.charge((text.len() + 1).saturating_mul(self.states) / STATES_PER_STEP)?)
     }
 
-    /// The same for the next match, in what is left of the text.
+    /// The same for the next match, in what is left of the text: what lies before it is charged with the text, and behind its beginning no more is looked
+    /// at than the longest match has.
     fn charge_next(&self, evaluator: &mut Evaluator<'_>, left: &str) -> Result<(), Fault> {
-        Ok(evaluator.charge(left.len().saturating_mul(self.states) / STATES_PER_STEP_ON_THE_WAY + 1)?)
+        let all = left.len().saturating_mul(self.states) / STATES_PER_STEP_ON_THE_WAY;
+        let longest = self.longest.map(|longest| longest.saturating_mul(self.states) / STATES_PER_STEP);
+        Ok(evaluator.charge(longest.map_or(all, |longest| longest.min(all)) + 1)?)
     }
 }

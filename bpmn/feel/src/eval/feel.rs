@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::{Error, Evaluator, Fault, Frame, STEPS_PER_POWER, arithmetic};
+use super::{Error, Evaluator, Fault, Frame, STEPS_PER_POWER, arithmetic, shown};
 use crate::ast::{Binding, Node, Operator, Range, Source, Step, Test};
 use crate::temporal::Wrong;
 use crate::value::Interval;
@@ -93,18 +93,18 @@ impl Evaluator<'_> {
             }
             Test::Range(range) => {
                 let range = self.interval(range)?;
-                self.lies_within(value, &range).map(Value::Boolean)
+                self.lies_within(value, &range, false).map(Value::Boolean)
             }
             Test::Value(node) => {
                 let right = self.evaluate(node)?;
                 if let (Value::Range(range), false) = (&right, matches!(value, Value::Range(_))) {
-                    return self.lies_within(value, range).map(Value::Boolean);
+                    return self.lies_within(value, range, true).map(Value::Boolean);
                 }
                 if let Value::List(items) = &right {
                     for item in items.iter() {
                         let holds = match (item, value) {
                             (Value::Range(_), Value::Range(_)) => self.equal(value, item)? == Some(true),
-                            (Value::Range(range), _) => match self.lies_within(value, range) {
+                            (Value::Range(range), _) => match self.lies_within(value, range, true) {
                                 // What is of another kind is no member, as with values.
                                 Ok(within) => within,
                                 Err(Fault::Null(_)) => false,
@@ -136,11 +136,15 @@ impl Evaluator<'_> {
         Ok(Interval { low, low_included: range.low_included, high, high_included: range.high_included })
     }
 
-    fn lies_within(&mut self, value: &Value, range: &Interval) -> Result<bool, Fault> {
+    /// Of a range that is a value an end may be missing (`range("[2..)")`); one that is null where the range is written leaves it undecided.
+    fn lies_within(&mut self, value: &Value, range: &Interval, is_value: bool) -> Result<bool, Fault> {
         let above = if range.low_included { Operator::GreaterOrEqual } else { Operator::Greater };
         let below = if range.high_included { Operator::LessOrEqual } else { Operator::Less };
-        let above = self.feel_compare(above, value, &range.low)?;
-        let below = self.feel_compare(below, value, &range.high)?;
+        let mut compare = |operator, end: &Value| {
+            if is_value && end.is_null() && !value.is_null() { Ok(true) } else { self.feel_compare(operator, value, end) }
+        };
+        let above = compare(above, &range.low)?;
+        let below = compare(below, &range.high)?;
         Ok(above && below)
     }
 
@@ -166,13 +170,13 @@ impl Evaluator<'_> {
                 });
                 let members = members.collect();
                 if missing {
-                    self.null(|| format!("an item of the list has no entry '{name}'"));
+                    self.null(|| format!("an item of the list has no entry '{}'", shown(name)));
                 }
                 Ok(self.list(members)?)
             }
             other => entry(other, name).ok_or_else(|| match other {
-                Value::Context(_) => Fault::Null(format!("there is no entry '{name}' in the context")),
-                _ => Fault::Null(format!("{} has no entry '{name}'", other.kind())),
+                Value::Context(_) => Fault::Null(format!("there is no entry '{}' in the context", shown(name))),
+                _ => Fault::Null(format!("{} has no entry '{}'", other.kind(), shown(name))),
             }),
         }
     }
@@ -280,10 +284,13 @@ impl Evaluator<'_> {
                 let value = self.evaluate(node)?;
                 let items = match &value {
                     Value::Null => {
-                        return Err(Fault::Null(format!("'{}' has no list to run through", binding.name)));
+                        return Err(Fault::Null(format!("'{}' has no list to run through", shown(&binding.name))));
                     }
                     Value::Range(_) => {
-                        return Err(Fault::Null(format!("'{}' runs through integers without brackets around them: 1..3", binding.name)));
+                        return Err(Fault::Null(format!(
+                            "'{}' runs through integers without brackets around them: 1..3",
+                            shown(&binding.name)
+                        )));
                     }
                     Value::List(items) => Arc::clone(items),
                     single => Arc::new(vec![single.clone()]),
@@ -298,7 +305,7 @@ impl Evaluator<'_> {
             Source::Integers(from, to) => {
                 let (from, to) = (self.evaluate(from)?, self.evaluate(to)?);
                 let (Some(from), Some(to)) = (from.as_i64(), to.as_i64()) else {
-                    return Err(Fault::Null(format!("'{}' needs integers to run from and to", binding.name)));
+                    return Err(Fault::Null(format!("'{}' needs integers to run from and to", shown(&binding.name))));
                 };
                 let mut next = Some(from);
                 while let Some(integer) = next {

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::{ANY, Evaluator, Fault, Frame, is_of_kind};
+use super::{ANY, Evaluator, Fault, Frame, MAX_SHOWN, is_of_kind, shown};
 use crate::Value;
 use crate::ast::{Function, Node};
 
@@ -14,10 +14,17 @@ pub struct Closure {
 }
 
 impl Closure {
-    /// `function(x, y)`
+    /// `function(x, y)`, not more than a line of it: it stands in reasons.
     pub(crate) fn signature(&self) -> String {
-        let names: Vec<_> = self.function.parameters.iter().map(|parameter| &*parameter.name).collect();
-        format!("function({})", names.join(", "))
+        let mut names = String::new();
+        for parameter in &self.function.parameters {
+            if names.len() > MAX_SHOWN {
+                break;
+            }
+            names.push_str(if names.is_empty() { "" } else { ", " });
+            names.push_str(&shown(&parameter.name));
+        }
+        format!("function({})", shown(&names))
     }
 
     /// Moves out all values that it has in it.
@@ -72,7 +79,7 @@ impl Evaluator<'_> {
             if parameter.kind != ANY && !argument.is_null() && !is_of_kind(&argument, parameter.kind) {
                 return Err(Fault::Null(format!(
                     "'{}' of the function must be a {}, not {}",
-                    parameter.name,
+                    shown(&parameter.name),
                     parameter.kind,
                     argument.kind()
                 )));

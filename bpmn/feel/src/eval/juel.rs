@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::feel::holds;
-use super::{Evaluator, Fault, arithmetic};
+use super::{Evaluator, Fault, arithmetic, shown};
 use crate::ast::{Operator, Step};
 use crate::number::MAX_TEXT_BYTES;
 use crate::{Number, NumberType, Value};
@@ -92,12 +92,12 @@ impl Evaluator<'_> {
 
     fn juel_member(&mut self, value: &Value, name: &str) -> Result<Value, Fault> {
         match value {
-            Value::Null => Ok(self.null(|| format!("'{name}' of null was asked for"))),
+            Value::Null => Ok(self.null(|| format!("'{}' of null was asked for", shown(name)))),
             Value::Context(entries) => match entries.get(name) {
                 Some(value) => Ok(value.clone()),
-                None => Ok(self.null(|| format!("there is no entry '{name}' in the context"))),
+                None => Ok(self.null(|| format!("there is no entry '{}' in the context", shown(name)))),
             },
-            other => Err(Fault::Null(format!("{} has no property '{name}'", other.kind()))),
+            other => Err(Fault::Null(format!("{} has no property '{}'", other.kind(), shown(name)))),
         }
     }
 }

@@ -62,6 +62,11 @@ fn is_defined(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
 fn no_function(parser: &Parser<'_>, name: &str) -> ParseError {
     match builtins::instead_of(name) {
         Some(instead) => parser.error(format!("{name}() would give something else each time its unit of work runs again")).help(instead),
+        None if parser.defined.iter().any(|defined| **defined == *name) => {
+            parser.error(format!("the function '{name}' does not know its own name")).help(
+                "give it to itself as an argument, as in {f: function(self, n) if n = 0 then 0 else n + self(self, n - 1), sum: f(f, 3)}",
+            )
+        }
         None => parser.error(format!("there is no function '{name}'")).help(builtins::suggest(name)),
     }
 }
@@ -70,11 +75,11 @@ fn built_in(parser: &mut Parser<'_>, builtin: &'static Builtin) -> Result<Node, 
     let offset = parser.offset;
     parser.advance()?;
     let arguments = arguments(parser, builtin, offset)?;
-    checked(builtin, arguments, offset)
+    checked(parser, builtin, arguments, offset)
 }
 
 /// Refuses what is wrong whenever it is evaluated.
-fn checked(builtin: &'static Builtin, mut arguments: Vec<Node>, offset: usize) -> Result<Node, ParseError> {
+fn checked(parser: &Parser<'_>, builtin: &'static Builtin, mut arguments: Vec<Node>, offset: usize) -> Result<Node, ParseError> {
     if temporal::OF_THE_MOMENT.contains(&builtin.name) {
         arguments.push(Node::Name(temporal::MOMENT.into()));
     }
@@ -85,7 +90,7 @@ fn checked(builtin: &'static Builtin, mut arguments: Vec<Node>, offset: usize) -
         let help = "write the text itself; values of variables are not shown in incidents";
         return Err(ParseError::new(offset, "the cause of assert() must be a fixed text").help(help));
     }
-    if let Some(reason) = builtin.always_null(&arguments) {
+    if let Some(reason) = builtin.always_null(&arguments, &parser.patterns) {
         return Err(ParseError::new(offset, reason).help("this would be null whenever it is evaluated: correct the text"));
     }
     Ok(Node::Call(builtin, arguments))

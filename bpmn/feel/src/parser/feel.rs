@@ -400,8 +400,9 @@ fn context(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
         if !names.insert(name.clone()) {
             return Err(ParseError::new(offset, format!("the entry '{name}' is there twice")));
         }
+        parser.defined.push(name.as_str().into());
         let value = parser.expression(power::LOWEST)?;
-        parser.bound.push(name.as_str().into());
+        parser.bound.extend(parser.defined.pop());
         entries.push((name, value));
         if !parser.take(",")? {
             parser.expect("}", "to close the context")?;

@@ -32,6 +32,7 @@ fn functions_are_values_of_an_evaluation() {
             ("list replace(xs, function(item, new) item > 1, 0)", "[0, 1, 0]"),
             ("list replace(list: xs, match: function(item, new) item < new, newItem: 2)", "[3, 2, 2]"),
             ("{get: get value({f: function(x) x + 1}, \"f\")}.get(1)", "2"),
+            ("{f: function(self, n) if n = 0 then 0 else n + self(self, n - 1), sum: f(f, 3)}.sum", "6"),
             ("string(function(x, y) x)", "\"function(x, y)\""),
             ("[(function(x) x) instance of Any, (function(x) x) = null]", "[true, false]"),
             // A function of the language comes before a name.
@@ -49,11 +50,24 @@ fn functions_are_values_of_an_evaluation() {
             ("{y: 1, it: (y)(1)}.it", "number is no function"),
         ],
     );
+    let (long, shown) = ("x".repeat(60_000), "x".repeat(120));
+    nulls(
+        NONE,
+        &[
+            (&format!("(function({long}, y) 1)(1)"), &format!("the function({shown}…) was given 1 arguments")),
+            (&format!("{{}}.{long}"), &format!("there is no entry '{shown}…' in the context")),
+        ],
+    );
     nulls(NONE, &[("(function(x) x) = (function(x) x)", "= needs two values of one kind, not function and function")]);
     let many = format!("function({}) 1", (0..65).map(|n| format!("p{n:02}")).collect::<Vec<_>>().join(", "));
     refused(&[
         ("f(1)", "there is no function 'f'", 0, ""),
-        ("{f: function(n) f(n - 1)}", "there is no function 'f'", 16, ""),
+        (
+            "{f: function(n) f(n - 1)}",
+            "the function 'f' does not know its own name",
+            16,
+            "give it to itself as an argument, as in {f: function(self, n)",
+        ),
         ("[{f: function(x) x}, f(1)]", "there is no function 'f'", 21, ""),
         ("function(x, x) x", "the parameter 'x' is there twice", 12, ""),
         (&many, "a function has more than 64 parameters", 329, "give it a context with what it needs"),

@@ -386,6 +386,7 @@ fn what_is_no_feel_is_refused_with_advice() {
         ("toUpperCase(a)", "there is no function 'toUpperCase'", 0, "upper case"),
         ("upperCase(a)", "there is no function 'upperCase'", 0, "upper case"),
         ("foo(a)", "there is no function 'foo'", 0, "known are: "),
+        ("a(1)", "there is no function 'a'", 0, "known are: "),
         ("contains(a)", "contains() takes 2 arguments, found 1", 8, ""),
         ("substring(a)", "substring() takes 2 to 3 arguments, found 1", 9, ""),
         ("append()", "append() takes 1 or more arguments, found 0", 6, ""),

@@ -69,6 +69,15 @@ fn what_is_no_pattern_is_refused_at_deployment() {
     table(r#"{"a": "x", "flags": "x"}"#, &[(r#"matches(a, "x # (", "x")"#, "true"), (r#"matches(a, "x # (", flags)"#, "true")]);
 }
 
+/// Nobody counts the steps of reading: what is past the room for patterns is null when it is evaluated.
+#[test]
+fn of_many_patterns_only_the_first_are_looked_at_before_they_are_evaluated() {
+    let wide = format!(r#"matches("a", "{}")"#, r"\p{age=9.0}".repeat(80));
+    let why = "matches(): the pattern is no regular expression without look-around and references back";
+    refused(&[(&format!(r#"[{wide}, matches("a", "(")]"#), &format!("{why} (unclosed group)"), wide.len() + 10, "")]);
+    nulls("{}", &[(&format!(r#"if false then [{wide}, {wide}] else matches("a", "(")"#), why)]);
+}
+
 /// Whatever the pattern, each state and each byte is counted.
 #[test]
 fn patterns_come_to_the_limit_of_steps_and_sound_ones_do_not() {
@@ -92,6 +101,10 @@ fn patterns_come_to_the_limit_of_steps_and_sound_ones_do_not() {
     }
     assert_eq!(of(r#"= count(for i in 1..150 return matches(text, "^[a-z]+[^b][^]_\w]" + string(i), "i"))"#, "x"), Ok(150.into()));
     assert_eq!(of(r#"= count(split(text, "\s*,\s*"))"#, &"one , two,".repeat(300)), Ok(601.into()));
+    // What a match can be no longer than is looked at again, and not all that follows.
+    assert_eq!(of(r#"= count(split(text, ""))"#, &"a".repeat(30_000)), Ok(30_000.into()));
+    assert_eq!(of(r#"= count(split(text, ","))"#, &"1234567,".repeat(5_000)), Ok(5_001.into()));
+    assert_eq!(of(r#"= count(extract(text, "[0-9]{1,9}"))"#, &"1234567,".repeat(5_000)), Ok(5_000.into()));
     assert_eq!(of(r#"= string length(replace(text, "\s+", " "))"#, &"a   b ".repeat(1_000)), Ok(4_000.into()));
 }
 
@@ -130,6 +143,17 @@ fn ranges_are_values_of_an_evaluation() {
             (r#"@"2026-11-20" in range("[@\"2026-11-01\"..date(\"2026-11-30\")]")"#, "true"),
             (r#"range("[duration(\"PT1H\")..@\"P1D\"]").end"#, r#""P1D""#),
             (r#"range("[date and time(\"2026-11-20T10:00:00Z\")..date and time(\"2026-11-21\")]")"#, "null"),
+            // An end that is not included may be left out (DMN TCK, 1156).
+            (
+                r#"for r in [range("[2..)"), range("(2..)"), range("(..2]"), range("]..2[")] return [1 in r, 2 in r, x in r]"#,
+                "[[false, true, true], [false, false, true], [true, true, false], [true, false, false]]",
+            ),
+            (
+                r#"{r: range("[2..)"), it: [string(r), r.start, r.end, r.end included, r = range("[2..)"), r = range("[3..)")]}.it"#,
+                r#"["[2..)", 2, null, false, true, false]"#,
+            ),
+            (r#"[x in [range("[9..)"), range("(..5]")], null in range("[2..)"), "a" in range("[2..)")]"#, "[true, null, null]"),
+            ("x in (null..9]", "null"),
             (r#"before(@"2026-11-20", [@"2026-11-21"..@"2026-12-01"])"#, "true"),
             ("overlaps(range1: [1..5], range2: [5..6])", "true"),
         ],
@@ -142,10 +166,12 @@ fn ranges_are_values_of_an_evaluation() {
             (r#"before(1, "a")"#, "before(): number and string have no order"),
             ("for x in [1..3] return x", "'x' runs through integers without brackets around them: 1..3"),
             ("[1..3].first", "range has no entry 'first'"),
-            ("range(string(5))", "range(): the string is no range such as [1..10) or [@\"2026-01-01\"..@\"2026-12-31\"]"),
+            ("range(string(5))", "range(): the string is no range such as [1..10), [1..) or [@\"2026-01-01\"..@\"2026-12-31\"]"),
         ],
     );
-    for text in ["1..3", "[1..]", "[1..3", "[1..3] ", "[a..b]", "[1..[2]]", "[1..\\\"a\\\"]", "[1,3]", "[date(2026)..3]", ""] {
+    for text in
+        ["1..3", "[1..]", "[..1]", "(..)", "[1..3", "[1..3] ", "[a..b]", "[1..[2]]", "[1..\\\"a\\\"]", "[1,3]", "[date(2026)..3]", ""]
+    {
         let source = format!("range(\"{text}\")");
         let error = mandate_feel::Expression::parse_feel(&source).map(|_| ());
         assert_eq!(error.is_ok(), text == "[1..3] ", "{source}: {error:?}");
