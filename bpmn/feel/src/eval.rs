@@ -78,8 +78,8 @@ pub struct Limits {
 impl Limits {
     /// A filter over the largest list that fits a variable, several times over; and less than about a tenth of a second.
     pub const STEPS: u32 = 500_000;
-    /// As deep as the parser lets any expression be, with the levels that iterations add.
-    pub const DEPTH: u32 = 128;
+    /// Half as deep again as the parser lets brackets be, for the operands in which they stand and for functions that call others.
+    pub const DEPTH: u32 = 300;
     /// What an instance may hold in all its variables: 1 MiB.
     pub const STRING_BYTES: usize = 1024 * 1024;
     /// More items than fit into a variable; a result that large could not be stored.

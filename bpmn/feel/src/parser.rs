@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use crate::Value;
 use crate::ast::{self, Link, Node, Operator};
 use crate::lexer::{Language, Lexer, Token};
 
@@ -14,9 +15,14 @@ pub(crate) mod feel;
 pub(crate) mod juel;
 pub(crate) mod objects;
 
-/// Levels of brackets and prefix operators within each other. Each takes a few stack frames here and one in evaluation, which also a build without
-/// optimisation must have room for; people write five, and a value that is stored has at most as many.
-pub const MAX_SYNTAX_DEPTH: usize = 100;
+/// Levels of brackets, branches and prefix operators within each other; brackets in a branch, what stands behind the `in` of an iteration, and brackets of
+/// `in` and of methods are two. Each takes a few
+/// stack frames here and some in evaluation, which also a build without optimisation must have room for. People write five; a value that is stored has
+/// at most 100.
+pub const MAX_SYNTAX_DEPTH: usize = 200;
+
+/// The same with the right operands in which they stand: what is multiplied in `1 + 2 * (…)` lies two levels deeper, and is evaluated there.
+const MAX_LEVELS: usize = 300;
 
 /// The longest expression. Longer ones are data; a variable may be as long.
 pub const MAX_SOURCE_BYTES: usize = 64 * 1024;
@@ -62,6 +68,40 @@ pub(crate) mod power {
     pub(crate) const ACCESS: u8 = 100;
 }
 
+/// An operator that both languages read alike.
+#[derive(Clone, Copy)]
+pub(crate) enum Infix {
+    Binary(Operator),
+    And,
+    Or,
+}
+
+/// A left operand, while what is right of its operator is read.
+struct Waiting {
+    left: Node,
+    operator: Infix,
+    /// How many refusals there were before it.
+    refusals: usize,
+    /// How tightly the operators around bind at least.
+    least: u8,
+}
+
+impl Waiting {
+    fn join(self, right: Node) -> Node {
+        match self.operator {
+            Infix::Binary(operator) => ast::chain(self.left, Link::Binary(operator, right)),
+            Infix::And => ast::and(self.left, right),
+            Infix::Or => ast::or(self.left, right),
+        }
+    }
+
+    /// `a = null`, `null != a`: what is always null may stand there.
+    fn asks_for_null(&self, right: &Node) -> bool {
+        let is_null = |node: &Node| matches!(node, Node::Constant(Value::Null));
+        matches!(self.operator, Infix::Binary(Operator::Equal | Operator::NotEqual)) && (is_null(&self.left) || is_null(right))
+    }
+}
+
 /// A source being read: the token at hand, and the lexer behind it.
 pub(crate) struct Parser<'s> {
     lexer: Lexer<'s>,
@@ -70,6 +110,10 @@ pub(crate) struct Parser<'s> {
     /// Where the token at hand begins.
     offset: usize,
     depth: usize,
+    /// Levels of the tree: these, and the operators whose right operands are being read.
+    levels: usize,
+    /// What is wrong whenever it is evaluated, unless somebody asks whether it is null.
+    refusals: Vec<ParseError>,
     /// The names that the expression binds around what is at hand: only these may be functions.
     bound: Vec<Arc<str>>,
     /// The names of the entries around what is at hand, which is not bound yet in their own definitions.
@@ -88,53 +132,98 @@ impl<'s> Parser<'s> {
         }
         let mut lexer = Lexer::new(source, position, language);
         let (token, offset) = lexer.next()?;
-        Ok(Parser { lexer, language, token, offset, depth: 0, bound: Vec::new(), defined: Vec::new(), patterns: Cell::new(MAX_PATTERNS) })
+        Ok(Parser {
+            lexer,
+            language,
+            token,
+            offset,
+            depth: 0,
+            levels: 0,
+            refusals: Vec::new(),
+            bound: Vec::new(),
+            defined: Vec::new(),
+            patterns: Cell::new(MAX_PATTERNS),
+        })
     }
 
     /// Reads an expression whose operators all bind at least as tightly as `least`.
     pub(crate) fn expression(&mut self, least: u8) -> Result<Node, ParseError> {
-        if self.depth == MAX_SYNTAX_DEPTH {
-            return Err(self.too_deep());
+        if self.depth > MAX_SYNTAX_DEPTH {
+            return Err(self.too_deep(MAX_SYNTAX_DEPTH));
         }
         self.depth += 1;
-        let left = match self.language {
-            Language::Feel => feel::prefix(self)?,
-            Language::Juel => juel::prefix(self)?,
-        };
-        let node = self.continued(left, least)?;
+        self.deeper()?;
+        let refusals = self.refusals.len();
+        let left = self.prefix()?;
+        let node = self.continued(left, refusals, least)?;
+        self.levels -= 1;
         self.depth -= 1;
         Ok(node)
     }
 
-    /// Reads what continues an operand, as far as it binds at least as tightly as `least`.
-    fn continued(&mut self, mut left: Node, least: u8) -> Result<Node, ParseError> {
+    /// Reads what stands in the brackets of an operator or a method, or behind `in`, as a level more: what reads it has large frames.
+    fn bracketed<T>(&mut self, read: fn(&mut Self) -> Result<T, ParseError>) -> Result<T, ParseError> {
+        if self.depth > MAX_SYNTAX_DEPTH {
+            return Err(self.too_deep(MAX_SYNTAX_DEPTH));
+        }
+        self.depth += 1;
+        let inside = read(self)?;
+        self.depth -= 1;
+        Ok(inside)
+    }
+
+    /// One level deeper in the tree; whoever calls this subtracts it again.
+    fn deeper(&mut self) -> Result<(), ParseError> {
+        if self.levels > MAX_LEVELS {
+            return Err(self.too_deep(MAX_LEVELS));
+        }
+        self.levels += 1;
+        Ok(())
+    }
+
+    fn prefix(&mut self) -> Result<Node, ParseError> {
+        match self.language {
+            Language::Feel => feel::prefix(self),
+            Language::Juel => juel::prefix(self),
+        }
+    }
+
+    /// Reads what continues an operand, as far as it binds at least as tightly as `least`. Operators apply from left to right, and what is right of one
+    /// binds more tightly: their operands wait in a list, and not on the stack. `refusals` is how many there were before the operand.
+    fn continued(&mut self, mut left: Node, mut refusals: usize, mut least: u8) -> Result<Node, ParseError> {
+        let mut waiting: Vec<Waiting> = Vec::new();
         loop {
             let power = match self.language {
                 Language::Feel => feel::power(self).or_else(|| feel::invocation(self, &left)),
                 Language::Juel => juel::power(&self.token),
             };
-            if power.is_none_or(|power| power < least) {
-                break;
-            }
-            left = match self.language {
-                Language::Feel => feel::infix(self, left)?,
-                Language::Juel => juel::infix(self, left)?,
+            let Some(power) = power.filter(|power| *power >= least) else {
+                let Some(before) = waiting.pop() else { return Ok(left) };
+                self.levels -= 1;
+                if before.asks_for_null(&left) {
+                    self.refusals.truncate(before.refusals);
+                }
+                (refusals, least) = (before.refusals, before.least);
+                left = before.join(left);
+                continue;
             };
+            let operator = match self.language {
+                Language::Feel => feel::operator(&self.token),
+                Language::Juel => juel::operator(&self.token),
+            };
+            let Some(operator) = operator else {
+                left = match self.language {
+                    Language::Feel => feel::infix(self, left)?,
+                    Language::Juel => juel::infix(self, left)?,
+                };
+                continue;
+            };
+            self.deeper()?;
+            self.advance()?;
+            waiting.push(Waiting { left, operator, refusals, least });
+            (refusals, least) = (self.refusals.len(), power + 1);
+            left = self.prefix()?;
         }
-        Ok(left)
-    }
-
-    /// Reads the operator at hand and its right operand, which binds more tightly: operators apply from left to right.
-    fn binary(&mut self, left: Node, operator: Operator, power: u8) -> Result<Node, ParseError> {
-        self.advance()?;
-        let right = self.expression(power + 1)?;
-        Ok(ast::chain(left, Link::Binary(operator, right)))
-    }
-
-    /// The same where operands are joined.
-    fn junction(&mut self, left: Node, power: u8, join: fn(Node, Node) -> Node) -> Result<Node, ParseError> {
-        self.advance()?;
-        Ok(join(left, self.expression(power + 1)?))
     }
 
     fn advance(&mut self) -> Result<Token<'s>, ParseError> {
@@ -190,7 +279,7 @@ impl<'s> Parser<'s> {
         ParseError::new(self.offset, message)
     }
 
-    fn too_deep(&self) -> ParseError {
+    fn too_deep(&self, levels: usize) -> ParseError {
         let help = match self.language {
             Language::Feel => {
                 "brackets, branches and right operands are levels; leave out the brackets behind else, or name parts of it as entries of a context"
@@ -199,7 +288,7 @@ impl<'s> Parser<'s> {
                 "brackets, branches and right operands are levels; leave out the brackets behind a colon, or compute a part of it before"
             }
         };
-        self.error(format!("the expression is nested more than {MAX_SYNTAX_DEPTH} levels deep")).help(help)
+        self.error(format!("the expression is nested more than {levels} levels deep")).help(help)
     }
 
     /// Something else stands where `expected` should.

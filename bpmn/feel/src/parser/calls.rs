@@ -54,7 +54,9 @@ pub(super) fn call(parser: &mut Parser<'_>, name: &str) -> Result<Node, ParseErr
 
 fn is_defined(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
     parser.advance()?;
+    let refusals = parser.refusals.len();
     let argument = parser.expression(power::LOWEST)?;
+    parser.refusals.truncate(refusals);
     parser.expect(")", "behind the one argument of is defined()")?;
     Ok(Node::IsDefined(Box::new(argument)))
 }
@@ -74,12 +76,16 @@ fn no_function(parser: &Parser<'_>, name: &str) -> ParseError {
 fn built_in(parser: &mut Parser<'_>, builtin: &'static Builtin) -> Result<Node, ParseError> {
     let offset = parser.offset;
     parser.advance()?;
+    let refusals = parser.refusals.len();
     let arguments = arguments(parser, builtin, offset)?;
+    if builtin.name == "get or else" {
+        parser.refusals.truncate(refusals);
+    }
     checked(parser, builtin, arguments, offset)
 }
 
 /// Refuses what is wrong whenever it is evaluated.
-fn checked(parser: &Parser<'_>, builtin: &'static Builtin, mut arguments: Vec<Node>, offset: usize) -> Result<Node, ParseError> {
+fn checked(parser: &mut Parser<'_>, builtin: &'static Builtin, mut arguments: Vec<Node>, offset: usize) -> Result<Node, ParseError> {
     if temporal::OF_THE_MOMENT.contains(&builtin.name) {
         arguments.push(Node::Name(temporal::MOMENT.into()));
     }
@@ -91,7 +97,7 @@ fn checked(parser: &Parser<'_>, builtin: &'static Builtin, mut arguments: Vec<No
         return Err(ParseError::new(offset, "the cause of assert() must be a fixed text").help(help));
     }
     if let Some(reason) = builtin.always_null(&arguments, &parser.patterns) {
-        return Err(ParseError::new(offset, reason).help("this would be null whenever it is evaluated: correct the text"));
+        parser.refusals.push(ParseError::new(offset, reason).help("this would be null whenever it is evaluated: correct the text"));
     }
     Ok(Node::Call(builtin, arguments))
 }

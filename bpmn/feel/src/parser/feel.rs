@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{ParseError, Parser, calls, power};
+use super::{Infix, ParseError, Parser, calls, power};
 use crate::Value;
 use crate::ast::{self, Binding, Function, Link, Node, Operator, Parameter, Range, Source, Step, Test};
 use crate::eval::ANY;
@@ -61,7 +61,10 @@ pub(crate) fn parse(source: &str, position: usize) -> Result<Node, ParseError> {
         return Err(parser.error("the expression is empty"));
     }
     let node = parser.expression(power::LOWEST)?;
-    if parser.token == Token::End { Ok(node) } else { Err(parser.unexpected("an operator or the end")) }
+    if parser.token != Token::End {
+        return Err(parser.unexpected("an operator or the end"));
+    }
+    parser.refusals.into_iter().next().map_or(Ok(node), Err)
 }
 
 /// How tightly the token at hand binds as an operator.
@@ -110,27 +113,32 @@ fn value_ahead(parser: &Parser<'_>) -> bool {
     }
 }
 
-/// Reads the operator at hand and what belongs to it.
+/// The operator at hand that has an operand on its right and nothing else.
+pub(super) fn operator(token: &Token<'_>) -> Option<Infix> {
+    Some(match token {
+        Token::Symbol("+") => Infix::Binary(Operator::Add),
+        Token::Symbol("-") => Infix::Binary(Operator::Subtract),
+        Token::Symbol("*") => Infix::Binary(Operator::Multiply),
+        Token::Symbol("/") => Infix::Binary(Operator::Divide),
+        Token::Symbol("**") => Infix::Binary(Operator::Power),
+        Token::Word("and") => Infix::And,
+        Token::Word("or") => Infix::Or,
+        _ => return comparison(token).map(Infix::Binary),
+    })
+}
+
+/// Reads any other operator at hand and what belongs to it.
 pub(super) fn infix(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseError> {
-    if let Some(operator) = comparison(&parser.token) {
-        return parser.binary(left, operator, power::COMPARISON);
-    }
-    match parser.token {
-        Token::Symbol("+") => parser.binary(left, Operator::Add, power::SUM),
-        Token::Symbol("-") => parser.binary(left, Operator::Subtract, power::SUM),
-        Token::Symbol("*") => parser.binary(left, Operator::Multiply, power::PRODUCT),
-        Token::Symbol("/") => parser.binary(left, Operator::Divide, power::PRODUCT),
-        Token::Symbol("**") => parser.binary(left, Operator::Power, power::POWER),
-        Token::Word("and") => parser.junction(left, power::AND, ast::and),
-        Token::Word("or") => parser.junction(left, power::OR, ast::or),
-        Token::Word("between") => between(parser, left),
-        Token::Word("instance") => instance_of(parser, left),
-        Token::Word("in") => membership(parser, left),
-        Token::Symbol(".") => member(parser, left),
-        Token::Symbol("[") => filter(parser, left),
-        Token::Symbol("(") => calls::invoke(parser, left),
-        _ => Err(parser.unexpected("an operator")),
-    }
+    let read = match parser.token {
+        Token::Word("between") => between,
+        Token::Word("instance") => instance_of,
+        Token::Word("in") => membership,
+        Token::Symbol(".") => member,
+        Token::Symbol("[") => filter,
+        Token::Symbol("(") => calls::invoke,
+        _ => return Err(parser.unexpected("an operator")),
+    };
+    read(parser, left)
 }
 
 fn between(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseError> {
@@ -311,7 +319,7 @@ fn binding(parser: &mut Parser<'_>, keyword: &str) -> Result<Binding, ParseError
         return Err(parser.unexpected(&format!("'in' behind the name of '{keyword}'")));
     }
     parser.advance()?;
-    let source = source(parser)?;
+    let source = parser.bracketed(source)?;
     parser.bound.push(Arc::clone(&name));
     Ok(Binding { name, source })
 }
@@ -466,31 +474,46 @@ fn tests(parser: &mut Parser<'_>) -> Result<Vec<Test>, ParseError> {
         return Ok(vec![test(parser, power::COMPARISON + 1)?]);
     }
     parser.advance()?;
-    let mut tests = Vec::new();
-    loop {
-        // Within brackets a test ends at a comma or the bracket, so any expression may be one.
-        let first = test(parser, power::LOWEST)?;
-        match (first, tests.is_empty() && parser.at("..")) {
-            (Test::Value(low), true) => return Ok(vec![as_test(range_from(parser, low, false)?)]),
-            (Test::Range(low), true) => return Ok(vec![as_test(range_from(parser, Node::Range(Box::new(low)), false)?)]),
-            (test, _) => tests.push(test),
-        }
-        if !parser.take(",")? {
-            parser.expect(")", "to close the tests of 'in'")?;
-            break;
-        }
+    let tests = parser.bracketed(in_brackets)?;
+    if parser.at("..") { open_low(parser, tests) } else { closed(parser, tests) }
+}
+
+/// Within brackets a test ends at a comma or the bracket, so any expression may be one. The first may be the beginning of a range.
+fn in_brackets(parser: &mut Parser<'_>) -> Result<Vec<Test>, ParseError> {
+    let mut tests = vec![test(parser, power::LOWEST)?];
+    while parser.take(",")? {
+        tests.push(test(parser, power::LOWEST)?);
     }
+    Ok(tests)
+}
+
+/// `(low..high]`, from the points on.
+fn open_low(parser: &mut Parser<'_>, mut tests: Vec<Test>) -> Result<Vec<Test>, ParseError> {
+    let low = match (tests.pop(), tests.is_empty()) {
+        (Some(Test::Value(low)), true) => low,
+        (Some(Test::Range(low)), true) => Node::Range(Box::new(low)),
+        _ => return Err(parser.unexpected("\")\" to close the tests of 'in'")),
+    };
+    Ok(vec![as_test(range_from(parser, low, false)?)])
+}
+
+/// The end of tests in brackets.
+fn closed(parser: &mut Parser<'_>, mut tests: Vec<Test>) -> Result<Vec<Test>, ParseError> {
+    parser.expect(")", "to close the tests of 'in'")?;
     match tests.pop() {
         // A single value in brackets may be the beginning of a longer one: `x in (xs)[1]`, `x in (a + 1) * 2`, `x in ([1..3]).start`.
-        Some(Test::Value(value)) if tests.is_empty() => parser.continued(value, power::COMPARISON + 1).map(|value| vec![as_test(value)]),
-        Some(Test::Range(range)) if tests.is_empty() => {
-            parser.continued(Node::Range(Box::new(range)), power::COMPARISON + 1).map(|value| vec![as_test(value)])
-        }
+        Some(Test::Value(value)) if tests.is_empty() => go_on(parser, value),
+        Some(Test::Range(range)) if tests.is_empty() => go_on(parser, Node::Range(Box::new(range))),
         last => {
             tests.extend(last);
             Ok(tests)
         }
     }
+}
+
+fn go_on(parser: &mut Parser<'_>, value: Node) -> Result<Vec<Test>, ParseError> {
+    let refusals = parser.refusals.len();
+    Ok(vec![as_test(parser.continued(value, refusals, power::COMPARISON + 1)?)])
 }
 
 /// One test; if it is a value, all operators in it bind at least as tightly as `least`.

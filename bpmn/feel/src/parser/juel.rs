@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::objects::Object;
-use super::{ParseError, Parser, objects, power};
+use super::{Infix, ParseError, Parser, objects, power};
 use crate::Value;
 use crate::ast::{self, Node, Operator, Step};
 use crate::builtins::methods;
@@ -113,19 +113,24 @@ fn binary_operator(token: &Token<'_>) -> Option<(Operator, u8)> {
     })
 }
 
-/// Reads the operator at hand and what belongs to it.
+/// The operator at hand that has an operand on its right and nothing else.
+pub(super) fn operator(token: &Token<'_>) -> Option<Infix> {
+    match token {
+        Token::Symbol("||") | Token::Word("or") => Some(Infix::Or),
+        Token::Symbol("&&") | Token::Word("and") => Some(Infix::And),
+        _ => binary_operator(token).map(|(operator, _)| Infix::Binary(operator)),
+    }
+}
+
+/// Reads any other operator at hand and what belongs to it.
 pub(super) fn infix(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseError> {
-    if let Some((operator, power)) = binary_operator(&parser.token) {
-        return parser.binary(left, operator, power);
-    }
-    match parser.token {
-        Token::Symbol("||") | Token::Word("or") => parser.junction(left, power::OR, ast::or),
-        Token::Symbol("&&") | Token::Word("and") => parser.junction(left, power::AND, ast::and),
-        Token::Symbol("?") => condition(parser, left),
-        Token::Symbol(".") => member(parser, left),
-        Token::Symbol("[") => key(parser, left),
-        _ => Err(parser.unexpected("an operator")),
-    }
+    let read = match parser.token {
+        Token::Symbol("?") => condition,
+        Token::Symbol(".") => member,
+        Token::Symbol("[") => key,
+        _ => return Err(parser.unexpected("an operator")),
+    };
+    read(parser, left)
 }
 
 /// `a ? b : c`. A chain of them is flat.
@@ -282,6 +287,12 @@ fn variable(parser: &mut Parser<'_>, method: &str, offset: usize) -> Result<Arc<
 fn arguments(parser: &mut Parser<'_>, name: &str, arity: RangeInclusive<usize>) -> Result<Vec<Node>, ParseError> {
     let offset = parser.offset;
     parser.advance()?;
+    let arguments = parser.bracketed(up_to_bracket)?;
+    parser.advance()?;
+    if arity.contains(&arguments.len()) { Ok(arguments) } else { Err(wrong_number(name, &arity, arguments.len(), offset)) }
+}
+
+fn up_to_bracket(parser: &mut Parser<'_>) -> Result<Vec<Node>, ParseError> {
     let mut arguments = Vec::new();
     while !parser.at(")") {
         if !arguments.is_empty() {
@@ -289,8 +300,7 @@ fn arguments(parser: &mut Parser<'_>, name: &str, arity: RangeInclusive<usize>) 
         }
         arguments.push(parser.expression(power::LOWEST)?);
     }
-    parser.advance()?;
-    if arity.contains(&arguments.len()) { Ok(arguments) } else { Err(wrong_number(name, &arity, arguments.len(), offset)) }
+    Ok(arguments)
 }
 
 fn wrong_number(name: &str, arity: &RangeInclusive<usize>, found: usize, offset: usize) -> ParseError {

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use crate::property::{LIMITS, holds, scope};
 
-/// Half of what the threads of an asynchronous runtime have, and of what test threads have. A build without optimisation takes two thirds of it.
-const SMALL_STACK: usize = 1024 * 1024;
+/// Five eighths of what the threads of an asynchronous runtime have, and of what test threads have. A build without optimisation takes nine tenths of it.
+const SMALL_STACK: usize = 1280 * 1024;
 
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::Builder::new().stack_size(SMALL_STACK).spawn(test).expect("a thread");
@@ -55,6 +55,11 @@ fn the_deepest_expressions_need_little_stack() {
             ("for x in [1] return ", "x", ""),
             ("some x in d satisfies x = 2 and ", "true", ""),
             ("1 + (2 * ", "3", ")"),
+            ("1 + 2 * (", "3", ")"),
+            ("2 ** (", "1", ")"),
+            ("if false then 1 else (", "1", ")"),
+            ("if true then (", "1", ") else 2"),
+            ("1 in (", "1", ", 2)"),
             ("a in ((", "1", "))"),
             ("a between (", "1", ") and 3"),
             ("is defined(", "a", ")"),
@@ -63,28 +68,32 @@ fn the_deepest_expressions_need_little_stack() {
             ("sort([1], function(x, y) ", "x", ")"),
             ("c.a[", "1", "]"),
         ] {
-            let mut deepest = None;
-            for levels in (1..=MAX_SYNTAX_DEPTH + 1).rev() {
-                let source = format!("{}{inner}{}", open.repeat(levels), close.repeat(levels));
-                if let Ok(expression) = Expression::parse_feel(&source) {
-                    expression.names();
-                    let _ = expression.evaluate(&scope(), &Limits::default());
-                    deepest = Some(levels);
-                    break;
-                }
-            }
-            let deepest = deepest.expect(open);
-            assert!(deepest >= MAX_SYNTAX_DEPTH / 2 - 1, "{open}: {deepest}");
+            let parsed = |levels: usize| Expression::parse_feel(&format!("{}{inner}{}", open.repeat(levels), close.repeat(levels))).ok();
+            evaluate_deepest(open, parsed);
         }
-        for (open, inner, close) in
-            [("(", "1", ")"), ("!", "f", ""), ("empty ", "f", ""), ("f ? ", "2", " : 1"), ("d[", "0", "]"), ("b.concat(", "b", ")")]
-        {
-            let levels = MAX_SYNTAX_DEPTH - 1;
-            let source = format!("${{{}{inner}{}}}", open.repeat(levels), close.repeat(levels));
-            let expression = Expression::parse_juel(&source).expect(open);
-            let _ = expression.evaluate(&scope(), &Limits::default());
+        for (open, inner, close) in [
+            ("(", "1", ")"),
+            ("!", "f", ""),
+            ("empty ", "f", ""),
+            ("f ? ", "2", " : 1"),
+            ("d[", "0", "]"),
+            ("b.concat(", "b", ")"),
+            ("a + 2 * (", "1", ")"),
+        ] {
+            let parsed =
+                |levels: usize| Expression::parse_juel(&format!("${{{}{inner}{}}}", open.repeat(levels), close.repeat(levels))).ok();
+            evaluate_deepest(open, parsed);
         }
     });
+}
+
+/// Evaluates what nests as deeply as it may: a hundred brackets or branches at the least, whatever stands between them.
+fn evaluate_deepest(open: &str, parsed: impl Fn(usize) -> Option<Expression>) {
+    let (levels, expression) = (1..=MAX_SYNTAX_DEPTH + 1).rev().find_map(|levels| Some((levels, parsed(levels)?))).expect(open);
+    let brackets = levels * open.matches(['(', '[', '{']).count().max(1);
+    assert!(brackets >= 100, "{open}: {levels}");
+    expression.names();
+    let _ = expression.evaluate(&scope(), &Limits::default());
 }
 
 /// A function that is given itself goes as deep as evaluation may, whatever lies between two calls.
@@ -162,7 +171,7 @@ fn endless_nesting_is_refused() {
         let error = Expression::parse_feel(&"(".repeat(100_000)).expect_err("too deep");
         assert_eq!(error.message, "the expression is longer than 65536 bytes");
         let error = Expression::parse_feel(&"(".repeat(60_000)).expect_err("too deep");
-        assert_eq!(error.message, "the expression is nested more than 100 levels deep");
+        assert_eq!(error.message, "the expression is nested more than 200 levels deep");
         assert!(error.help.as_deref().is_some_and(|help| help.contains("behind else")), "{error:?}");
     });
 }
@@ -182,6 +191,14 @@ fn long_chains_are_flat() {
             (format!("= 2{}", times(" ** 1", 9_000)), Value::from(2)),
             (format!("= {}3", times("if false then 1 else ", 3_000)), Value::from(3)),
             (format!("= (function(x) function(y) x){}", times("(1)", 2)), Value::from(1)),
+            // As decision tables are written.
+            (
+                format!(
+                    "= {}if a = 1 then \"one\" else \"other\"",
+                    (2..300).map(|n| format!("if a + 0 = {n} and b != \"x{n}\" then (\"{n}\") else ")).collect::<String>()
+                ),
+                Value::from("one"),
+            ),
             (format!("${{{}3}}", times("f ? a : ", 3_000)), Value::from(1)),
             (format!("${{{}3}}", times("!f ? a : ", 3_000)), Value::from(3)),
             (format!("${{true{}}}", times(" && true", 6_000)), Value::from(true)),

@@ -294,6 +294,23 @@ fn properties_and_functions() {
     );
 }
 
+/// Who asks whether a text is a date may write one that is none.
+#[test]
+fn what_is_always_null_may_be_asked_about() {
+    table(
+        NONE,
+        &[
+            (r#"get or else(date("2026-02-30"), date("2026-03-01"))"#, r#""2026-03-01""#),
+            (r#"get or else(value: duration("P1d"), default: 1)"#, "1"),
+            (r#"is defined(time("25:00"))"#, "false"),
+            (r#"date("2026-02-30") = null"#, "true"),
+            (r#"null != range("1")"#, "false"),
+            (r#"if true and date("2026-02-30") = null or false then 1 else 2"#, "1"),
+            (r#"[matches("a", "(") = null, 1 + 2]"#, "[true, 3]"),
+        ],
+    );
+}
+
 #[test]
 fn what_is_no_literal_is_refused_at_deployment() {
     refused(&[
@@ -308,7 +325,9 @@ fn what_is_no_literal_is_refused_at_deployment() {
             25,
             "",
         ),
-        (r#"is defined(duration(from: "P1d"))"#, "duration(): the string is no duration of either kind such as P1DT2H or P1Y6M", 19, ""),
+        (r#"[duration(from: "P1d")]"#, "duration(): the string is no duration of either kind such as P1DT2H or P1Y6M", 9, ""),
+        (r#"date("2026-02-30") = other and date("2026-02-31") = null"#, "date(): the string is no date such as 2026-11-20", 4, ""),
+        (r#"get or else(a, 1) + count(date("2026-02-30"))"#, "date(): the string is no date such as 2026-11-20", 30, ""),
         (r#"duration("P1Y1D")"#, "duration(): the string is no duration of either kind such as P1DT2H or P1Y6M", 8, ""),
         (
             r#"for x in xs return time("25:00")"#,
