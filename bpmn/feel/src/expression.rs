@@ -104,6 +104,11 @@ impl Expression {
         if let Form::Literal(text) = &self.0.form { Some(text) } else { None }
     }
 
+    /// Why this version cannot read it, if it cannot.
+    pub fn as_unreadable(&self) -> Option<&ParseError> {
+        if let Form::Unreadable(error) = &self.0.form { Some(error) } else { None }
+    }
+
     /// The variable whose value it gives, if that is all it does: `${name}`, `= name`, `${execution.getVariable('name')}`.
     pub fn as_reference(&self) -> Option<&str> {
         match &self.0.form {

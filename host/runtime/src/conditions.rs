@@ -82,6 +82,17 @@ impl Runtime {
         let mut starts = Vec::with_capacity(listed.len());
         for start in listed {
             let Some(definition) = self.0.definitions.get_if_readable(&self.0.store, &start.definition_id).await? else { continue };
+            let is_read = |element: &Element| match &element.kind {
+                ElementKind::StartEvent(StartTrigger::Condition(it)) => it.condition.as_unreadable().is_none_or(|error| {
+                    tracing::warn!(
+                        "definition {} starts by no condition at '{}', which cannot be read: {error}",
+                        start.definition_id,
+                        element.id
+                    );
+                    false
+                }),
+                _ => true,
+            };
             // An event may have several conditions.
             let is_it = |element: &Element| *element.id == *start.activity_id && is_start(&element.kind);
             let elements: Vec<_> = definition.model.iter().filter(|(_, element)| is_it(element)).map(|(index, _)| index).collect();
@@ -89,7 +100,8 @@ impl Runtime {
                 let (id, event) = (start.definition_id, start.activity_id);
                 return Err(Error::Damaged(format!("definition {id} has no conditional start '{event}'")));
             }
-            starts.extend(elements.into_iter().map(|element| (definition.clone(), element)));
+            let read = elements.into_iter().filter(|index| is_read(definition.model.element(*index)));
+            starts.extend(read.map(|element| (definition.clone(), element)));
         }
         Ok(starts)
     }

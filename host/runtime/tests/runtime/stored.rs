@@ -22,6 +22,10 @@ const OLD: &str = r#"<startEvent id="s"/><sequenceFlow id="f0" sourceRef="s" tar
 const BROKEN: &str = r#"<startEvent id="s" camunda:asyncBefore="true"><conditionalEventDefinition><condition>= n > 1</condition></conditionalEventDefinition>
   </startEvent><sequenceFlow id="f" sourceRef="s" targetRef="nowhere"/>"#;
 
+/// Starts by a condition that is none.
+const ODD: &str = r#"<startEvent id="s"><conditionalEventDefinition><condition>= if n</condition></conditionalEventDefinition></startEvent>
+  <sequenceFlow id="f" sourceRef="s" targetRef="t"/><userTask id="t"/>"#;
+
 const WHOLE: &str = r#"<startEvent id="s"><conditionalEventDefinition><condition>= n > 1</condition></conditionalEventDefinition></startEvent>
   <sequenceFlow id="f" sourceRef="s" targetRef="t"/><userTask id="t" camunda:asyncBefore="true"/>"#;
 
@@ -124,7 +128,7 @@ async fn what_a_deployment_would_refuse_runs_as_far_as_it_can() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_hides_nothing_else() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    for host in hosts(dir.path(), &[("broken", BROKEN), ("whole", WHOLE)]).await {
+    for host in hosts(dir.path(), &[("broken", BROKEN), ("odd", ODD), ("whole", WHOLE)]).await {
         let runtime = &host.runtime;
         let listed = runtime.job_definitions(DefinitionFilter::default()).await.expect("listed");
         assert_eq!(listed.iter().map(|it| &*it.definition.key).collect::<Vec<_>>(), ["whole"]);
@@ -133,7 +137,11 @@ async fn what_cannot_be_read_hides_nothing_else() {
 
         // What is asked of it alone says why.
         let definitions = runtime.reads().definitions(DefinitionFilter::default(), Page::ALL, &[]).await.expect("listed");
-        let broken = definitions.iter().find(|it| it.key == "broken").expect("it is listed").id.clone();
+        let of = |key: &str| definitions.iter().find(|it| it.key == key).expect("it is listed").id.clone();
+        let broken = of("broken");
+        let of_odd = ConditionEvaluation { definition_id: Some(of("odd")), ..evaluation.clone() };
+        let error = runtime.evaluate_conditions(of_odd).await.expect_err("its condition cannot be read");
+        assert!(error.to_string().contains("'= if n' of 's': this version cannot read it: expected 'then'"), "{error}");
         let filter = DefinitionFilter { ids: vec![broken.clone()], ..DefinitionFilter::default() };
         let of_it = ConditionEvaluation { definition_id: Some(broken), ..evaluation };
         let errors = [
