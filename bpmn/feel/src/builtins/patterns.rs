@@ -145,9 +145,8 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<
     let syntax = syntax(flags).case_insensitive(flags.contains('i'));
     let parsed = syntax::parse_with(pattern, &syntax).map_err(|_| Fault::null(NO_PATTERN))?;
     let size = thompson::Config::new().nfa_size_limit(Some(MAX_AUTOMATON));
-    let automaton = thompson::Compiler::new().configure(size).build_from_hir(&parsed).and_then(|nfa| PikeVM::builder().build_from_nfa(nfa));
-    let automaton = match automaton {
-        Ok(automaton) => automaton,
+    let automaton = match thompson::Compiler::new().configure(size).build_from_hir(&parsed) {
+        Ok(automaton) => PikeVM::builder().build_from_nfa(automaton).map_err(|_| Fault::null(NO_PATTERN))?,
         Err(error) if error.size_limit().is_some() => {
             evaluator.charge(STEPS_TO_BE_TOO_LARGE)?;
             return Err(Fault::null("the pattern is too large"));

@@ -195,7 +195,7 @@ fn long_chains_are_flat() {
             (
                 format!(
                     "= {}if a = 1 then \"one\" else \"other\"",
-                    (2..300).map(|n| format!("if a + 0 = {n} and b != \"x{n}\" then (\"{n}\") else ")).collect::<String>()
+                    (2..300).map(|n| format!("if a + 0 = {n} and b != \"x{n}\" then (\"{n}\") else ")).collect::<Vec<_>>().concat()
                 ),
                 Value::from("one"),
             ),
