@@ -25,19 +25,23 @@ async fn what_could_not_start_an_instance_is_told_by_whatever_lists_what_is_stuc
     let dir = tempfile::tempdir()?;
     let host = Lone::start(dir.path(), None, &[]).await?;
     let says = async |words: &[&str]| mandate(&host, words).await;
-    ensure!(says(&["list", "--incidents", "--json"]).await? == "[]\n");
+    let listed = async |words: &[&str]| Ok::<Value, anyhow::Error>(serde_json::from_str(&says(words).await?)?);
+    let nothing = json!({"instances": [], "incidentsOfNoInstance": []});
+    ensure!(listed(&["list", "--incidents", "--json"]).await? == nothing);
+    ensure!(listed(&["list", "--json"]).await? == json!([]));
     host.deploy(&[("nightly.bpmn", NIGHTLY.as_bytes())]).await?;
     host.until("/engine-rest/incident/count", |count| count["count"] == 1).await?;
     let incident = host.ask("/engine-rest/incident").await?[0].clone();
     let [job, definition] = [&incident["configuration"], &incident["processDefinitionId"]].map(|text| text.as_str().context("a text"));
     let (job, definition) = (job?, definition?);
 
-    let listed = says(&["list", "--incidents"]).await?;
+    let table = says(&["list", "--incidents"]).await?;
     for word in [job, definition, "night", "EXPRESSION_FAILED", "'nothing'"] {
-        ensure!(listed.contains(word), "'{word}' is missing:\n{listed}");
+        ensure!(table.contains(word), "'{word}' is missing:\n{table}");
     }
-    ensure!(serde_json::from_str::<Value>(&says(&["list", "--incidents", "--json"]).await?)? == json!([incident]));
-    ensure!(serde_json::from_str::<Value>(&says(&["list", "--incidents", "--json", "-k", "other"]).await?)? == json!([]));
+    let told = json!({"instances": [], "incidentsOfNoInstance": [incident]});
+    ensure!(listed(&["list", "--incidents", "--json"]).await? == told);
+    ensure!(listed(&["list", "--incidents", "--json", "-k", "other"]).await? == nothing);
     ensure!(!says(&["list"]).await?.contains("night"), "it is no instance");
 
     let waiting = says(&["waiting"]).await?;
@@ -49,6 +53,34 @@ async fn what_could_not_start_an_instance_is_told_by_whatever_lists_what_is_stuc
     ensure!(says(&["retry", job]).await?.contains(job));
     let looked_at = says(&["check-store"]).await?;
     ensure!(looked_at == "looked at 0 instances, 1 definition and 0 components\n", "{looked_at}");
+    host.stop().await
+}
+
+/// A process that waits for a person.
+const ASKED: &str = r#"<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="test">
+  <bpmn:process id="asked" isExecutable="true">
+    <bpmn:startEvent id="start"/><bpmn:sequenceFlow id="f" sourceRef="start" targetRef="look"/><bpmn:userTask id="look"/>
+  </bpmn:process>
+</bpmn:definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_shown_by_its_id_or_its_business_key() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = Lone::start(dir.path(), None, &[]).await?;
+    let says = async |words: &[&str]| mandate(&host, words).await;
+    host.deploy(&[("asked.bpmn", ASKED.as_bytes())]).await?;
+    let nameless = says(&["start", "asked"]).await?.trim().to_owned();
+    let named = says(&["start", "asked", "-b", "order-1"]).await?.trim().to_owned();
+    for (wanted, id) in [(&nameless, &nameless), (&named, &named), (&"order-1".to_owned(), &named)] {
+        let shown: Value = serde_json::from_str(&says(&["show", wanted, "--json"]).await?)?;
+        ensure!(shown["instance"]["id"] == json!(id), "{wanted}: {shown:#}");
+        let waiting = shown["waiting"].as_array().context("a list")?;
+        ensure!(waiting.len() == 1 && waiting[0]["processInstanceId"] == json!(id), "{wanted}: {shown:#}");
+    }
+    let listed: Value = serde_json::from_str(&says(&["list", "--json", "-b", "order-1"]).await?)?;
+    ensure!(listed.as_array().map(Vec::len) == Some(1) && listed[0]["id"] == json!(named), "{listed:#}");
+    let failing: Value = serde_json::from_str(&says(&["list", "--incidents", "--json", "-b", "order-1"]).await?)?;
+    ensure!(failing == json!({"instances": [], "incidentsOfNoInstance": []}), "{failing:#}");
     host.stop().await
 }
 

@@ -95,8 +95,10 @@ enum Command {
     },
     /// List running instances.
     ///
-    /// With --incidents also the incidents of no instance: of timer start events, signals and messages that could not start one. As JSON these
-    /// come behind the instances, each with a `processInstanceId` that is null.
+    /// With --incidents also the incidents of no instance: of timer start events, signals and messages that could not start one.
+    ///
+    /// As JSON a list has the fields of Camunda's ProcessInstanceDto. With --incidents it is an object: `instances`, that list, and
+    /// `incidentsOfNoInstance`, a list with the fields of Camunda's IncidentDto.
     List {
         /// Only of this definition key.
         #[arg(long, short = 'k')]

@@ -73,8 +73,8 @@ pub(crate) async fn list(
     let instances = client.get("/engine-rest/process-instance", &query).await?;
     let of_starts = if incidents { of_starts(client, key, business_key, max).await? } else { Vec::new() };
     if json {
-        let all: Value = instances.as_array().into_iter().flatten().chain(&of_starts).cloned().collect();
-        say!("{all:#}");
+        let listed = if incidents { json!({ "instances": instances, "incidentsOfNoInstance": of_starts }) } else { instances };
+        say!("{listed:#}");
         return Ok(());
     }
     print(&instances, &[("ID", "id"), ("BUSINESS KEY", "businessKey"), ("DEFINITION", "definitionId"), ("SUSPENDED", "suspended")]);
@@ -105,7 +105,10 @@ pub(crate) async fn waiting(
     overdue: bool,
     json: bool,
 ) -> anyhow::Result<()> {
-    let mut leaves = leaves(client, key.clone(), business_key.clone(), overdue).await?;
+    let asked =
+        [("processDefinitionKey", key.clone()), ("businessKey", business_key.clone()), ("overdue", overdue.then(|| "true".to_owned()))];
+    let asked: Vec<_> = asked.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let mut leaves = leaves(client, &asked).await?;
     // An incident is not overdue.
     if !overdue {
         leaves.extend(of_starts(client, key, business_key, MAX_OF_STARTS).await?.iter().map(leaf_of_start));
@@ -119,17 +122,13 @@ pub(crate) async fn waiting(
     Ok(())
 }
 
-async fn leaves(client: &Client, key: Option<String>, business_key: Option<String>, overdue: bool) -> anyhow::Result<Vec<Value>> {
+/// Where instances stand, of all pages.
+async fn leaves(client: &Client, asked: &[(&str, String)]) -> anyhow::Result<Vec<Value>> {
     let mut all = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let mut query = Vec::new();
-        query.extend(key.clone().map(|key| ("processDefinitionKey", key)));
-        query.extend(business_key.clone().map(|key| ("businessKey", key)));
+        let mut query = asked.to_vec();
         query.extend(after.take().map(|after| ("after", after)));
-        if overdue {
-            query.push(("overdue", "true".to_owned()));
-        }
         let page = client.get("/api/v1/waiting", &query).await?;
         all.extend(page["items"].as_array().cloned().unwrap_or_default());
         match page["next"].as_str() {
@@ -204,12 +203,8 @@ pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyho
             &[("processInstanceId", id.clone()), ("sortBy", "startTime".into()), ("sortOrder", "asc".into())],
         )
         .await?;
-    let business_key = history["businessKey"].as_str().map(str::to_owned);
-    let mut standing = Vec::new();
-    if history["endTime"].is_null() {
-        standing = leaves(client, None, business_key, false).await?;
-        standing.retain(|leaf| leaf["processInstanceId"] == id.as_str());
-    }
+    let lives = history["endTime"].is_null();
+    let standing = if lives { leaves(client, &[("processInstanceId", id.clone())]).await? } else { Vec::new() };
     let incidents = incidents(client, &id).await?;
     if json {
         say!(

@@ -156,6 +156,8 @@ const HELP_DEFINITION: &str = "if a newer host deployed it, upgrade this one: ho
 /// Which leaves to list.
 #[derive(Clone, Debug, Default)]
 pub struct WaitingFilter {
+    /// Only of this instance.
+    pub instance: Option<mandate_engine::InstanceId>,
     /// Only of this definition key.
     pub definition_key: Option<String>,
     /// Only of instances with this business key.
@@ -245,8 +247,13 @@ impl Runtime {
         Ok((key, parts.next().and_then(|version| version.parse().ok()).unwrap_or(0)))
     }
 
-    /// The instances of one page: those under a business key are found by it, not by walking all of them.
+    /// The instances of one page: one that is named, and those under a business key, are found by that, not by walking all of them.
     async fn looked_at(&self, filter: &WaitingFilter) -> Result<(Vec<InstanceRow>, Option<mandate_engine::InstanceId>), Error> {
+        if let Some(id) = filter.instance {
+            let mut rows = self.0.store.load_instances(vec![id.0]).await?;
+            rows.retain(|row| filter.business_key.is_none() || row.business_key == filter.business_key);
+            return Ok((rows, None));
+        }
         if let Some(business_key) = filter.business_key.clone() {
             let under = InstanceFilter { business_key: Some(business_key), ..InstanceFilter::default() };
             let page = Page { first: 0, max: MAX_UNDER_ONE_KEY };

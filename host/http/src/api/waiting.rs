@@ -7,6 +7,7 @@ use mandate_runtime::WaitingFilter;
 use serde_json::{Value, json};
 
 use crate::extract::Params;
+use crate::query_params::instance_or_none;
 use crate::{App, Error};
 
 /// Instances looked at by one request unless it says otherwise.
@@ -19,7 +20,7 @@ pub(super) fn router() -> Router<App> {
     Router::new().route("/waiting", get(waiting))
 }
 
-/// `processDefinitionKey`, `businessKey`, `overdue` (true: now; or `overdueAt`, a date), `maxInstances`, `after` (the `next` of the page
+/// `processInstanceId`, `processDefinitionKey`, `businessKey`, `overdue` (true: now; or `overdueAt`, a date), `maxInstances`, `after` (the `next` of the page
 /// before). A page may hold fewer leaves than there are on later pages: go on until `next` is null.
 async fn waiting(State(app): State<App>, Params(mut params): Params) -> Result<Json<Value>, Error> {
     let overdue = params.flag("overdue")?;
@@ -32,6 +33,7 @@ async fn waiting(State(app): State<App>, Params(mut params): Params) -> Result<J
         .text("after")?
         .map(|text| text.parse().map_err(|_| Error::Invalid(format!("'after' is not an id of a process instance: '{text}'"))));
     let filter = WaitingFilter {
+        instance: params.text("processInstanceId")?.map(|id| instance_or_none(&id)),
         definition_key: params.text("processDefinitionKey")?,
         business_key: params.text("businessKey")?,
         overdue_at,

@@ -81,6 +81,14 @@ async fn what_is_overdue_is_counted_as_it_is_listed() {
     let next = first["next"].as_str().expect("there is more");
     let second = host.get(&format!("/api/v1/waiting?overdueAt=2101-01-01T00:00:00.000%2B0000&maxInstances=1&after={next}")).await.ok();
     assert_eq!((first["items"].as_array().map(Vec::len), second["items"].as_array().map(Vec::len)), (Some(2), Some(2)));
+    // One instance is looked at by its id.
+    for (filter, is_found) in [("", true), ("&overdue=true", true), ("&businessKey=late", true), ("&businessKey=other", false)] {
+        let of_it = host.get(&format!("/api/v1/waiting?processInstanceId={instance}{filter}")).await.ok();
+        let found = of_it["items"].as_array().expect("a list");
+        assert!(found.iter().all(|item| item["processInstanceId"] == id) && of_it["next"].is_null(), "{filter}: {of_it:#}");
+        assert_eq!(!found.is_empty(), is_found, "{filter}");
+    }
+    assert_eq!(host.get("/api/v1/waiting?processInstanceId=nonsense").await.ok()["items"], json!([]));
     let by_key = host.get("/api/v1/waiting?overdue=true&businessKey=late").await.ok();
     assert_eq!(by_key["items"], overdue["items"]);
     assert_eq!(host.get("/api/v1/waiting?overdue=true&processDefinitionKey=early").await.ok()["items"], json!([]));
