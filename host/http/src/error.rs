@@ -73,6 +73,11 @@ impl Error {
         Self::Refused { status, kind: REST, message: message.into() }
     }
 
+    /// What Camunda's engine says of something that does not exist, where its REST resources leave that alone: 500.
+    pub(crate) fn null_value(message: impl Into<String>) -> Self {
+        Self::Refused { status: StatusCode::INTERNAL_SERVER_ERROR, kind: "NullValueException", message: message.into() }
+    }
+
     /// A refusal with a status of its own.
     pub(crate) fn with_status(status: StatusCode, message: impl Into<String>) -> Self {
         Self::Refused { status, kind: INVALID_REQUEST, message: message.into() }

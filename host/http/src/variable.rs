@@ -18,6 +18,13 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("float", "send type Double"),
 ];
 
+/// Refuses a value that comes as an upload.
+pub(crate) fn no_binary(name: &str) -> Error {
+    let help =
+        "files and bytes belong to the domain: store them there and an id in a variable; JSON is sent as type Json in the body of a PUT";
+    refused(name, format!("uploaded values (File, Bytes, Object) are not supported: {help}"))
+}
+
 /// The deepest nesting of a Json value: what the engine lets an expression see.
 const MAX_DEPTH: usize = mandate_runtime::engine::limits::MAX_JSON_DEPTH;
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::list::{List, by_query_or_body};
 use super::scope_variables::{self, Scope};
-use super::{camunda, event_subscription, incident, process_instance, variable_query};
+use super::{camunda, event_subscription, incident, variable_query};
 use crate::error::stored;
 use crate::extract::{Body, Segments};
 use crate::query_params::{Fields, instance_or_none, public_or_none};
@@ -108,23 +108,25 @@ impl Scope for OfExecution {
     const VARIABLES: &'static str = "/execution/{id}/localVariables";
     const WHAT: &'static str = "execution";
     const LOCAL: bool = true;
+    const IS_NULL: &'static str = "execution";
 
     async fn find(app: &App, id: &str) -> Result<(InstanceView, ActivityId), Error> {
         find(app, id).await
-    }
-
-    fn missing(id: &str) -> Error {
-        process_instance::no_execution(id)
     }
 }
 
 async fn find(app: &App, id: &str) -> Result<(InstanceView, ActivityId), Error> {
     let (instance, number) = super::scope_or_none(id);
-    let missing = || process_instance::no_execution(id);
-    let view = app.runtime.instance(mandate_runtime::engine::InstanceId(instance)).await;
-    let view = view.map_err(|error| Error::from(error).or_missing(missing))?;
+    let missing = || Error::NotFound(format!("Execution with id {id} does not exist"));
+    let view = app.runtime.instance(mandate_runtime::engine::InstanceId(instance)).await?;
     let scope = u64::try_from(number).ok().map(ActivityId).filter(|scope| view.instance.activity(*scope).is_some()).ok_or_else(missing)?;
     Ok((view, scope))
+}
+
+/// What Camunda says where nothing can be done to an execution that is not there, or no longer.
+fn cannot(doing: &str, id: &str) -> impl FnOnce(Error) -> Error {
+    let message = format!("Cannot {doing}: {}", scope_variables::is_null("execution", id));
+    move |error| error.or_missing(|| Error::rest(message))
 }
 
 /// The only field of Camunda's `ExecutionTriggerDto`.
@@ -137,7 +139,8 @@ fn variables_of(mut body: Fields) -> Result<Variables, Error> {
 /// Lets a receive task go on. Nothing else that waits here is meant to be signalled: tasks are completed, jobs executed, messages correlated.
 async fn signal(State(app): State<App>, Segments(id): Segments<String>, Body(body): Body) -> Result<StatusCode, Error> {
     let variables = variables_of(body)?;
-    let (view, scope) = find(&app, &id).await?;
+    let doing = format!("signal execution {id}");
+    let (view, scope) = find(&app, &id).await.map_err(cannot(&doing, &id))?;
     let own = view.instance.activity(scope).map(|activity| activity.element);
     let waits = view.instance.subscriptions().find(|it| is_message(it) && it.activity == scope && Some(it.element) == own);
     let waits = waits.ok_or_else(|| {
@@ -145,26 +148,26 @@ async fn signal(State(app): State<App>, Segments(id): Segments<String>, Body(bod
             "Cannot signal execution {id}: it does not wait for a signal. Tasks are completed, jobs executed, messages correlated"
         ))
     })?;
-    receive(&app, &id, &view, waits, variables).await
+    receive(&app, &view, waits, variables).await.map_err(cannot(&doing, &id))
 }
 
 async fn trigger(State(app): State<App>, Segments((id, name)): Segments<(String, String)>, Body(body): Body) -> Result<StatusCode, Error> {
     let variables = variables_of(body)?;
-    let (view, scope) = find(&app, &id).await?;
+    let doing = format!("trigger message {name} for execution {id}");
+    let (view, scope) = find(&app, &id).await.map_err(cannot(&doing, &id))?;
     let waits = view.instance.subscriptions().find(|it| is_message(it) && it.activity == scope && it.name == name);
     let waits = waits.ok_or_else(|| {
-        Error::rest(format!("Cannot trigger message {name} for execution {id}: Execution with id '{id}' does not have a subscription to a message event with name '{name}'"))
+        Error::rest(format!("Cannot {doing}: Execution with id '{id}' does not have a subscription to a message event with name '{name}'"))
     })?;
-    receive(&app, &id, &view, waits, variables).await
+    receive(&app, &view, waits, variables).await.map_err(cannot(&doing, &id))
 }
 
 fn is_message(subscription: &Subscription) -> bool {
     subscription.kind == SubscriptionKind::Message
 }
 
-async fn receive(app: &App, id: &str, view: &InstanceView, waits: &Subscription, variables: Variables) -> Result<StatusCode, Error> {
-    let received = app.runtime.receive(view.instance.id(), waits.wait, variables).await;
-    received.map_err(|error| Error::from(error).or_missing(|| process_instance::no_execution(id)))?;
+async fn receive(app: &App, view: &InstanceView, waits: &Subscription, variables: Variables) -> Result<StatusCode, Error> {
+    app.runtime.receive(view.instance.id(), waits.wait, variables).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -245,7 +245,8 @@ fn of_lock(changed: LockChange, now: i64, id: &str, worker: &str, what: &str) ->
 }
 
 async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("The number of retries cannot be null.".to_owned()))?;
+    let no_retries = || Error::rest_with(StatusCode::BAD_REQUEST, "The number of retries cannot be null.");
+    let retries = body.count("retries")?.ok_or_else(no_retries)?;
     body.finish(&["retries"])?;
     let set = app.runtime.set_external_task_retries(public_or_none(&id), retries).await;
     set.map_err(|error| Error::from(error).or_missing(|| gone(&id)))?;
@@ -407,11 +408,12 @@ async fn find(app: &App, id: &str) -> Result<ExternalTaskListed, Error> {
 }
 
 async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
-    Ok(Json(with_definition(&app, &find(&app, &id).await?).await))
+    let found = find(&app, &id).await.map_err(|error| error.or_missing(|| gone(&id)))?;
+    Ok(Json(with_definition(&app, &found).await))
 }
 
 async fn error_details(State(app): State<App>, Segments(id): Segments<String>) -> Result<Response, Error> {
-    Ok(match find(&app, &id).await?.details {
+    Ok(match find(&app, &id).await.map_err(|error| error.or_missing(|| gone(&id)))?.details {
         None => StatusCode::NO_CONTENT.into_response(),
         Some(details) => ([(header::CONTENT_TYPE, "text/plain")], details).into_response(),
     })

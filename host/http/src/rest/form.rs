@@ -157,7 +157,12 @@ fn field_values(form: &FormOf<'_>, names: &[String]) -> Result<Variables, FormEr
 /// What a form needs to know: its fields' values, and all other variables that the task sees (Camunda's `GetTaskFormVariablesCmd`).
 async fn task_variables(State(app): State<App>, Segments(id): Segments<String>, Params(params): Params) -> Result<Json<Value>, Error> {
     let names = wanted(params)?;
-    let of = OfTask::find(&app, &id, || task_work::gone(&id)).await?;
+    let missing = || Error::Refused {
+        status: StatusCode::BAD_REQUEST,
+        kind: "BadUserRequestException",
+        message: format!("Cannot find task with id '{id}'.: task is null"),
+    };
+    let of = OfTask::find(&app, &id, missing).await?;
     let fields = field_values(&of.form(), &names)
         .map_err(|error| Error::rest_with(StatusCode::BAD_REQUEST, format!("Cannot get form variables of task {id}: {error}")))?;
     let mut variables = of.view.instance.visible_variables(of.task.scope());

@@ -17,7 +17,7 @@ use crate::variable::stored_type;
 use crate::{App, Error, date, variable};
 
 pub(super) fn router() -> Router<App> {
-    Router::new().merge(by_query_or_body::<Details>()).route("/history/detail/{id}", get(one))
+    Router::new().merge(by_query_or_body::<Details>()).route("/history/detail/{id}", get(one)).route("/history/detail/{id}/data", get(data))
 }
 
 struct Details;
@@ -131,4 +131,10 @@ async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<J
     let filter = DetailFilter { id: Some((instance_or_none(instance).0, revision, ordinal)), ..DetailFilter::default() };
     let found = stored(app.runtime.reads().details(filter, Page::ALL, &[]).await)?;
     found.first().map(Details::dto).map(Json).ok_or_else(missing)
+}
+
+/// Files and bytes are not supported, so that there is never anything binary to answer with.
+async fn data(app: State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    one(app, Segments(id.clone())).await.map(drop)?;
+    Err(Error::Invalid(format!("Value of variable with id {id} is not a binary value.")))
 }

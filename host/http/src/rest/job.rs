@@ -116,7 +116,8 @@ async fn find(app: &App, id: &str) -> Result<JobListed, Error> {
 }
 
 async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
-    find(&app, &id).await.map(|row| Json(dto(&row)))
+    let found = find(&app, &id).await.map_err(|error| error.or_missing(|| Error::NotFound(format!("Job with id {id} does not exist"))));
+    found.map(|row| Json(dto(&row)))
 }
 
 /// There are no stack traces of models and components; the last failure's message is what there is to read.
@@ -185,7 +186,8 @@ async fn delete(Acting(app): Acting, Segments(id): Segments<String>) -> Result<S
 async fn priority(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
     let priority = body.whole("priority")?;
     body.finish(&["priority"])?;
-    let priority = priority.ok_or_else(|| Error::Invalid(format!("The priority for job '{id}' cannot be null.")))?;
+    let none = || Error::rest_with(StatusCode::BAD_REQUEST, format!("Priority for job '{id}' cannot be null."));
+    let priority = priority.ok_or_else(none)?;
     let set = app.runtime.set_job_priority(public_or_none(&id), priority).await;
     set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
     Ok(StatusCode::NO_CONTENT)

@@ -45,6 +45,7 @@ fn of_one(path: &str) -> Router<App> {
     Router::new()
         .route(path, get(one).delete(delete))
         .route(&format!("{path}/xml"), get(xml))
+        .route(&format!("{path}/diagram"), get(diagram))
         .route(&format!("{path}/statistics"), get(activity_statistics))
         .route(&format!("{path}/suspended"), put(suspend_one))
 }
@@ -168,6 +169,11 @@ async fn xml(State(app): State<App>, Segments(named): Segments<Named>) -> Result
     let bytes = bytes.ok_or_else(|| no_definition(&row.id))?;
     // The parser takes UTF-8 only.
     Ok(Json(json!({"id": row.id, "bpmn20Xml": String::from_utf8_lossy(&bytes)})))
+}
+
+/// As Camunda answers where no picture was deployed: none is kept here.
+async fn diagram(State(app): State<App>, Segments(named): Segments<Named>) -> Result<StatusCode, Error> {
+    named.find(&app).await.map(|_| StatusCode::NO_CONTENT)
 }
 
 /// What statistics are to tell beyond the number of instances.

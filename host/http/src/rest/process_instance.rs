@@ -150,11 +150,6 @@ fn missing(id: &str) -> Error {
     Error::NotFound(format!("Process instance with id {id} does not exist"))
 }
 
-/// Camunda's words where variables of an instance that does not exist are asked for or changed.
-pub(super) fn no_execution(id: &str) -> Error {
-    Error::rest(format!("execution {id} doesn't exist: execution is null"))
-}
-
 async fn remove(Acting(app): Acting, Segments(id): Segments<String>, Params(mut params): Params) -> Result<StatusCode, Error> {
     let lenient = params.boolean("failIfNotExists")? == Some(false);
     // What is deleted runs neither listeners nor output mappings any more.
@@ -169,7 +164,7 @@ async fn remove(Acting(app): Acting, Segments(id): Segments<String>, Params(mut 
 }
 
 async fn tree(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
-    let view = view(&app, &id, missing).await?;
+    let view = view(&app, &id).await?;
     let of_called = IncidentFilter { instances: vec![view.instance.id().0], of_called: true, ..IncidentFilter::default() };
     let called = match view.instance.calls().next() {
         Some(_) => stored(app.runtime.reads().incidents(of_called, Page::ALL, &[]).await)?,
@@ -193,19 +188,16 @@ impl Scope for OfProcess {
     const VARIABLES: &'static str = "/process-instance/{id}/variables";
     const WHAT: &'static str = "process instance";
     const LOCAL: bool = true;
+    const IS_NULL: &'static str = "execution";
 
     async fn find(app: &App, id: &str) -> Result<(InstanceView, ActivityId), Error> {
-        let view = view(app, id, no_execution).await?;
+        let view = view(app, id).await?;
         let root = view.instance.root();
         Ok((view, root))
     }
-
-    fn missing(id: &str) -> Error {
-        no_execution(id)
-    }
 }
 
-async fn view(app: &App, id: &str, missing: impl FnOnce(&str) -> Error) -> Result<InstanceView, Error> {
+async fn view(app: &App, id: &str) -> Result<InstanceView, Error> {
     let found = app.runtime.instance(instance_or_none(id)).await;
     found.map_err(|error| Error::from(error).or_missing(|| missing(id)))
 }

@@ -26,6 +26,7 @@ pub(super) fn router() -> Router<App> {
     Router::new()
         .merge(by_query_or_body::<Variables>())
         .route("/history/variable-instance/{id}", get(variable))
+        .route("/history/variable-instance/{id}/data", get(data))
         .merge(by_query_or_body::<Tasks>())
         .merge(by_query::<Incidents>())
 }
@@ -41,6 +42,12 @@ async fn variable(State(app): State<App>, Segments(id): Segments<String>) -> Res
     };
     let found = stored(app.runtime.reads().remembered_variables(filter, Page::ALL, &[]).await)?;
     found.first().map(Variables::dto).map(Json).ok_or_else(missing)
+}
+
+/// Files and bytes are not supported, so that there is never anything binary to answer with.
+async fn data(app: State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    variable(app, Segments(id.clone())).await.map(drop)?;
+    Err(Error::Invalid(format!("Value of variable with id {id} is not a binary value.")))
 }
 
 struct Variables;

@@ -35,7 +35,8 @@ pub(super) fn router() -> Router<App> {
 }
 
 async fn start_by_id(Acting(app): Acting, Segments(id): Segments<String>, headers: HeaderMap, Body(body): Body) -> Result<Response, Error> {
-    start(&app, DefinitionRef::Id(id.clone()), &headers, body).await.map_err(|error| error.or_missing(|| no_definition(&id)))
+    let started = start(&app, DefinitionRef::Id(id.clone()), &headers, body).await;
+    started.map_err(|error| error.or_missing(|| no_definition(&id)).of_doing(&doing(&id)))
 }
 
 async fn start_by_key(
@@ -45,7 +46,8 @@ async fn start_by_key(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let reference = DefinitionRef::Key { key: key.clone(), tenant: None };
-    start(&app, reference, &headers, body).await.map_err(|error| error.or_missing(|| no_key(&key, None)))
+    let started = start(&app, reference, &headers, body).await;
+    started.map_err(|error| error.or_missing(|| no_key(&key, None)).of_doing(&doing(&key)))
 }
 
 async fn start_by_tenant(
@@ -55,7 +57,12 @@ async fn start_by_tenant(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let reference = DefinitionRef::Key { key: key.clone(), tenant: Some(tenant.clone()) };
-    start(&app, reference, &headers, body).await.map_err(|error| error.or_missing(|| no_key(&key, Some(&tenant))))
+    let started = start(&app, reference, &headers, body).await;
+    started.map_err(|error| error.or_missing(|| no_key(&key, Some(&tenant))).of_doing(&doing(&key)))
+}
+
+fn doing(definition: &str) -> String {
+    format!("instantiate process definition {definition}")
 }
 
 async fn start(app: &App, definition: DefinitionRef, headers: &HeaderMap, mut body: Fields) -> Result<Response, Error> {

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use mandate_runtime::InstanceView;
-use mandate_runtime::engine::{ActivityId, Delegation, TaskFields, TaskRevision, Variables};
+use mandate_runtime::engine::{ActivityId, Delegation, Rejection, TaskFields, TaskRevision, Variables};
 use serde_json::{Value, json};
 
 use super::scope_variables::{self, Scope};
@@ -35,31 +35,33 @@ pub(super) fn router() -> Router<App> {
         .merge(scope_variables::router::<Local>())
 }
 
-/// Camunda's words for a task that does not exist, or no longer does. Clients match the second half.
-pub(super) fn gone(id: &str) -> Error {
-    Error::rest(format!("Cannot find task with id {id}: task is null"))
+/// Camunda's words for a task that does not exist, or no longer does.
+fn is_null(id: &str) -> String {
+    format!("Cannot find task with id {id}: task is null")
 }
 
-/// The same of something that cannot be done to it.
+/// They are its engine's exception where its REST resources leave that alone.
+fn gone(id: &str) -> Error {
+    Error::null_value(is_null(id))
+}
+
+/// A resource of theirs wraps it where something cannot be done.
 pub(super) fn cannot(doing: &str, id: &str) -> Error {
-    Error::rest(format!("Cannot {doing}: Cannot find task with id {id}: task is null"))
+    Error::rest(format!("Cannot {doing}: {}", is_null(id)))
 }
 
-/// What the runtime said about a change of a task, in Camunda's words.
-fn refused(doing: &str, id: &str) -> impl FnOnce(mandate_runtime::Error) -> Error {
-    let (doing, id) = (doing.to_owned(), id.to_owned());
-    move |error| match error {
-        mandate_runtime::Error::Rejected(mandate_runtime::engine::Rejection::AlreadyClaimed { .. }) => Error::Refused {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            kind: "TaskAlreadyClaimedException",
-            message: format!("Task '{id}' is already claimed by someone else."),
-        },
-        error => Error::from(error).or_missing(|| cannot(&doing, &id)),
-    }
+/// And says 404 where an error or an escalation is reported.
+fn unreported(id: &str) -> Error {
+    Error::rest_with(StatusCode::NOT_FOUND, is_null(id))
 }
 
-async fn revise(app: &App, id: &str, doing: &str, revision: TaskRevision) -> Result<StatusCode, Error> {
-    app.runtime.revise_task(public_or_none(id), revision).await.map_err(refused(&format!("{doing} task {id}"), id))?;
+async fn revise(app: &App, id: &str, revision: TaskRevision) -> Result<StatusCode, Error> {
+    revise_or(app, id, revision, gone).await
+}
+
+async fn revise_or(app: &App, id: &str, revision: TaskRevision, missing: fn(&str) -> Error) -> Result<StatusCode, Error> {
+    let revised = app.runtime.revise_task(public_or_none(id), revision).await;
+    revised.map_err(|error| Error::from(error).or_missing(|| missing(id)))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -72,28 +74,36 @@ fn user_of(mut body: Fields) -> Result<Option<String>, Error> {
 
 async fn claim(Acting(app): Acting, Segments(id): Segments<String>, Body(body): Body) -> Result<StatusCode, Error> {
     // Camunda takes a claim without a user for the opposite.
-    let Some(user) = user_of(body)? else { return revise(&app, &id, "claim", TaskRevision::Assign { user: None }).await };
-    app.runtime.claim_task(public_or_none(&id), user).await.map_err(refused(&format!("claim task {id}"), &id))?;
+    let Some(user) = user_of(body)? else { return revise(&app, &id, TaskRevision::Assign { user: None }).await };
+    let claimed = app.runtime.claim_task(public_or_none(&id), user).await;
+    claimed.map_err(|error| match error {
+        mandate_runtime::Error::Rejected(Rejection::AlreadyClaimed { .. }) => Error::Refused {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            kind: "TaskAlreadyClaimedException",
+            message: format!("Task '{id}' is already claimed by someone else."),
+        },
+        error => Error::from(error).or_missing(|| gone(&id)),
+    })?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn unclaim(Acting(app): Acting, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
-    revise(&app, &id, "unclaim", TaskRevision::Assign { user: None }).await
+    revise(&app, &id, TaskRevision::Assign { user: None }).await
 }
 
 async fn assign(Acting(app): Acting, Segments(id): Segments<String>, Body(body): Body) -> Result<StatusCode, Error> {
-    revise(&app, &id, "assign", TaskRevision::Assign { user: user_of(body)? }).await
+    revise(&app, &id, TaskRevision::Assign { user: user_of(body)? }).await
 }
 
 async fn delegate(Acting(app): Acting, Segments(id): Segments<String>, Body(body): Body) -> Result<StatusCode, Error> {
-    revise(&app, &id, "delegate", TaskRevision::Delegate { user: user_of(body)? }).await
+    revise(&app, &id, TaskRevision::Delegate { user: user_of(body)? }).await
 }
 
 async fn resolve(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
     let variables = body.variables("variables")?;
     // Camunda's DTO is the one of completing, which a resolution does not answer.
     body.finish(&["variables", "withVariablesInReturn"])?;
-    revise(&app, &id, "resolve", TaskRevision::Resolve { variables }).await
+    revise(&app, &id, TaskRevision::Resolve { variables }).await
 }
 
 async fn complete(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<Response, Error> {
@@ -112,7 +122,7 @@ pub(super) fn completion(mut body: Fields) -> Result<(Variables, bool), Error> {
 /// Completes a task, which is `doing` something.
 pub(super) async fn complete_with(app: &App, id: &str, doing: &str, variables: Variables, with_variables: bool) -> Result<Response, Error> {
     let after = app.runtime.complete_task(public_or_none(id), variables).await;
-    let after = after.map_err(|error| refused(doing, id)(error).of_doing(doing))?;
+    let after = after.map_err(|error| Error::from(error).or_missing(|| cannot(doing, id)).of_doing(doing))?;
     if with_variables {
         return Ok(Json(variable::write_all(&after)).into_response());
     }
@@ -124,7 +134,7 @@ async fn bpmn_error(Acting(app): Acting, Segments(id): Segments<String>, Body(mu
     let (message, variables) = (body.text("errorMessage")?, body.variables("variables")?);
     body.finish(&["errorCode", "errorMessage", "variables"])?;
     let thrown = app.runtime.throw_from_task(public_or_none(&id), code, message, variables).await;
-    thrown.map_err(|error| Error::from(error).or_missing(|| gone(&id)))?;
+    thrown.map_err(|error| Error::from(error).or_missing(|| unreported(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -133,7 +143,7 @@ async fn bpmn_escalation(Acting(app): Acting, Segments(id): Segments<String>, Bo
     let variables = body.variables("variables")?;
     body.finish(&["escalationCode", "variables"])?;
     let reported = app.runtime.escalate_from_task(public_or_none(&id), code, variables).await;
-    reported.map_err(|error| Error::from(error).or_missing(|| gone(&id)))?;
+    reported.map_err(|error| Error::from(error).or_missing(|| unreported(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -186,7 +196,7 @@ pub(super) async fn update(Acting(app): Acting, Segments(id): Segments<String>, 
         "taskState",
     ]);
     body.finish(TASK_FIELDS)?;
-    revise(&app, &id, "update", TaskRevision::Update(Box::new(fields))).await
+    revise_or(&app, &id, TaskRevision::Update(Box::new(fields)), task::no_task).await
 }
 
 /// Camunda's `IdentityLinkDto`s of a task: whoever has it, whoever is responsible, and whoever may claim it.
@@ -234,7 +244,7 @@ async fn add_link(Acting(app): Acting, Segments(id): Segments<String>, Body(body
         Link { user: user @ Some(_), kind, .. } if kind == "owner" => TaskRevision::SetOwner { user },
         Link { kind, .. } => return Err(unknown_link(&kind)),
     };
-    revise(&app, &id, "add an identity link to", revision).await
+    revise(&app, &id, revision).await
 }
 
 async fn remove_link(Acting(app): Acting, Segments(id): Segments<String>, Body(body): Body) -> Result<StatusCode, Error> {
@@ -246,7 +256,7 @@ async fn remove_link(Acting(app): Acting, Segments(id): Segments<String>, Body(b
         Link { user: Some(_), kind, .. } if kind == "owner" => TaskRevision::SetOwner { user: None },
         Link { kind, .. } => return Err(unknown_link(&kind)),
     };
-    revise(&app, &id, "remove an identity link from", revision).await
+    revise(&app, &id, revision).await
 }
 
 /// All that a task sees.
@@ -256,13 +266,10 @@ impl Scope for Visible {
     const VARIABLES: &'static str = "/task/{id}/variables";
     const WHAT: &'static str = "task";
     const LOCAL: bool = false;
+    const IS_NULL: &'static str = "task";
 
     async fn find(app: &App, id: &str) -> Result<(InstanceView, ActivityId), Error> {
         of_task(app, id).await
-    }
-
-    fn missing(id: &str) -> Error {
-        gone(id)
     }
 }
 
@@ -273,18 +280,14 @@ impl Scope for Local {
     const VARIABLES: &'static str = "/task/{id}/localVariables";
     const WHAT: &'static str = "task";
     const LOCAL: bool = true;
+    const IS_NULL: &'static str = "task";
 
     async fn find(app: &App, id: &str) -> Result<(InstanceView, ActivityId), Error> {
         of_task(app, id).await
     }
-
-    fn missing(id: &str) -> Error {
-        gone(id)
-    }
 }
 
 async fn of_task(app: &App, id: &str) -> Result<(InstanceView, ActivityId), Error> {
-    let found = app.runtime.task_view(public_or_none(id)).await;
-    let (view, task) = found.map_err(|error| Error::from(error).or_missing(|| gone(id)))?;
+    let (view, task) = app.runtime.task_view(public_or_none(id)).await?;
     Ok((view, task.scope()))
 }

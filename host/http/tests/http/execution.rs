@@ -82,7 +82,7 @@ async fn executions_are_listed_with_their_own_variables() {
     host.get(&format!("{own}/c")).await.error(404, "InvalidRequestException");
     let around = host.get(&format!("/engine-rest/process-instance/{instance}/variables/a")).await.ok();
     assert_eq!(around["value"], 1);
-    host.get("/engine-rest/execution/nonsense/localVariables").await.error(500, "RestException");
+    host.get("/engine-rest/execution/nonsense/localVariables").await.error(500, "NullValueException");
 
     for (filter, expected) in [
         ("", 3),

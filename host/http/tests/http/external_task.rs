@@ -389,7 +389,7 @@ async fn requests_that_make_no_sense_are_refused_by_name() {
         assert!(said.contains(expected), "{body}: {said}");
     }
     host.get("/engine-rest/external-task?processVariables=a").await.error(400, "InvalidRequestException");
-    let said = host.get(&format!("/engine-rest/external-task/{NOBODY}")).await.error(404, "InvalidRequestException");
+    let said = host.get(&format!("/engine-rest/external-task/{NOBODY}")).await.error(404, "RestException");
     assert_eq!(said, format!("External task with id {NOBODY} does not exist"));
     // What asks for nothing is what clients send all the time.
     let quiet = topic(json!({"processVariables": {}, "deserializeValues": true, "withoutTenantId": false, "variables": null}));

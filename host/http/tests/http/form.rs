@@ -201,6 +201,6 @@ async fn what_has_no_form_says_so() {
     for resource in ["form", "rendered-form", "deployed-form"] {
         host.get(&format!("/engine-rest/task/{NOBODY}/{resource}")).await.error(404, REFUSED);
     }
-    host.get(&format!("/engine-rest/task/{NOBODY}/form-variables")).await.error(500, FAILED);
+    host.get(&format!("/engine-rest/task/{NOBODY}/form-variables")).await.error(400, "BadUserRequestException");
     host.close().await;
 }

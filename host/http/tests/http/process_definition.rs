@@ -52,6 +52,8 @@ async fn definitions_are_listed_counted_and_read() {
         assert_properties(&xml, &["id", "bpmn20Xml"], &[]);
         assert!(xml["bpmn20Xml"].as_str().expect("text").contains("Look again"));
     }
+    host.get(&format!("/engine-rest/process-definition/{id}/diagram")).await.no_content();
+    host.get("/engine-rest/process-definition/key/none/diagram").await.error(404, REFUSED);
     host.get("/engine-rest/process-definition/none").await.error(404, REFUSED);
     host.get("/engine-rest/process-definition/key/none").await.error(404, REFUSED);
     host.get("/engine-rest/process-definition/none/xml").await.error(404, REFUSED);

@@ -115,9 +115,17 @@ async fn variables_are_read_written_and_removed() {
     host.put(&format!("{path}/x"), json!({"value": "x".repeat(70_000)})).await.error(400, REFUSED);
     host.post(&path, json!({"modifications": {"a": 5}})).await.error(400, REFUSED);
     let gone = format!("/engine-rest/process-instance/{NOBODY}/variables");
-    let message = host.get(&gone).await.error(500, "RestException");
+    let message = host.get(&gone).await.error(500, "NullValueException");
     assert!(message.ends_with("execution is null"), "{message}");
-    host.put(&format!("{gone}/x"), json!({"value": 1})).await.error(500, "RestException");
+    let message = host.put(&format!("{gone}/x"), json!({"value": 1})).await.error(500, "RestException");
+    assert_eq!(message, format!("Cannot put process instance variable x: execution {NOBODY} doesn't exist: execution is null"));
+    // Files and bytes come as uploads.
+    for owner in
+        [format!("process-instance/{id}/variables"), format!("execution/{id}/localVariables"), format!("task/{NOBODY}/localVariables")]
+    {
+        let upload = host.upload(&format!("/engine-rest/{owner}/file/data"), &[("valueType", "File")], &[("a.txt", b"text")]).await;
+        assert!(upload.error(400, REFUSED).contains("'file'"), "{owner}");
+    }
     host.close().await;
 }
 

@@ -129,7 +129,10 @@ async fn variables_are_remembered_with_their_last_value() {
     }
     let id = a["id"].as_str().expect("an id");
     assert_eq!(host.get(&format!("/engine-rest/history/variable-instance/{id}")).await.ok(), a);
-    host.get("/engine-rest/history/variable-instance/nonsense").await.error(404, "InvalidRequestException");
+    host.get(&format!("/engine-rest/history/variable-instance/{id}/data")).await.error(400, "InvalidRequestException");
+    for path in ["", "/data"] {
+        host.get(&format!("/engine-rest/history/variable-instance/nonsense{path}")).await.error(404, "InvalidRequestException");
+    }
     let by_body = host.post("/engine-rest/history/variable-instance?maxResults=1", json!({"variableNameIn": ["d", "b"]})).await.ok();
     assert_eq!((by_body.as_array().map(Vec::len), &by_body[0]["name"]), (Some(1), &json!("b")));
     let unbuilt = host.get("/engine-rest/history/variable-instance?variableValue=eq_1").await.error(400, "InvalidRequestException");

@@ -127,8 +127,9 @@ async fn a_task_is_claimed_by_one_user_only() {
     assert_eq!(host.get(&path).await.ok()["assignee"], json!(null));
 
     for verb in ["claim", "unclaim", "assignee"] {
-        let message = host.post(&format!("/engine-rest/task/{NOBODY}/{verb}"), json!({"userId": "ann"})).await.error(500, "RestException");
-        assert!(message.ends_with(&format!("Cannot find task with id {NOBODY}: task is null")), "{message}");
+        let message =
+            host.post(&format!("/engine-rest/task/{NOBODY}/{verb}"), json!({"userId": "ann"})).await.error(500, "NullValueException");
+        assert_eq!(message, format!("Cannot find task with id {NOBODY}: task is null"));
     }
     host.post(&format!("{path}/claim"), json!({"userId": 5})).await.error(400, REFUSED);
     host.post(&format!("{path}/claim"), json!({"userId": "x".repeat(300)})).await.error(400, REFUSED);
@@ -156,7 +157,7 @@ async fn a_completed_task_takes_the_process_on() {
 
     let message = host.post(&format!("{path}/complete"), json!({})).await.error(500, "RestException");
     assert_eq!(message, format!("Cannot complete task {id}: Cannot find task with id {id}: task is null"));
-    host.get(&format!("{path}/variables")).await.error(500, "RestException");
+    host.get(&format!("{path}/variables")).await.error(500, "NullValueException");
     host.close().await;
 }
 
@@ -217,8 +218,11 @@ async fn a_task_is_answered_with_an_error_or_an_escalation_that_is_caught() {
     }
     let error = json!({"errorCode": "E", "errorMessage": "sold out", "variables": {"line": {"value": 3}}});
     host.post(&format!("{path}/bpmnError"), error.clone()).await.no_content();
-    let message = host.post(&format!("{path}/bpmnError"), error).await.error(500, "RestException");
+    let message = host.post(&format!("{path}/bpmnError"), error).await.error(404, "RestException");
     assert!(message.ends_with("task is null"), "{message}");
+    host.post(&format!("{path}/bpmnEscalation"), json!({"escalationCode": "LATE"})).await.error(404, "RestException");
+    let message = host.put(&path, json!({"name": "new"})).await.error(404, REFUSED);
+    assert_eq!(message, format!("No matching task with id {task}"));
     assert_eq!(host.count("/engine-rest/task/count?taskDefinitionKeyIn=task,error-task").await, 1);
     let variables = host.get(&format!("/engine-rest/process-instance/{instance}/variables")).await.ok();
     let values = ["why", "text", "line"].map(|name| variables[name]["value"].clone());
