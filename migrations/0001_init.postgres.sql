@@ -709,6 +709,17 @@ CREATE TABLE history_task (
     PRIMARY KEY (instance_id, wait)
 );
 
+-- Everybody who ever had to do with a user task: its assignees, its owners, and the users and groups that could claim it.
+CREATE TABLE history_task_link (
+    instance_id UUID   NOT NULL,
+    wait        BIGINT NOT NULL,
+    -- assignee or owner; user or group of a candidate.
+    kind        TEXT COLLATE "C" NOT NULL,
+    name        TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (instance_id, wait, kind, name)
+);
+CREATE INDEX history_task_link_name ON history_task_link (name, kind);
+
 CREATE TABLE history_incident (
     instance_id   UUID   NOT NULL,
     n             BIGINT NOT NULL,

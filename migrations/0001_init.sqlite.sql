@@ -704,6 +704,17 @@ CREATE TABLE history_task (
     PRIMARY KEY (instance_id, wait)
 ) STRICT;
 
+-- Everybody who ever had to do with a user task: its assignees, its owners, and the users and groups that could claim it.
+CREATE TABLE history_task_link (
+    instance_id BLOB    NOT NULL,
+    wait        INTEGER NOT NULL,
+    -- assignee or owner; user or group of a candidate.
+    kind        TEXT    NOT NULL,
+    name        TEXT    NOT NULL,
+    PRIMARY KEY (instance_id, wait, kind, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX history_task_link_name ON history_task_link (name, kind);
+
 CREATE TABLE history_incident (
     instance_id   BLOB    NOT NULL,
     n             INTEGER NOT NULL,

@@ -1,6 +1,6 @@
 //! An ended instance as one line of JSON: what is exported, and what is written down before its history is removed.
 
-use mandate_runtime::query::{HistoryIncident, HistoryTask, HistoryUpdate, HistoryVariable, InstanceRecord};
+use mandate_runtime::query::{HistoryIncident, HistoryTask, HistoryTaskLink, HistoryUpdate, HistoryVariable, InstanceRecord};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ pub fn history_line(record: &InstanceRecord) -> String {
     line["activityInstances"] = record.activities.iter().map(activity_dto).collect();
     line["variableInstances"] = record.variables.iter().map(variable_dto).collect();
     line["variableUpdates"] = record.updates.iter().map(|update| update_dto(record, update)).collect();
-    line["taskInstances"] = record.tasks.iter().map(|task| task_dto(record.instance.id, task)).collect();
+    line["taskInstances"] = record.tasks.iter().map(|task| task_line(record, task)).collect();
     line["incidents"] = record.incidents.iter().map(|incident| incident_dto(record.instance.id, incident)).collect();
     line["userOperations"] = record.operations.iter().map(operation_dto).collect();
     line["ledger"] = record.ledger.iter().map(ledger_dto).collect();
@@ -49,6 +49,18 @@ fn update_dto(record: &InstanceRecord, row: &HistoryUpdate) -> Value {
         "revision": row.revision,
         "removed": row.removed,
     })
+}
+
+/// A task with everybody who ever had to do with it, each as Camunda's `IdentityLinkDto`.
+fn task_line(record: &InstanceRecord, task: &HistoryTask) -> Value {
+    let link = |it: &HistoryTaskLink| match it.kind.as_str() {
+        "group" => json!({"type": "candidate", "userId": null, "groupId": it.name}),
+        "user" => json!({"type": "candidate", "userId": it.name, "groupId": null}),
+        kind => json!({"type": kind, "userId": it.name, "groupId": null}),
+    };
+    let mut line = task_dto(record.instance.id, task);
+    line["identityLinks"] = record.task_links.iter().filter(|it| it.wait == task.wait).map(link).collect();
+    line
 }
 
 /// Of Camunda's `HistoricTaskInstanceDto`.

@@ -208,7 +208,7 @@ async fn what_no_list_can_answer_is_refused_by_name(host: Host) {
     for (list, filter) in [
         ("task", "assigneeExpression=x"),
         ("history/process-instance", "executedJobAfter=2030-01-01T00:00:00.000%2B0000"),
-        ("history/task", "taskHadCandidateUser=ann"),
+        ("task", "caseInstanceId=x"),
         ("history/detail", "formFields=true"),
     ] {
         let name = filter.split('=').next().expect("a name");

@@ -59,7 +59,7 @@ pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, Inst
 pub use jobs::{DELIVERY, JobFilter, JobListed, JobSort, START_TIMER};
 pub use metrics::{ActiveInstances, Counts, HostRow, MOST_DUE};
 pub use operations::{OperationFilter, OperationListed, OperationSort};
-pub use record::{HistoryIncident, HistoryTask, HistoryUpdate, InstanceRecord};
+pub use record::{HistoryIncident, HistoryTask, HistoryTaskLink, HistoryUpdate, InstanceRecord};
 pub use remembered::{
     HISTORY_TASKS, HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, OfInstances, Remembered,
 };

@@ -24,6 +24,8 @@ pub struct InstanceRecord {
     pub updates: Vec<HistoryUpdate>,
     /// Its user tasks.
     pub tasks: Vec<HistoryTask>,
+    /// Everybody who ever had to do with them.
+    pub task_links: Vec<HistoryTaskLink>,
     /// Its incidents.
     pub incidents: Vec<HistoryIncident>,
     /// What operators did with it, in order.
@@ -84,6 +86,17 @@ pub struct HistoryTask {
     pub ended_at: Option<i64>,
 }
 
+/// Somebody who had to do with a user task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryTaskLink {
+    /// The task's wait.
+    pub wait: i64,
+    /// `assignee` or `owner`; `user` or `group` of a candidate.
+    pub kind: String,
+    /// Who.
+    pub name: String,
+}
+
 /// An incident in history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryIncident {
@@ -129,6 +142,7 @@ impl Reads {
             variables: self.history_variables(id).await?,
             updates: self.list(UPDATES, id, update).await?,
             tasks: self.list(TASKS, id, task).await?,
+            task_links: self.list(TASK_LINKS, id, task_link).await?,
             incidents: self.list(INCIDENTS, id, incident).await?,
             operations: self.operations(of_operations, Page::ALL, &[(OperationSort::At, Order::Asc)]).await?,
             ledger: self.ledger_of_instance(id, Page::ALL).await?,
@@ -174,6 +188,12 @@ pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
         updated: columns.next()?,
         ended_at: columns.next()?,
     })
+}
+
+const TASK_LINKS: &str = "SELECT wait, kind, name FROM history_task_link WHERE instance_id = $1 ORDER BY wait, kind, name";
+
+fn task_link(columns: &mut Columns<'_>) -> Result<HistoryTaskLink, Error> {
+    Ok(HistoryTaskLink { wait: columns.next()?, kind: columns.next()?, name: columns.next()? })
 }
 
 const INCIDENTS: &str = "SELECT c.n, c.wait, c.activity, c.activity_id, c.failed_activity_id, c.job_definition_id, c.code, c.message, c.created, \

@@ -129,6 +129,13 @@ macro_rules! reason {
 
 /// What user tasks can be asked. When they were created and ended is asked as Camunda 7 counts: before a moment, or in it.
 pub static HISTORY_TASKS: &[Ask] = &[
+/// Tasks with which somebody ever had to do.
+macro_rules! linked {
+    ($who:literal) => {
+        concat!("(t.instance_id, t.wait) IN (SELECT l.instance_id, l.wait FROM history_task_link l WHERE ", $who, ")")
+    };
+}
+
     is("taskDefinitionKey", "t.activity_id"),
     one_of("taskDefinitionKeyIn", "t.activity_id"),
     is("taskName", "t.name"),
@@ -147,6 +154,15 @@ pub static HISTORY_TASKS: &[Ask] = &[
     either("assigned", "unassigned", "t.assignee IS NOT NULL"),
     either("finished", "unfinished", "t.ended_at IS NOT NULL"),
     date("taskDueDate", "t.due = $?"),
+    text("taskInvolvedUser", linked!("l.name = $? AND l.kind <> 'group'")),
+    text("taskInvolvedGroup", linked!("l.name = $? AND l.kind = 'group'")),
+    text("taskHadCandidateUser", linked!("l.name = $? AND l.kind = 'user'")),
+    text("taskHadCandidateGroup", linked!("l.name = $? AND l.kind = 'group'")),
+    either(
+        "withCandidateGroups",
+        "withoutCandidateGroups",
+        "EXISTS (SELECT 1 FROM history_task_link l WHERE l.instance_id = t.instance_id AND l.wait = t.wait AND l.kind = 'group')",
+    ),
     date("taskDueDateBefore", "t.due < $?"),
     date("taskDueDateAfter", "t.due > $?"),
     flag("withoutTaskDueDate", "t.due IS NULL"),

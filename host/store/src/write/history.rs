@@ -153,6 +153,13 @@ static PUT_TASKS: Batch = Batch::new(
     ],
 );
 
+/// Who has to do with a task now, beside whoever ever had.
+static PUT_TASK_LINKS: Batch = Batch::new(
+    "INSERT INTO history_task_link (instance_id, wait, kind, name) SELECT v.instance_id, v.wait, v.kind, v.name FROM {rows} WHERE TRUE \
+     ON CONFLICT DO NOTHING",
+    &[("instance_id", Type::Uuid), ("wait", Type::I64), ("kind", Type::Text), ("name", Type::Text)],
+);
+
 static END_TASKS: Batch = Batch::new(
     "UPDATE history_task SET ended_at = v.ended_at FROM {rows} WHERE history_task.instance_id = v.instance_id AND history_task.wait = v.wait",
     &[("instance_id", Type::Uuid), ("wait", Type::I64), ("ended_at", Type::I64)],
@@ -269,6 +276,7 @@ pub(super) struct History {
     variables: Rows,
     variable_updates: Rows,
     tasks: Rows,
+    task_links: Rows,
     ended_tasks: Rows,
     incidents: Rows,
     /// Incidents of instances that somebody has called.
@@ -295,6 +303,7 @@ impl History {
             variables: Rows::new(),
             variable_updates: Rows::new(),
             tasks: Rows::new(),
+            task_links: Rows::new(),
             ended_tasks: Rows::new(),
             incidents: Rows::new(),
             incidents_of_called: Rows::new(),
@@ -447,6 +456,11 @@ impl History {
                 task.created,
                 task.updated
             ]);
+            let one = |kind, name: &Option<String>| name.as_ref().map(|name| cells![id, task.wait, kind, name]);
+            self.task_links.extend([one("assignee", &task.assignee), one("owner", &task.owner)].into_iter().flatten());
+            for (kind, names) in [("user", &task.candidate_users), ("group", &task.candidate_groups)] {
+                self.task_links.extend(names.iter().map(|name| cells![id, task.wait, kind, name]));
+            }
         }
         for row in &write.put_incidents {
             self.incidents.push(cells![
@@ -485,6 +499,7 @@ impl History {
         INSERT_VARIABLES.later(tx, self.first_variables).await?;
         INSERT_VARIABLE_UPDATES.later(tx, self.variable_updates).await?;
         PUT_TASKS.later(tx, self.tasks).await?;
+        PUT_TASK_LINKS.later(tx, self.task_links).await?;
         END_TASKS.later(tx, self.ended_tasks).await?;
         PUT_INCIDENTS.later(tx, self.incidents).await?;
         PUT_CALLERS.execute(tx, self.incidents_of_called).await?;
@@ -532,11 +547,12 @@ pub(crate) fn moment(write: &InstanceWrite) -> i64 {
 }
 
 /// What history has of instances beside their own rows, in the order in which it is removed.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "history_activity",
     "history_variable",
     "history_variable_update",
     "history_task",
+    "history_task_link",
     "history_incident",
     "history_incident_caller",
     "history_operation",
@@ -566,6 +582,7 @@ pub(crate) static BATCHES: &[&Batch] = &[
     &UPDATE_VARIABLES,
     &INSERT_VARIABLE_UPDATES,
     &PUT_TASKS,
+    &PUT_TASK_LINKS,
     &END_TASKS,
     &END_OPEN_TASKS,
     &END_OPEN_ACTIVITIES,

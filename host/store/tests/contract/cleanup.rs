@@ -41,12 +41,13 @@ async fn ended(store: &Store, key: &str, removal: Option<i64>) -> Uuid {
 
 /// How many rows there are of each kind.
 async fn rows(fixture: &Fixture) -> Vec<i64> {
-    const TABLES: [&str; 10] = [
+    const TABLES: [&str; 11] = [
         "history_instance",
         "history_activity",
         "history_variable",
         "history_variable_update",
         "history_task",
+        "history_task_link",
         "history_incident",
         "history_incident_caller",
         "instance",
@@ -83,7 +84,7 @@ pub(crate) async fn history_goes_when_its_time_is_over_and_not_before(fixture: F
     assert!(store.take_history_cleanup().await.expect("asked"), "it stays this host's");
 
     let before = rows(&fixture).await;
-    assert_eq!(before, [4, 3, 3, 6, 3, 4, 1, 1, 3, 3]);
+    assert_eq!(before, [4, 3, 3, 6, 3, 9, 4, 1, 1, 3, 3]);
     assert_eq!(store.remove_history(all.clone(), 199).await.expect("removed"), Some(0));
     assert_eq!(rows(&fixture).await, before);
 
@@ -93,9 +94,11 @@ pub(crate) async fn history_goes_when_its_time_is_over_and_not_before(fixture: F
     // What is kept for ever and what lives stays, whenever it is.
     assert_eq!(store.remove_history(all, i64::MAX).await.expect("removed"), Some(0));
     // Of one ended instance and one that lives; what was started under a key, and what was sent, is remembered of all.
-    assert_eq!(rows(&fixture).await, [2, 1, 1, 2, 1, 2, 0, 1, 3, 3]);
+    assert_eq!(rows(&fixture).await, [2, 1, 1, 2, 1, 3, 2, 0, 1, 3, 3]);
     let record = store.instance_record(kept).await.expect("read").expect("there");
     assert_eq!((record.updates.len(), record.tasks.len(), record.incidents.len(), record.ledger.len()), (2, 1, 1, 1));
+    let linked: Vec<_> = record.task_links.iter().map(|it| (it.kind.as_str(), it.name.as_str())).collect();
+    assert_eq!(linked, [("group", "ops"), ("group", "repair"), ("user", "ann")]);
     let key = StartKey { tenant: String::new(), definition_key: "p".into(), key: "first".into() };
     assert_eq!(store.keyed_start(&key).await.expect("read").expect("there").instance, first);
     store.commit(unit(step(live, 1))).await.expect("it goes on");
