@@ -46,12 +46,21 @@ impl Fields {
 
     /// How to sort: `sortBy` and `sortOrder` of a query string, `sorting` of a body.
     pub(crate) fn sorting<S: Copy>(&mut self, table: &[(&str, S)]) -> Result<Vec<(S, Order)>, Error> {
+        self.sorting_or(table, |_, _| None)
+    }
+
+    /// The same of a list that a body also sorts by what takes `parameters`: `or` reads those, if the name is one of them.
+    pub(crate) fn sorting_or<S: Clone>(
+        &mut self,
+        table: &[(&str, S)],
+        or: impl Fn(&str, &Value) -> Option<Result<S, Error>>,
+    ) -> Result<Vec<(S, Order)>, Error> {
         match self.source {
             Source::Query => {
                 let (by, order) = (self.text("sortBy")?, self.text("sortOrder")?);
                 match (by, order) {
                     (None, None) => Ok(Vec::new()),
-                    (Some(by), Some(order)) => Ok(vec![sort_of(table, &by, &order)?]),
+                    (Some(by), Some(order)) => Ok(vec![(sort_of(table, &by)?, order_of(&order)?)]),
                     _ => Err(Error::Invalid("Only a single sorting parameter specified. sortBy and sortOrder required".to_owned())),
                 }
             }
@@ -60,32 +69,63 @@ impl Fields {
                 Some(Value::Array(items)) if items.len() > MAX_SORTS => {
                     Err(Error::Invalid(format!("'sorting' has {} entries; at most {MAX_SORTS} are allowed", items.len())))
                 }
-                Some(Value::Array(items)) => items.iter().map(|item| self.sorting_entry(table, item)).collect(),
+                Some(Value::Array(items)) => items.iter().map(|item| self.sorting_entry(table, &or, item)).collect(),
                 Some(other) => Err(self.wrong("sorting", &other, "a list of {\"sortBy\", \"sortOrder\"}")),
             },
         }
     }
 
-    fn sorting_entry<S: Copy>(&self, table: &[(&str, S)], item: &Value) -> Result<(S, Order), Error> {
+    fn sorting_entry<S: Clone>(
+        &self,
+        table: &[(&str, S)],
+        or: impl Fn(&str, &Value) -> Option<Result<S, Error>>,
+        item: &Value,
+    ) -> Result<(S, Order), Error> {
         let (Some(by), Some(order)) = (item["sortBy"].as_str(), item["sortOrder"].as_str()) else {
             return Err(self.wrong("sorting", item, "an object with the texts \"sortBy\" and \"sortOrder\""));
         };
-        if !item["parameters"].is_null() {
-            return Err(Error::Invalid("sorting by variables ('parameters') is not supported".to_owned()));
+        let parameters = &item["parameters"];
+        let order = order_of(order)?;
+        if let Some(sort) = or(by, parameters) {
+            return Ok((sort?, order));
         }
-        sort_of(table, by, order)
+        if !parameters.is_null() && !parameters.as_object().is_some_and(serde_json::Map::is_empty) {
+            return Err(Error::Invalid(format!("sorting by '{by}' takes no 'parameters'")));
+        }
+        Ok((sort_of(table, by)?, order))
+    }
+
+    /// Takes how a list is to be sorted and which part of it is wanted, where only their number is asked for: as in Camunda the same query may be sent to both.
+    pub(crate) fn of_list_only<S: Copy>(&mut self, table: &[(&str, S)]) -> Result<(), Error> {
+        self.of_list_only_or(table, |_, _| None)
+    }
+
+    /// The same of a list that is sorted as [`Self::sorting_or`] reads.
+    pub(crate) fn of_list_only_or<S: Clone>(
+        &mut self,
+        table: &[(&str, S)],
+        or: impl Fn(&str, &Value) -> Option<Result<S, Error>>,
+    ) -> Result<(), Error> {
+        self.sorting_or(table, or)?;
+        if self.source == Source::Query {
+            self.page()?;
+        }
+        Ok(())
     }
 }
 
-fn sort_of<S: Copy>(table: &[(&str, S)], by: &str, order: &str) -> Result<(S, Order), Error> {
+fn sort_of<S: Clone>(table: &[(&str, S)], by: &str) -> Result<S, Error> {
     let found = table.iter().find(|(name, _)| *name == by);
-    let (_, sort) = found.ok_or_else(|| {
+    found.map(|(_, sort)| sort.clone()).ok_or_else(|| {
         let known: Vec<_> = table.iter().map(|(name, _)| *name).collect();
         Error::Invalid(format!("Cannot set query parameter 'sortBy' to value '{by}'; supported are {}", known.join(", ")))
-    })?;
+    })
+}
+
+fn order_of(order: &str) -> Result<Order, Error> {
     match order.to_ascii_lowercase().as_str() {
-        "asc" => Ok((*sort, Order::Asc)),
-        "desc" => Ok((*sort, Order::Desc)),
+        "asc" => Ok(Order::Asc),
+        "desc" => Ok(Order::Desc),
         _ => Err(Error::Invalid(format!("Cannot set query parameter 'sortOrder' to value '{order}'; write asc or desc"))),
     }
 }

@@ -65,6 +65,7 @@ async fn list(State(app): State<App>, Params(mut fields): Params) -> Result<Json
 
 async fn count(State(app): State<App>, Params(mut fields): Params) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields)?;
+    fields.of_list_only(SORTS)?;
     fields.finish(camunda::DEPLOYMENTS)?;
     Ok(super::count(stored(app.runtime.reads().count_deployments(filter).await)?))
 }

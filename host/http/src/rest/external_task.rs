@@ -396,6 +396,7 @@ async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Jso
 
 async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields, app.runtime.now())?;
+    fields.of_list_only(SORTS)?;
     fields.finish(camunda::EXTERNAL_TASKS)?;
     variable_query::check(app, !filter.variables.is_empty())?;
     Ok(super::count(stored(app.runtime.reads().count_external_tasks(filter).await)?))

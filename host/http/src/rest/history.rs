@@ -129,10 +129,11 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
     if states.len() > 1 {
         return Err(Error::Invalid("Already querying for historic process instance with another state".to_owned()));
     }
-    let with_open_incident = match fields.text("incidentStatus")?.as_deref() {
-        None => false,
-        Some("open") => true,
-        Some(other) => return Err(Error::Invalid(format!("'incidentStatus' {other} is not supported by this host; open is"))),
+    let open_incident = match fields.text("incidentStatus")?.as_deref() {
+        None => None,
+        Some("open") => Some(true),
+        Some("resolved") => Some(false),
+        Some(other) => return Err(Error::Invalid(format!("'incidentStatus' is open or resolved, not {other}"))),
     };
     let case = variable_query::ignoring_case(fields)?;
     Ok(HistoryInstanceFilter {
@@ -150,8 +151,8 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
         finished: fields.flag("finished")?,
         unfinished: fields.flag("unfinished")?,
         states,
-        with_open_incident,
-        incident: incident_of(fields)?,
+        with_open_incident: open_incident == Some(true),
+        incident: incident_of(fields, open_incident)?,
         with_incidents: fields.flag("withIncidents")?,
         with_jobs_retrying: fields.flag("withJobsRetrying")?,
         standing_at: fields.filter_texts("activityIdIn")?,
@@ -178,10 +179,12 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
     })
 }
 
-/// Camunda's four filters by an instance's own incidents.
-fn incident_of(fields: &mut Fields) -> Result<Option<IncidentOf>, Error> {
+/// Camunda's filters by incidents, which are about one of them. That there is an open one is asked without looking at history.
+fn incident_of(fields: &mut Fields, open: Option<bool>) -> Result<Option<IncidentOf>, Error> {
     let wanted = incident::code_of_type(fields.text("incidentType")?);
     let of = IncidentOf {
+        own: fields.flag("withRootIncidents")?,
+        open,
         ids: fields.public_ids("incidentIdIn", None)?.into_iter().map(super::numbered).collect(),
         code: wanted.code(),
         code_not: wanted.code_not(),
@@ -189,7 +192,7 @@ fn incident_of(fields: &mut Fields) -> Result<Option<IncidentOf>, Error> {
         message_like: fields.like("incidentMessageLike")?,
     };
     let is_asked = !of.ids.is_empty() || of.code.is_some() || of.code_not.is_some() || of.message.is_some() || of.message_like.is_some();
-    Ok((fields.flag("withRootIncidents")? || is_asked).then_some(of))
+    Ok((of.own || is_asked || open == Some(false)).then_some(of))
 }
 
 async fn instance(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {

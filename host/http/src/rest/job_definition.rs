@@ -98,6 +98,7 @@ async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Jso
 
 async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
     let found = found(app, &mut fields).await?;
+    fields.of_list_only(SORTS)?;
     fields.finish(CAMUNDA)?;
     Ok(super::count(i64::try_from(found.len()).unwrap_or(i64::MAX)))
 }

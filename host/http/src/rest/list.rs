@@ -86,6 +86,7 @@ async fn listed<L: List>(app: &App, mut fields: Fields, paging: Option<Params>) 
 
 async fn counted<L: List>(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
     let filter = L::filter(&mut fields, app)?;
+    fields.of_list_only(L::SORTS)?;
     fields.finish(L::CAMUNDA)?;
     L::check(app, &filter)?;
     Ok(super::count(stored(L::count(&app.runtime.reads(), filter).await)?))

@@ -73,13 +73,15 @@ impl List for Variables {
             ..of_instances(fields)?
         };
         let activities = activities(fields)?;
+        let case = variable_query::ignoring_case(fields)?;
         let name = fields.text("variableName")?;
         Ok(HistoryVariableFilter {
             of,
             scopes: Vec::new(),
             activities: activities.iter().map(|id| super::scope_or_none(id)).collect(),
             tasks: fields.public_ids("taskIdIn", None)?.into_iter().map(super::numbered).collect(),
-            value: variable_query::value(fields, name.as_deref())?,
+            value: variable_query::value(fields, name.as_deref(), case)?,
+            names_ignoring_case: case.name,
             names: super::one_of(name, fields.filter_texts("variableNameIn")?),
             name_like: fields.like("variableNameLike")?,
             kinds: fields.filter_texts("variableTypeIn")?.iter().map(|name| stored_type(name)).collect(),

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use mandate_runtime::engine::Variables;
-use mandate_runtime::query::{TASKS, TaskFilter, TaskListed, TaskSort};
+use mandate_runtime::query::{Order, SortedKind, TASKS, TaskFilter, TaskListed, TaskSort, VariableOf};
 use serde_json::{Value, json};
 
 use super::{alternatives, camunda, task_work, variable_query};
@@ -39,24 +39,82 @@ const SORTS: &[(&str, TaskSort)] = &[
     ("tenantId", TaskSort::Tenant),
 ];
 
-fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
-    let candidate_groups = match (fields.text("candidateGroup")?, fields.texts("candidateGroups")?) {
-        (Some(_), Some(_)) => {
-            return Err(Error::Invalid("Invalid query usage: cannot set both candidateGroup and candidateGroupIn".to_owned()));
-        }
-        (Some(group), None) => vec![group],
-        (None, groups) => groups.unwrap_or_default(),
+/// What bodies sort by besides: variables, whose name and type are parameters.
+const VARIABLE_SORTS: &[(&str, VariableOf)] =
+    &[("processVariable", VariableOf::Process), ("executionVariable", VariableOf::Execution), ("taskVariable", VariableOf::Task)];
+
+/// The types of variables that are sorted by.
+const SORTED_KINDS: &[(&str, SortedKind)] = &[
+    ("string", SortedKind::String),
+    ("integer", SortedKind::Integer),
+    ("long", SortedKind::Long),
+    ("double", SortedKind::Double),
+    ("boolean", SortedKind::Boolean),
+    ("date", SortedKind::Date),
+];
+
+/// Camunda's `SortTaskQueryParametersDto`.
+fn by_variable(by: &str, parameters: &Value) -> Option<Result<TaskSort, Error>> {
+    let (_, of) = VARIABLE_SORTS.iter().find(|(name, _)| *name == by)?;
+    let text = |name: &str| {
+        let missing = || Error::Invalid(format!("to sort by '{by}', 'parameters' has the texts 'variable', a name, and 'type'"));
+        parameters[name].as_str().ok_or_else(missing)
     };
-    let candidate_user = fields.text("candidateUser")?;
-    if candidate_user.is_some() && !candidate_groups.is_empty() {
+    let sort = || {
+        let (name, kind) = (text("variable")?, text("type")?);
+        let known = SORTED_KINDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(kind));
+        let (_, kind) = known.ok_or_else(|| Error::Invalid(format!("Cannot order by variables of type {kind}")))?;
+        Ok(TaskSort::Variable { of: *of, name: name.to_owned(), kind: *kind })
+    };
+    Some(sort())
+}
+
+fn sorting(fields: &mut Fields) -> Result<Vec<(TaskSort, Order)>, Error> {
+    fields.sorting_or(SORTS, by_variable)
+}
+
+fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
+    let Candidates { user, group, groups } = Candidates::read(fields)?;
+    if user.is_some() && group.is_some() {
         return Err(Error::Invalid("Invalid query usage: cannot set both candidateUser and candidateGroup".to_owned()));
     }
+    if user.is_some() && !groups.is_empty() {
+        return Err(Error::Invalid("Invalid query usage: cannot set both candidateUser and candidateGroupIn".to_owned()));
+    }
+    filter_of(fields, user, super::one_of(group, groups))
+}
+
+/// One of `orQueries`: whoever may claim a task himself, or by one of the groups.
+fn alternative(fields: &mut Fields) -> Result<TaskFilter, Error> {
+    let Candidates { user, group, mut groups } = Candidates::read(fields)?;
+    groups.extend(group);
+    filter_of(fields, user, groups)
+}
+
+/// Who is to be able to claim a task.
+struct Candidates {
+    user: Option<String>,
+    group: Option<String>,
+    groups: Vec<String>,
+}
+
+impl Candidates {
+    fn read(fields: &mut Fields) -> Result<Self, Error> {
+        let (user, group) = (fields.text("candidateUser")?, fields.text("candidateGroup")?);
+        Ok(Self { user, group, groups: fields.filter_texts("candidateGroups")? })
+    }
+}
+
+fn filter_of(fields: &mut Fields, candidate_user: Option<String>, candidate_groups: Vec<String>) -> Result<TaskFilter, Error> {
+    let candidate_group_like = fields.like("candidateGroupLike")?;
+    let with_candidate_groups = fields.either("withCandidateGroups", "withoutCandidateGroups")?;
+    let with_candidate_users = fields.either("withCandidateUsers", "withoutCandidateUsers")?;
     let include_assigned = fields.flag("includeAssignedTasks")?;
-    if include_assigned && candidate_user.is_none() && candidate_groups.is_empty() {
-        return Err(Error::Invalid(
-            "Invalid query usage: candidateUser, candidateGroup, candidateGroupIn has to be called before 'includeAssignedTasks'"
-                .to_owned(),
-        ));
+    let of_candidates = candidate_user.is_some() || !candidate_groups.is_empty() || candidate_group_like.is_some();
+    if include_assigned && !of_candidates && with_candidate_groups.is_none() && with_candidate_users.is_none() {
+        let message = "Invalid query usage: candidateUser, candidateGroup, candidateGroupIn, withCandidateGroups, withoutCandidateGroups, \
+                       withCandidateUsers, withoutCandidateUsers has to be called before 'includeAssignedTasks'.";
+        return Err(Error::Invalid(message.to_owned()));
     }
     let case = variable_query::ignoring_case(fields)?;
     Ok(TaskFilter {
@@ -65,19 +123,22 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
         instances: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
         process_variables: variable_query::conditions(fields, "processVariables", case)?,
         task_variables: variable_query::conditions(fields, "taskVariables", case)?,
-        candidate_group_like: fields.like("candidateGroupLike")?,
+        candidate_group_like,
         candidate_user,
         candidate_groups,
+        with_candidate_groups,
+        with_candidate_users,
         include_assigned,
         asked: fields.asked(TASKS)?,
-        any: alternatives(fields, camunda::TASKS, filter)?,
+        any: alternatives(fields, camunda::TASKS, alternative)?,
     })
 }
 
 /// Refuses what this host cannot answer.
-fn check(app: &App, filter: &TaskFilter) -> Result<(), Error> {
+fn check(app: &App, filter: &TaskFilter, sort: &[(TaskSort, Order)]) -> Result<(), Error> {
     let asks = |it: &TaskFilter| !it.process_variables.is_empty() || !it.task_variables.is_empty();
-    variable_query::check(app, asks(filter) || filter.any.iter().any(asks))
+    let sorts = sort.iter().any(|(by, _)| matches!(by, TaskSort::Variable { .. }));
+    variable_query::check(app, asks(filter) || filter.any.iter().any(asks) || sorts)
 }
 
 async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
@@ -90,14 +151,14 @@ async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body
 
 async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields)?;
-    let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
+    let (page, sort) = (super::page(&mut fields, paging)?, sorting(&mut fields)?);
     let with_info = fields.flag("withCommentAttachmentInfo")?;
     let with_variables = [fields.flag("withTaskVariablesInReturn")?, fields.flag("withTaskLocalVariablesInReturn")?];
     fields.finish(camunda::TASKS)?;
     if with_variables.contains(&true) && page.max > DEFAULT_MAX_RESULTS {
         return Err(Error::Invalid(format!("at most {DEFAULT_MAX_RESULTS} tasks are answered with their variables")));
     }
-    check(app, &filter)?;
+    check(app, &filter, &sort)?;
     let rows = stored(app.runtime.reads().tasks(filter, page, &sort).await)?;
     let mut dtos = Vec::with_capacity(rows.len());
     let mut bytes = 0;
@@ -143,8 +204,13 @@ async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Jso
 
 async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields)?;
+    fields.of_list_only_or(SORTS, by_variable)?;
+    // What the list shows of each task besides.
+    for shown in ["withCommentAttachmentInfo", "withTaskVariablesInReturn", "withTaskLocalVariablesInReturn"] {
+        fields.flag(shown)?;
+    }
     fields.finish(camunda::TASKS)?;
-    check(app, &filter)?;
+    check(app, &filter, &[])?;
     Ok(super::count(stored(app.runtime.reads().count_tasks(filter).await)?))
 }
 

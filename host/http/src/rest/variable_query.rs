@@ -104,13 +104,14 @@ fn condition(name: &str, comparison: Comparison, operand: Operand) -> VariableCo
 }
 
 /// Takes the value that a variable of this name is to have, of a filter for variables themselves. As in Camunda it needs the name.
-pub(super) fn value(fields: &mut Fields, name: Option<&str>) -> Result<Option<VariableCondition>, Error> {
+pub(super) fn value(fields: &mut Fields, name: Option<&str>, ignoring_case: IgnoringCase) -> Result<Option<VariableCondition>, Error> {
     let Some(value) = fields.json("variableValue") else { return Ok(None) };
     let Some(name) = name else {
         let text = "Only a single variable value parameter specified: variable name and value are required to be able to query after a specific variable value.";
         return Err(Error::Invalid(text.to_owned()));
     };
-    Ok(Some(condition(name, Comparison::Equal, operand(&value, Comparison::Equal))))
+    let condition = condition(name, Comparison::Equal, operand(&value, Comparison::Equal));
+    Ok(Some(VariableCondition { ignoring_case, ..condition }))
 }
 
 /// What a value of a body is compared as.

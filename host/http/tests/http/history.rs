@@ -122,16 +122,24 @@ async fn instances_are_remembered_with_how_they_ended() {
         (format!("?processInstanceId={done}&processInstanceIds={open}"), 0),
         ("?processDefinitionKey=review&startedAfter=2001-01-01T00:00:00.000%2B0000".to_owned(), 2),
         ("?executedActivityIdIn=end".to_owned(), 1),
+        // What has ended, however: the one that waits is only active.
+        ("?executedActivityIdIn=wait".to_owned(), 0),
+        ("?executedActivityIdIn=look,wait".to_owned(), 2),
+        ("?activeActivityIdIn=look,wait".to_owned(), 1),
         ("?executedActivityAfter=2001-01-01T00:00:00.000%2B0000".to_owned(), 3),
         ("?executedActivityBefore=2001-01-01T00:00:00.000%2B0000".to_owned(), 0),
         (format!("?incidentIdIn={open}.1"), 0),
         ("?incidentStatus=open".to_owned(), 0),
+        ("?incidentStatus=resolved".to_owned(), 0),
     ] {
         assert_eq!(host.count(&format!("/engine-rest/history/process-instance/count{filter}")).await, expected, "{filter}");
     }
     // The moment itself counts on both sides.
     let moment = |name: &str| remembered[name].as_str().expect("a date").replace('+', "%2B");
     let (started, ended) = (moment("startTime"), moment("endTime"));
+    // An activity counts by its end as well.
+    let by_end = format!("/engine-rest/history/process-instance/count?processInstanceId={done}&executedActivityAfter={ended}");
+    assert_eq!(host.count(&by_end).await, 1);
     let exactly = format!("startedBefore={started}&startedAfter={started}&finishedBefore={ended}&finishedAfter={ended}");
     for list in ["process-instance", "activity-instance"] {
         let path = format!("/engine-rest/history/{list}/count?processInstanceId={done}");
@@ -151,7 +159,7 @@ async fn instances_are_remembered_with_how_they_ended() {
         "active=true&completed=true",
         "executedJobAfter=2030-01-01T00:00:00.000%2B0000",
         "variables=a",
-        "incidentStatus=resolved",
+        "incidentStatus=gone",
         "startedBefore=soon",
     ] {
         host.get(&format!("/engine-rest/history/process-instance?{filter}")).await.error(400, REFUSED);

@@ -119,12 +119,28 @@ async fn one_incident_lives_until_it_is_resolved_or_deleted(host: Host) {
         (past.as_array().expect("a list").len(), said.join(" "))
     };
     assert_eq!(state(&inner, 0).await, (1, "open".to_owned()));
+    // Whoever has called the instance has it as well, as in Camunda: without a message, and it is no root incident.
+    let instances = async |expected: &[(&str, i64)]| {
+        for (filter, expected) in expected {
+            let found = host.count(&format!("/engine-rest/history/process-instance/count?{filter}")).await;
+            assert_eq!(found, *expected, "{filter}");
+        }
+    };
+    let open = [
+        ("incidentStatus=open", 2),
+        ("incidentStatus=open&incidentType=failedJob", 2),
+        ("incidentStatus=open&withRootIncidents=true", 1),
+        ("incidentStatus=open&incidentMessageLike=%25", 1),
+        ("incidentStatus=resolved", 0),
+    ];
+    instances(&open).await;
 
     host.put(&format!("/engine-rest/job/{job}/retries"), json!({"retries": 1})).await.no_content();
     assert_eq!(host.count("/engine-rest/incident/count").await, 0);
     for instance in [&inner, &outer] {
         assert_eq!(state(instance, 0).await, (1, "resolved".to_owned()));
     }
+    instances(&[("incidentStatus=open", 0), ("incidentStatus=resolved", 2), ("incidentStatus=resolved&withRootIncidents=true", 1)]).await;
     // What fails again then is another one.
     execute_in_vain(&host, &job).await;
     let second = host.only(&format!("/engine-rest/incident?processInstanceId={inner}")).await;

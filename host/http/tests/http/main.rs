@@ -36,6 +36,7 @@ mod signal;
 mod standard;
 mod task;
 mod task_changes;
+mod task_filters;
 mod task_kinds;
 mod timers;
 mod transient;

@@ -83,7 +83,7 @@ async fn tasks_are_listed_counted_and_read() {
 
     host.get(&format!("/engine-rest/task/{NOBODY}")).await.error(404, REFUSED);
     host.get("/engine-rest/task/nonsense").await.error(404, REFUSED);
-    for filter in ["processVariables=a", "candidateGroup=a&candidateGroups=b", "includeAssignedTasks=true", "dueBefore=soon"] {
+    for filter in ["processVariables=a", "candidateUser=a&candidateGroups=b", "includeAssignedTasks=true", "dueBefore=soon"] {
         host.get(&format!("/engine-rest/task?{filter}")).await.error(400, REFUSED);
     }
     for (alternatives, expected) in [

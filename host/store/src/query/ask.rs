@@ -77,6 +77,16 @@ pub(super) const fn like(name: &'static str, column: &'static str) -> Ask {
     Ask::new(name, AskKind::Like, column, " LIKE $? ESCAPE '\\'")
 }
 
+/// The text that `LOWER` makes of a column is that of a text: upper and lower case of ASCII's letters are the same.
+pub(super) const fn is_in_any_case(name: &'static str, lower: &'static str) -> Ask {
+    Ask::new(name, AskKind::Text, lower, " = LOWER($?{pg: COLLATE \"C\"})")
+}
+
+/// It is like that of a pattern.
+pub(super) const fn like_in_any_case(name: &'static str, lower: &'static str) -> Ask {
+    Ask::new(name, AskKind::Like, lower, " LIKE LOWER($?{pg: COLLATE \"C\"}) ESCAPE '\\'")
+}
+
 /// A column is one of several texts.
 pub(super) const fn one_of(name: &'static str, column: &'static str) -> Ask {
     Ask::new(name, AskKind::Texts, column, "")

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::ask::{Ask, Asked, date, either, flag, is, like, one_of, pattern, text};
+use super::ask::{Ask, Asked, date, either, flag, is, like, like_in_any_case, one_of, pattern, text};
 use super::incidents::OF_CALLED;
 use super::select::{Select, Sort, ascending, keys};
 use super::{Order, Page, Reads};
@@ -87,7 +87,7 @@ pub static DEFINITIONS: &[Ask] = &[
     one_of("keysIn", "d.key"),
     like("keyLike", "d.key"),
     is("name", "d.name"),
-    like("nameLike", "d.name"),
+    like_in_any_case("nameLike", "LOWER(d.name)"),
     is("category", "d.category"),
     like("categoryLike", "d.category"),
     like("versionTagLike", "d.version_tag"),

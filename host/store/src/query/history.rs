@@ -79,7 +79,7 @@ pub struct HistoryInstanceFilter {
     pub states: Vec<String>,
     /// With an open incident.
     pub with_open_incident: bool,
-    /// With an incident, open or resolved, for which this holds.
+    /// With an incident, open or over, for which this holds.
     pub incident: Option<IncidentOf>,
     /// With an incident of their own, or of what they have called.
     pub with_incidents: bool,
@@ -89,9 +89,9 @@ pub struct HistoryInstanceFilter {
     pub standing_at: Vec<String>,
     /// That are in one of these activities.
     pub active_activities: Vec<String>,
-    /// That went through one of these activities.
+    /// That went through one of these activities: it has ended.
     pub executed_activities: Vec<String>,
-    /// In which an activity began after this moment or in it and, if both are given, by the next one.
+    /// In which an activity began or ended after this moment or in it and, if both are given, began by the next one.
     pub executed_after: Option<i64>,
     /// In which an activity began before this moment or in it.
     pub executed_before: Option<i64>,
@@ -117,9 +117,13 @@ pub struct HistoryInstanceFilter {
     pub any: Vec<HistoryInstanceFilter>,
 }
 
-/// Which incident of its own an instance has, or had. None of it given: any.
+/// Which incident an instance has, or had. None of it given: any.
 #[derive(Clone, Debug, Default)]
 pub struct IncidentOf {
+    /// One of its own, and of nothing that it has called. So is one that is asked for by its id or by what it says.
+    pub own: bool,
+    /// Open (true) or over.
+    pub open: Option<bool>,
     /// One of these.
     pub ids: Vec<(Uuid, i64)>,
     /// Of this kind of trouble.
@@ -212,6 +216,10 @@ pub(super) const WITH_BUSINESS_KEY: &str = "IN (SELECT e.instance_id FROM histor
 const WITH_INCIDENTS: &str = "(EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id) \
                               OR EXISTS (SELECT 1 FROM history_incident_caller k WHERE k.instance_id = h.instance_id))";
 
+/// Looked for from the open ones, which are few.
+const OPEN_INCIDENT: &str = "h.instance_id IN (SELECT c.instance_id FROM any_incident c UNION ALL SELECT k.instance_id FROM any_incident c \
+                             JOIN history_incident_caller k ON k.root = c.instance_id AND k.n = c.n)";
+
 const WITH_JOBS_RETRYING: &str = "EXISTS (SELECT 1 FROM job j WHERE j.instance_id = h.instance_id AND j.failures > 0 AND j.retries > 0)";
 
 /// States of those that live.
@@ -258,16 +266,9 @@ fn conditions(select: &mut Select, filter: HistoryInstanceFilter, keeps_activiti
     select.like("d.name", filter.definition_name_like);
     having(select, "h.instance_id", None, filter.variables);
     select.texts("h.state", filter.states);
-    select.when(filter.with_open_incident, "h.instance_id IN (SELECT c.instance_id FROM any_incident c)");
-    if let Some(IncidentOf { ids, code, code_not, message, message_like }) = filter.incident {
-        select.exists("history_incident c", |select| {
-            select.condition("c.instance_id = h.instance_id");
-            select.numbered("c.instance_id", "c.n", ids);
-            select.maybe("c.code = $?", code);
-            select.maybe("c.code <> $?", code_not);
-            select.maybe("c.message = $?", message);
-            select.like("c.message", message_like);
-        });
+    select.when(filter.with_open_incident, OPEN_INCIDENT);
+    if let Some(of) = filter.incident {
+        select.any(|select| with_incident(select, of));
     }
     select.when(filter.with_incidents, WITH_INCIDENTS);
     select.when(filter.with_jobs_retrying, WITH_JOBS_RETRYING);
@@ -280,14 +281,14 @@ fn conditions(select: &mut Select, filter: HistoryInstanceFilter, keeps_activiti
     }
     if !filter.executed_activities.is_empty() {
         let executed = "EXISTS (SELECT 1 FROM history_activity a JOIN element e ON e.id = a.element WHERE a.instance_id = h.instance_id \
-                        AND e.activity_id";
+                        AND a.ended_at IS NOT NULL AND e.activity_id";
         select.texts(executed, filter.executed_activities);
         select.close();
     }
     if filter.executed_after.is_some() || filter.executed_before.is_some() {
         select.exists("history_activity a", |select| {
             select.condition("a.instance_id = h.instance_id");
-            select.maybe("a.started_at >= $?", filter.executed_after);
+            select.maybe("(a.started_at >= $? OR a.ended_at >= $?)", filter.executed_after);
             select.maybe("a.started_at <= $?", filter.executed_before);
         });
     }
@@ -298,6 +299,30 @@ fn conditions(select: &mut Select, filter: HistoryInstanceFilter, keeps_activiti
     select.maybe("h.ended_at >= $?", filter.finished_after);
     filter.calls.add(select, "h", "history_instance", "instance_id");
     select.tenants("h.tenant", filter.tenants, filter.without_tenant);
+}
+
+/// Two ways of having an incident, each one condition.
+fn with_incident(select: &mut Select, IncidentOf { own, open, ids, code, code_not, message, message_like }: IncidentOf) {
+    let of_called = ids.is_empty() && message.is_none() && message_like.is_none();
+    let of_any = |select: &mut Select| {
+        select.when(open == Some(true), "c.ended_at IS NULL");
+        select.when(open == Some(false), "c.ended_at IS NOT NULL");
+        select.maybe("c.code = $?", code.clone());
+        select.maybe("c.code <> $?", code_not.clone());
+    };
+    select.exists("history_incident c", |select| {
+        select.condition("c.instance_id = h.instance_id");
+        of_any(select);
+        select.numbered("c.instance_id", "c.n", ids);
+        select.maybe("c.message = $?", message);
+        select.like("c.message", message_like);
+    });
+    if !own && of_called {
+        select.exists("history_incident_caller k JOIN history_incident c ON c.instance_id = k.root AND c.n = k.n", |select| {
+            select.condition("k.instance_id = h.instance_id");
+            of_any(select);
+        });
+    }
 }
 
 /// The order of a list for which none is asked: one that an index has for what it asks.

@@ -65,8 +65,8 @@ pub use remembered::{
 };
 pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
-pub use tasks::{TASKS, TaskFilter, TaskListed, TaskSort};
-pub use variables::{Comparison, IgnoringCase, Operand, VariableCondition, VariableFilter, VariableListed, VariableSort};
+pub use tasks::{TASKS, TaskFilter, TaskListed, TaskSort, VariableOf};
+pub use variables::{Comparison, IgnoringCase, Operand, SortedKind, VariableCondition, VariableFilter, VariableListed, VariableSort};
 
 /// Reads of a store. Cheap to clone.
 #[derive(Clone)]

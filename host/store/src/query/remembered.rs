@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::ask::{Ask, Asked, date, either, flag, is, like, nobodys, one_of, text, whole};
+use super::ask::{Ask, Asked, date, either, flag, is, is_in_any_case, like, like_in_any_case, nobodys, one_of, text, whole};
 use super::history::{HistoryVariable, WITH_BUSINESS_KEY};
 use super::record::HistoryTask;
 use super::select::{Select, Sort, keys};
@@ -72,6 +72,8 @@ pub struct HistoryVariableFilter {
     pub names: Vec<String>,
     /// With a name like this.
     pub name_like: Option<String>,
+    /// Where upper and lower case of ASCII's letters are the same in both.
+    pub names_ignoring_case: bool,
     /// With this name and value.
     pub value: Option<VariableCondition>,
     /// Of one of these types.
@@ -127,8 +129,6 @@ macro_rules! reason {
     };
 }
 
-/// What user tasks can be asked. When they were created and ended is asked as Camunda 7 counts: before a moment, or in it.
-pub static HISTORY_TASKS: &[Ask] = &[
 /// Tasks with which somebody ever had to do.
 macro_rules! linked {
     ($who:literal) => {
@@ -136,12 +136,14 @@ macro_rules! linked {
     };
 }
 
+/// What user tasks can be asked. When they were created and ended is asked as Camunda 7 counts: before a moment, or in it.
+pub static HISTORY_TASKS: &[Ask] = &[
     is("taskDefinitionKey", "t.activity_id"),
     one_of("taskDefinitionKeyIn", "t.activity_id"),
-    is("taskName", "t.name"),
-    like("taskNameLike", "t.name"),
-    is("taskDescription", "t.description"),
-    like("taskDescriptionLike", "t.description"),
+    is_in_any_case("taskName", "LOWER(t.name)"),
+    like_in_any_case("taskNameLike", "LOWER(t.name)"),
+    is_in_any_case("taskDescription", "LOWER(t.description)"),
+    like_in_any_case("taskDescriptionLike", "LOWER(t.description)"),
     // There are no sub-tasks: no task has a parent.
     text("taskParentTaskId", nobodys!("t.instance_id")),
     is("taskOwner", "t.owner"),
@@ -152,8 +154,6 @@ macro_rules! linked {
     is("taskAssignee", "t.assignee"),
     like("taskAssigneeLike", "t.assignee"),
     either("assigned", "unassigned", "t.assignee IS NOT NULL"),
-    either("finished", "unfinished", "t.ended_at IS NOT NULL"),
-    date("taskDueDate", "t.due = $?"),
     text("taskInvolvedUser", linked!("l.name = $? AND l.kind <> 'group'")),
     text("taskInvolvedGroup", linked!("l.name = $? AND l.kind = 'group'")),
     text("taskHadCandidateUser", linked!("l.name = $? AND l.kind = 'user'")),
@@ -163,6 +163,8 @@ macro_rules! linked {
         "withoutCandidateGroups",
         "EXISTS (SELECT 1 FROM history_task_link l WHERE l.instance_id = t.instance_id AND l.wait = t.wait AND l.kind = 'group')",
     ),
+    either("finished", "unfinished", "t.ended_at IS NOT NULL"),
+    date("taskDueDate", "t.due = $?"),
     date("taskDueDateBefore", "t.due < $?"),
     date("taskDueDateAfter", "t.due > $?"),
     flag("withoutTaskDueDate", "t.due IS NULL"),
@@ -272,8 +274,13 @@ fn variables(filter: HistoryVariableFilter) -> Select {
     select.numbered("v.instance_id", "v.scope", filter.scopes);
     select.numbered("v.instance_id", "COALESCE(ht.activity, v.scope)", filter.activities);
     select.numbered("ht.instance_id", "ht.wait", filter.tasks);
-    select.texts("v.name", filter.names);
-    select.like("v.name", filter.name_like);
+    if filter.names_ignoring_case {
+        select.texts("LOWER(v.name)", filter.names.iter().map(|name| name.to_ascii_lowercase()).collect());
+        select.like("LOWER(v.name)", filter.name_like.map(|pattern| pattern.to_ascii_lowercase()));
+    } else {
+        select.texts("v.name", filter.names);
+        select.like("v.name", filter.name_like);
+    }
     if let Some(value) = filter.value {
         value.add(&mut select);
     }

@@ -56,6 +56,12 @@ impl Select {
         self.condition(&numbered);
     }
 
+    /// Binds a value for an expression that is no condition; the answer stands for it.
+    pub(super) fn bind(&mut self, value: impl Into<Param>) -> String {
+        self.params.push(value.into());
+        format!("${}", self.params.len())
+    }
+
     /// Adds a condition if there is a value.
     pub(super) fn maybe<T: Into<Param>>(&mut self, sql: &str, value: Option<T>) {
         if let Some(value) = value {
@@ -226,15 +232,20 @@ pub(super) fn ascending(columns: &[&str]) -> Vec<(String, &'static str)> {
 /// The columns of an ORDER BY with their directions, and those that break ties: these in the direction of the last one, so that an index over
 /// all of them is read from either end.
 pub(super) fn keys<S: Sort>(sort: &[(S, Order)], ties: &[&str]) -> Vec<(String, &'static str)> {
+    keys_of(sort.iter().map(|(by, order)| (by.column().to_owned(), *order)).collect(), ties)
+}
+
+/// The same of expressions.
+pub(super) fn keys_of(sort: Vec<(String, Order)>, ties: &[&str]) -> Vec<(String, &'static str)> {
     let direction = |order: Order| match order {
         Order::Asc => "ASC NULLS LAST",
         Order::Desc => "DESC NULLS FIRST",
     };
-    let sorted = sort.iter().map(|(by, order)| (by.column().to_owned(), direction(*order)));
     let of_ties = match sort.last() {
         Some((_, Order::Desc)) => "DESC",
         _ => "ASC",
     };
+    let sorted = sort.into_iter().map(|(by, order)| (by, direction(order)));
     sorted.chain(ties.iter().map(|column| ((*column).to_owned(), of_ties))).collect()
 }
 

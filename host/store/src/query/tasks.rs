@@ -2,9 +2,9 @@
 
 use uuid::Uuid;
 
-use super::ask::{Ask, Asked, date, either, flag, is, like, nobodys, one_of, text, whole};
-use super::select::{Select, Sort, keys};
-use super::variables::{VariableCondition, having};
+use super::ask::{Ask, Asked, date, either, flag, is, is_in_any_case, like, like_in_any_case, nobodys, one_of, text, whole};
+use super::select::{Select, keys_of};
+use super::variables::{SortedKind, VariableCondition, having};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::Columns;
@@ -46,6 +46,10 @@ pub struct TaskFilter {
     pub candidate_groups: Vec<String>,
     /// That a group like this may claim. As in Camunda, only those that nobody has, unless `include_assigned`.
     pub candidate_group_like: Option<String>,
+    /// That some group may claim (true), or none. As in Camunda, only those that nobody has, unless `include_assigned`.
+    pub with_candidate_groups: Option<bool>,
+    /// That some user may claim (true), or none. As in Camunda, only those that nobody has, unless `include_assigned`.
+    pub with_candidate_users: Option<bool>,
     /// Assigned tasks too.
     pub include_assigned: bool,
     /// And this, of [`TASKS`].
@@ -75,12 +79,12 @@ pub static TASKS: &[Ask] = &[
     one_of("taskDefinitionKeyIn", "task.activity_id"),
     one_of("taskDefinitionKeyNotIn", "NOT task.activity_id"),
     like("taskDefinitionKeyLike", "task.activity_id"),
-    is("name", "task.name"),
-    like("nameLike", "task.name"),
-    text("nameNotEqual", "task.name <> $?"),
-    like("nameNotLike", "NOT task.name"),
-    is("description", "task.description"),
-    like("descriptionLike", "task.description"),
+    is_in_any_case("name", "LOWER(task.name)"),
+    like_in_any_case("nameLike", "LOWER(task.name)"),
+    is_in_any_case("nameNotEqual", "NOT LOWER(task.name)"),
+    like_in_any_case("nameNotLike", "NOT LOWER(task.name)"),
+    is_in_any_case("description", "LOWER(task.description)"),
+    like_in_any_case("descriptionLike", "LOWER(task.description)"),
     is("assignee", "task.assignee"),
     one_of("assigneeIn", "task.assignee"),
     one_of("assigneeNotIn", "NOT task.assignee"),
@@ -91,8 +95,6 @@ pub static TASKS: &[Ask] = &[
     is("owner", "task.owner"),
     text("delegationState", "task.delegation = UPPER($?)"),
     text("involvedUser", concat!("(task.assignee = $? OR task.owner = $? OR ", candidate!("NOT c.is_group AND c.name = $?))"))),
-    either("withCandidateGroups", "withoutCandidateGroups", candidate!("c.is_group)")),
-    either("withCandidateUsers", "withoutCandidateUsers", candidate!("NOT c.is_group)")),
     date("dueDate", "task.due = $?"),
     date("dueBefore", "task.due < $?"),
     date("dueAfter", "task.due > $?"),
@@ -115,7 +117,7 @@ pub static TASKS: &[Ask] = &[
 ];
 
 /// What tasks are sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskSort {
     /// Their id.
     Id,
@@ -143,11 +145,42 @@ pub enum TaskSort {
     Owner,
     /// Their tenant.
     Tenant,
+    /// A variable. Tasks without it, or with one of another type, are as those without a value.
+    Variable {
+        /// Whose it is.
+        of: VariableOf,
+        /// Its name.
+        name: String,
+        /// Its type.
+        kind: SortedKind,
+    },
 }
 
-impl Sort for TaskSort {
-    fn column(self) -> &'static str {
+/// Whose variables tasks are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VariableOf {
+    /// The process's own.
+    Process,
+    /// Those of the task's activity instance.
+    Execution,
+    /// The task's own.
+    Task,
+}
+
+impl VariableOf {
+    fn scope(self) -> &'static str {
         match self {
+            Self::Process => "1",
+            Self::Execution => "task.activity",
+            Self::Task => "task.wait",
+        }
+    }
+}
+
+impl TaskSort {
+    /// Its SQL, for a statement that is given what that needs.
+    fn expression(&self, select: &mut Select) -> String {
+        let column = match self {
             Self::Id | Self::Instance => "task.instance_id",
             Self::Name => "task.name",
             Self::NameIgnoringCase => "LOWER(task.name)",
@@ -160,7 +193,12 @@ impl Sort for TaskSort {
             Self::Assignee => "task.assignee",
             Self::Owner => "task.owner",
             Self::Tenant => "i.tenant",
-        }
+            Self::Variable { of, name, kind } => {
+                let name = select.bind(name.as_str());
+                return kind.sorted(&format!("v.instance_id = task.instance_id AND v.scope = {} AND v.name = {name}", of.scope()));
+            }
+        };
+        column.to_owned()
     }
 }
 
@@ -217,6 +255,12 @@ fn conditions(select: &mut Select, filter: TaskFilter) {
     }
     let like = candidate!("c.is_group AND c.name LIKE $? ESCAPE '\\')");
     select.maybe(&format!("({like}{unassigned})"), filter.candidate_group_like);
+    for (wanted, some) in
+        [(filter.with_candidate_groups, candidate!("c.is_group)")), (filter.with_candidate_users, candidate!("NOT c.is_group)"))]
+    {
+        select.when(wanted == Some(true), &format!("({some}{unassigned})"));
+        select.when(wanted == Some(false), &format!("(NOT {some}{unassigned})"));
+    }
     select.asked(filter.asked);
 }
 
@@ -224,7 +268,9 @@ impl Reads {
     /// User tasks.
     pub async fn tasks(&self, filter: TaskFilter, page: Page, sort: &[(TaskSort, Order)]) -> Result<Vec<TaskListed>, Error> {
         let columns = format!("task.instance_id, i.tenant, i.business_key, d.key, task.suspended, {ROW}");
-        let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &["task.instance_id", "task.wait"]), page).await?;
+        let mut select = select(filter);
+        let sort = sort.iter().map(|(by, order)| (by.expression(&mut select), *order)).collect();
+        let rows = select.rows(&self.pool, &columns, &keys_of(sort, &["task.instance_id", "task.wait"]), page).await?;
         rows.iter()
             .map(|found| {
                 let mut columns = found.columns();

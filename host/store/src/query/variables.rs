@@ -122,6 +122,39 @@ impl VariableCondition {
     }
 }
 
+/// Types of variables by whose values lists are sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortedKind {
+    /// Texts, where upper and lower case are the same: of the letters of ASCII.
+    String,
+    /// Whole numbers of 32 bits.
+    Integer,
+    /// Whole numbers.
+    Long,
+    /// Other numbers.
+    Double,
+    /// False before true.
+    Boolean,
+    /// Moments.
+    Date,
+}
+
+impl SortedKind {
+    /// The value of the variable `v` of which a condition holds, and which is of this type; NULL if there is none.
+    pub(super) fn sorted(self, condition: &str) -> String {
+        let (kind, value) = match self {
+            Self::String => ("String", format!("LOWER({TEXT})")),
+            Self::Integer => ("Integer", "CAST(v.json AS BIGINT)".to_owned()),
+            Self::Long => ("Long", "CAST(v.json AS BIGINT)".to_owned()),
+            Self::Double => ("Double", "CAST(v.json AS DOUBLE PRECISION)".to_owned()),
+            // The JSON of booleans comes in their order, and so do the texts that moments are kept as.
+            Self::Boolean => ("Boolean", "v.json".to_owned()),
+            Self::Date => ("Date", "v.json".to_owned()),
+        };
+        format!("(SELECT {value} FROM history_variable v WHERE {condition} AND v.kind = '{kind}' AND v.json <> 'null' AND NOT v.removed)")
+    }
+}
+
 /// A text in lower case. It is ASCII's that both databases know.
 fn lower(text: &str) -> String {
     format!("LOWER({text}{{pg: COLLATE \"C\"}})")

@@ -6,8 +6,8 @@ use mandate_store::query::{
     ExternalTaskSort, HISTORY_TASKS, HistoryActivityFilter, HistoryActivitySort, HistoryIncidentFilter, HistoryIncidentSort,
     HistoryInstanceFilter, HistoryInstanceSort, HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort,
     IgnoringCase, IncidentFilter, IncidentName, IncidentOf, IncidentSort, IncidentState, InstanceFilter, InstanceSort, JobFilter, JobSort,
-    OfInstances, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TASKS, TaskFilter, TaskSort, VariableCondition,
-    VariableFilter, VariableSort,
+    OfInstances, Operand, OperationFilter, OperationSort, Order, Page, SortedKind, SubscriptionFilter, TASKS, TaskFilter, TaskSort,
+    VariableCondition, VariableFilter, VariableOf, VariableSort,
 };
 use mandate_store::{
     EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobDefinitionName, JobRow, SubscriptionRow, TaskRow,
@@ -83,10 +83,17 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         }, JobSort { Id Instance DefinitionId DefinitionKey Retries Due Priority Tenant });
         every!(store.tasks, count_tasks, TaskFilter {
             ids: vec![(id, 1)], activities: vec![(id, 1)], instances: vec![id], process_variables: conditions(), task_variables: conditions(),
-            candidate_user: text(), candidate_groups: texts(), candidate_group_like: text(), include_assigned: false, asked: all_of(TASKS),
-            any: vec![TaskFilter { candidate_groups: texts(), candidate_group_like: text(), candidate_user: text(), task_variables: conditions(),
+            candidate_user: text(), candidate_groups: texts(), candidate_group_like: text(), with_candidate_groups: Some(true),
+            with_candidate_users: Some(false), include_assigned: false, asked: all_of(TASKS),
+            any: vec![TaskFilter { with_candidate_groups: Some(false), with_candidate_users: Some(true), candidate_groups: texts(), candidate_group_like: text(), candidate_user: text(), task_variables: conditions(),
             asked: all_of(TASKS), ..TaskFilter::default() }],
         }, TaskSort { Id Instance Name NameIgnoringCase Description Due FollowUp Priority Created Updated Assignee Owner Tenant });
+        let kinds = [SortedKind::String, SortedKind::Integer, SortedKind::Long, SortedKind::Double, SortedKind::Boolean, SortedKind::Date];
+        let of = [VariableOf::Process, VariableOf::Execution, VariableOf::Task];
+        let by = |(of, kind)| (TaskSort::Variable { of, name: "x".into(), kind }, Order::Desc);
+        let sort: Vec<_> = of.into_iter().flat_map(|of| kinds.map(|kind| by((of, kind)))).collect();
+        let some = TaskFilter { asked: all_of(TASKS), process_variables: conditions(), ..TaskFilter::default() };
+        store.tasks(some, Page { first: 1, max: 2 }, &sort).await.expect("sorted by variables");
         every!(store.external_tasks, count_external_tasks, ExternalTaskFilter {
             ids: vec![(id, 1), (id, 2)], topic: text(), worker: text(), locked: Some((true, 1)), lock_until_before: Some(1),
             lock_until_after: Some(1), retries_left: Some(true), activity_ids: texts(), execution: Some((id, 1)), instances: vec![id],
@@ -106,10 +113,10 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         every!(store.history_instances, count_history_instances, HistoryInstanceFilter {
             ids: vec![id], ids_not: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(), definition_id: text(),
             definition_key: text(), definition_keys: texts(), definition_keys_not: texts(), definition_name: text(), definition_name_like: text(), finished: true,
-            unfinished: true, states: texts(), with_open_incident: true, incident: Some(IncidentOf { ids: vec![(id, 1)], code: text(), code_not: text(), message: text(), message_like: text() }),
+            unfinished: true, states: texts(), with_open_incident: true, incident: Some(IncidentOf { own: false, open: Some(false), ids: vec![(id, 1)], code: text(), code_not: text(), message: text(), message_like: text() }),
             with_incidents: true, with_jobs_retrying: false, standing_at: Vec::new(), active_activities: texts(), executed_activities: texts(), executed_after: Some(1), executed_before: Some(1),
             calls: calls(id), started_by: text(), started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1), tenants: texts(),
-            without_tenant: true, variables: conditions(), any: vec![HistoryInstanceFilter { finished: true, states: texts(), standing_at: texts(), with_jobs_retrying: true, with_open_incident: true, incident: Some(IncidentOf::default()), executed_after: Some(1), variables: conditions(), ..HistoryInstanceFilter::default() }],
+            without_tenant: true, variables: conditions(), any: vec![HistoryInstanceFilter { finished: true, states: texts(), standing_at: texts(), with_jobs_retrying: true, with_open_incident: true, incident: Some(IncidentOf { open: Some(true), code: text(), ..IncidentOf::default() }), executed_after: Some(1), variables: conditions(), ..HistoryInstanceFilter::default() }],
         }, HistoryInstanceSort {
             Id DefinitionId DefinitionKey DefinitionName DefinitionVersion BusinessKey StartedAt EndedAt Duration Tenant
         });
@@ -133,7 +140,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             without_tenant: true,
         };
         every!(store.remembered_variables, count_remembered_variables, HistoryVariableFilter {
-            of: of(), scopes: vec![(id, 1)], activities: vec![(id, 1), (id, 2)], tasks: vec![(id, 1)], names: texts(), name_like: text(), value: conditions().pop(), kinds: texts(), removed_too: false,
+            of: of(), scopes: vec![(id, 1)], activities: vec![(id, 1), (id, 2)], tasks: vec![(id, 1)], names: texts(), name_like: text(), names_ignoring_case: level == HistoryLevel::Audit, value: conditions().pop(), kinds: texts(), removed_too: false,
         }, HistoryVariableSort { Instance Name Tenant });
         every!(store.remembered_tasks, count_remembered_tasks, HistoryTaskFilter {
             of: of(), ids: vec![(id, 1)], activities: vec![(id, 1)], process_variables: conditions(), task_variables: conditions(),
@@ -232,7 +239,9 @@ pub(crate) async fn tasks_are_found_by_candidates_and_assignees(fixture: Fixture
     assert_eq!(waits(TaskFilter { candidate_user: Some("ops".into()), ..all() }).await, [0; 0], "a group is not a user");
     assert_eq!(waits(task_asked("assignee", AskedValue::Text("bob".into()))).await, [2]);
     assert_eq!(waits(task_asked("assigned", AskedValue::Holds(false))).await, [1, 3]);
-    assert_eq!(waits(task_asked("withCandidateGroups", AskedValue::Holds(false))).await, [3]);
+    assert_eq!(waits(TaskFilter { with_candidate_groups: Some(false), ..all() }).await, [3]);
+    assert_eq!(waits(TaskFilter { with_candidate_groups: Some(true), ..all() }).await, [1], "the other one is bob's");
+    assert_eq!(waits(TaskFilter { with_candidate_groups: Some(true), include_assigned: true, ..all() }).await, [1, 2]);
     assert_eq!(waits(task_asked("withoutDueDate", AskedValue::Holds(true))).await, [3]);
     assert_eq!(waits(task_asked("processInstanceBusinessKey", AskedValue::Text("order-1".into()))).await, [1, 2, 3]);
     let due = store.tasks(all(), Page::ALL, &[(TaskSort::Due, Order::Desc)]).await.expect("read");
