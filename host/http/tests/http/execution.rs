@@ -90,7 +90,9 @@ async fn executions_are_listed_with_their_own_variables() {
         ("businessKey=order-2", 0),
         ("activityId=scope", 1),
         ("variables=b_eq_x", 1),
-        ("processVariables=b_eq_x", 0),
+        // As in Camunda, of whichever of the process's executions.
+        ("processVariables=b_eq_x", 3),
+        ("processVariables=b_eq_y", 0),
         ("active=true", 3),
         ("suspended=true", 0),
         ("messageEventSubscriptionName=paid", 0),

@@ -140,6 +140,16 @@ async fn tasks_are_sorted_by_variables(host: Host) {
         let parameters = json!({"variable": name, "type": "Integer"});
         assert!(sorted(by, "asc", parameters).await.starts_with("none"), "{by}");
     }
+    // To ask for variables of the process is to ask for those of all its scopes, but for tasks.
+    let found = async |list: &str, name: &str| {
+        let body = json!({"processVariables": [{"name": name, "operator": "eq", "value": 1}]});
+        host.post(&format!("/engine-rest/{list}/count"), body).await.ok()["count"].clone()
+    };
+    for list in ["task", "history/task"] {
+        assert_eq!((found(list, "here").await, found(list, "mine").await), (json!(1), json!(0)), "{list}");
+    }
+    host.post(&format!("/engine-rest/task/{id}/complete"), json!({})).await.no_content();
+    assert_eq!((found("task", "here").await, found("history/task", "here").await), (json!(0), json!(1)));
     for (by, parameters) in [
         ("processVariable", json!(null)),
         ("processVariable", json!({"variable": "n"})),

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::select::{Select, Sort, keys};
-use super::variables::{VariableCondition, having};
+use super::variables::{In, VariableCondition, having};
 use super::{Order, Page, Reads};
 use crate::Error;
 
@@ -123,8 +123,8 @@ fn select(filter: ExecutionFilter) -> Select {
     select.maybe(&incident("w.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
     select.maybe("i.suspended = $?", filter.suspended);
     select.tenants("i.tenant", filter.tenants, false);
-    having(&mut select, "e.instance_id", Some("e.n"), filter.variables);
-    having(&mut select, "e.instance_id", Some("1"), filter.process_variables);
+    having(&mut select, "e.instance_id", In::Scope("e.n"), filter.variables);
+    having(&mut select, "e.instance_id", In::Process, filter.process_variables);
     select
 }
 

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::select::{Select, Sort, ascending, keys};
-use super::variables::{VariableCondition, having};
+use super::variables::{In, VariableCondition, having};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, Param, params};
@@ -181,7 +181,7 @@ fn select(filter: ExternalTaskFilter) -> Select {
     select.maybe("external_task.priority <= $?", filter.priority_to);
     select.maybe("external_task.suspended = $?", filter.suspended);
     select.tenants("external_task.tenant", filter.tenants, false);
-    having(&mut select, "external_task.instance_id", Some("1"), filter.variables);
+    having(&mut select, "external_task.instance_id", In::Scope("1"), filter.variables);
     select
 }
 

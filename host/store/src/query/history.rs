@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::instances::stands_at;
 use super::select::{Select, Sort, keys};
-use super::variables::{VariableCondition, having};
+use super::variables::{In, VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use crate::Error;
 use crate::db::params;
@@ -264,7 +264,7 @@ fn conditions(select: &mut Select, filter: HistoryInstanceFilter, keeps_activiti
     select.texts("NOT h.definition_key", filter.definition_keys_not);
     select.maybe("d.name = $?", filter.definition_name);
     select.like("d.name", filter.definition_name_like);
-    having(select, "h.instance_id", None, filter.variables);
+    having(select, "h.instance_id", In::Any, filter.variables);
     select.texts("h.state", filter.states);
     select.when(filter.with_open_incident, OPEN_INCIDENT);
     if let Some(of) = filter.incident {

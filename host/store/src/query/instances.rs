@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::select::{Select, Sort, keys};
-use super::variables::{VariableCondition, having};
+use super::variables::{In, VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use super::{external_tasks, incidents, jobs, subscriptions, tasks};
 use crate::Error;
@@ -264,7 +264,7 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     select.maybe(&or_called(" AND c.code <> $?"), filter.incident_code_not);
     select.maybe(&incident(" AND c.message = $?"), filter.incident_message);
     select.maybe(&incident(" AND c.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
-    having(select, "i.id", Some("1"), filter.variables);
+    having(select, "i.id", In::Scope("1"), filter.variables);
     stands_at(select, "i.id", filter.activity_ids, keeps_activities);
     filter.calls.add(select, "i", "instance", "id");
     select.maybe("i.started_at > $?", filter.started_after);

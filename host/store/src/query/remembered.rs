@@ -6,7 +6,7 @@ use super::ask::{Ask, Asked, date, either, flag, is, is_in_any_case, like, like_
 use super::history::{HistoryVariable, WITH_BUSINESS_KEY};
 use super::record::HistoryTask;
 use super::select::{Select, Sort, keys};
-use super::variables::{VariableCondition, having};
+use super::variables::{In, VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, Row};
@@ -307,8 +307,8 @@ fn of_tasks(select: &mut Select, filter: HistoryTaskFilter) {
     with_instances(select, "t.instance_id", filter.of);
     select.numbered("t.instance_id", "t.wait", filter.ids);
     select.numbered("t.instance_id", "t.activity", filter.activities);
-    having(select, "t.instance_id", Some("1"), filter.process_variables);
-    having(select, "t.instance_id", Some("t.wait"), filter.task_variables);
+    having(select, "t.instance_id", In::ProcessOrPast, filter.process_variables);
+    having(select, "t.instance_id", In::Scope("t.wait"), filter.task_variables);
     select.asked(filter.asked);
 }
 

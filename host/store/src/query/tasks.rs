@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::ask::{Ask, Asked, date, either, flag, is, is_in_any_case, like, like_in_any_case, nobodys, one_of, text, whole};
 use super::select::{Select, keys_of};
-use super::variables::{SortedKind, VariableCondition, having};
+use super::variables::{In, SortedKind, VariableCondition, having};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::Columns;
@@ -245,8 +245,8 @@ fn conditions(select: &mut Select, filter: TaskFilter) {
     select.numbered("task.instance_id", "task.wait", filter.ids);
     select.numbered("task.instance_id", "task.activity", filter.activities);
     select.uuids("task.instance_id", filter.instances);
-    having(select, "task.instance_id", Some("1"), filter.process_variables);
-    having(select, "task.instance_id", Some("task.wait"), filter.task_variables);
+    having(select, "task.instance_id", In::Process, filter.process_variables);
+    having(select, "task.instance_id", In::Scope("task.wait"), filter.task_variables);
     let unassigned = if filter.include_assigned { "" } else { " AND task.assignee IS NULL" };
     select.maybe(&format!("({}{unassigned})", candidate!("NOT c.is_group AND c.name = $?)")), filter.candidate_user);
     if !filter.candidate_groups.is_empty() {

@@ -160,13 +160,34 @@ fn lower(text: &str) -> String {
     format!("LOWER({text}{{pg: COLLATE \"C\"}})")
 }
 
-/// Adds that an instance has variables like these; `instance` is its column, `scope` the scope they stand in, if it must be a certain one.
-pub(super) fn having(select: &mut Select, instance: &str, scope: Option<&str>, conditions: Vec<VariableCondition>) {
+/// In which scopes of an instance a variable is looked for.
+#[derive(Clone, Copy)]
+pub(super) enum In<'a> {
+    /// Any, also what is over or a task's.
+    Any,
+    /// This one.
+    Scope(&'a str),
+    /// Those of the process that live, as Camunda's `processVariables` are: none of a task.
+    Process,
+    /// The same of history, which keeps those that are over.
+    ProcessOrPast,
+}
+
+/// Adds that an instance has variables like these; `instance` is its column.
+pub(super) fn having(select: &mut Select, instance: &str, scope: In<'_>, conditions: Vec<VariableCondition>) {
     for condition in conditions {
         select.exists("history_variable v", |select| {
             select.condition(&format!("v.instance_id = {instance} AND NOT v.removed"));
-            if let Some(scope) = scope {
-                select.condition(&format!("v.scope = {scope}"));
+            match scope {
+                In::Any => {}
+                In::Scope(scope) => select.condition(&format!("v.scope = {scope}")),
+                In::Process => select.condition(
+                    "(v.scope = 1 OR EXISTS (SELECT 1 FROM history_activity sa WHERE sa.instance_id = v.instance_id AND sa.n = v.scope \
+                     AND sa.ended_at IS NULL))",
+                ),
+                In::ProcessOrPast => select.condition(
+                    "(v.scope = 1 OR NOT EXISTS (SELECT 1 FROM history_task st WHERE st.instance_id = v.instance_id AND st.wait = v.scope))",
+                ),
             }
             condition.add(select);
         });

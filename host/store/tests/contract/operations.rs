@@ -194,8 +194,10 @@ pub(crate) async fn variables_of_live_scopes_are_listed_and_compared(fixture: Fi
         assert_eq!(store.count_instances(filter).await.expect("answered"), instances, "{conditions:?}");
         let of_task = TaskFilter { task_variables: conditions.clone(), ..TaskFilter::default() };
         assert_eq!(store.count_tasks(of_task).await.expect("answered"), tasks, "{conditions:?}");
+        // Of the process are also those of its scopes that live, but a task's.
         let of_process = TaskFilter { process_variables: conditions.clone(), ..TaskFilter::default() };
-        assert_eq!(store.count_tasks(of_process).await.expect("answered"), instances, "{conditions:?}");
+        let found = if name == "given" { 1 } else { instances };
+        assert_eq!(store.count_tasks(of_process).await.expect("answered"), found, "{conditions:?}");
     }
 
     // The letters of ASCII, on both databases; a text is itself, whatever it is made of.
