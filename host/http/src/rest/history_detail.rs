@@ -30,6 +30,7 @@ impl List for Details {
         ("variableName", DetailSort::Name),
         ("variableType", DetailSort::Kind),
         ("variableRevision", DetailSort::Revision),
+        ("occurrence", DetailSort::Revision),
         ("time", DetailSort::At),
         ("tenantId", DetailSort::Tenant),
     ];

@@ -80,10 +80,10 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
     fields.finish(CAMUNDA)?;
     // The last key first: each sort keeps the order of the one before where it finds no difference.
     for (key, order) in sort.into_iter().rev() {
-        found.sort_by_key(key);
-        if order == Order::Desc {
-            found.reverse();
-        }
+        found.sort_by(|one, other| match order {
+            Order::Asc => key(one).cmp(&key(other)),
+            Order::Desc => key(other).cmp(&key(one)),
+        });
     }
     Ok(Json(found.iter().skip(first as usize).take(max as usize).map(dto).collect()))
 }

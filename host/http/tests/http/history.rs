@@ -214,6 +214,7 @@ async fn every_change_of_a_variable_is_a_detail_where_it_is_kept() {
     let instance = host.start("review", json!({"variables": {"a": {"value": 1}, "b": {"value": "x"}}})).await;
     host.put(&format!("/engine-rest/process-instance/{instance}/variables/a"), json!({"value": 2})).await.no_content();
     let list = host.get("/engine-rest/history/detail?variableUpdates=true&sortBy=time&sortOrder=asc").await.ok();
+    assert_eq!(host.get("/engine-rest/history/detail?sortBy=occurrence&sortOrder=asc").await.ok(), list);
     let shown: Vec<_> =
         list.as_array().expect("a list").iter().map(|it| format!("{}={} {}", it["variableName"], it["value"], it["initial"])).collect();
     assert_eq!(shown, ["\"a\"=1 true", "\"b\"=\"x\" true", "\"a\"=2 false"]);

@@ -138,6 +138,13 @@ async fn job_definitions_follow_from_the_model() {
     ] {
         assert_eq!(host.count(&format!("/engine-rest/job-definition/count{filter}")).await, expected, "{filter}");
     }
+    // Those that the first key does not tell apart come in the order of the second, whichever way the first one goes.
+    for order in ["asc", "desc"] {
+        let sorting =
+            json!({"sorting": [{"sortBy": "processDefinitionKey", "sortOrder": order}, {"sortBy": "activityId", "sortOrder": "asc"}]});
+        let sorted = host.post("/engine-rest/job-definition", sorting).await.ok();
+        assert_eq!([0, 1, 2].map(|at| sorted[at]["activityId"].clone()), ["hour", "hurry", "remind"], "{order}");
+    }
     host.get("/engine-rest/job-definition/nonsense").await.error(404, REFUSED);
     assert_eq!(host.count("/engine-rest/job-definition/count?withOverridingJobPriority=true").await, 0);
     host.close().await;
