@@ -260,7 +260,7 @@ impl Inner {
                 Ended::HoldParty(instance) if held.insert(instance) => continue,
                 // What is held calls nobody.
                 Ended::HoldParty(_) => return Err(Error::Bug),
-                Ended::Withdrawn => return Ok(Advanced::Withdrawn),
+                Ended::Withdrawn => return self.withdrawn(),
                 Ended::Rejected(Rejection::NoSuchWait { .. }) if failed => return Ok(Advanced::Withdrawn),
                 Ended::Rejected(rejection) => return Err(rejection.into()),
                 Ended::Failed(failure) => match work.job() {

@@ -219,12 +219,9 @@ impl Inner {
         let place = self.sender.place(command).await;
         // Counted from before the checks: a host that is suspended anywhere below sends nothing when it wakes.
         let place = place.not_after(tokio::time::Instant::now() + self.departure);
-        if cancelled() || !self.store.may_act() {
+        // While what became of another command cannot be recorded nothing is sent, and no attempt spent: another host may send it.
+        if cancelled() || !self.store.may_act() || self.in_flight.is_stuck() {
             return Ok(Some(Issued::Withdrawn));
-        }
-        if self.in_flight.is_stuck(crate::clock::system_now_ms()) {
-            let reason = "what became of another command of this host cannot be recorded; nothing is sent until it is".to_owned();
-            return Ok(Some(Issued::Unavailable { reason, retry_after: None }));
         }
         let mut flight = self.in_flight.take_off(issue, after + 1);
         let open = LedgerOpen {
@@ -249,7 +246,11 @@ impl Inner {
             if let Ok(LedgerOpened::Opened { attempt }) = opened {
                 flight = self.same_or_other(flight, issue, attempt, after);
                 let reason = "it was not sent: what became of a command before it could not be recorded".to_owned();
-                self.record(close(issue, command, attempt, &Outcome::Unavailable { reason, retry_after: None })).await?;
+                let close = close(issue, command, attempt, &Outcome::Unavailable { reason, retry_after: None });
+                if let Err(error) = self.record(close.clone()).await {
+                    flight.leave(close);
+                    return Err(error);
+                }
             }
             if opened.is_ok() {
                 flight.land();
@@ -282,14 +283,15 @@ impl Inner {
             self.record_beside(issue, command, close, flight);
             return Ok(Some(issued));
         }
-        match self.record(close).await {
+        match self.record(close.clone()).await {
             // None: somebody else knew more about it, and what the row says now counts.
             Ok(closed) => {
                 flight.land();
                 Ok(closed.map(|closed| told(issue, command, closed, retry_after)))
             }
             Err(error) => {
-                // It left, and the ledger does not know what came of it: whoever looks next finds it open.
+                // It left, and the ledger does not know what came of it: whoever looks next finds it open, and this host writes what it knows.
+                flight.leave(close);
                 let reason = format!("its outcome could not be recorded: {error}");
                 Ok(Some(Issued::Stop(unknown_to(issue, command, attempt, &reason, Retry::ByPolicy))))
             }
@@ -311,8 +313,9 @@ impl Inner {
         issue.closings.add(tokio::spawn(async move {
             let unknown = |reason: &str, retry| Err(unknown(&name.command, &name.key, name.attempt, &undo, reason, retry));
             let recorded = inner.record(close).await;
-            if recorded.is_ok() {
-                flight.land();
+            match &recorded {
+                Ok(_) => flight.land(),
+                Err(_) => flight.leave(name.clone()),
             }
             match recorded {
                 Ok(Some(closed)) if closed.reply == name.reply => Ok(()),
@@ -321,7 +324,6 @@ impl Inner {
                 }
                 // This host knows that it was applied and somebody has recorded otherwise: it is never sent again on their word.
                 Ok(None) => unknown("it was applied, and was recorded otherwise before this host could say so", Retry::Never),
-                // It left, and the ledger does not know what came of it: whoever looks next finds it open.
                 Err(error) => unknown(&format!("its outcome could not be recorded: {error}"), Retry::ByPolicy),
             }
         }));
@@ -360,8 +362,7 @@ impl Inner {
             if refusals >= MAX_REFUSALS {
                 // That it was applied matters more than what the service said about it.
                 tracing::warn!(command = %close.command, attempt = close.attempt, "an outcome is recorded without its reply: {error}");
-                close.reply = None;
-                close.message = Some("the service's reply could not be stored".to_owned());
+                close = without_reply(close);
             } else {
                 tracing::warn!(command = %close.command, attempt = close.attempt, "an outcome is not recorded yet: {error}");
                 tokio::time::sleep(RECORD_PAUSE).await;
@@ -378,7 +379,9 @@ impl Inner {
         cancelled: &impl Fn() -> bool,
     ) -> Result<Option<Issued>, mandate_store::Error> {
         if row.state == LedgerState::Open {
-            self.record(abandoned(&row)).await?;
+            if !self.record_known(&row).await? {
+                self.record(abandoned(&row)).await?;
+            }
             return Ok(None);
         }
         let now = self.store.now().await?;
@@ -479,6 +482,11 @@ fn abandoned(row: &LedgerRow) -> LedgerClose {
         verdict: None,
         operations: Vec::new(),
     }
+}
+
+/// The same, where the database does not take what the service said.
+fn without_reply(close: LedgerClose) -> LedgerClose {
+    LedgerClose { reply: None, message: Some("the service's reply could not be stored".to_owned()), ..close }
 }
 
 fn failure(code: Code, message: String, retry: Retry) -> Failure {

@@ -276,3 +276,6 @@ pub fn variable_type(kind: VariableKind) -> &'static str {
         VariableKind::Json => "Json",
     }
 }
+
+#[cfg(test)]
+mod testing;

@@ -119,14 +119,18 @@ pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Milliseconds of a clock that only goes forward and, where the system has one, goes on while the machine is suspended: a
-/// host that slept must know.
-fn awake_ms() -> u64 {
+/// The time since some moment by a clock that nobody sets and that, where the system has one, goes on while the machine is suspended: a host that slept
+/// must know.
+pub fn awake() -> Duration {
     #[cfg(target_os = "linux")]
     let clock = rustix::time::ClockId::Boottime;
     #[cfg(not(target_os = "linux"))]
     let clock = rustix::time::ClockId::Monotonic;
     let time = rustix::time::clock_gettime(clock);
-    let whole = u64::try_from(time.tv_sec).unwrap_or(0) * 1_000;
-    whole + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Its milliseconds.
+fn awake_ms() -> u64 {
+    u64::try_from(awake().as_millis()).unwrap_or(u64::MAX)
 }

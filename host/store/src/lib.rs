@@ -49,7 +49,7 @@ pub use error::Error;
 pub use external::{Fetch, FetchTopic, Fetched, LockChange};
 pub use hosts::TakenOver;
 pub use job_definitions::{JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
-pub use lease::HostRef;
+pub use lease::{HostRef, awake};
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Sent, Verdict};
 pub use message::{Address, Addressed, Awaiting, Begun, Message, MessageListed, Waiting};
 pub use migrate::migration_script;

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use mandate_store::{LedgerClose, LedgerRow, LedgerState};
+use mandate_store::{Error, LedgerClose, LedgerRow, LedgerState, awake};
 
-use super::Issue;
+use super::{Issue, abandoned, without_reply};
 use crate::Inner;
 
 /// How long an attempt may be open before nothing else is sent: a command has five minutes at most, and then its outcome is written as soon as anything is.
 /// So whoever takes over from a host that is gone finds all that it had under way among what it began in its last minutes (`close_left_open` in the store).
-const LONGEST_OPEN_MS: i64 = 10 * 60 * 1_000;
+const LONGEST_OPEN: Duration = Duration::from_secs(10 * 60);
 
 /// Tenant, command, key, attempt.
 type Name = (String, String, String, i64);
@@ -18,49 +19,65 @@ type Name = (String, String, String, i64);
 /// Attempts that wait for a service's answer, or for the ledger to have it. An attempt that is open and not among them was
 /// left by a task that was dropped, or by one that could not record what came of it. Counted, for several units may be about to open the same attempt: those
 /// that come too late must not take the mark of the one that did.
+///
+/// Whoever opens an attempt is here before its row is, and no attempt is opened twice. So a row that was read first, and then is nobody's here, is nobody's for good.
 #[derive(Clone, Default)]
 pub(crate) struct Flights(Arc<Mutex<Log>>);
 
 #[derive(Default)]
 struct Log {
-    /// By how many units mean to send them, and since when the first does.
-    under_way: BTreeMap<Name, (u32, i64)>,
-    /// What may be open and nobody here waits for, since when it is so.
-    left: BTreeMap<Name, i64>,
+    /// By how many units mean to send them, and until when the first may, by the clock that nobody sets ([`awake`]).
+    under_way: BTreeMap<Name, (u32, Duration)>,
+    /// What may be open and nobody here waits for.
+    left: BTreeMap<Name, Left>,
+}
+
+struct Left {
+    /// Until when it may be open.
+    until: Duration,
+    /// What came of it, if that is only not in the ledger.
+    known: Option<LedgerClose>,
 }
 
 impl Flights {
     /// Marks an attempt for as long as the answer lives.
     pub(super) fn take_off(&self, issue: &Issue, attempt: i64) -> Flight {
         let name = (issue.tenant.clone().unwrap_or_default(), issue.command.clone(), issue.key.clone(), attempt);
-        self.mark(name, crate::clock::system_now_ms())
+        self.mark(name, awake())
     }
 
     /// Whether somebody here means to send it, or waits for what became of it.
     pub(super) fn has(&self, row: &LedgerRow) -> bool {
-        let name = (row.tenant.clone(), row.command.clone(), row.key.clone(), row.attempt);
-        self.log().under_way.contains_key(&name)
+        self.log().under_way.contains_key(&name_of(row))
+    }
+
+    /// What came of an attempt that could not be recorded when it was heard.
+    pub(super) fn known(&self, row: &LedgerRow) -> Option<LedgerClose> {
+        self.log().left.get(&name_of(row))?.known.clone()
     }
 
     /// Whether something has been open for so long that nothing else may be opened.
-    pub(super) fn is_stuck(&self, now: i64) -> bool {
-        let log = self.log();
-        let mut since = log.under_way.values().map(|(_, since)| since).chain(log.left.values());
-        since.any(|since| now.saturating_sub(*since) > LONGEST_OPEN_MS)
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.is_stuck_at(awake())
     }
 
-    fn left(&self) -> Vec<Name> {
+    fn is_stuck_at(&self, now: Duration) -> bool {
         let log = self.log();
-        log.left.keys().filter(|name| !log.under_way.contains_key(name)).cloned().collect()
+        let mut until = log.under_way.values().map(|(_, until)| *until).chain(log.left.values().map(|left| left.until));
+        until.any(|until| now > until)
+    }
+
+    fn left(&self) -> Vec<(Name, Option<LedgerClose>)> {
+        self.log().left.iter().map(|(name, left)| (name.clone(), left.known.clone())).collect()
     }
 
     fn forget(&self, name: &Name) {
         self.log().left.remove(name);
     }
 
-    fn mark(&self, name: Name, now: i64) -> Flight {
-        self.log().under_way.entry(name.clone()).or_insert((0, now)).0 += 1;
-        Flight { flights: self.clone(), name, landed: false }
+    fn mark(&self, name: Name, now: Duration) -> Flight {
+        self.log().under_way.entry(name.clone()).or_insert((0, now + LONGEST_OPEN)).0 += 1;
+        Flight { flights: self.clone(), name, landed: false, known: None }
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -68,11 +85,16 @@ impl Flights {
     }
 }
 
+fn name_of(row: &LedgerRow) -> Name {
+    (row.tenant.clone(), row.command.clone(), row.key.clone(), row.attempt)
+}
+
 /// A mark. Whoever drops it without having said that it is over leaves an attempt that may be open.
 pub(super) struct Flight {
     flights: Flights,
     name: Name,
     landed: bool,
+    known: Option<LedgerClose>,
 }
 
 impl Flight {
@@ -80,92 +102,86 @@ impl Flight {
     pub(super) fn land(mut self) {
         self.landed = true;
     }
+
+    /// This came of it, and the ledger does not have it.
+    pub(super) fn leave(mut self, known: LedgerClose) {
+        self.known = Some(known).filter(|known| known.state != LedgerState::Unknown);
+    }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         let mut log = self.flights.log();
-        let Some((count, since)) = log.under_way.get_mut(&self.name) else { return };
+        let Some((count, until)) = log.under_way.get_mut(&self.name) else { return };
         *count -= 1;
-        let (is_last, since) = (*count == 0, *since);
+        let (is_last, until) = (*count == 0, *until);
         if is_last {
             log.under_way.remove(&self.name);
         }
         if !self.landed {
-            log.left.insert(self.name.clone(), since);
+            let left = log.left.entry(self.name.clone()).or_insert(Left { until, known: None });
+            left.known = left.known.take().or(self.known.take());
         }
     }
 }
 
 impl Inner {
-    /// Says of attempts that this host has left open that nobody knows what became of them: its own unit may never come to them again, and whoever takes over
-    /// looks only at the last minutes. One that cannot be written is tried again.
+    /// Closes attempts that this host has left open, with what it knows of them, or else as unknown: its own unit may never come to them again, and whoever takes
+    /// over looks only at the last minutes. One that cannot be written is tried again.
     pub(crate) async fn close_left(&self) {
-        for name in self.in_flight.left() {
-            let (tenant, command, key, attempt) = name.clone();
-            let close = LedgerClose {
-                tenant,
-                command,
-                key,
-                attempt,
-                state: LedgerState::Unknown,
-                reply: None,
-                code: None,
-                message: Some("the host that sent it could not record the answer".to_owned()),
-                at: crate::clock::system_now_ms(),
-                verdict: None,
-                operations: Vec::new(),
-            };
-            match self.store.ledger_close(close).await {
-                // Written before, or otherwise, or never opened.
-                Ok(()) | Err(mandate_store::Error::LedgerTransition { .. }) => self.in_flight.forget(&name),
+        for (name, known) in self.in_flight.left() {
+            match self.close_one(&name, known).await {
+                Ok(true) => self.in_flight.forget(&name),
+                Ok(false) => {}
                 Err(error) => {
                     tracing::warn!(command = %name.1, key = %name.2, attempt = name.3, "an attempt that is open cannot be closed yet: {error}");
                 }
             }
         }
     }
+
+    /// Whether nothing is left to be done about an attempt that was left: it is closed, was never opened by this host, or is not the last one. Somebody who has
+    /// it under way since, for it was not opened then, closes it himself.
+    async fn close_one(&self, name: &Name, known: Option<LedgerClose>) -> Result<bool, Error> {
+        if let Some(known) = known
+            && self.record_once(known).await?
+        {
+            return Ok(true);
+        }
+        let (tenant, command, key, attempt) = name;
+        let row = self.store.ledger_latest(tenant, command, key).await?;
+        let me = self.store.host();
+        let is_left =
+            |row: &LedgerRow| row.attempt == *attempt && row.state == LedgerState::Open && (row.host, row.epoch) == (me.id, me.epoch);
+        let Some(row) = row.filter(is_left) else { return Ok(true) };
+        if self.in_flight.has(&row) {
+            return Ok(false);
+        }
+        let message = Some("the host that sent it could not record the answer".to_owned());
+        self.record_once(LedgerClose { message, ..abandoned(&row) }).await
+    }
+
+    /// Writes what this host knows of an attempt and could not record when it heard it. False: there is nothing, or the database does not take it.
+    pub(super) async fn record_known(&self, row: &LedgerRow) -> Result<bool, Error> {
+        match self.in_flight.known(row) {
+            Some(known) => self.record_once(known).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Writes what came of an attempt, if need be without its texts, or finds that it was written before or otherwise. False: the database does not take it.
+    async fn record_once(&self, close: LedgerClose) -> Result<bool, Error> {
+        for close in [close.clone(), without_reply(close)] {
+            match self.store.ledger_close(close).await {
+                Ok(()) | Err(Error::LedgerTransition { .. }) => return Ok(true),
+                Err(error @ (Error::Unclear(_) | Error::Fenced | Error::Closed)) => return Err(error),
+                Err(error) if error.is_passing() => return Err(error),
+                Err(error) => tracing::warn!("what came of an attempt is refused by the database: {error}"),
+            }
+        }
+        Ok(false)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(key: &str) -> Name {
-        (String::new(), "c@1".to_owned(), key.to_owned(), 1)
-    }
-
-    #[test]
-    fn a_unit_that_comes_too_late_for_an_attempt_leaves_the_mark_of_the_one_that_sends_it() {
-        let flights = Flights::default();
-        let (sends, late) = (flights.mark(name("k"), 5), flights.mark(name("k"), 7));
-        late.land();
-        assert!(flights.log().under_way.contains_key(&name("k")));
-        sends.land();
-        assert!(flights.log().under_way.is_empty() && flights.left().is_empty());
-    }
-
-    #[test]
-    fn what_is_dropped_is_left_until_it_is_closed_and_nobody_has_it_under_way() {
-        let flights = Flights::default();
-        let (dropped, other) = (flights.mark(name("k"), 5), flights.mark(name("k"), 7));
-        drop(dropped);
-        assert!(flights.left().is_empty(), "somebody still waits for it");
-        other.land();
-        assert_eq!(flights.left(), [name("k")]);
-        flights.forget(&name("k"));
-        assert!(flights.left().is_empty());
-    }
-
-    #[test]
-    fn nothing_is_sent_beside_what_has_been_open_for_too_long() {
-        let flights = Flights::default();
-        let flight = flights.mark(name("k"), 5);
-        flights.mark(name("l"), 5 + LONGEST_OPEN_MS).land();
-        assert!(!flights.is_stuck(5 + LONGEST_OPEN_MS) && flights.is_stuck(6 + LONGEST_OPEN_MS));
-        drop(flight);
-        assert!(flights.is_stuck(6 + LONGEST_OPEN_MS), "it is open, whether or not anybody waits");
-        flights.forget(&name("k"));
-        assert!(!flights.is_stuck(6 + LONGEST_OPEN_MS));
-    }
-}
+mod tests;

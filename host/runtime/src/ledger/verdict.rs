@@ -74,6 +74,9 @@ impl Inner {
             }
             let now = self.store.now().await?;
             self.check_arrival(&row, &verdict.finding, now)?;
+            if row.state == LedgerState::Open && self.record_known(&row).await? {
+                continue;
+            }
             let close = if row.state == LedgerState::Open { abandoned(&row) } else { self.closing(&row, verdict, now) };
             match self.store.ledger_close(close.clone()).await {
                 Ok(()) if close.verdict.is_some() => break,

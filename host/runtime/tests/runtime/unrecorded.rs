@@ -115,3 +115,47 @@ async fn an_attempt_that_nobody_can_record_or_asks_for_is_closed_by_its_host() {
     assert_eq!(attempts(&host, id).await, [closed[0].clone(), ("test.held@1".to_owned(), 2, "applied")]);
     assert_eq!(host.domain.applied().len(), 1, "it was applied once");
 }
+
+/// The database refuses whatever is said of a command's attempts.
+fn refuse_all(command: &str) -> String {
+    format!(
+        "CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$ LANGUAGE plpgsql; \
+         CREATE TRIGGER refuse BEFORE UPDATE ON ledger FOR EACH ROW WHEN (NEW.command = '{command}') EXECUTE FUNCTION refuse()"
+    )
+}
+
+/// It takes it again.
+const TAKE: &str = "DROP TRIGGER refuse ON ledger";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_of_an_attempt_is_recorded_as_soon_as_the_database_takes_it() {
+    for (command, state, is_asked_again) in [
+        ("test.held@1", "applied", true),
+        ("test.held@1", "applied", false),
+        ("test.no@1", "rejected", false),
+        ("test.busy-once@1", "unavailable", false),
+    ] {
+        let (host, database) = host().await;
+        host.deploy(process(
+            r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/><bpmn:serviceTask id="w1" camunda:class="worker"/>
+          <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/><bpmn:sequenceFlow id="f2" sourceRef="u" targetRef="w1"/>"#,
+        ))
+        .await;
+        let id = host.start_instance(json!({ "script": commands(&[("w1", command)]) })).await.expect("it starts").id;
+        sql(&database, &refuse_all(command));
+        host.domain.let_go(1);
+        match complete(&host.runtime, id).await {
+            Err(Error::UnitFailed(failure)) => assert_eq!(failure.code, Code::CommandOutcomeUnknown),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(attempts(&host, id).await, [(command.to_owned(), 1, "open")]);
+        sql(&database, TAKE);
+        if is_asked_again {
+            // Whoever comes to it is answered from the ledger: nobody would let a second one go.
+            complete(&host.runtime, id).await.expect("completed");
+        }
+        let recorded = [(command.to_owned(), 1, state)];
+        host.until("it is recorded", || async { attempts(&host, id).await == recorded }).await;
+        assert_eq!(host.domain.calls().values().sum::<u32>(), 1, "it was sent once");
+    }
+}

@@ -94,7 +94,8 @@ macro_rules! waits {
 
 /// How long before the last attempt of a host another one may have begun that is open still. Five minutes are a command's at most, and its host opens nothing
 /// while it knows of one that has been open for ten, whether somebody waits for it or not (`host/runtime/src/ledger/flight.rs`); five are for what may lie
-/// between that look and the row. By the clock of the database, or of its host's machine: one that is set meanwhile moves both. So none is left open. All that a host began in this time is looked at, when it goes or is taken over: at a thousand commands a second that is
+/// between that look and the row. Its host counts by a clock that nobody sets, the rows by the database's: what is open while that is set forward by more
+/// may stay open, until a unit that comes to it or a person asks. All that a host began in this time is looked at, when it goes or is taken over: at a thousand commands a second that is
 /// nearly a million rows.
 const OPEN_FOR_MS: i64 = 15 * 60 * 1_000;
 

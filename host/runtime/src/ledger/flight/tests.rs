@@ -1,0 +1,187 @@
+use std::time::Instant;
+
+use mandate_engine::{InstanceId, PublicId, WaitId};
+use mandate_store::{LedgerOpen, LedgerOpened, Origin};
+use mandate_tests::domain::Domain;
+use mandate_tests::postgres::Cluster;
+use serde_json::json;
+
+use super::super::tests::row;
+use super::*;
+use crate::{Runtime, testing};
+
+fn name(key: &str) -> Name {
+    (String::new(), "c@1".to_owned(), key.to_owned(), 1)
+}
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn left(flights: &Flights) -> Vec<Name> {
+    flights.left().into_iter().map(|(name, _)| name).collect()
+}
+
+#[test]
+fn a_unit_that_comes_too_late_for_an_attempt_leaves_the_mark_of_the_one_that_sends_it() {
+    let flights = Flights::default();
+    let (sends, late) = (flights.mark(name("k"), seconds(5)), flights.mark(name("k"), seconds(7)));
+    late.land();
+    assert!(flights.log().under_way.contains_key(&name("k")));
+    sends.land();
+    assert!(flights.log().under_way.is_empty() && flights.left().is_empty());
+}
+
+#[test]
+fn what_is_dropped_is_left_until_it_is_closed() {
+    let flights = Flights::default();
+    let (dropped, other) = (flights.mark(name("k"), seconds(5)), flights.mark(name("k"), seconds(7)));
+    drop(dropped);
+    other.land();
+    assert_eq!(left(&flights), [name("k")]);
+    flights.forget(&name("k"));
+    assert!(flights.left().is_empty());
+}
+
+#[test]
+fn what_is_known_of_an_attempt_is_kept_whoever_else_leaves_it() {
+    let flights = Flights::default();
+    let row = LedgerRow { attempt: 1, ..row(LedgerState::Open) };
+    let applied = LedgerClose { state: LedgerState::Applied, reply: Some("{}".to_owned()), ..abandoned(&row) };
+    let (knows, other) = (flights.mark(name("k"), seconds(5)), flights.mark(name("k"), seconds(7)));
+    knows.leave(applied);
+    drop(other);
+    assert_eq!(flights.known(&row).map(|known| known.state), Some(LedgerState::Applied));
+    flights.forget(&name("k"));
+    // That nobody knows is nothing to know.
+    flights.mark(name("k"), seconds(9)).leave(abandoned(&row));
+    assert!(flights.known(&row).is_none() && left(&flights) == [name("k")]);
+}
+
+#[test]
+fn nothing_is_sent_beside_what_has_been_open_for_too_long() {
+    let flights = Flights::default();
+    let flight = flights.mark(name("k"), seconds(5));
+    let (long, too_long) = (seconds(5) + LONGEST_OPEN, seconds(6) + LONGEST_OPEN);
+    flights.mark(name("l"), long).land();
+    assert!(!flights.is_stuck_at(long) && flights.is_stuck_at(too_long));
+    drop(flight);
+    assert!(flights.is_stuck_at(too_long), "it is open, whether or not anybody waits");
+    flights.forget(&name("k"));
+    assert!(!flights.is_stuck_at(too_long));
+}
+
+/// A job sends a command.
+const MODEL: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" targetNamespace="t">
+  <process id="p" isExecutable="true">
+    <startEvent id="s"/><serviceTask id="w" camunda:class="worker" camunda:asyncBefore="true"/><userTask id="u"/>
+    <sequenceFlow id="f1" sourceRef="s" targetRef="w"/><sequenceFlow id="f2" sourceRef="w" targetRef="u"/>
+  </process>
+</definitions>"#;
+
+const MANIFEST: &str = "[delegates.worker]\nfile = \"test_scripted.wasm\"\nversion = \"1.0.0\"\ncommands = [\"test.ok@1\"]\n";
+
+/// A host that leaves jobs alone until somebody executes them.
+struct Host {
+    runtime: Runtime,
+    domain: Domain,
+    dir: tempfile::TempDir,
+}
+
+impl Host {
+    async fn open(database: Option<&str>) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let domain = Domain::start().expect("a free port");
+        std::fs::write(dir.path().join("catalogue.toml"), domain.catalogue()).expect("written");
+        let runtime = testing::open(dir.path(), database, false).await;
+        testing::deploy(&runtime, MODEL, MANIFEST).await;
+        Self { runtime, domain, dir }
+    }
+
+    /// Starts an instance and answers the job that it stands at.
+    async fn start(&self) -> PublicId {
+        let script = json!({ "w": { "commands": [{ "name": "test.ok@1", "body": {} }] } });
+        let instance = self.runtime.start(testing::start(&script)).await.expect("it starts").id;
+        PublicId { instance, number: self.job(instance).await.0.0 }
+    }
+
+    /// The job of an instance: its number, its retries, and how often it has failed.
+    async fn job(&self, id: InstanceId) -> (WaitId, u32, u32) {
+        let view = self.runtime.instance(id).await.expect("it lives");
+        let job = view.instance.jobs().next().expect("it stands at a job");
+        (job.wait, job.retries, job.failures)
+    }
+}
+
+/// The first attempt under a key, from a job.
+async fn opened(runtime: &Runtime, job: PublicId) {
+    let open = LedgerOpen {
+        tenant: String::new(),
+        command: "c@1".to_owned(),
+        key: "k".to_owned(),
+        generation: 1,
+        activity_key: "entry".to_owned(),
+        request_digest: "request".to_owned(),
+        request: "{}".to_owned(),
+        instance: job.instance.0,
+        origin: Origin::Job(crate::unit::number(job.number)),
+        worker: None,
+        activity_id: "w".to_owned(),
+        definition_id: "p:1:x".to_owned(),
+        at: None,
+        first: true,
+    };
+    assert_eq!(runtime.0.store.ledger_open(open).await.expect("written"), LedgerOpened::Opened { attempt: 1 });
+}
+
+async fn state(runtime: &Runtime) -> LedgerState {
+    runtime.0.store.ledger_latest("", "c@1", "k").await.expect("read").expect("there").state
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_was_left_unopened_is_not_closed_once_somebody_sends_it() {
+    let host = Host::open(None).await;
+    let (inner, job) = (&host.runtime.0, host.start().await);
+    // It could not be opened, and is opened now by a unit that runs again.
+    drop(inner.in_flight.mark(name("k"), awake()));
+    let again = inner.in_flight.mark(name("k"), awake());
+    opened(&host.runtime, job).await;
+    inner.close_left().await;
+    assert_eq!(state(&host.runtime).await, LedgerState::Open);
+    drop(again);
+    inner.close_left().await;
+    assert_eq!((state(&host.runtime).await, left(&inner.in_flight)), (LedgerState::Unknown, Vec::new()));
+    host.runtime.shut_down(seconds(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_another_host_sends_is_not_closed_by_the_one_that_could_not_open_it() {
+    let cluster = Cluster::start().expect("PostgreSQL starts");
+    let database = cluster.create_database("host").expect("a database");
+    let host = Host::open(Some(&database)).await;
+    let (inner, job) = (&host.runtime.0, host.start().await);
+    drop(inner.in_flight.mark(name("k"), awake()));
+    let other = testing::open(host.dir.path(), Some(&database), false).await;
+    opened(&other, job).await;
+    inner.close_left().await;
+    assert_eq!((state(&host.runtime).await, left(&inner.in_flight)), (LedgerState::Open, Vec::new()));
+    other.shut_down(seconds(5)).await;
+    host.runtime.shut_down(seconds(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_host_may_send_nothing_is_put_back_and_spends_no_attempt() {
+    let host = Host::open(None).await;
+    let (inner, job) = (&host.runtime.0, host.start().await);
+    inner.in_flight.log().under_way.insert(name("other"), (1, Duration::ZERO));
+    let begun = Instant::now();
+    let refused = host.runtime.execute_job(job).await;
+    assert!(matches!(&refused, Err(crate::Error::NotActing(why)) if why.contains("cannot be recorded")), "{refused:?}");
+    assert!(begun.elapsed() >= crate::executor::POLL, "not again at once: whatever stopped it is likely still there");
+    let (wait, retries, failures) = host.job(job.instance).await;
+    assert_eq!((wait.0, retries, failures, host.domain.applied().len()), (job.number, 3, 0, 0));
+    inner.in_flight.log().under_way.clear();
+    host.runtime.execute_job(job).await.expect("it runs");
+    assert_eq!(host.domain.applied().len(), 1);
+    host.runtime.shut_down(seconds(5)).await;
+}

@@ -1,0 +1,46 @@
+//! Hosts for the tests of this crate.
+
+use std::path::Path;
+
+use mandate_engine::{Variable, Variables};
+use mandate_tests::lone::guest;
+use serde_json::Value;
+
+use crate::deploy::Upload;
+use crate::{ClockSource, Config, DefinitionRef, Runtime, Start, StoreConfig, wasm};
+
+/// A host in a folder: with the catalogue that is there, if one is, and on SQLite if no database is given.
+pub(crate) async fn open(dir: &Path, database: Option<&str>, execute_jobs: bool) -> Runtime {
+    let file = || format!("sqlite:{}", dir.join("mandate.db").display());
+    let catalogue = dir.join("catalogue.toml");
+    let config = Config {
+        store: StoreConfig::new(database.map_or_else(file, str::to_owned)),
+        sandbox: wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess),
+        catalogue: Some(catalogue).filter(|path| path.exists()),
+        execute_jobs,
+        clock: ClockSource::System,
+        history_cleanup: None,
+    };
+    Runtime::open(config).await.expect("the host opens")
+}
+
+/// Deploys a model whose delegates are the scripted one, under names that the manifest gives it.
+pub(crate) async fn deploy(runtime: &Runtime, model: &str, manifest: &str) {
+    let resources = vec![
+        ("p.bpmn".to_owned(), model.as_bytes().to_vec()),
+        ("test_scripted.wasm".to_owned(), guest("test_scripted.wasm").expect("it is built")),
+        ("mandate.toml".to_owned(), manifest.as_bytes().to_vec()),
+    ];
+    runtime.deploy(Upload { resources, ..Upload::default() }).await.expect("deployed");
+}
+
+/// A start of the process `p` with this script.
+pub(crate) fn start(script: &Value) -> Start {
+    Start {
+        definition: DefinitionRef::Key { key: "p".to_owned(), tenant: None },
+        business_key: None,
+        variables: Variables::from([("script".to_owned(), Variable::from_json(script))]),
+        idempotency_key: None,
+        traceparent: None,
+    }
+}
