@@ -1,8 +1,10 @@
 //! A planned suspension that an operator executes, as `POST /job/{id}/execute` executes one in Camunda 7, where it is a job: due or not, given up or not, on
 //! hosts that run no jobs too.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::Outcome;
@@ -28,8 +30,13 @@ impl Runtime {
             return Err(Error::NotActing("it is shutting down, or could not renew its lease"));
         }
         let _planning = self.0.planning.lock().await;
-        let executed = self.execute_with_rest(id).await;
-        // This host may be one that runs no jobs, and would keep what is left for ever.
+        self.give_back_after(Box::pin(self.execute_with_rest(id))).await
+    }
+
+    /// Gives back what is left of a plan, whatever became of it: this host may be one that runs no jobs, and would keep it for ever. A panic is a bug, of which
+    /// its hook tells more.
+    async fn give_back_after(&self, executing: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+        let executed = AssertUnwindSafe(executing).catch_unwind().await.unwrap_or(Err(Error::Bug));
         if let Err(error) = self.0.store.unlock_plans().await {
             tracing::warn!("what is left of a plan is not given back before this host is gone: {error}");
         }
@@ -69,5 +76,38 @@ impl Runtime {
         }
         let planner = Operator { user: planned.user.clone(), annotation: planned.annotation.clone() };
         Self(self.0.clone(), Some(Arc::new(planner)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mandate_tests::postgres::Cluster;
+
+    use super::*;
+    use crate::testing::open;
+    use crate::{Suspended, Suspension};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_plan_that_meets_a_bug_is_left_to_others() {
+        let cluster = Cluster::start().expect("PostgreSQL starts");
+        let database = cluster.create_database("host").expect("a database");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        // None of them carries out anything by itself.
+        let (host, other) = (open(dir.path(), Some(&database), false).await, open(dir.path(), Some(&database), false).await);
+        host.plan_suspension(&Suspension::of(Suspended::ProcessDefinitions, true, true), 1).await.expect("planned");
+        let id = host.0.store.plans(mandate_store::query::Page::ALL).await.expect("read").remove(0).id;
+        let executed = host.give_back_after(async {
+            assert!(host.0.store.lock_plan(id, None).await?.is_some());
+            let kept = other.execute_planned_suspension(id).await;
+            assert!(matches!(&kept, Err(Error::Conflict(why)) if why.contains("another host")), "{kept:?}");
+            panic!("a bug");
+        });
+        assert!(matches!(executed.await, Err(Error::Bug)));
+        other.execute_planned_suspension(id).await.expect("executed");
+        for runtime in [host, other] {
+            runtime.shut_down(Duration::from_secs(5)).await;
+        }
     }
 }
