@@ -112,7 +112,6 @@ impl Inner {
         let mut due = self.store.history_due(now, max).await?;
         let start_incidents = self.store.start_incidents_due(now).await?;
         if due.is_empty() && !start_incidents {
-            self.store.forget_elements().await?;
             return Ok(Cleaned::Nothing);
         }
         if !self.store.take_history_cleanup().await? {

@@ -92,7 +92,7 @@ impl Inner {
     }
 
     /// Takes over the work of hosts whose lease has ended, unlocks what this one has locked and forgotten, closes commands that it has left open, and forgets
-    /// signals that were given up and that nobody waits for any more.
+    /// signals that were given up and that nobody waits for any more, and elements of deleted definitions that history does not tell of any more.
     async fn recovery_loop(self: Arc<Self>, every: Duration) {
         let mut suspects = HashSet::new();
         while !self.executor.is_stopping() {
@@ -124,6 +124,10 @@ impl Inner {
             self.close_left().await;
             if let Err(error) = self.store.drop_orphaned_deliveries(self.clock.now_ms()).await {
                 tracing::error!("could not look for signals that nobody is there for any more: {error}");
+            }
+            // Also where no history is removed by itself: with a deployment it is, and by hand.
+            if let Err(error) = self.store.forget_elements().await {
+                tracing::error!("could not look for elements of deleted definitions that history does not tell of any more: {error}");
             }
             tokio::select! {
                 () = self.executor.stopping.cancelled() => {}
