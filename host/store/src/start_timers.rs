@@ -242,27 +242,39 @@ impl Store {
         tx.commit().await
     }
 
-    /// A firing of this host has failed: what is left of it takes its place, and what fires next gets a row of its own. Nothing happens if this host
-    /// does not have it any more.
+    /// A firing of this host that was found as `seen` has failed: what is left of it takes its place, and what fires next gets a row of its own. Nothing happens
+    /// if this host does not have it any more. Answers how it is now if somebody has changed it since: then nothing happens either, and what is left of it is to be
+    /// told anew.
     pub async fn fail_start_timer(
         &self,
+        seen: &StartTimerRow,
         failed: &StartTimerRow,
         why: &FailedFiring,
         next: Option<NewStartTimer>,
         now: i64,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<StartTimerRow>, Error> {
         let me = self.host();
         let mut tx = self.begin_in_epoch().await?;
-        let sql = "UPDATE start_timer SET due = $5, cycle = $6, retries = $7, failures = $8, failure = $9, code = $10, failed_activity = $11, \
-                   given_up_at = CASE WHEN retries > 0 THEN $12 ELSE given_up_at END, \
-                   given_up = given_up + CASE WHEN $7 = 0 AND retries > 0 THEN 1 ELSE 0 END, detail = $13, locked_by = NULL, locked_epoch = NULL \
-                   WHERE id = $1 AND firing = $2 AND locked_by = $3 AND locked_epoch = $4";
+        let mine = "t.id = $1 AND t.firing = $2 AND t.locked_by = $3 AND t.locked_epoch = $4";
+        let found = tx
+            .fetch(
+                &format!("SELECT {COLUMNS} FROM start_timer t WHERE {mine} {{pg:FOR UPDATE OF t}}"),
+                params![seen.id, seen.firing, me.id, me.epoch],
+            )
+            .await?;
+        let found = found.first().map(|found| row(&mut found.columns())).transpose()?;
+        let left = |row: &StartTimerRow| (row.failures, row.timer.retries, row.timer.due, row.timer.cycle.clone());
+        if found.as_ref().is_none_or(|found| left(found) != left(seen)) {
+            tx.rollback().await;
+            return Ok(found);
+        }
+        let sql = "UPDATE start_timer SET due = $2, cycle = $3, retries = $4, failures = $5, failure = $6, code = $7, failed_activity = $8, \
+                   given_up_at = CASE WHEN retries > 0 THEN $9 ELSE given_up_at END, \
+                   given_up = given_up + CASE WHEN $4 = 0 AND retries > 0 THEN 1 ELSE 0 END, detail = $10, locked_by = NULL, locked_epoch = NULL \
+                   WHERE id = $1";
         let timer = &failed.timer;
         let params = params![
             failed.id,
-            failed.firing,
-            me.id,
-            me.epoch,
             timer.due,
             timer.cycle.clone(),
             timer.retries,
@@ -273,16 +285,13 @@ impl Store {
             now,
             why.detail.clone()
         ];
-        if tx.execute(sql, params).await? > 0 {
-            if timer.retries == 0 {
-                incident::raise_timer(&mut tx, self.inner().history, failed.id, failed.firing).await?;
-            } else {
-                // Somebody may have given it up while this host was at it.
-                incident::end(&mut tx, vec![(failed.id, failed.firing)], now, End::Resolved).await?;
-            }
-            INSERT.execute(&mut tx, next.iter().map(|next| new_row(&failed.definition_id, next, now)).collect()).await?;
+        tx.execute(sql, params).await?;
+        if timer.retries == 0 {
+            incident::raise_timer(&mut tx, self.inner().history, failed.id, failed.firing).await?;
         }
-        tx.commit().await
+        INSERT.execute(&mut tx, next.iter().map(|next| new_row(&failed.definition_id, next, now)).collect()).await?;
+        tx.commit().await?;
+        Ok(None)
     }
 
     /// What an operator changes at a moment of a firing that was found as `seen`, with what the log says of it. Without attempts left it is given up

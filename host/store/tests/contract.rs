@@ -65,6 +65,7 @@ on_both! {
         each_firing_begins_one_instance
         a_firing_whose_start_is_refused_is_not_over
         a_failed_firing_waits_beside_the_next_one
+        a_failure_counts_upon_what_an_operator_has_changed_meanwhile
         versions_close_and_reopen_what_starts_a_process;
     units:
         a_unit_is_stored_with_the_rows_beside_it

@@ -60,16 +60,7 @@ impl Inner {
                 return Err(error);
             }
         };
-        let timer = StartTimer {
-            element,
-            due: row.timer.due,
-            cycle: row.timer.cycle.clone(),
-            retries: count(row.timer.retries),
-            priority: row.timer.priority,
-            failures: count(row.failures),
-            failure: row.failure.clone(),
-        };
-        let failure = match self.begin_fired(&definition, &timer, &row).await {
+        let failure = match self.begin_fired(&definition, element, &row).await {
             Ok(()) => return Ok(()),
             Err(Error::UnitFailed(failure)) => *failure,
             Err(error @ (Error::Bug | Error::Invalid(_) | Error::NotStartable { .. })) if !self.is_suspended(&row.definition_id).await => {
@@ -83,7 +74,7 @@ impl Inner {
                 return Err(error);
             }
         };
-        self.fail(&definition, &timer, row, failure).await
+        self.fail(&definition, element, row, failure).await
     }
 
     async fn start_event_of(&self, row: &StartTimerRow) -> Result<(Arc<Definition>, ElementIndex), Error> {
@@ -94,9 +85,9 @@ impl Inner {
         Ok((definition, element))
     }
 
-    async fn begin_fired(self: &Arc<Self>, definition: &Arc<Definition>, timer: &StartTimer, row: &StartTimerRow) -> Result<(), Error> {
+    async fn begin_fired(self: &Arc<Self>, definition: &Arc<Definition>, element: ElementIndex, row: &StartTimerRow) -> Result<(), Error> {
         let now = self.clock.now_ms();
-        let next = timer.next(&definition.model, now).map(|next| new_row(definition, &next));
+        let next = timer(element, row).next(&definition.model, now).map(|next| new_row(definition, &next));
         let id = instance_of(row.id, row.firing);
         let begin = Begin {
             definition: definition.clone(),
@@ -106,7 +97,7 @@ impl Inner {
             newest: false,
             fired: Some(FiredTimer { id: row.id, firing: row.firing, at: now, next }),
         };
-        let input = Input::Start { element: timer.element, variables: Variables::new(), hold: false };
+        let input = Input::Start { element, variables: Variables::new(), hold: false };
         let work = Work { begin: Some(begin), ..Work::new(id, input) };
         match self.advance_here(work).await? {
             Advanced::Committed(mut state) => {
@@ -126,35 +117,51 @@ impl Inner {
         Ok(())
     }
 
-    /// A start that failed spends a retry; what fires next does not wait for it.
-    async fn fail(&self, definition: &Definition, timer: &StartTimer, row: StartTimerRow, failure: Failure) -> Result<(), Error> {
+    /// A start that failed spends a retry; what fires next does not wait for it. What an operator has changed meanwhile holds: it is one of those retries.
+    async fn fail(&self, definition: &Definition, element: ElementIndex, mut row: StartTimerRow, failure: Failure) -> Result<(), Error> {
         let failure = Failure { message: text::storable(&failure.message, MAX_FAILURE_BYTES), ..failure };
         tracing::warn!(
             definition = %row.definition_id, start_event = %row.timer.activity_id, code = %failure.code,
             "timer could not start an instance: {}", text::one_line(&failure.message)
         );
         crate::metrics::job_failed(&row.timer.activity_id, failure.code.as_str());
-        let now = self.clock.now_ms();
-        let firing = wait(row.firing).0;
-        let (failed, next) = timer.failed(&definition.model, row.id, firing, &failure, now);
-        if failed.retries == 0 {
-            tracing::error!(definition = %row.definition_id, start_event = %row.timer.activity_id, "incident raised");
+        loop {
+            match self.store_failed(definition, element, &row, &failure).await {
+                Ok(None) => return Err(Error::UnitFailed(Box::new(failure))),
+                Ok(Some(changed)) => row = changed,
+                Err(error) => {
+                    tracing::error!(timer = %row.id, "what became of a timer could not be stored, and it will fire again: {error}");
+                    return Err(error.into());
+                }
+            }
         }
-        let detail = || explain_start_timer(definition, &row.timer.activity_id, failed.failures, &failure);
+    }
+
+    /// Stores what a failed start leaves of its firing, and answers how that is if somebody has changed it.
+    async fn store_failed(
+        &self,
+        definition: &Definition,
+        element: ElementIndex,
+        row: &StartTimerRow,
+        failure: &Failure,
+    ) -> Result<Option<StartTimerRow>, mandate_store::Error> {
+        let now = self.clock.now_ms();
+        let (failed, next) = timer(element, row).failed(&definition.model, row.id, wait(row.firing).0, failure, now);
+        let gives_up = failed.retries == 0;
+        let detail = || explain_start_timer(definition, &row.timer.activity_id, failed.failures, failure);
         let why = FailedFiring {
             code: failure.code.as_str().to_owned(),
             failed_activity: failure.element.map(|failed| definition.model.element(failed).id.to_string()),
-            detail: (failed.retries == 0).then(detail),
+            detail: gives_up.then(detail),
         };
-        let failed =
-            StartTimerRow { timer: new_row(definition, &failed), failures: i64::from(failed.failures), failure: failed.failure, ..row };
         let next = next.map(|next| new_row(definition, &next));
-        let stored = self.store.fail_start_timer(&failed, &why, next, now).await;
-        if let Err(error) = &stored {
-            tracing::error!(timer = %failed.id, "what became of a timer could not be stored, and it will fire again: {error}");
+        let (failures, failed_timer) = (i64::from(failed.failures), new_row(definition, &failed));
+        let left = StartTimerRow { timer: failed_timer, failures, failure: failed.failure, ..row.clone() };
+        let changed = self.store.fail_start_timer(row, &left, &why, next, now).await?;
+        if gives_up && changed.is_none() {
+            tracing::error!(definition = %row.definition_id, start_event = %row.timer.activity_id, "incident raised");
         }
-        stored?;
-        Err(Error::UnitFailed(Box::new(failure)))
+        Ok(changed)
     }
 
     /// Does not give up while this host works: nobody else may run it.
@@ -186,6 +193,19 @@ impl super::Executor {
         let mut running = self.start_timers.lock().expect("no holder of this lock panics");
         running.retain(|id| mine.keys().any(|(of, _)| of.0 == *id));
         running.iter().copied().collect()
+    }
+}
+
+/// What a row waits for.
+fn timer(element: ElementIndex, row: &StartTimerRow) -> StartTimer {
+    StartTimer {
+        element,
+        due: row.timer.due,
+        cycle: row.timer.cycle.clone(),
+        retries: count(row.timer.retries),
+        priority: row.timer.priority,
+        failures: count(row.failures),
+        failure: row.failure.clone(),
     }
 }
 

@@ -407,6 +407,36 @@ async fn what_stands_beside_instances_and_leads_nowhere_is_found() {
     .await;
 }
 
+/// The start fails at an assignee that no variable gives.
+const FAILING: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" targetNamespace="test">
+  <process id="failing" isExecutable="true">
+    <startEvent id="h"><timerEventDefinition><timeCycle>R/PT1H</timeCycle></timerEventDefinition></startEvent>
+    <userTask id="u" camunda:assignee="${missing}"/><sequenceFlow id="f" sourceRef="h" targetRef="u"/>
+  </process>
+</definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_that_are_given_while_a_timer_fires_are_those_that_its_failure_spends() {
+    on_both(async |host| {
+        let upload = Upload { resources: vec![("f.bpmn".to_owned(), FAILING.as_bytes().to_vec())], ..Upload::default() };
+        host.runtime.deploy(upload).await.expect("deployed");
+        let store = &host.inner().store;
+        let id = store.all_start_timers().await.expect("read").remove(0).id;
+        let claim = store.claim_start_timer(id, 1).await.expect("claimed");
+        let mandate_store::StartTimerClaim::Locked(row) = claim else { panic!("{claim:?}") };
+        // As whoever fires it has found it, before an operator has a word.
+        host.runtime.set_job_retries(mandate_engine::PublicId { instance: InstanceId(id), number: 1 }, 9, None).await.expect("given");
+        let failed = host.inner().fire(*row).await;
+        assert!(matches!(&failed, Err(Error::UnitFailed(failure)) if failure.message.contains("missing")), "{failed:?}");
+        let mut rows = store.all_start_timers().await.expect("read");
+        rows.sort_by_key(|row| row.failures);
+        let left: Vec<_> = rows.iter().map(|row| (row.timer.retries, row.failures, row.timer.cycle.is_some())).collect();
+        assert_eq!(left, [(3, 0, true), (8, 1, false)], "the next firing has its own");
+        host.close().await;
+    })
+    .await;
+}
+
 impl Host {
     /// A definition that no parser takes, past the checks of a deployment. Answers its id.
     async fn deploy_nonsense(&self) -> String {

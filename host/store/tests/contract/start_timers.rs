@@ -85,8 +85,9 @@ pub(crate) async fn a_failed_firing_waits_beside_the_next_one(fixture: Fixture) 
     let once = NewStartTimer { cycle: None, retries: 0, ..timer(150) };
     let failed = StartTimerRow { timer: once, failures: 1, failure: Some("it broke".into()), ..found.clone() };
     let why = FailedFiring { code: "DELEGATE_FAILED".into(), failed_activity: Some("task".into()), detail: Some("{}".into()) };
-    store.fail_start_timer(&failed, &why, Some(timer(200)), 110).await.expect("stored");
-    store.fail_start_timer(&failed, &why, Some(timer(200)), 110).await.expect("this host does not have it any more");
+    assert_eq!(store.fail_start_timer(&found, &failed, &why, Some(timer(200)), 110).await.expect("stored"), None);
+    let again = store.fail_start_timer(&found, &failed, &why, Some(timer(200)), 110).await;
+    assert_eq!(again.expect("answered"), None, "this host does not have it any more");
     let next = claimed(&store, 900).await;
     assert_eq!(next.iter().map(|row| (row.firing, row.timer.due, row.created)).collect::<Vec<_>>(), [(1, 200, 110)]);
 
@@ -140,15 +141,41 @@ pub(crate) async fn a_failed_firing_waits_beside_the_next_one(fixture: Fixture) 
     let seen = store.start_timer(next[0].id, 1).await.expect("read").expect("there");
     assert!(store.revise_start_timer(&seen, &RevisedTimer { retries: 0, ..seen.unchanged() }, None, &[], 980).await.expect("revised"));
     assert_eq!(open(IncidentState::Open).await, (1, 1));
-    // The host that was at it meanwhile fails, and counts what it had: it is tried again, and so no incident.
-    let failed = StartTimerRow { timer: NewStartTimer { retries: 1, ..seen.timer.clone() }, failures: seen.failures + 1, ..seen };
-    store.fail_start_timer(&failed, &why, None, 985).await.expect("stored");
-    assert_eq!(open(IncidentState::Resolved).await, (0, 3));
-    let seen = store.start_timer(next[0].id, 1).await.expect("read").expect("there");
-    assert!(store.revise_start_timer(&seen, &RevisedTimer { retries: 0, ..seen.unchanged() }, None, &[], 990).await.expect("revised"));
+    // The host that was at it meanwhile fails: it has no attempt to spend any more, and it stays one incident.
+    let spent = |of: &StartTimerRow| {
+        let timer = NewStartTimer { retries: (of.timer.retries - 1).max(0), ..of.timer.clone() };
+        StartTimerRow { timer, failures: of.failures + 1, failure: Some("it broke".into()), ..of.clone() }
+    };
+    let changed = store.fail_start_timer(&seen, &spent(&seen), &why, None, 985).await.expect("answered").expect("it has changed");
+    assert_eq!((changed.timer.retries, changed.failures), (0, 0));
+    assert_eq!(store.fail_start_timer(&changed, &spent(&changed), &why, None, 985).await.expect("stored"), None);
     assert_eq!(open(IncidentState::Open).await, (1, 1));
     deployed(&store, Vec::new()).await;
     assert_eq!(open(IncidentState::Deleted).await, (0, 1));
+}
+
+pub(crate) async fn a_failure_counts_upon_what_an_operator_has_changed_meanwhile(fixture: Fixture) {
+    let store = fixture.open().await;
+    deployed(&store, vec![timer(100)]).await;
+    let mut seen = claimed(&store, 100).await.remove(0);
+    let why = FailedFiring { code: "DELEGATE_FAILED".into(), failed_activity: None, detail: None };
+    for revised in [
+        RevisedTimer { retries: 9, ..seen.unchanged() },
+        RevisedTimer { due: 105, ..seen.unchanged() },
+        RevisedTimer { cycle: None, ..seen.unchanged() },
+    ] {
+        assert!(store.revise_start_timer(&seen, &revised, None, &[], 110).await.expect("revised"));
+        let failed = StartTimerRow { timer: NewStartTimer { retries: 2, ..timer(150) }, failures: 1, ..seen.clone() };
+        let changed = store.fail_start_timer(&seen, &failed, &why, Some(timer(200)), 120).await.expect("answered").expect("it has changed");
+        assert_eq!(changed.unchanged(), revised);
+        assert_eq!(store.all_start_timers().await.expect("read"), std::slice::from_ref(&changed), "nothing is written");
+        assert!(store.revise_start_timer(&changed, &seen.unchanged(), None, &[], 130).await.expect("revised"));
+        seen = store.start_timer(seen.id, 1).await.expect("read").expect("there");
+    }
+    let failed = StartTimerRow { timer: NewStartTimer { cycle: None, retries: 2, ..timer(150) }, failures: 1, ..seen.clone() };
+    assert_eq!(store.fail_start_timer(&seen, &failed, &why, Some(timer(200)), 140).await.expect("stored"), None);
+    let left = claimed(&store, 900).await;
+    assert_eq!(left.iter().map(|row| (row.timer.due, row.timer.retries)).collect::<Vec<_>>(), [(150, 2), (200, 3)]);
 }
 
 pub(crate) async fn versions_close_and_reopen_what_starts_a_process(fixture: Fixture) {

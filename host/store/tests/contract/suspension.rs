@@ -154,6 +154,6 @@ pub(crate) async fn a_timer_start_event_that_is_suspended_does_not_fire(fixture:
     let found = due().await;
     assert_eq!((found[0].firing, found[0].timer.priority), (2, 9));
     let why = mandate_store::FailedFiring { code: "DELEGATE_FAILED".into(), failed_activity: None, detail: None };
-    store.fail_start_timer(&found[0], &why, Some(timer(450, 1)), 500).await.expect("stored");
+    store.fail_start_timer(&found[0], &found[0], &why, Some(timer(450, 1)), 500).await.expect("stored");
     assert_eq!(due().await.iter().map(|row| row.timer.priority).collect::<Vec<_>>(), [9, 9]);
 }
