@@ -180,6 +180,8 @@ pub struct Relay {
     db: Db,
     engine: Engine,
     in_flight: Mutex<HashSet<String>>,
+    /// Somebody is at a row no longer.
+    released: Notify,
     wake: Notify,
 }
 
@@ -192,13 +194,14 @@ struct Claim<'a> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.relay.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.relay.released.notify_waiters();
     }
 }
 
 impl Relay {
     /// A relay from this database to this engine.
     pub fn new(db: Db, engine: Engine) -> Self {
-        Self { db, engine, in_flight: Mutex::default(), wake: Notify::new() }
+        Self { db, engine, in_flight: Mutex::default(), released: Notify::new(), wake: Notify::new() }
     }
 
     /// The engine it delivers to.
@@ -253,7 +256,7 @@ impl Relay {
         Ok(ids.len())
     }
 
-    /// Fulfils an order and calls its process back at once, whenever that was due. One attempt each.
+    /// Fulfils an order and calls its process back at once, whenever that was due, and answers when that was tried, by whomever. One attempt each.
     pub async fn deliver_early(&self, order_id: &str) -> Result<(), Error> {
         for kind in ["FULFILL", "CALLBACK"] {
             let rows = sqlx::query("SELECT id FROM outbox WHERE order_id = $1 AND state = 'PENDING' AND kind = $2")
@@ -263,10 +266,22 @@ impl Relay {
                 .await?;
             for row in rows {
                 let id: String = row.try_get(0)?;
-                self.deliver(&id, now_ms()).await?;
+                if !self.deliver(&id, now_ms()).await? {
+                    self.until_released(&id).await;
+                }
             }
         }
         Ok(())
+    }
+
+    async fn until_released(&self, id: &str) {
+        loop {
+            let released = self.released.notified();
+            if !self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).contains(id) {
+                return;
+            }
+            released.await;
+        }
     }
 
     /// Up to `limit` rows that are due and not being delivered, and when the next one is due.
@@ -293,12 +308,16 @@ impl Relay {
         Ok((ids, next.try_get::<Option<i64>, _>(0)?))
     }
 
-    /// Delivers one row, unless somebody else is at it or has done it, and notes how it went.
-    async fn deliver(&self, id: &str, now_ms: i64) -> Result<(), Error> {
+    /// Delivers one row, unless somebody has done it, and notes how it went. False: somebody else is at it.
+    async fn deliver(&self, id: &str, now_ms: i64) -> Result<bool, Error> {
         if !self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned()) {
-            return Ok(());
+            return Ok(false);
         }
         let _claim = Claim { relay: self, id: id.to_owned() };
+        self.deliver_claimed(id, now_ms).await.map(|()| true)
+    }
+
+    async fn deliver_claimed(&self, id: &str, now_ms: i64) -> Result<(), Error> {
         let row = sqlx::query("SELECT order_id, payload, attempts FROM outbox WHERE id = $1 AND state = 'PENDING'")
             .bind(id)
             .fetch_optional(self.db.readers())
