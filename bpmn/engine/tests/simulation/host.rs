@@ -58,8 +58,8 @@ pub(crate) struct Host<'a> {
     ended_by_caller: bool,
     /// Every wait that ever was.
     waits: BTreeSet<WaitId>,
-    /// Which unit and which call of it an entry key was made for.
-    keys: BTreeMap<EntryKey, WaitId>,
+    /// Which unit an entry key was made for: the wait that it resumes and, where that stays and may be answered again, which answer to it.
+    keys: BTreeMap<EntryKey, (WaitId, u32)>,
     pub(crate) calls: usize,
     /// Keys that were compared between two runs of one unit.
     pub(crate) compared: usize,
@@ -414,27 +414,34 @@ impl<'a> Host<'a> {
 
     /// Keys differ between the calls of a unit and between units.
     fn check_keys(&mut self, input: &Input, calls: &[(DelegateCall, DelegateOutcome)]) {
-        let origin = match input {
+        let origin = self.origin(input);
+        let distinct: BTreeSet<_> = calls.iter().map(|(call, _)| call.entry).collect();
+        assert_eq!(distinct.len(), calls.len(), "two calls of one unit have the same key");
+        for (call, _) in calls {
+            let owner = *self.keys.entry(call.entry).or_insert(origin);
+            assert_eq!(owner, origin, "two units made the same key");
+        }
+    }
+
+    /// What tells a unit from others, however often it runs. People who claim and change a task may do so again: what is called then sends nothing.
+    fn origin(&self, input: &Input) -> (WaitId, u32) {
+        match input {
             Input::RunJob { wait }
             | Input::CompleteTask { wait, .. }
             | Input::Called { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
             | Input::ThrowFromTask { wait, .. }
-            | Input::EscalateFromTask { wait, .. }
             | Input::ClaimTask { wait, .. }
             | Input::ReviseTask { wait, .. }
             | Input::Message { wait, .. }
-            | Input::Signal { wait, .. } => *wait,
-            Input::BeginActivity { activity } => WaitId(activity.0),
-            Input::Modify(_) => WaitId(u64::MAX - self.modified as u64),
-            _ => WaitId(0),
-        };
-        let distinct: BTreeSet<_> = calls.iter().map(|(call, _)| call.entry).collect();
-        assert_eq!(distinct.len(), calls.len(), "two calls of one unit have the same key");
-        for (call, _) in calls {
-            let owner = *self.keys.entry(call.entry).or_insert(origin);
-            assert_eq!(owner, origin, "two units made the same key");
+            | Input::Signal { wait, .. } => (*wait, 0),
+            Input::EscalateFromTask { wait, .. } => (*wait, self.load().task(*wait).map_or(0, |task| task.reports) + 1),
+            Input::FailExternalTask { wait, .. } => (*wait, self.load().external_task(*wait).map_or(0, |task| task.failures) + 1),
+            Input::Held(held) => self.origin(held),
+            Input::BeginActivity { activity } => (WaitId(activity.0), 0),
+            Input::Modify(_) => (WaitId(u64::MAX - self.modified as u64), 0),
+            _ => (WaitId(0), 0),
         }
     }
 
