@@ -408,7 +408,7 @@ impl Inner {
         let mine = places.waits().into_iter().map(|wait| self.executor.mine(instance.id(), wait)).collect();
         let mut details = HashMap::new();
         let origin = work.map_or(NO_WAIT, |work| work.origin(base));
-        for incident in rows.incidents() {
+        for incident in rows.explained() {
             details.insert(incident.id, self.explain(&base.definition, instance, incident, origin).await?);
         }
         let topics = rows.topics();

@@ -1,6 +1,6 @@
 //! A unit of work on its way to the store: effects folded into rows.
 //!
-//! What a unit creates and removes again never reaches the store; of what it changes twice only the last state does.
+//! What a unit creates and removes again never reaches the store, but for what history tells of it; of what it changes twice only the last state does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -62,6 +62,10 @@ pub(crate) struct Rows {
     external_tasks: BTreeMap<WaitId, Option<ExternalTask>>,
     subscriptions: BTreeMap<WaitId, Option<Subscription>>,
     incidents: BTreeMap<IncidentId, IncidentNow>,
+    /// Tasks that were put and are gone, as they were last.
+    past_tasks: BTreeMap<WaitId, Task>,
+    /// Incidents that were raised and are over, as they were last.
+    past_incidents: BTreeMap<IncidentId, Incident>,
     signals: Vec<mandate_engine::Signal>,
     messages: Vec<mandate_engine::Message>,
     history: Vec<HistoryRow>,
@@ -106,19 +110,6 @@ impl Rows {
         }
     }
 
-    /// Whether what happened later takes away what history would then know nothing of: a task or an incident that was made in this unit.
-    pub(crate) fn loses(&self, later: &Self, base: &Base) -> bool {
-        let stored = base.stored();
-        let task = |(wait, task): (&WaitId, &Option<Task>)| {
-            task.is_none() && self.tasks.contains_key(wait) && stored.is_none_or(|stored| stored.task(*wait).is_none())
-        };
-        let incident = |(id, now): (&IncidentId, &IncidentNow)| {
-            let was_open = stored.is_some_and(|stored| stored.incidents().any(|open| open.id == *id));
-            matches!(now, IncidentNow::Over { .. }) && self.incidents.contains_key(id) && !was_open
-        };
-        later.tasks.iter().any(task) || later.incidents.iter().any(incident)
-    }
-
     /// How long each of the jobs ran that it took along.
     pub(crate) fn along(&self) -> Vec<Duration> {
         self.along.iter().map(|(_, took)| *took).collect()
@@ -128,10 +119,22 @@ impl Rows {
     pub(crate) fn take_along(&mut self, wait: WaitId, later: Self, took: Duration) {
         self.along.push((wait, took));
         self.jobs.extend(later.jobs);
-        self.tasks.extend(later.tasks);
+        for (wait, task) in later.tasks {
+            match task {
+                Some(task) => put(&mut self.tasks, wait, task),
+                None => self.remove_task(wait),
+            }
+        }
+        self.past_tasks.extend(later.past_tasks);
         self.external_tasks.extend(later.external_tasks);
         self.subscriptions.extend(later.subscriptions);
-        self.incidents.extend(later.incidents);
+        for (id, incident) in later.incidents {
+            match incident {
+                IncidentNow::Open(_) => _ = self.incidents.insert(id, incident),
+                IncidentNow::Over { deleted } => self.end_incident(id, deleted),
+            }
+        }
+        self.past_incidents.extend(later.past_incidents);
         self.signals.extend(later.signals);
         self.messages.extend(later.messages);
         self.history.extend(later.history);
@@ -162,7 +165,7 @@ impl Rows {
             Effect::PutJob(job) => put(&mut self.jobs, job.wait, job),
             Effect::RemoveJob(wait) => remove(&mut self.jobs, wait),
             Effect::PutTask(task) => put(&mut self.tasks, task.wait, task),
-            Effect::RemoveTask(wait) => remove(&mut self.tasks, wait),
+            Effect::RemoveTask(wait) => self.remove_task(wait),
             Effect::PutExternalTask(task) => put(&mut self.external_tasks, task.wait, task),
             Effect::RemoveExternalTask(wait) => remove(&mut self.external_tasks, wait),
             Effect::PutSubscription(subscription) => put(&mut self.subscriptions, subscription.wait, subscription),
@@ -170,11 +173,23 @@ impl Rows {
             Effect::SendMessage(message) => self.messages.push(message),
             Effect::RemoveSubscription(wait) => remove(&mut self.subscriptions, wait),
             Effect::RaiseIncident(incident) => _ = self.incidents.insert(incident.id, IncidentNow::Open(incident)),
-            Effect::ResolveIncident(id) => _ = self.incidents.insert(id, IncidentNow::Over { deleted: false }),
-            Effect::DeleteIncident(id) => _ = self.incidents.insert(id, IncidentNow::Over { deleted: true }),
+            Effect::ResolveIncident(id) => self.end_incident(id, false),
+            Effect::DeleteIncident(id) => self.end_incident(id, true),
             Effect::SetSuspended(suspended) => self.suspended = Some(suspended),
             Effect::Record(event) => self.history.push(history_row(definition, event, now)),
             Effect::End => self.ended = true,
+        }
+    }
+
+    fn remove_task(&mut self, wait: WaitId) {
+        if let Some(Some(task)) = self.tasks.insert(wait, None) {
+            self.past_tasks.insert(wait, task);
+        }
+    }
+
+    fn end_incident(&mut self, id: IncidentId, deleted: bool) {
+        if let Some(IncidentNow::Open(incident)) = self.incidents.insert(id, IncidentNow::Over { deleted }) {
+            self.past_incidents.insert(id, incident);
         }
     }
 
@@ -212,11 +227,16 @@ impl Rows {
     }
 
     /// Incidents that this unit raises, and those that were open and that something else is said of.
-    pub(crate) fn incidents(&self) -> impl Iterator<Item = &Incident> {
+    fn incidents(&self) -> impl Iterator<Item = &Incident> {
         self.incidents.values().filter_map(|incident| match incident {
             IncidentNow::Open(incident) => Some(incident),
             IncidentNow::Over { .. } => None,
         })
+    }
+
+    /// All incidents of which something is written that explains them.
+    pub(crate) fn explained(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents().chain(self.past_incidents.values())
     }
 
     /// How many incidents there are after the unit that were not there before.
@@ -306,6 +326,8 @@ impl Rows {
                 None => write.remove_tasks.push(number(wait.0)),
             }
         }
+        let is_new = |wait: &WaitId| base.stored().is_none_or(|stored| stored.task(*wait).is_none());
+        write.past_tasks.extend(self.past_tasks.into_iter().filter(|(wait, _)| is_new(wait)).map(|(_, task)| task_row(definition, task)));
         write.held_external_task = worker.map(|worker| HeldExternalTask { wait: number(worker.wait.0), worker: worker.id.clone() });
         for (wait, task) in self.external_tasks {
             let is_old = base.stored().is_some_and(|stored| stored.external_task(wait).is_some());
@@ -340,6 +362,9 @@ impl Rows {
                 }
             }
         }
+        let was_open = |id: IncidentId| base.stored().is_some_and(|stored| stored.incidents().any(|open| open.id == id));
+        let past = self.past_incidents.into_values().filter(|it| !was_open(it.id));
+        write.past_incidents.extend(past.map(|it| incident_row(definition, instance, &it, detail(&it))));
         if write.running.is_none() && !self.ended && !instance.is_suspended() {
             if let Some(job) = take_running(&mut write.put_jobs, write.other_exclusive_jobs) {
                 (write.running, write.running_stood) = (Some(running(job, me)), Stood::Nowhere);

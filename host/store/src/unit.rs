@@ -81,6 +81,8 @@ pub struct InstanceWrite {
     pub recast_tasks: Vec<i64>,
     /// Waits of tasks that are gone.
     pub remove_tasks: Vec<i64>,
+    /// Those of them that were never stored, as they were last: history has them.
+    pub past_tasks: Vec<TaskRow>,
     /// External tasks to insert: nobody has them.
     pub put_external_tasks: Vec<ExternalTaskRow>,
     /// External tasks that failed or that an operator gave retries. Whoever fetched one is still its worker.
@@ -103,6 +105,8 @@ pub struct InstanceWrite {
     pub put_incidents: Vec<IncidentRow>,
     /// Incidents that are over.
     pub remove_incidents: Vec<EndedIncident>,
+    /// Those of them that were never stored, as they were last: history has them.
+    pub past_incidents: Vec<IncidentRow>,
     /// What happened, in order.
     pub history: Vec<HistoryRow>,
     /// What an operator did, if the unit is theirs.
@@ -144,6 +148,7 @@ impl InstanceWrite {
             put_tasks: Vec::new(),
             recast_tasks: Vec::new(),
             remove_tasks: Vec::new(),
+            past_tasks: Vec::new(),
             put_external_tasks: Vec::new(),
             revise_external_tasks: Vec::new(),
             remove_external_tasks: Vec::new(),
@@ -155,6 +160,7 @@ impl InstanceWrite {
             delivery: None,
             put_incidents: Vec::new(),
             remove_incidents: Vec::new(),
+            past_incidents: Vec::new(),
             history: Vec::new(),
             operations: Vec::new(),
         }
@@ -428,7 +434,7 @@ impl InstanceWrite {
             check_text("failure message", job.failure.as_deref())?;
             check_text("failed activity", job.failed_activity.as_deref())?;
         }
-        for task in &self.put_tasks {
+        for task in self.put_tasks.iter().chain(&self.past_tasks) {
             check_keys([("activity id", &task.activity_id), ("definition id", &task.definition_id)])?;
             check_key("assignee", task.assignee.as_deref().unwrap_or_default())?;
             check_key("owner", task.owner.as_deref().unwrap_or_default())?;
@@ -453,7 +459,7 @@ impl InstanceWrite {
         }
         self.signals.iter().try_for_each(Signal::check)?;
         self.messages.iter().try_for_each(Message::check)?;
-        for row in &self.put_incidents {
+        for row in self.put_incidents.iter().chain(&self.past_incidents) {
             check_keys([("activity id", &row.activity_id), ("definition id", &row.definition_id), ("incident code", &row.code)])?;
             check_text("failed activity id", row.failed_activity_id.as_deref())?;
             check_text("job definition id", row.job_definition_id.as_deref())?;

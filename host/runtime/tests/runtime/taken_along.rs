@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use crate::common::{Host, Setup, commands, guest, postgres, process};
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, Variable};
-use mandate_runtime::query::{DefinitionFilter, HistoryActivityFilter, HistoryTaskFilter, JobFilter, OfInstances, Page};
+use mandate_runtime::query::{
+    DefinitionFilter, HistoryActivityFilter, HistoryIncidentFilter, HistoryTaskFilter, IncidentState, JobFilter, OfInstances, Page,
+};
 use serde_json::{Value, json};
 
 /// `quiet` is the scripted guest without any command, `worker` the same with one.
@@ -211,16 +213,60 @@ fn fork(at_b: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_the_next_job_cancels_is_in_history() {
-    let model = fork(r#"<bpmn:endEvent id="b" camunda:asyncBefore="true"><bpmn:terminateEventDefinition/></bpmn:endEvent>"#);
-    on_both(model, async |host| {
+async fn a_task_that_is_cancelled_in_the_unit_that_made_it_is_in_history() {
+    // By a job that is taken along, and by what follows without one.
+    for job in ["camunda:asyncBefore=\"true\"", ""] {
+        let model = fork(&format!(r#"<bpmn:endEvent id="b" {job}><bpmn:terminateEventDefinition/></bpmn:endEvent>"#));
+        on_both(model, async |host| {
+            for _ in 0..3 {
+                let id = start(host, json!({ "script": {} })).await;
+                host.ended(id).await;
+                let filter = HistoryTaskFilter { of: of(id), ..HistoryTaskFilter::default() };
+                let tasks = host.runtime.reads().remembered_tasks(filter, Page::ALL, &[]).await.expect("read");
+                let tasks: Vec<_> = tasks.iter().map(|it| (&*it.row.0.activity_id, it.row.0.ended_at.is_some(), it.row.1)).collect();
+                assert_eq!(tasks, [("u", true, true)]);
+            }
+        })
+        .await;
+    }
+}
+
+/// The token that has done `a` waits at `h` for one that went another way, which is an incident until `b` ends everything.
+const IN_VAIN: &str = r#"
+  <bpmn:startEvent id="s"/>
+  <bpmn:exclusiveGateway id="c" default="to_g"/>
+  <bpmn:task id="x"/>
+  <bpmn:parallelGateway id="g"/>
+  <bpmn:serviceTask id="a" camunda:class="quiet" camunda:asyncBefore="true" camunda:jobPriority="9"/>
+  <bpmn:parallelGateway id="h"/>
+  <bpmn:endEvent id="b" camunda:asyncBefore="true"><bpmn:terminateEventDefinition/></bpmn:endEvent>
+  <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="c"/>
+  <bpmn:sequenceFlow id="to_g" sourceRef="c" targetRef="g"/>
+  <bpmn:sequenceFlow id="f2" sourceRef="c" targetRef="x"><bpmn:conditionExpression>${false}</bpmn:conditionExpression></bpmn:sequenceFlow>
+  <bpmn:sequenceFlow id="f3" sourceRef="x" targetRef="h"/>
+  <bpmn:sequenceFlow id="f4" sourceRef="g" targetRef="a"/>
+  <bpmn:sequenceFlow id="f5" sourceRef="a" targetRef="h"/>
+  <bpmn:sequenceFlow id="f6" sourceRef="g" targetRef="b"/>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_that_ends_in_the_unit_that_raised_it_is_in_history() {
+    on_both(process(IN_VAIN), async |host| {
         for _ in 0..3 {
             let id = start(host, json!({ "script": {} })).await;
             host.ended(id).await;
-            let of = OfInstances { ids: vec![id.0], ..OfInstances::default() };
-            let filter = HistoryTaskFilter { of, ..HistoryTaskFilter::default() };
-            assert_eq!(host.runtime.reads().count_remembered_tasks(filter).await.expect("read"), 1);
+            let filter = HistoryIncidentFilter { of: of(id), ..HistoryIncidentFilter::default() };
+            let found = host.runtime.reads().remembered_incidents(filter, Page::ALL, &[]).await.expect("read");
+            let found: Vec<_> = found
+                .iter()
+                .map(|it| &it.row)
+                .map(|it| (&*it.incident.activity_id, &*it.incident.code, it.state, it.incident.ended_at.is_some()))
+                .collect();
+            assert_eq!(found, [("h", "JOIN_CANNOT_COMPLETE", IncidentState::Deleted, true)]);
         }
     })
     .await;
+}
+
+fn of(id: InstanceId) -> OfInstances {
+    OfInstances { ids: vec![id.0], ..OfInstances::default() }
 }

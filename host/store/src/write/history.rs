@@ -439,7 +439,7 @@ impl History {
 
     fn take_tasks_and_incidents(&mut self, write: &InstanceWrite, is_called: bool) {
         let id = write.id;
-        for task in &write.put_tasks {
+        for task in write.put_tasks.iter().chain(&write.past_tasks) {
             self.tasks.push(cells![
                 id,
                 task.wait,
@@ -462,7 +462,7 @@ impl History {
                 self.task_links.extend(names.iter().map(|name| cells![id, task.wait, kind, name]));
             }
         }
-        for row in &write.put_incidents {
+        for row in write.put_incidents.iter().chain(&write.past_incidents) {
             self.incidents.push(cells![
                 id,
                 row.n,

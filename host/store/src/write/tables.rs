@@ -253,12 +253,13 @@ pub(crate) async fn remove_rows(tx: &mut Tx, ended: &[(Uuid, Beside)]) -> Result
     Ok(())
 }
 
-/// Whether a unit writes rows that repeat something of their instance.
+/// Whether a unit writes rows that repeat something of their instance, or history's of incidents, which its callers have, too.
 pub(super) fn repeat(write: &InstanceWrite) -> bool {
-    let InstanceWrite { put_jobs, revise_jobs, put_tasks, put_external_tasks, put_subscriptions, put_incidents, .. } = write;
+    let InstanceWrite { put_jobs, revise_jobs, put_tasks, put_external_tasks, put_subscriptions, put_incidents, past_incidents, .. } =
+        write;
     let no_job = put_jobs.is_empty() && revise_jobs.is_empty();
     let no_wait = no_job && put_tasks.is_empty() && put_external_tasks.is_empty() && put_subscriptions.is_empty();
-    !(no_wait && put_incidents.is_empty())
+    !(no_wait && put_incidents.is_empty() && past_incidents.is_empty())
 }
 
 /// The instance of rows that repeat something of it.
