@@ -100,7 +100,8 @@ on_both! {
     running:
         a_running_job_stands_in_its_instances_row_until_a_unit_ends_it
         a_running_job_that_is_put_down_is_a_change_of_its_instance
-        a_turn_is_handed_on_in_the_instances_row;
+        a_turn_is_handed_on_in_the_instances_row
+        a_unit_takes_no_job_along_that_it_could_not_have_locked;
     suspension:
         a_job_that_is_suspended_is_nobodys_until_it_is_activated
         who_does_not_know_of_a_change_of_job_definitions_makes_no_jobs

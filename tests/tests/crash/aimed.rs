@@ -1,5 +1,5 @@
 //! Kills that are aimed: at a deployment and the end of a definition, at a suspension that was planned, at a message that comes to a wait under its
-//! correlation key, at signals to who is suspended, and at the moment between two commands. The host dies at a
+//! correlation key, at signals to who is suspended, at a unit that takes jobs along, and at the moment between two commands. The host dies at a
 //! system call that is chosen: while its log is written, before that is synchronised, after it, and once it has answered. What must hold: nothing is half
 //! there, nothing is there twice, and what was stored is done once in the end.
 
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{MANIFEST, all, kills};
 
+mod along;
 mod commands;
 mod elements;
 mod parked;

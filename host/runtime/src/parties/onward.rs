@@ -108,3 +108,75 @@ impl Inner {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mandate_tests::postgres::Cluster;
+    use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing;
+
+    /// Whoever counts a BPMN error with this code panics: in the midst of its job, and of nothing else.
+    const PANICS: &str = "PANICS";
+
+    struct Panicking;
+
+    impl Recorder for Panicking {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            assert!(key.labels().all(|label| label.value() != PANICS), "told to panic");
+            Counter::noop()
+        }
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    const MODEL: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" targetNamespace="t">
+  <process id="p" isExecutable="true">
+    <startEvent id="s"/><serviceTask id="a" camunda:class="quiet" camunda:asyncBefore="true"/>
+    <serviceTask id="b" camunda:class="quiet" camunda:asyncBefore="true"><extensionElements>
+      <camunda:failedJobRetryTimeCycle>R1/PT1H</camunda:failedJobRetryTimeCycle></extensionElements></serviceTask><userTask id="u"/>
+    <sequenceFlow id="f1" sourceRef="s" targetRef="a"/><sequenceFlow id="f2" sourceRef="a" targetRef="b"/><sequenceFlow id="f3" sourceRef="b" targetRef="u"/>
+  </process>
+</definitions>"#;
+
+    const MANIFEST: &str = "[delegates.quiet]\nfile = \"test_scripted.wasm\"\nversion = \"1.0.0\"\ncommands = []\n";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_job_that_is_taken_along_and_panics_takes_nothing_with_it() {
+        metrics::set_global_recorder(Panicking).expect("no other test of this crate has one");
+        let cluster = Cluster::start().expect("PostgreSQL starts");
+        for database in [None, Some(cluster.create_database("host").expect("a database"))] {
+            let dir = tempfile::tempdir().expect("a temporary folder");
+            let runtime = testing::open(dir.path(), database.as_deref(), true).await;
+            testing::deploy(&runtime, MODEL, MANIFEST).await;
+            // From the second on it is known that the delegate is quick.
+            for nth in 0..4 {
+                let script = json!({ "a": { "set": { "x": nth } }, "b": if nth == 0 { json!({}) } else { json!({ "error": PANICS }) } });
+                let id = runtime.start(testing::start(&script)).await.expect("it starts").id;
+                let view = loop {
+                    let view = runtime.instance(id).await.expect("it lives").instance;
+                    if view.tasks().next().is_some() || view.incidents().next().is_some() {
+                        break view;
+                    }
+                    tokio::task::yield_now().await;
+                };
+                let incidents: Vec<_> = view.incidents().map(|it| (it.code, it.attempt)).collect();
+                let expected = if nth == 0 { vec![] } else { vec![(mandate_engine::Code::InternalError, 1)] };
+                assert_eq!(incidents, expected, "alone it meets the bug again, and spends its own attempt");
+                let x = view.variables(view.root()).and_then(|variables| variables.get("x").map(mandate_engine::Variable::to_json));
+                assert_eq!(x, Some(json!(nth)), "what came before is stored");
+            }
+            assert_eq!(runtime.check_store().await.expect("checked").findings, [""; 0]);
+            runtime.shut_down(Duration::from_secs(5)).await;
+        }
+    }
+}

@@ -18,6 +18,10 @@ file = "test_scripted.wasm"
 version = "1.0.0"
 commands = []
 
+[delegates.quiet.limits]
+cpu = "60s"
+wall = "60s"
+
 [delegates.worker]
 file = "test_scripted.wasm"
 version = "1.0.0"
@@ -128,6 +132,25 @@ async fn one_that_fails_takes_nothing_with_it() {
             assert_eq!(jobs(host, id).await, ["b"]);
             host.retry(id, 1).await;
             waits_at_u(host, id).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_takes_its_time_keeps_nothing_from_being_stored() {
+    on_both(chain(&[("a", "quiet"), ("b", "quiet")]), async |host| {
+        // The delegate is known to be quick.
+        let id = start(host, json!({ "script": {} })).await;
+        waits_at_u(host, id).await;
+        for _ in 0..3 {
+            let id = start(host, json!({ "script": { "a": { "set": { "x": 1 } }, "b": { "spin": true } } })).await;
+            host.until("the first is stored while the second runs", async || variable(host, id, "x").await.is_some()).await;
+            assert_eq!(jobs(host, id).await, ["b"]);
+            let view = host.runtime.instance(id).await.expect("it lives");
+            let job = view.instance.jobs().next().expect("it has one");
+            assert_eq!((job.failures, job.failure.as_deref()), (0, None), "its attempt goes on, or begins anew by itself");
+            host.runtime.delete_instance(id, None).await.expect("deleted");
         }
     })
     .await;

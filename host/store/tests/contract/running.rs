@@ -1,7 +1,7 @@
 //! Jobs that their host runs from memory: they stand in their instances' rows.
 
 use mandate_store::query::{JobFilter, JobSort, Order, Page};
-use mandate_store::{Claim, ClaimedJob, Except, InstanceWrite, JobRow, LedgerOpened, Origin, RunningJob, Stood, Store};
+use mandate_store::{Claim, ClaimedJob, CommitError, Except, InstanceWrite, JobRow, LedgerOpened, Origin, RunningJob, Stood, Store};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, end, job, locked, start, step, unit};
@@ -142,4 +142,43 @@ pub(crate) async fn a_turn_is_handed_on_in_the_instances_row(fixture: Fixture) {
     // Nor does one move beside another that is under way.
     assert_eq!(locked(&store.commit(hand_on(3, 4)).await.expect("stored")), []);
     assert_eq!(store.locked().await.expect("read"), [(id, 3)]);
+}
+
+pub(crate) async fn a_unit_takes_no_job_along_that_it_could_not_have_locked(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = Uuid::now_v7();
+    let mut write = start(&process, id);
+    begin(&store, &mut write, 1);
+    write.put_jobs = [2, 3].map(|wait| JobRow { exclusive: true, behind: true, ..job(&process, wait, 5) }).into();
+    store.commit(unit(write)).await.expect("stored");
+    let along = |revision, waits: &[i64]| {
+        let mut write = step(id, revision);
+        (write.taken_jobs, write.remove_jobs) = (waits.to_vec(), waits.to_vec());
+        unit(write)
+    };
+    // While its unit ran an operator has locked one of them.
+    store.release(&[(id, 1)]).await.expect("released");
+    assert!(matches!(store.claim_one(id, 2).await.expect("answered"), Claim::Locked(_)));
+    let refused = store.commit(along(2, &[2, 3])).await;
+    assert!(matches!(refused, Err(CommitError::Conflict)), "{refused:?}");
+    store.release(&[(id, 2)]).await.expect("released");
+    // Or their definition is suspended.
+    assert!(store.set_definition_suspended(&process.id, true, |_| Vec::new()).await.expect("written"));
+    let refused = store.commit(along(2, &[3])).await;
+    assert!(matches!(refused, Err(CommitError::Conflict)), "{refused:?}");
+    assert!(store.set_definition_suspended(&process.id, false, |_| Vec::new()).await.expect("written"));
+    // Or it may be what has killed a host.
+    fixture.raw("UPDATE job SET takeovers = 1 WHERE wait = 3").await;
+    let refused = store.commit(along(2, &[2, 3])).await;
+    assert!(matches!(refused, Err(CommitError::Conflict)), "{refused:?}");
+    // Others of the same transaction are none of its business.
+    let other = Uuid::now_v7();
+    let (refused, stored, begun) =
+        tokio::join!(store.commit(along(2, &[3])), store.commit(along(2, &[2])), store.commit(unit(start(&process, other))));
+    assert!(matches!(refused, Err(CommitError::Conflict)), "{refused:?}");
+    stored.expect("stored");
+    begun.expect("stored");
+    let left: Vec<_> = waits(&store).await.into_iter().filter(|wait| *wait > 1).collect();
+    assert_eq!(left, [3]);
 }
