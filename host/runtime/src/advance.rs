@@ -230,6 +230,7 @@ impl Inner {
             }
             let definition = parties.first().base.definition.clone();
             describe(&definition, &parties.first().instance);
+            self.refuse_suspended(&work.input, &definition).await?;
             let mut course = Course::new(&work, parties.first(), registered, &held, &mut calls, (self.clock.now_ms(), asked));
             let ended = self.run(&mut parties, &mut course).await;
             let now = course.now;
@@ -396,14 +397,13 @@ impl Inner {
         let mut rows = std::mem::take(&mut party.rows);
         let known = self.known_job_definitions().await?;
         rows.adjust_jobs(&party.base, &mut party.instance, &known);
+        rows.runs_by(&known, &party.base, work.map(|work| &work.input))?;
+        let is_suspended = party.instance.is_suspended() || known.is_suspended(&party.base.definition.row.id);
         let (base, instance) = (&party.base, &party.instance);
         rows.settle(instance);
-        // What waits for a suspended instance to go on is nobody's yet.
-        let places = if instance.is_suspended() {
-            Places::default()
-        } else {
-            self.executor.places(&rows, instance.id(), work.and_then(Work::job), now)
-        };
+        // What waits for a suspended instance, or definition, to go on is nobody's yet.
+        let own = work.and_then(Work::job);
+        let places = if is_suspended { Places::default() } else { self.executor.places(&rows, instance.id(), own, now) };
         // From before the commit: a job whose commit is answered late is not one that this host has forgotten.
         let mine = places.waits().into_iter().map(|wait| self.executor.mine(instance.id(), wait)).collect();
         let mut details = HashMap::new();

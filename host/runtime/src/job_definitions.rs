@@ -4,7 +4,7 @@
 //! A job that a unit of work makes gets what was said of its definition before it is stored. No unit reads it: this host remembers it, and the store refuses
 //! what was made by a host that has not heard of a change.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mandate_engine::{Input, InstanceId, JobKind, JobOrigin, Jobs, PublicId, Rejection};
@@ -103,6 +103,8 @@ pub(crate) struct Known {
     /// How many changes that includes.
     pub(crate) seen: i64,
     by_definition: HashMap<String, Vec<JobDefinitionRow>>,
+    /// Process definitions whose jobs nobody runs.
+    suspended: HashSet<String>,
 }
 
 impl Known {
@@ -111,12 +113,17 @@ impl Known {
         for row in known.rows {
             by_definition.entry(row.name.definition_id.clone()).or_default().push(row);
         }
-        Self { seen: known.seen, by_definition }
+        Self { seen: known.seen, by_definition, suspended: known.suspended.into_iter().collect() }
     }
 
     /// What is not as the model of a definition says.
     pub(crate) fn of(&self, definition_id: &str) -> &[JobDefinitionRow] {
         self.by_definition.get(definition_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the definition is suspended, so that nobody runs its jobs.
+    pub(crate) fn is_suspended(&self, definition_id: &str) -> bool {
+        self.suspended.contains(definition_id)
     }
 }
 
@@ -132,6 +139,18 @@ impl Remembered {
 }
 
 impl Inner {
+    /// Refuses to run a job of a definition that is suspended, by the store's word.
+    pub(crate) async fn refuse_suspended(&self, input: &Input, definition: &Definition) -> Result<(), Error> {
+        let Input::RunJob { wait } = *input else { return Ok(()) };
+        if self.known_job_definitions().await?.is_suspended(&definition.row.id) {
+            self.job_definitions.forget();
+            if self.known_job_definitions().await?.is_suspended(&definition.row.id) {
+                return Err(Rejection::JobSuspended { wait }.into());
+            }
+        }
+        Ok(())
+    }
+
     /// What operators have said of job definitions. What is made of it must be stored with how much that was.
     pub(crate) async fn known_job_definitions(&self) -> Result<Arc<Known>, Error> {
         let slot = &self.job_definitions.0;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mandate_engine::{
-    Effect, ExternalTask, Incident, IncidentId, Input, Instance, Job, PartId, Subscription, SubscriptionKind, Task, WaitId,
+    Effect, ExternalTask, Incident, IncidentId, Input, Instance, Job, PartId, Rejection, Subscription, SubscriptionKind, Task, WaitId,
 };
 use mandate_store::{
     Beside, EndedIncident, ExternalTaskFailure, ExternalTaskRevision, HeldExternalTask, HistoryRow, HostRef, InstanceWrite,
@@ -73,7 +73,7 @@ pub(crate) struct Rows {
     ended: bool,
     /// Jobs that ran within it and are none of its own, with how long they ran.
     along: Vec<(WaitId, Duration)>,
-    /// It has made jobs, by what is known of their definitions since so many changes.
+    /// It has made jobs, or runs one, by what is known of their definitions since so many changes.
     known: Option<i64>,
 }
 
@@ -108,6 +108,16 @@ impl Rows {
                 *job = instance.adjust_job(*wait, said.suspended, said.priority);
             }
         }
+    }
+
+    /// Where the unit runs a job: nobody does whose definition is suspended, as far as is known when it is stored.
+    pub(crate) fn runs_by(&mut self, known: &Known, base: &Base, input: Option<&Input>) -> Result<(), Rejection> {
+        let Some(Input::RunJob { wait }) = input else { return Ok(()) };
+        if known.is_suspended(&base.definition.row.id) {
+            return Err(Rejection::JobSuspended { wait: *wait });
+        }
+        self.known = Some(self.known.map_or(known.seen, |seen| seen.min(known.seen)));
+        Ok(())
     }
 
     /// How long each of the jobs ran that it took along.

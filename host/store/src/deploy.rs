@@ -137,8 +137,7 @@ impl Store {
         plan: Option<&CarriedOut>,
         operations: impl FnOnce(bool) -> Vec<OperationRow> + Send,
     ) -> Result<bool, Error> {
-        let admin = &self.inner().admin;
-        let mut tx = if suspended { admin.begin().await? } else { job_definitions::begin_activated(admin, id).await? };
+        let mut tx = job_definitions::begin_suspension(&self.inner().admin, id, suspended).await?;
         let before = tx.fetch("SELECT suspended FROM definition WHERE id = $1 {pg:FOR UPDATE}", params![id]).await?;
         let Some(before) = before.first().map(|row| row.get(0)).transpose()? else {
             tx.rollback().await;

@@ -53,6 +53,8 @@ pub struct KnownJobDefinitions {
     pub seen: i64,
     /// Those that are not as the model says.
     pub rows: Vec<JobDefinitionRow>,
+    /// Process definitions that are suspended: nobody runs their jobs.
+    pub suspended: Vec<String>,
 }
 
 /// What an operator says of job definitions.
@@ -132,10 +134,12 @@ impl Store {
     pub async fn job_definitions(&self) -> Result<KnownJobDefinitions, Error> {
         // One moment: whoever counts a change up has written it.
         let changes = "SELECT count FROM job_definition_changes WHERE id = 1";
-        let answers = self.pool.snapshot(vec![(changes, Vec::new()), (SELECT, Vec::new())]).await?;
+        let suspended = "SELECT id FROM definition WHERE suspended ORDER BY id";
+        let answers = self.pool.snapshot(vec![(changes, Vec::new()), (SELECT, Vec::new()), (suspended, Vec::new())]).await?;
         Ok(KnownJobDefinitions {
             seen: answers[0].first().map_or(Ok(0), |row| row.get(0))?,
             rows: answers[1].iter().map(|found| row(&mut found.columns())).collect::<Result<_, _>>()?,
+            suspended: answers[2].iter().map(|row| row.get(0)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -186,15 +190,13 @@ impl Store {
     }
 }
 
-/// A transaction in which the definition's job definitions are activated, as far as it has suspended ones. Units of work hold the definition's row after
-/// the row that tells of changes, so whoever wants both comes here first.
-pub(crate) async fn begin_activated(lane: &Lane, definition_id: &str) -> Result<Tx, Error> {
-    let sql = "SELECT 1 FROM job_definition WHERE definition_id = $1 AND suspended";
-    if lane.fetch(sql, params![definition_id]).await?.is_empty() {
-        return lane.begin().await;
-    }
+/// A transaction that suspends a definition, whose jobs nobody runs from its end on, or activates it, with its job definitions. Units of work hold the
+/// definition's row after the row that tells of changes, so whoever wants both comes here first.
+pub(crate) async fn begin_suspension(lane: &Lane, definition_id: &str, suspended: bool) -> Result<Tx, Error> {
     let mut tx = begin(lane).await?;
-    tx.execute("UPDATE job_definition SET suspended = FALSE WHERE definition_id = $1", params![definition_id]).await?;
+    if !suspended {
+        tx.execute("UPDATE job_definition SET suspended = FALSE WHERE definition_id = $1 AND suspended", params![definition_id]).await?;
+    }
     Ok(tx)
 }
 
@@ -227,7 +229,7 @@ async fn take_changes(tx: &mut Tx) -> Result<(), Error> {
     tx.execute("UPDATE job_definition_changes SET count = count + 1 WHERE id = 1", Vec::new()).await.map(drop)
 }
 
-/// Refuses units that make jobs and do not know as much of job definitions as there is to know.
+/// Refuses units that make jobs, or run some, and do not know as much of their definitions as there is to know.
 pub(crate) fn refuse_unknowing(known: i64, units: &[&Unit], answers: &mut [Option<CommitError>]) {
     for (unit, answer) in units.iter().zip(answers).filter(|(_, answer)| answer.is_none()) {
         if unit.instances.iter().any(|write| write.job_definitions.is_some_and(|seen| seen < known)) {

@@ -51,7 +51,7 @@ pub struct InstanceWrite {
     pub fired: Option<FiredTimer>,
     /// Suspends (or resumes) the instance with its jobs and tasks.
     pub suspended: Option<bool>,
-    /// Where the unit makes jobs: how many changes of job definitions it knows of. Refused with [`CommitError::JobDefinitions`] if there are more.
+    /// Where the unit makes jobs, or runs one: how many changes of their definitions it knows of. Refused with [`CommitError::JobDefinitions`] if there are more.
     pub job_definitions: Option<i64>,
     /// The job that stands in the instance's row from here on: one that is new, locked by this host, or the one that stood there before. All
     /// other jobs are rows. A new one is no exclusive job beside another one.

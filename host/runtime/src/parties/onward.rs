@@ -59,6 +59,9 @@ impl Inner {
             return Ok(None);
         }
         let known = self.known_job_definitions().await?;
+        if known.is_suspended(&party.base.definition.row.id) {
+            return Ok(None);
+        }
         party.rows.adjust_jobs(&party.base, &mut party.instance, &known);
         let Some(next) = Next::of(&party.instance).filter(|next| next.due <= course.now) else { return Ok(None) };
         let job = party.instance.job(next.wait).expect("the instance has said that it is its next");

@@ -136,6 +136,38 @@ async fn no_job_slips_through_between_a_unit_that_makes_it_and_a_definition_that
     }
 }
 
+/// A loop of jobs that never ends.
+const LOOP: &str = r#"
+  <bpmn:startEvent id="s"/><bpmn:exclusiveGateway id="x"/><bpmn:task id="a" camunda:asyncBefore="true"/>
+  <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="x"/><bpmn:sequenceFlow id="f2" sourceRef="x" targetRef="a"/>
+  <bpmn:sequenceFlow id="f3" sourceRef="a" targetRef="x"/>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_a_definition_that_is_suspended_stop_where_they_are_on_whichever_host() {
+    for database in [None, Some(postgres())] {
+        let host = Host::start_with(Setup { database: database.clone(), ..Setup::default() }).await;
+        let definition = host.deploy(process(LOOP)).await.definitions.remove(0).id;
+        let other = match database {
+            Some(_) => host.beside(Setup { execute_jobs: false, ..Setup::default() }).await,
+            None => host.runtime.clone(),
+        };
+        let id = host.start_instance(json!({})).await.expect("it starts").id;
+        let number = async || host.runtime.instance(id).await.expect("it lives").instance.jobs().next().expect("a job").wait;
+        for _ in 0..3 {
+            let begun = number().await;
+            host.until("it goes on", async || number().await > begun).await;
+            other.suspend_definition(&definition, true, false).await.expect("suspended");
+            let stopped = number().await;
+            host.until("no host has it", async || host.runtime.reads().job_holders(id.0).await.is_ok_and(|it| it.is_empty())).await;
+            assert_eq!(number().await, stopped, "nothing ran");
+            agrees(&host.runtime).await;
+            other.suspend_definition(&definition, false, false).await.expect("activated");
+        }
+        host.runtime.delete_instance(id, None).await.expect("deleted");
+        other.shut_down(std::time::Duration::from_secs(5)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exclusive_job_that_is_suspended_stands_in_nobodys_way() {
     let host = Host::start().await;

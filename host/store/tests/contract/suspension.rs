@@ -75,10 +75,13 @@ pub(crate) async fn who_does_not_know_of_a_change_of_job_definitions_makes_no_jo
     assert!(matches!(old, Err(CommitError::JobDefinitions)), "{old:?}");
     assert!(new.is_ok() && none.is_ok(), "{new:?} {none:?}");
 
-    // A definition that is activated has its job definitions activated.
-    assert!(store.set_definition_suspended(&process.id, false, |_| Vec::new()).await.expect("written"));
-    let known = store.job_definitions().await.expect("read");
-    assert_eq!((known.seen, known.rows[0].suspended, known.rows[0].priority), (3, false, Some(7)));
+    // That a definition is suspended is known likewise. One that is activated has its job definitions activated.
+    for (seen, suspended) in [(3, true), (4, false)] {
+        assert!(store.set_definition_suspended(&process.id, suspended, |_| Vec::new()).await.expect("written"));
+        let known = store.job_definitions().await.expect("read");
+        assert_eq!((known.seen, known.rows[0].suspended, known.rows[0].priority), (seen, suspended, Some(7)));
+        assert_eq!(known.suspended, if suspended { vec![process.id.clone()] } else { vec![] });
+    }
     change(&store, &named("nothing", "timer"), JobDefinitionChange::Suspended(true), true).await;
     change(&store, &name, JobDefinitionChange::Priority(None), false).await;
     assert_eq!(store.job_definitions().await.expect("read").rows, []);
