@@ -171,7 +171,7 @@ pub enum News {
         /// For people.
         message: Option<String>,
     },
-    /// It threw an escalation that is caught around the call.
+    /// It threw an escalation that nothing catches inside of it.
     Escalation {
         /// Its code, if it has one.
         code: Option<String>,

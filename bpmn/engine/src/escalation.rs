@@ -54,18 +54,18 @@ impl Machine<'_> {
         self.trigger_as(catching, event, lineage, variables)
     }
 
-    /// Nothing inside catches an escalation. If something does around the call, the caller is told, and the instance ends if that interrupts. If only the
-    /// caller knows whether it does, every token stops with a job where it would enter an element: the caller hears first, and may end the call.
+    /// Nothing inside catches an escalation. Whoever calls is told, for what comes back from the call is mapped also when nothing catches it (Camunda
+    /// `OutputVariablesPropagator`); the instance ends if what catches it interrupts. If only the caller knows whether it does, every token stops with a job
+    /// where it would enter an element: the caller hears first, and may end the call.
     fn escalate_to_caller(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
         match self.instance.caller_catches_escalation(code.as_deref()) {
-            None => self.resume(event),
             Some(CatchKind::Escalation { interrupting: true }) => {
                 self.cancel(event);
                 self.end_by(News::Escalation { code, ended: true });
                 Ok(())
             }
-            Some(caught) => {
-                self.unit.hold |= caught == CatchKind::EscalationOfSeveral;
+            caught => {
+                self.unit.hold |= caught == Some(CatchKind::EscalationOfSeveral);
                 self.tell_caller(News::Escalation { code, ended: false });
                 self.resume(event)
             }
@@ -129,8 +129,10 @@ pub(crate) fn escalation_catcher(
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
+    use uuid::Uuid;
 
     use crate::testing::{Run, check, parse};
+    use crate::{Caller, InstanceId, WaitId};
 
     #[test]
     fn nothing_that_one_escalation_of_a_task_begins_has_the_keys_of_another() {
@@ -190,5 +192,55 @@ mod tests {
                   failed: STEP_LIMIT: one unit of work entered more than 100000 elements; a loop without a wait state?
             "#]],
         );
+    }
+
+    #[test]
+    fn caller_is_told_of_what_nothing_catches_for_its_outputs_and_tells_its_own_caller() {
+        let inner = parse(
+            "<startEvent id='s'/><intermediateThrowEvent id='t'><escalationEventDefinition escalationRef='esc'/></intermediateThrowEvent>{s>t}",
+        );
+        let middle = parse(
+            "<startEvent id='s'/><callActivity id='c' calledElement='other'><extensionElements><camunda:out source='r' target='told'/>\
+             </extensionElements></callActivity>{s>c}",
+        );
+        let caller = |wait| Caller {
+            instance: InstanceId(Uuid::from_u128(1)),
+            wait: WaitId(wait),
+            root: InstanceId(Uuid::from_u128(1)),
+            depth: 1,
+            catches: Vec::new(),
+        };
+        let mut run = Run::called(&inner, caller(5));
+        run.line(r#"start {"r": 1}"#);
+        expect![[r#"
+            > start {"r": 1}
+              started at s
+              r = 1
+              + s #2
+              - #2
+              + t #3
+              tell caller !5: 1 Escalation { code: Some("LATE"), ended: false } {r: 1}
+              - #3
+              tell caller !5: 2 Completed {r: 1}
+              ended: Completed
+              end
+        "#]]
+        .assert_eq(&run.trace);
+        let mut run = Run::called(&middle, caller(6));
+        run.line("start");
+        run.line(r#"hear c escalation LATE {"r": 1}"#);
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + c #3
+              #3 calls
+              process call c !4 'other' Latest {}
+            > hear c escalation LATE {"r": 1}
+              told = 1
+              tell caller !6: 1 Escalation { code: Some("LATE"), ended: false } {told: 1}
+        "#]]
+        .assert_eq(&run.trace);
     }
 }

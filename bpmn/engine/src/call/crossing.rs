@@ -349,6 +349,7 @@ fn what_is_caught_around_the_call_ends_the_called_instance_and_all_else_does_not
           task !13 gone
           - #12
           + esc1 #14
+          tell caller !4: 1 Escalation { code: Some("LATE"), ended: false } {}
           - #14
           + end #15
           - #15
