@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::definition::{
-    Condition, Element, ElementIndex, ElementKind, ErrorCatch, EscalationCatch, EventTrigger, FlowIndex, MessageReference, ROOT,
-    SequenceFlow, SignalReference, StartTrigger,
+    Element, ElementIndex, ElementKind, ErrorCatch, EscalationCatch, EventTrigger, FlowIndex, MessageReference, ROOT, SequenceFlow,
+    SignalReference, StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::Draft;
@@ -337,12 +337,10 @@ impl<'v> Validator<'v, '_> {
                 EventTrigger::Escalation(_) => (group, "catch every escalation".to_owned()),
                 EventTrigger::Message(message) => ("events", format!("wait for the message '{}'", shown(message.name.source()))),
                 EventTrigger::Signal(signal) => ("events", format!("wait for the signal '{}'", shown(signal.name.source()))),
-                EventTrigger::Condition(Condition { condition, .. }) => {
-                    ("events", format!("wait for the condition '{}'", shown(condition.source())))
-                }
                 EventTrigger::Compensation => ("events", "wait for its compensation".to_owned()),
                 EventTrigger::Cancel => (group, "wait for its cancellation".to_owned()),
-                EventTrigger::Timer(_) => continue,
+                // Each of them is triggered, as long as it is there.
+                EventTrigger::Timer(_) | EventTrigger::Condition(_) => continue,
             };
             let message = format!("two {group} of '{}' {what}", shown(&of.id));
             if !caught.insert(message.clone()) {

@@ -579,3 +579,64 @@ fn condition_that_its_own_path_makes_true_again_ends_at_the_bound() {
     let stop = step(&definition, &mut run.instance, input, 0);
     assert!(matches!(&stop, Err(Stop::Failed(failure)) if failure.code == Code::StepLimit), "{stop:?}");
 }
+
+#[test]
+fn two_events_of_a_scope_may_wait_for_one_condition() {
+    let model = |first: &str| {
+        format!(
+            "<startEvent id='s'/><userTask id='u'/>{{s>u}}<boundaryEvent id='a' attachedToRef='u'{first}><conditionalEventDefinition><condition>= n > 0\
+             </condition></conditionalEventDefinition></boundaryEvent><boundaryEvent id='b' attachedToRef='u' cancelActivity='false'>\
+             <conditionalEventDefinition camunda:variableName='n'><condition>= n > 0</condition></conditionalEventDefinition></boundaryEvent>"
+        )
+    };
+    check(
+        &model(" cancelActivity='false'"),
+        r#"
+            start
+            put #1 {"n": 1}
+        "#,
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + u #3
+              condition a !4
+              condition b !5
+              task u !6 of nobody users [] groups []
+            > put #1 {"n": 1}
+              n = 1
+              + a #7
+              - #7
+              + b #8
+              - #8
+        "#]],
+    );
+    check(
+        &model(""),
+        r#"
+            start
+            put #1 {"n": 1}
+        "#,
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + u #3
+              condition a !4
+              condition b !5
+              task u !6 of nobody users [] groups []
+            > put #1 {"n": 1}
+              n = 1
+              subscription !4 gone
+              subscription !5 gone
+              task !6 gone
+              - #3 canceled
+              + a #7
+              - #7
+              ended: Completed
+              end
+        "#]],
+    );
+}
