@@ -51,3 +51,46 @@ fn job_types_of_camunda_8_are_called_as_delegates() {
         "#]],
     );
 }
+
+#[test]
+fn activities_and_gateways_that_camunda_7_refuses_have_listeners_as_well() {
+    let on = |event| format!("<camunda:executionListener event='{event}' class='Log'/>");
+    let listeners = format!("<extensionElements>{}{}</extensionElements>", on("start"), on("end"));
+    check(
+        &format!(
+            "<startEvent id='s'/><adHocSubProcess id='p'>{listeners}<task id='a'/></adHocSubProcess><complexGateway id='g'>{listeners}</complexGateway>\
+             <userTask id='u'/>{{s>p>g}}{{g>u ? true}}"
+        ),
+        "
+            start
+            return
+            return
+            return
+            return
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              call start p !4 attempt 1, 0 left {}
+            > return
+              + a #5 in #3
+              - #5
+              call end p !6 attempt 1, 0 left {}
+            > return
+              - #3
+              + g #7
+              call start g !8 attempt 1, 0 left {}
+            > return
+              activationCount = 1 in #7
+              waitingForStart = true in #7
+              call end g !9 attempt 1, 0 left {activationCount: 1, waitingForStart: true}
+            > return
+              - #7
+              + u #10
+              task u !11 of nobody users [] groups []
+        "#]],
+    );
+}

@@ -128,11 +128,13 @@ const LISTENED: &[&str] = &[
     "userTask",
     "receiveTask",
     "subProcess",
+    "adHocSubProcess",
     "transaction",
     "callActivity",
     "exclusiveGateway",
     "parallelGateway",
     "inclusiveGateway",
+    "complexGateway",
     "eventBasedGateway",
 ];
 
