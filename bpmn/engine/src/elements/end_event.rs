@@ -289,4 +289,31 @@ mod tests {
             "#]],
         );
     }
+
+    #[test]
+    fn message_that_nobody_sends_is_a_none_event_in_camundas_dialect() {
+        check(
+            "<startEvent id='s'/><intermediateThrowEvent id='t' camunda:asyncAfter='true'><messageEventDefinition messageRef='msg'/></intermediateThrowEvent>\
+             <endEvent id='e'><messageEventDefinition messageRef='msg'/></endEvent>{s>t>e}",
+            "
+                start
+                run t
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + t #3
+                  - #3
+                  job AsyncAfter t !5 due 0, 3 left, 0 failed
+                > run t
+                  job !5 gone
+                  + e #6
+                  - #6
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
 }

@@ -1,5 +1,5 @@
 //! Message flows: what a send task or an event sends that says by nobody, between the participants of a file (BPMN 2.0, 9.3 and 10.3.3). Camunda 7
-//! refuses such a task, and sends nothing from such an event.
+//! refuses such a task, and sends nothing from such an event: in its dialect an event without a flow to follow passes through.
 //!
 //! A flow is followed if an executable process sends along it, and another one of the file receives. All others are drawings around the processes. What
 //! a flow leads to must be able to get what comes: that is looked at when all processes are read.
@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::definition::{Dialect, ElementKind, MessageReceiver, MessageSend};
+use crate::definition::{Dialect, ElementKind, EndResult, MessageReceiver, MessageSend, ThrowResult};
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::definitions::{Definitions, by_reference};
 use crate::parse::process::{Draft, Owner, ProcessReader};
@@ -86,7 +86,14 @@ pub(crate) fn send<'n>(
     element_type: &'static str,
 ) -> Option<ElementKind> {
     let flows: Vec<_> = reader.definitions.message_flows.leaving(owner.at.id.unwrap_or_default()).cloned().collect();
-    if names_doer(node) || flows.iter().all(|flow| flow.receiver.is_none()) {
+    let followed = flows.iter().any(|flow| flow.receiver.is_some());
+    if !followed && !names_doer(node) && node.name == "messageEventDefinition" && reader.definitions.dialect == Dialect::Camunda7 {
+        let help = "name who sends it, by camunda:class or camunda:type=\"external\" with a camunda:topic, or lead a message flow to a process of the file";
+        reader.diagnostics.warning(node.at_in(owner.at), "nobody sends the message: the event passes through (as in Camunda 7)", help);
+        let ends = element_type == "messageEndEvent";
+        return Some(if ends { ElementKind::EndEvent(EndResult::None) } else { ElementKind::IntermediateThrowEvent(ThrowResult::None) });
+    }
+    if !followed || names_doer(node) {
         reader.unused_inputs(node, owner, "what somebody else sends", "map what is needed by camunda:inputOutput");
         // As in Camunda 7 it is a service task by another name.
         return activities::work(reader, node, owner, element_type);
