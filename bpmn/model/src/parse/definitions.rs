@@ -123,7 +123,7 @@ impl<'n> Definitions<'n> {
             diagnostics.error(root.at(), "the file has no process", "draw one; files with decisions or forms only go by other endings");
         } else if definitions.processes.is_empty() {
             let help = "set isExecutable=\"true\" on the process (\"Executable\" in the modeller's properties)";
-            diagnostics.error(root.at(), "no process in the file is executable, so that there is nothing to run", help);
+            diagnostics.warning(root.at(), "no process in the file is executable, so that there is nothing to run", help);
         }
         definitions.correlation = Correlation::of(&collaborations, &properties);
         definitions.message_flows = MessageFlows::of(&collaborations, &definitions.processes);

@@ -24,7 +24,7 @@ fn there_must_be_something_to_run() {
     check_file(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL'><process id='p' isExecutable='false'/></definitions>",
         expect![[r#"
-            t.bpmn:1:1: error: no process in the file is executable, so that there is nothing to run; help: set isExecutable="true" on the process ("Executable" in the modeller's properties)
+            t.bpmn:1:1: warning: no process in the file is executable, so that there is nothing to run; help: set isExecutable="true" on the process ("Executable" in the modeller's properties)
             t.bpmn:1:66: warning: the process is not executable and is left out (element 'p'); help: set isExecutable="true" if it should run; ignore this if it only documents the other side
         "#]],
     );

@@ -20,6 +20,23 @@ const DEPLOYMENT: &[&str] = &["links", "id", "name", "source", "deploymentTime",
 const CREATE: &str = "/engine-rest/deployment/create";
 
 #[tokio::test]
+async fn a_file_that_only_draws_goes_along_with_one_that_runs() {
+    let host = Host::open().await;
+    let drawn = review().replace("isExecutable='true'", "isExecutable='false'");
+    assert_ne!(drawn, review());
+    let alone: [(&str, &[u8]); 1] = [("drawn.bpmn", drawn.as_bytes())];
+    let refused = host.upload(CREATE, &[("deployment-name", "orders")], &alone).await.error(400, "ParseException");
+    assert!(refused["message"].to_string().contains("neither a process that is executable nor a component"), "{refused}");
+    let both: [(&str, &[u8]); 2] = [("drawn.bpmn", drawn.as_bytes()), ("order.bpmn", order().into_bytes().leak())];
+    let created = host.upload(CREATE, &[("deployment-name", "orders")], &both).await.ok();
+    assert_eq!(created["deployedProcessDefinitions"].as_object().map(serde_json::Map::len), Some(1));
+    assert_eq!(created["warnings"][0]["resource"], "drawn.bpmn");
+    let id = created["id"].as_str().expect("an id");
+    assert_eq!(host.get(&format!("/engine-rest/deployment/{id}/resources")).await.ok().as_array().map(Vec::len), Some(2));
+    host.close().await;
+}
+
+#[tokio::test]
 async fn a_deployment_is_created_listed_read_and_deleted() {
     let host = Host::open().await;
     let texts = [("deployment-name", "orders"), ("deployment-source", "test"), ("tenant-id", "acme"), ("deployment-activation-time", "")];

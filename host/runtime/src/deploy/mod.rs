@@ -294,7 +294,8 @@ fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Ve
     let taken = starts::check(&models, &available.starts, &mut problems);
     if definitions.is_empty() && !problems.iter().any(|problem| problem.is_error) && candidates.iter().all(|candidate| !candidate.is_new())
     {
-        problems.push(Problem::error("upload", "holds neither a process nor a component", "add a .bpmn or a .wasm file"));
+        let message = "holds neither a process that is executable nor a component";
+        problems.push(Problem::error("upload", message, "add a .bpmn or a .wasm file"));
     }
     let (errors, warnings): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| problem.is_error);
     if !errors.is_empty() {
