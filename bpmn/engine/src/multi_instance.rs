@@ -23,7 +23,7 @@ mod standard_loop;
 use std::sync::Arc;
 
 use mandate_feel::Value;
-use mandate_model::{Element, ElementIndex, EventTrigger, MultiInstance, ProcessDefinition, RetryPolicy, Source};
+use mandate_model::{Element, ElementIndex, EventTrigger, MultiInstance, ProcessDefinition, RetryCycle, Source};
 
 use crate::Code;
 use crate::all_of::is_last;
@@ -65,7 +65,7 @@ fn result_variable(each: &MultiInstance) -> Option<&str> {
 /// What a model says of an activity's jobs.
 pub(crate) struct Continuation<'a> {
     pub exclusive: bool,
-    pub retries: Option<&'a RetryPolicy>,
+    pub retries: Option<&'a RetryCycle>,
     /// The model has a job before it.
     pub async_before: bool,
 }

@@ -5,14 +5,15 @@
 //! meanwhile, because an operator executes it or its worker reports once more, has the incident that it has; other than in Camunda 7 that says what
 //! failed last, since it is what tells an operator whether a retry is safe.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use mandate_model::{ElementIndex, ProcessDefinition, RetryPolicy};
+use mandate_model::{ElementIndex, ProcessDefinition, RetryCycle, RetryPolicy};
 
 use crate::Code;
 use crate::all_of::is_one_of_all;
 use crate::effect::{Effect, Incident, Job, JobKind};
-use crate::elements::{Alarm, following};
+use crate::elements::{Alarm, At, following};
 use crate::ids::{IncidentId, InstanceId, WaitId};
 use crate::input::{Failure, Retry};
 use crate::instance::Phase;
@@ -76,11 +77,15 @@ impl Machine<'_> {
         job.cycle.take_if(|_| !is_one_of_all(self.definition, job.element));
         // One that somebody ran before its time has been asked for then.
         job.first_due = job.first_due.or(Some(job.due.min(self.moment.asked)));
-        let policy = Continuation::of(self.definition, self.instance.at(job.activity), job.element).retries;
+        let cycle = Continuation::of(self.definition, self.instance.at(job.activity), job.element).retries;
+        let policy = cycle.and_then(|cycle| self.policy(&job, cycle));
+        if job.failures == 0 && matches!(cycle, Some(RetryCycle::Computed(_))) {
+            job.retries = attempts(policy.as_deref());
+        }
         job.failures = job.failures.saturating_add(1);
         job.failure = Some(failure.message.clone());
         job.failed = Some(failure.element.unwrap_or(job.element));
-        let spent = spend(policy, job.retries, (id, wait), job.failures, &failure);
+        let spent = spend(policy.as_deref(), job.retries, (id, wait), job.failures, &failure);
         job.retries = spent.retries;
         if job.retries > 0 {
             // A timer that somebody ran before its time, and that failed, keeps its time.
@@ -90,6 +95,19 @@ impl Machine<'_> {
         self.effects.push(Effect::PutJob(job.clone()));
         if job.retries == 0 {
             self.raise_incident_of(wait, failure.code, failure.message);
+        }
+    }
+
+    /// How often a job that has failed is tried, and when. A cycle that is computed is asked for with every failure, and says how often with the first one
+    /// (Camunda `DefaultJobRetryCmd`).
+    fn policy<'c>(&self, job: &Job, cycle: &'c RetryCycle) -> Option<Cow<'c, RetryPolicy>> {
+        match cycle {
+            RetryCycle::Fixed(policy) => Some(Cow::Borrowed(policy)),
+            RetryCycle::Computed(expression) => {
+                let at = At::new(self.definition, self.instance, job.activity, self.moment).attached(job.element);
+                let text = at.evaluate(expression).ok()?;
+                RetryPolicy::parse(text.as_str()?).map(Cow::Owned).ok()
+            }
         }
     }
 
@@ -209,7 +227,7 @@ pub fn spend_attempt(
     failures: u32,
     failure: &Failure,
 ) -> Spent {
-    let policy = element.and_then(|element| definition.element(element).retries.as_ref());
+    let policy = element.and_then(|element| definition.element(element).retries.as_ref()?.fixed());
     let retries = if failures <= 1 { attempts(policy) } else { retries };
     spend(policy, retries, name, failures, failure)
 }
@@ -322,6 +340,37 @@ mod tests {
             }
             run.line("retries a 0");
             assert_eq!(run.instance.incidents().next().map(|incident| incident.failed), Some(expected));
+        }
+    }
+
+    #[test]
+    fn cycle_that_is_computed_says_how_often_when_the_job_has_failed() {
+        let definition = parse(
+            "<startEvent id='s'/><task id='a' camunda:asyncBefore='true'><extensionElements><camunda:inputOutput><camunda:inputParameter \
+             name='retry'>R9/PT9S</camunda:inputParameter></camunda:inputOutput><camunda:failedJobRetryTimeCycle>${retry}\
+             </camunda:failedJobRetryTimeCycle></extensionElements></task>{s>a}",
+        );
+        // What is mapped into the activity is not there before it has begun.
+        for (retry, expected) in [("\"R2/PT7S\"", (1, 7_000)), ("\"PT1S,PT2S,PT4S\"", (3, 1_000)), ("\"R1/PT7S\"", (0, 0))] {
+            let mut run = Run::new(&definition);
+            run.line(&format!("start {{\"retry\": {retry}}}"));
+            let wait = run.instance.jobs().next().expect("a job").wait;
+            let mut fail = |now| {
+                let failure = Failure::by_policy(Code::ExpressionFailed, definition.find("a").expect("it is there"), String::new());
+                step(&definition, &mut run.instance, Input::FailJob { wait, failure }, now).expect("it is counted");
+                let job = run.instance.job(wait).expect("it stays");
+                (job.retries, job.due)
+            };
+            assert_eq!(fail(0), expected, "{retry}");
+            assert_eq!(fail(10_000).0, expected.0.saturating_sub(1), "{retry}: it is not begun again");
+        }
+        for (retry, why) in [("7", "no text"), ("\"often\"", "no cycle"), ("null", "nothing")] {
+            let mut run = Run::new(&definition);
+            run.line(&format!("start {{\"retry\": {retry}}}"));
+            let wait = run.instance.jobs().next().expect("a job").wait;
+            let failure = Failure::by_policy(Code::ExpressionFailed, definition.find("a").expect("it is there"), String::new());
+            step(&definition, &mut run.instance, Input::FailJob { wait, failure }, 0).expect("it is counted");
+            assert_eq!(run.instance.job(wait).expect("it stays").retries, DEFAULT_ATTEMPTS - 1, "{why}");
         }
     }
 }

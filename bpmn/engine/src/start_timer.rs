@@ -1,6 +1,6 @@
 //! The timer start events of a process (BPMN 2.0, 10.5.2): they wait without an instance, and each of their dates begins one.
 
-use mandate_model::{ElementIndex, ElementKind, ProcessDefinition, ROOT, StartTrigger};
+use mandate_model::{ElementIndex, ElementKind, ProcessDefinition, ROOT, RetryCycle, StartTrigger};
 use uuid::Uuid;
 
 use crate::elements::{Alarm, At, following};
@@ -47,7 +47,7 @@ impl StartTimer {
     }
 
     fn set(definition: &ProcessDefinition, element: ElementIndex, Alarm { due, cycle }: Alarm, priority: i64) -> Self {
-        let retries = retry::attempts(definition.element(element).retries.as_ref());
+        let retries = retry::attempts(definition.element(element).retries.as_ref().and_then(RetryCycle::fixed));
         Self { element, due, cycle, retries, priority, failures: 0, failure: None }
     }
 
@@ -64,7 +64,7 @@ impl StartTimer {
     pub fn failed(&self, definition: &ProcessDefinition, id: Uuid, firing: u64, failure: &Failure, now: i64) -> (Self, Option<Self>) {
         let mut failed =
             Self { cycle: None, failures: self.failures.saturating_add(1), failure: Some(failure.message.clone()), ..self.clone() };
-        let policy = definition.element(self.element).retries.as_ref();
+        let policy = definition.element(self.element).retries.as_ref().and_then(RetryCycle::fixed);
         let spent = retry::spend(policy, self.retries, (InstanceId(id), WaitId(firing)), failed.failures, failure);
         failed.retries = spent.retries;
         if failed.retries > 0 {

@@ -11,7 +11,7 @@ use crate::retry;
 use crate::step::Machine;
 use crate::variable::Variables;
 
-use mandate_model::ElementIndex;
+use mandate_model::{ElementIndex, RetryCycle};
 
 /// An event that is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl Machine<'_> {
             due: alarm.due,
             first_due: None,
             user: self.moment.user.filter(|_| held).map(str::to_owned),
-            retries: retry::attempts(continuation.retries),
+            retries: retry::attempts(continuation.retries.and_then(RetryCycle::fixed)),
             failures: 0,
             exclusive: continuation.exclusive,
             priority,

@@ -187,7 +187,7 @@ pub struct Element {
     /// `camunda:exclusive`, true by default: its jobs never run beside another exclusive job of the instance.
     pub exclusive: bool,
     /// `camunda:failedJobRetryTimeCycle`; none means the engine's default.
-    pub retries: Option<RetryPolicy>,
+    pub retries: Option<RetryCycle>,
     /// `camunda:jobPriority`: a whole number when evaluated, as each of its jobs is made. The process's is that of all elements without one; none is 0.
     pub job_priority: Option<Expression>,
     /// Data associations and `camunda:inputParameter`s, in document order.
@@ -233,7 +233,7 @@ pub struct MultiInstance {
     /// `camunda:exclusive`, there, true by default: of the jobs of each instance.
     pub exclusive: bool,
     /// `camunda:failedJobRetryTimeCycle`, there: of the jobs of each instance.
-    pub retries: Option<RetryPolicy>,
+    pub retries: Option<RetryCycle>,
 }
 
 /// `behavior` of a multi-instance activity: events that its instances throw (BPMN 2.0, 10.3.8 and 13.3.7). Who catches them is known.
@@ -560,6 +560,26 @@ pub struct SequenceFlow {
     pub condition: Option<Expression>,
     /// `camunda:executionListener`s, in document order.
     pub listeners: Vec<Listener>,
+}
+
+/// How often a job is tried, and how long it waits in between.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RetryCycle {
+    /// As the model says.
+    Fixed(RetryPolicy),
+    /// As an expression says when the job has failed: a text that [`RetryPolicy::parse`] reads. Anything else, and an expression that fails, means the
+    /// engine's default.
+    Computed(Expression),
+}
+
+impl RetryCycle {
+    /// What is known without an instance.
+    pub fn fixed(&self) -> Option<&RetryPolicy> {
+        match self {
+            Self::Fixed(policy) => Some(policy),
+            Self::Computed(_) => None,
+        }
+    }
 }
 
 /// How long to wait after each failed attempt. Attempts in all: one more than waits.

@@ -22,7 +22,7 @@ impl RetryPolicy {
             return Err("the retry cycle is empty".to_owned());
         }
         if cycle.contains("${") || cycle.contains("#{") || cycle.starts_with('=') {
-            return Err(format!("'{}' is an expression, which is not supported in a retry cycle", shown(cycle)));
+            return Err(format!("'{}' is an expression, and no retry cycle", shown(cycle)));
         }
         let parts: Vec<&str> = cycle.splitn(MAX_ATTEMPTS + 1, ',').map(str::trim).collect();
         if parts.len() > MAX_ATTEMPTS {

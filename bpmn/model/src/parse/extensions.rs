@@ -2,9 +2,10 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::{Mapping, RetryPolicy, Source};
+use crate::definition::{Mapping, RetryCycle, RetryPolicy, Source};
 use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
+use crate::parse::implementation::is_computed;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
@@ -146,8 +147,10 @@ impl<'n> ProcessReader<'n, '_> {
                     let value = property.plain("value").unwrap_or_default().to_owned();
                     self.element(owner.index).properties.push((name.trim().to_owned(), value));
                 }
+                // Modellers write an empty one for a line that nobody has filled in.
+                (Namespace::Camunda, "property", _) if property.plain("value").is_none_or(|value| value.trim().is_empty()) => {}
                 (Namespace::Camunda, "property", _) => {
-                    self.diagnostics.error(at, "camunda:property has no name", "name it");
+                    self.diagnostics.warning(at, "camunda:property has no name, and is given to nobody", "name it");
                 }
                 _ => {
                     let message = format!("{} in camunda:properties has no effect", property.title());
@@ -158,15 +161,23 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     fn retries(&mut self, cycle: &'n Node<'n>, owner: Owner<'n>) {
-        if let Some(policy) = self.retry_policy(cycle, owner) {
-            self.element(owner.index).retries = Some(policy);
+        if let Some(cycle) = self.retry_cycle(cycle, owner) {
+            self.element(owner.index).retries = Some(cycle);
         }
     }
 
-    /// Reads a `camunda:failedJobRetryTimeCycle`.
-    pub(crate) fn retry_policy(&mut self, cycle: &'n Node<'n>, owner: Owner<'n>) -> Option<RetryPolicy> {
-        let help = "write R3/PT10S (three attempts), PT10S,PT1M (the waits) or R3/PT5M,R2/PT30M (cycles)";
-        let refuse = |reason| self.diagnostics.error(cycle.at_in(owner.at), format!("camunda:failedJobRetryTimeCycle: {reason}"), help);
-        RetryPolicy::parse(&cycle.text).map_err(refuse).ok()
+    /// Reads a `camunda:failedJobRetryTimeCycle`. As in Camunda 7 one that is empty says nothing.
+    pub(crate) fn retry_cycle(&mut self, cycle: &'n Node<'n>, owner: Owner<'n>) -> Option<RetryCycle> {
+        let (at, text) = (cycle.at_in(owner.at), cycle.text.trim());
+        if text.is_empty() {
+            return None;
+        }
+        if is_computed(text) {
+            return self.expression("camunda:failedJobRetryTimeCycle", text, at).map(RetryCycle::Computed);
+        }
+        let help =
+            "write R3/PT10S (three attempts), PT10S,PT1M (the waits), R3/PT5M,R2/PT30M (cycles), or an expression that gives one of them";
+        let refuse = |reason| self.diagnostics.error(at, format!("camunda:failedJobRetryTimeCycle: {reason}"), help);
+        RetryPolicy::parse(text).map(RetryCycle::Fixed).map_err(refuse).ok()
     }
 }

@@ -123,9 +123,9 @@ fn by_topic(kind: &str, topic: Option<&str>) -> Read<Implementation> {
     Ok(Implementation::Topic(checked(topic).map_err(|reason| (reason, named))?))
 }
 
-/// Whether a topic is an expression, as Camunda 7 has them and Camunda 8.
-pub(crate) fn is_computed(topic: &str) -> bool {
-    topic.contains("${") || topic.contains("#{") || topic.trim_start().starts_with('=')
+/// Whether a topic, or a retry cycle, is an expression, as Camunda 7 has them and Camunda 8.
+pub(crate) fn is_computed(text: &str) -> bool {
+    text.contains("${") || text.contains("#{") || text.trim_start().starts_with('=')
 }
 
 /// A delegate's or topic's name: letters, digits and `. _ - $ / :`, as class names, bean names, task types and topics have them.

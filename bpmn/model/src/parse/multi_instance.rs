@@ -121,7 +121,7 @@ impl<'n> ProcessReader<'n, '_> {
                 continue;
             }
             match extension.name {
-                "failedJobRetryTimeCycle" => read.retries = self.retry_policy(extension, owner),
+                "failedJobRetryTimeCycle" => read.retries = self.retry_cycle(extension, owner),
                 "loopCharacteristics" => self.loop_characteristics(extension, owner, read),
                 _ => {}
             }

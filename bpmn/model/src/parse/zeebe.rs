@@ -2,7 +2,7 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::{Mapping, RetryPolicy, Source};
+use crate::definition::{Mapping, RetryCycle, RetryPolicy, Source};
 use crate::diagnostic::{At, shown};
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::retry::MAX_ATTEMPTS;
@@ -108,7 +108,7 @@ impl<'n> ProcessReader<'n, '_> {
         };
         match without {
             Some(why) => self.diagnostics.warning(at, "retries of zeebe:taskDefinition has no effect", why),
-            None => *policy = Some(RetryPolicy { waits_ms: vec![0; attempts - 1] }),
+            None => *policy = Some(RetryCycle::Fixed(RetryPolicy { waits_ms: vec![0; attempts - 1] })),
         }
     }
 

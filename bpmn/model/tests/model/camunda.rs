@@ -1,8 +1,9 @@
 //! What Camunda 7's attributes and extension elements say, and where they say nothing.
 
-use mandate_model::{ElementKind, ServiceTask};
+use expect_test::expect;
+use mandate_model::{ElementKind, RetryCycle, ServiceTask};
 
-use crate::common::{around_with, definition, diagnostics, element, file};
+use crate::common::{around, around_with, definition, diagnostics, element, file};
 
 #[test]
 fn whoever_starts_a_process_becomes_the_variable_that_its_last_start_event_names() {
@@ -91,4 +92,49 @@ fn a_delegate_is_given_fields_of_one_value_each() {
     }
     let by_worker = external("<camunda:field name='f' stringValue='x'/>");
     assert!(diagnostics(by_worker.as_bytes()).contains("no effect on a task that no delegate does"));
+}
+
+#[test]
+fn what_modellers_leave_empty_says_nothing() {
+    let file = around(
+        "<bpmn:userTask id='a'><bpmn:extensionElements><camunda:properties><camunda:property/><camunda:property name='' value=''/></camunda:properties>\
+         <camunda:failedJobRetryTimeCycle> </camunda:failedJobRetryTimeCycle><camunda:inputOutput/></bpmn:extensionElements></bpmn:userTask>",
+    );
+    expect![[r#"
+        fine
+    "#]]
+    .assert_eq(&diagnostics(file.as_bytes()));
+    let definition = definition(&file);
+    let task = element(&definition, "a");
+    assert!(task.properties.is_empty() && task.retries.is_none());
+}
+
+#[test]
+fn event_whose_message_nobody_sends_passes_through() {
+    let event = |attributes: &str| {
+        around(&format!("<bpmn:intermediateThrowEvent id='a'{attributes}>\n<bpmn:messageEventDefinition/></bpmn:intermediateThrowEvent>"))
+    };
+    expect![[r#"
+        t.bpmn:3:1: warning: nobody sends the message: the event passes through (as in Camunda 7) (element 'a'); help: name who sends it, by camunda:class or camunda:type="external" with a camunda:topic, or lead a message flow to a process of the file
+    "#]].assert_eq(&diagnostics(event(" camunda:asyncBefore='true'").as_bytes()));
+    expect![[r#"
+        t.bpmn:2:1: error: messageEventDefinition does not say who does it (element 'a'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
+    "#]].assert_eq(&diagnostics(event("").as_bytes()));
+}
+
+#[test]
+fn retry_cycle_may_be_an_expression() {
+    let task = |cycle: &str| {
+        around(&format!(
+            "<bpmn:task id='a' camunda:asyncBefore='true'><bpmn:extensionElements>\n<camunda:failedJobRetryTimeCycle>{cycle}</camunda:failedJobRetryTimeCycle>\
+             </bpmn:extensionElements></bpmn:task>"
+        ))
+    };
+    for cycle in ["${cycle}", "#{cycle}", "= cycle", "R${n}/PT1S"] {
+        let definition = definition(&task(cycle));
+        assert!(matches!(&element(&definition, "a").retries, Some(RetryCycle::Computed(it)) if it.source() == cycle), "{cycle}");
+    }
+    expect![[r#"
+        t.bpmn:3:1: error: camunda:failedJobRetryTimeCycle '${': expected a value, found the end, at character 3 (element 'a'); help: correct the expression
+    "#]].assert_eq(&diagnostics(task("${").as_bytes()));
 }

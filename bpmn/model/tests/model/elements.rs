@@ -339,7 +339,7 @@ fn jobs_mappings_and_properties_are_read_on_every_activity() {
     let definition = definition(&around_with(MESSAGE, process));
     let task = element(&definition, "a");
     assert!(task.async_before && task.async_after && !task.exclusive);
-    assert_eq!(task.retries.as_ref().unwrap().waits_ms, [10_000, 10_000]);
+    assert_eq!(task.retries.as_ref().unwrap().fixed().unwrap().waits_ms, [10_000, 10_000]);
     assert_eq!(task.job_priority.as_ref().unwrap().as_literal(), Some("-7"));
     let inputs: Vec<_> = task.inputs.iter().map(|input| (input.target.as_str(), input.source.source())).collect();
     assert_eq!(inputs, [("orderId", "${order.id}"), ("nothing", "= null")]);

@@ -81,7 +81,7 @@ fn jobs_of_each_instance_are_told_from_those_around_all() {
     );
     assert_eq!((element.async_before, element.async_after, element.exclusive, element.retries), (true, false, true, None));
     assert_eq!((each.async_before, each.async_after, each.exclusive), (false, true, false));
-    assert_eq!(each.retries.unwrap().waits_ms, [1_000]);
+    assert_eq!(each.retries.unwrap().fixed().unwrap().waits_ms, [1_000]);
     // What old models write.
     assert!(read(" camunda:collection='items' camunda:async='true'", "").1.async_before);
 }

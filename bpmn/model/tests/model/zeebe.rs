@@ -33,7 +33,7 @@ fn a_task_that_is_a_job_is_tried_as_often_as_it_says() {
         ))
     };
     let own = task("camunda:asyncBefore='true'", "4", "");
-    assert_eq!(element(&definition(&own), "a").retries.as_ref().unwrap().waits_ms, [0, 0, 0]);
+    assert_eq!(element(&definition(&own), "a").retries.as_ref().unwrap().fixed().unwrap().waits_ms, [0, 0, 0]);
     let each = around(
         "<bpmn:serviceTask id='a'><bpmn:extensionElements><zeebe:taskDefinition type='pack' retries='2'/></bpmn:extensionElements>\
          <bpmn:multiInstanceLoopCharacteristics camunda:asyncBefore='true'><bpmn:loopCardinality>3</bpmn:loopCardinality>\
@@ -41,7 +41,7 @@ fn a_task_that_is_a_job_is_tried_as_often_as_it_says() {
     );
     let each = definition(&each);
     let of_each = element(&each, "a").multi_instance.as_ref().unwrap().retries.as_ref().unwrap();
-    assert_eq!((&element(&each, "a").retries, &of_each.waits_ms), (&None, &vec![0]));
+    assert_eq!((&element(&each, "a").retries, &of_each.fixed().unwrap().waits_ms), (&None, &vec![0]));
     let cycle = "<camunda:failedJobRetryTimeCycle>R2/PT1S</camunda:failedJobRetryTimeCycle>";
     let found = [task("", "3", ""), task("camunda:asyncBefore='true'", "3", cycle), task("", "=n", ""), task("", "0", "")];
     expect![[r#"
