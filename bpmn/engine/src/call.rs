@@ -385,8 +385,9 @@ pub(crate) struct Asked {
 
 /// The called instance's side.
 impl Machine<'_> {
-    /// The instance ends with something that is caught around its call.
+    /// The instance ends with something that is caught around its call. Nothing is mapped in what it leaves: nobody would see it.
     pub(crate) fn end_by(&mut self, news: News) {
+        self.unit.skip_io_mappings = true;
         self.cancel_children(self.instance.root());
         self.tell_caller(news);
         self.end_instance(EndState::InternallyTerminated, None);
@@ -404,6 +405,7 @@ impl Machine<'_> {
     /// The caller leaves the call, or is deleted.
     pub(crate) fn end_called(&mut self, ending: Ending) {
         self.ending = ending.clone();
+        self.unit.skip_io_mappings = true;
         self.cancel_children(self.instance.root());
         self.end_instance(ending.state, ending.reason);
     }

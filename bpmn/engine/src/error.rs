@@ -188,10 +188,10 @@ mod tests {
                   + a #5 in #3
                   call a !6 attempt 1, 0 left {}
                 > error E {"why": "sold out"}
-                  - #5 canceled
                   code = "E"
                   text = "no"
                   why = "sold out"
+                  - #5 canceled
                   + v #7 in #3
                   + vs #8 in #7
                   - #8
@@ -225,11 +225,11 @@ mod tests {
                   + x #3
                   external task x !4 't' priority 0
                 > throw x E {"why": "sold out"}
-                  external task !4 gone
-                  - #3 canceled
                   code = "E"
                   text = "no"
                   why = "sold out"
+                  external task !4 gone
+                  - #3 canceled
                   + v #5
                   + vs #6 in #5
                   - #6
@@ -352,13 +352,13 @@ mod tests {
                   + a #9 in #7
                   call a !10 attempt 1, 0 left {}
                 > error E
+                  code = "E"
+                  text = "no"
                   task !5 gone
                   - #4 canceled
                   - #9 canceled
                   - #7 canceled
                   subscription !6 gone
-                  code = "E"
-                  text = "no"
                   + v #11
                   + vs #12 in #11
                   - #12

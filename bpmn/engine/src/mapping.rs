@@ -1,5 +1,8 @@
 //! Variables: where a name is set, how large it may be, and what input and output mapping does.
 
+#[cfg(test)]
+mod canceled;
+
 use mandate_model::{Dialect, ElementIndex, Mapping, ProcessDefinition, Source, VariableChange};
 
 use crate::Code;
@@ -7,7 +10,7 @@ use crate::effect::HistoryEvent;
 use crate::elements::At;
 use crate::ids::ActivityId;
 use crate::input::Failure;
-use crate::instance::{Instance, Role};
+use crate::instance::{Instance, Phase, Role};
 use crate::multi_instance::is_loop_variable;
 use crate::step::Machine;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, Variables};
@@ -150,6 +153,14 @@ impl Machine<'_> {
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
         }
         Ok(())
+    }
+
+    /// In Camunda 7's dialect what is cancelled maps its outputs as well (`ExecutionEntity.destroy`; its `skipOutputMappingOnCanceledActivities` is off
+    /// by default). One of several instances does not: Camunda 7 refuses output mappings there.
+    pub(crate) fn map_outputs_of_canceled(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        let it = self.instance.at(activity);
+        let maps = self.definition.dialect == Dialect::Camunda7 && it.role == Role::Element && matches!(it.phase, Phase::Active { .. });
+        if maps { self.map_outputs(activity, it.element) } else { Ok(()) }
     }
 
     /// What comes from a source, if anything does.

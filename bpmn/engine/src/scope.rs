@@ -256,6 +256,8 @@ impl Machine<'_> {
     pub(crate) fn cancel(&mut self, activity: ActivityId) {
         self.cancel_children(activity);
         self.task_deleted(activity);
+        let mapped = self.map_outputs_of_canceled(activity);
+        self.failed = self.failed.take().or(mapped.err());
         self.remove_waits(activity);
         if self.instance.at(activity).phase.is_live() {
             self.record(HistoryEvent::ActivityEnded { activity, end: ActivityEnd::Canceled });

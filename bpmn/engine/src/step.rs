@@ -179,6 +179,7 @@ impl<'a> Machine<'a> {
             Input::EndCalled { ending } => self.end_called(ending),
             Input::Cancel { reason } => {
                 self.ending = Ending { state: EndState::ExternallyTerminated, reason: reason.clone() };
+                self.unit.skip_io_mappings = true;
                 self.cancel_children(self.instance.root());
                 self.tell_caller(News::Deleted { reason: reason.clone() });
                 self.end_instance(EndState::ExternallyTerminated, reason);

@@ -160,10 +160,10 @@ mod tests {
                 > answer u OTHER
                   rejected: nothing catches the BPMN error 'OTHER' of the task
                 > answer u E {"why": "sold out"}
-                  task !4 gone
-                  - #3 canceled
                   code = "E"
                   why = "sold out"
+                  task !4 gone
+                  - #3 canceled
                   + b #5
                   - #5
                   + v #6

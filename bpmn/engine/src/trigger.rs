@@ -185,6 +185,9 @@ impl Machine<'_> {
             self.set_variables(scope, variables)?;
             return self.set_variables_in(scope, triggered);
         }
+        // What is cancelled may map them, as in Camunda 7, where they are set before.
+        let set = self.set_variables(scope, variables);
+        set.map_err(|failure| Failure { element: Some(event), ..failure })?;
         let target = if scope == activity {
             if interrupting {
                 self.cancel_children(scope);
@@ -198,16 +201,14 @@ impl Machine<'_> {
             event
         };
         self.unit.agenda.push(Token { element: target, scope, by: None, taken: false, lineage });
-        let mut set = self.set_variables(scope, variables);
         if scope == activity {
             // Others may be triggered by what has just been set, and begin first.
             if !triggered.is_empty() {
                 self.unit.brought.push((scope, target, triggered));
             }
         } else {
-            set = set.and_then(|()| self.set_variables_in(scope, triggered));
+            self.set_variables_in(scope, triggered).map_err(|failure| Failure { element: Some(event), ..failure })?;
         }
-        set.map_err(|failure| Failure { element: Some(event), ..failure })?;
         if !interrupting {
             self.collect_anew(activity, event);
         }

@@ -303,9 +303,9 @@ mod tests {
                   u #3: task of nobody
                 > message m {"n": 1}
                   subscription !4 gone
+                  n = 1
                   task !5 gone
                   - #3 canceled
-                  n = 1
                   + m #6
                   - #6
                   + read #7
@@ -461,15 +461,16 @@ mod tests {
                   task u !5 of nobody users [] groups []
                 > message m {"n": 1}
                   subscription !4 gone
+                  n = 1
+                  out = 0
                   task !5 gone
                   - #3 canceled
-                  n = 1
                   + m #6
                   - #6
                   + late #7
                   task late !8 of nobody users [] groups []
                 > variables late
-                  {n: 1}
+                  {n: 1, out: 0}
             "#]],
         );
     }

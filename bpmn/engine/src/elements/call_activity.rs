@@ -256,10 +256,10 @@ mod tests {
                   process call c !5 'other' Latest {}
                 > hear c error E {"r": 1}
                   r = 1
-                  job !4 gone
-                  - #3 canceled
                   code = "E"
                   text = "no"
+                  job !4 gone
+                  - #3 canceled
                   + b #6
                   - #6
                   + caught #7

@@ -186,11 +186,11 @@ mod tests {
                   task a !7 of nobody users [] groups []
                   + x #8 in #3
                   - #8 canceled
+                  code = "E"
+                  text = null
                   task !7 gone
                   - #6 canceled
                   - #3 canceled
-                  code = "E"
-                  text = null
                   + b #9
                   - #9
                   + repair #10
@@ -280,8 +280,8 @@ mod tests {
                   - #4
                   + e #5 in #3
                   - #5 canceled
-                  - #3 canceled
                   why = "no router"
+                  - #3 canceled
                   + b #6
                   - #6
                   + u #7

@@ -94,9 +94,9 @@ mod tests {
                   g #3: the first of m, t until 300000
                 > message m {"amount": 3}
                   subscription !4 gone
+                  amount = 3
                   job !5 gone
                   - #3 canceled
-                  amount = 3
                   + m #6
                   - #6
                   + paid #7
@@ -293,9 +293,9 @@ mod tests {
                   job Timer t !5 due 300000, 3 left, 0 failed
                 > message r {"amount": 3}
                   subscription !4 gone
+                  amount = 3
                   job !5 gone
                   - #3 canceled
-                  amount = 3
                   + r #6
                   given = 3 in #6
                   paid = 4

@@ -67,9 +67,9 @@ mod tests {
                   u #4: task of nobody
                 > message vs {"n": 1}
                   subscription !2 gone
+                  n = 1
                   task !5 gone
                   - #4 canceled
-                  n = 1
                   + v #6
                   + vs #7 in #6
                   - #7
@@ -413,10 +413,10 @@ mod tests {
                   task u !7 of nobody users [] groups []
                 > message vs {"local": 2, "n": 3}
                   subscription !4 gone
-                  task !7 gone
-                  - #6 canceled
                   local = 2 in #3
                   n = 3
+                  task !7 gone
+                  - #6 canceled
                   + v #8 in #3
                   + vs #9 in #8
                   - #9

@@ -190,11 +190,11 @@ mod tests {
                 > leaves
                   x #3: incident 5
                 > throw x E {"limit": 10}
+                  limit = 10
+                  why = "no"
                   incident 5 deleted
                   external task !4 gone
                   - #3 canceled
-                  limit = 10
-                  why = "no"
                   + b #6
                   - #6
                   + u #7
@@ -304,9 +304,9 @@ mod tests {
                   external task x !4 'charge' priority 0
                 > done x {"status": "lost"}
                   status = "lost"
+                  why = null
                   external task !4 gone
                   - #3 canceled
-                  why = null
                   + b #5
                   - #5
                   + u #6
@@ -367,9 +367,9 @@ mod tests {
                 > leaves
                   x #3: external task 'charge', 3 left
                 > unable x 2 sold out
+                  why = "sold out"
                   external task !4 gone
                   - #3 canceled
-                  why = "sold out"
                   + b #5
                   - #5
                   + u #6
@@ -496,8 +496,8 @@ mod tests {
                   call x !4 attempt 1, 0 left {}
                 > return {"status": "lost"}
                   status = "lost"
-                  - #3 canceled
                   why = null
+                  - #3 canceled
                   + b #5
                   - #5
                   + u #6

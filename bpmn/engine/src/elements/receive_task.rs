@@ -224,6 +224,7 @@ mod tests {
                 > message b {"n": 2} local {"gone": 1} begun {"own": 4}
                   gone = 1 in #3
                   subscription !4 gone
+                  n = 2
                   task !8 gone
                   - #7 canceled
                   task !15 gone
@@ -231,7 +232,6 @@ mod tests {
                   - #12 canceled
                   subscription !11 gone
                   - #3 canceled
-                  n = 2
                   own = 4
                   + b #16
                   - #16

@@ -152,10 +152,10 @@ mod tests {
                   + a #3
                   call a !4 attempt 1, 0 left {}
                 > error E {"why": "stock"}
-                  - #3 canceled
                   code = "E"
                   text = "no"
                   why = "stock"
+                  - #3 canceled
                   + b #5
                   - #5
                   + w #6

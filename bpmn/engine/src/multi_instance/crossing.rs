@@ -330,12 +330,12 @@ fn business_error_of_one_instance_cancels_all() {
               + a #5 in #3
               external task a !7 't' priority 0
             > throw !7 E {"why": "sold out"}
+              why = "sold out"
               external task !6 gone
               - #4 canceled
               external task !7 gone
               - #5 canceled
               - #3 canceled
-              why = "sold out"
               + b #8
               - #8
               + sorry #9

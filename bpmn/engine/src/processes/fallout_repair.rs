@@ -273,6 +273,8 @@ fn line_that_was_settled_meanwhile_needs_no_repair() {
               repair = "RETRIED" in #9
               call tryAgain !11 attempt 1, 7 left {decision: "RETRY", lineId: "L2", orderId: "17", repair: "RETRIED"}
             > error LINE_NOT_FAILED
+              settled = "LINE_NOT_FAILED"
+              repair = null
               - #9 canceled
               + settledBeforeRetry #12
               - #12

@@ -312,13 +312,13 @@ fn order_is_cancelled_when_a_repair_gives_it_up() {
               process call repair !27 'falloutRepair' Deployment key order-17 {lineId: "L1", orderId: "17", tenantId: "t"}
             > hear repair error ORDER_GIVEN_UP
               repair = null
+              rejectionCode = "ORDER_GIVEN_UP"
+              rejectionMessage = "no"
               - #26 canceled
               - #13 canceled
               - #12 canceled
               - #10 canceled
               - #9 canceled
-              rejectionCode = "ORDER_GIVEN_UP"
-              rejectionMessage = "no"
               + givenUp #28
               - #28
               job AsyncBefore cancelOrder !30 due 3600000, 8 left, 0 failed

@@ -354,9 +354,9 @@ fn order_that_was_completed_meanwhile_stays_completed() {
               + cancelNow #9 in #6
               call cancelNow !11 attempt 1, 7 left {fulfillmentTimeout: "PT1H", orderId: "17"}
             > error ORDER_IS_COMPLETED
-              - #9 canceled
               rejectionCode = "ORDER_IS_COMPLETED"
               rejectionMessage = "no"
+              - #9 canceled
               + completedBefore #12 in #6
               - #12
               + tooLate #13 in #6

@@ -231,9 +231,9 @@ fn version_1_cancels_an_order_that_nobody_can_set_right() {
               + validate #3
               call validate !5 attempt 1, 7 left {fulfillmentTimeout: "PT1H", orderId: "17"}
             > error NO_ADDRESS
-              - #3 canceled
               rejectionCode = "NO_ADDRESS"
               rejectionMessage = "no"
+              - #3 canceled
               + notReady #6
               - #6
               + manualReview #7
@@ -250,9 +250,9 @@ fn version_1_cancels_an_order_that_nobody_can_set_right() {
               + validate #10
               call validate !12 attempt 1, 7 left {decision: "RETRY", fulfillmentTimeout: "PT1H", orderId: "17", rejectionCode: "NO_ADDRESS", rejectionMessage: "no"}
             > error NO_ADDRESS
-              - #10 canceled
               rejectionCode = "NO_ADDRESS"
               rejectionMessage = "no"
+              - #10 canceled
               + notReady #13
               - #13
               + manualReview #14

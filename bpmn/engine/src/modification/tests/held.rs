@@ -31,6 +31,7 @@ fn mappings_are_skipped_in_this_unit_only() {
             > modify cancel-all u; cancel-all a; before a
               task !4 gone
               - #3 canceled
+              out = null
               task !6 gone
               - #5 canceled
               + a #7
