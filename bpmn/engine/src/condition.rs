@@ -1,8 +1,8 @@
 //! Conditional events: they wait until a condition on variables holds (BPMN 2.0, 10.5.5; Camunda 7, "Conditional Events").
 //!
 //! As in Camunda 7 a condition is asked for when what it belongs to begins (an activity with such a boundary event, before it does anything; a
-//! scope with such an event sub-process, before its first token moves; an intermediate event, when it is entered; not at an event-based gateway),
-//! and from then on whenever a variable changes that it can see: in its own scope or one around it, unless a scope in between has a variable of
+//! scope with such an event sub-process, before its first token moves; an intermediate event, when it or the event-based gateway before it is
+//! entered), and from then on whenever a variable changes that it can see: in its own scope or one around it, unless a scope in between has a variable of
 //! that name. That happens after all variables of one event, answer, mapping or round of listeners are set, and before the token goes on that brought them. Each change
 //! asks each condition once, the outer before the inner; what one of them begins runs until it waits before the next is asked. An event that does
 //! not interrupt is triggered by each change after which its condition holds.
@@ -101,6 +101,15 @@ impl Machine<'_> {
         let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
         let own = waits.filter(|wait| self.instance.index.conditions.contains(*wait));
         own.filter(|wait| which(&self.definition.element(self.instance.subscriptions[*wait].element).kind)).copied().collect()
+    }
+
+    /// An event-based gateway has begun to wait: the first condition that holds already is what happens (Camunda 7,
+    /// `EventBasedGatewayActivityBehavior`).
+    pub(crate) fn ask_awaited_conditions(&mut self, gateway: ActivityId) {
+        let asked = self.conditions_of(gateway, |_| true);
+        if !asked.is_empty() {
+            self.unit.do_later(LaterKind::Conditions(asked));
+        }
     }
 
     /// What was changed while the instance was suspended has triggered nothing. A condition that holds now and would take something further

@@ -409,6 +409,7 @@ impl<'a> Machine<'a> {
                 for (event, wait) in waits {
                     self.wait(activity, event, wait)?;
                 }
+                self.ask_awaited_conditions(activity);
                 Ok(())
             }
             Next::Call(implementation) => {

@@ -6,6 +6,7 @@ use crate::testing::{Run, check, parse, variables, watching};
 use crate::{Code, Input, Stop, start_condition_holds, step};
 
 mod listeners;
+mod several;
 
 const OTHER: &str = " isInterrupting='false'";
 
@@ -437,44 +438,6 @@ fn change_is_seen_from_inside_unless_something_hides_it() {
 }
 
 #[test]
-fn gateway_asks_a_condition_when_a_variable_changes_and_not_before() {
-    check(
-        &format!(
-            "<startEvent id='s'/><eventBasedGateway id='g'/><intermediateCatchEvent id='c'>{}</intermediateCatchEvent>\
-             <intermediateCatchEvent id='m'><messageEventDefinition messageRef='msg'/></intermediateCatchEvent><userTask id='u'/>\
-             {{s>g}}{{g>c>u}}{{g>m>u}}",
-            condition("", "= n > 1")
-        ),
-        r#"
-            start {"n": 2}
-            leaves
-            set {"n": 2}
-        "#,
-        expect![[r#"
-            > start {"n": 2}
-              started at s
-              n = 2
-              + s #2
-              - #2
-              + g #3
-              condition c !4
-              subscription m !5 'paid'
-            > leaves
-              g #3: the first of c, m
-            > set {"n": 2}
-              n = 2
-              subscription !4 gone
-              subscription !5 gone
-              - #3 canceled
-              + c #6
-              - #6
-              + u #7
-              task u !8 of nobody users [] groups []
-        "#]],
-    );
-}
-
-#[test]
 fn suspended_instance_is_asked_when_it_goes_on() {
     check(
         &catch(&condition("", "= n > 1")),
@@ -578,65 +541,4 @@ fn condition_that_its_own_path_makes_true_again_ends_at_the_bound() {
     let input = Input::SetVariables { scope: run.instance.root(), set: variables(r#"{"n": 2}"#), remove: Vec::new(), local: true };
     let stop = step(&definition, &mut run.instance, input, 0);
     assert!(matches!(&stop, Err(Stop::Failed(failure)) if failure.code == Code::StepLimit), "{stop:?}");
-}
-
-#[test]
-fn two_events_of_a_scope_may_wait_for_one_condition() {
-    let model = |first: &str| {
-        format!(
-            "<startEvent id='s'/><userTask id='u'/>{{s>u}}<boundaryEvent id='a' attachedToRef='u'{first}><conditionalEventDefinition><condition>= n > 0\
-             </condition></conditionalEventDefinition></boundaryEvent><boundaryEvent id='b' attachedToRef='u' cancelActivity='false'>\
-             <conditionalEventDefinition camunda:variableName='n'><condition>= n > 0</condition></conditionalEventDefinition></boundaryEvent>"
-        )
-    };
-    check(
-        &model(" cancelActivity='false'"),
-        r#"
-            start
-            put #1 {"n": 1}
-        "#,
-        expect![[r#"
-            > start
-              started at s
-              + s #2
-              - #2
-              + u #3
-              condition a !4
-              condition b !5
-              task u !6 of nobody users [] groups []
-            > put #1 {"n": 1}
-              n = 1
-              + a #7
-              - #7
-              + b #8
-              - #8
-        "#]],
-    );
-    check(
-        &model(""),
-        r#"
-            start
-            put #1 {"n": 1}
-        "#,
-        expect![[r#"
-            > start
-              started at s
-              + s #2
-              - #2
-              + u #3
-              condition a !4
-              condition b !5
-              task u !6 of nobody users [] groups []
-            > put #1 {"n": 1}
-              n = 1
-              subscription !4 gone
-              subscription !5 gone
-              task !6 gone
-              - #3 canceled
-              + a #7
-              - #7
-              ended: Completed
-              end
-        "#]],
-    );
 }

@@ -26,7 +26,7 @@ async fn a_file_that_only_draws_goes_along_with_one_that_runs() {
     assert_ne!(drawn, review());
     let alone: [(&str, &[u8]); 1] = [("drawn.bpmn", drawn.as_bytes())];
     let refused = host.upload(CREATE, &[("deployment-name", "orders")], &alone).await.error(400, "ParseException");
-    assert!(refused["message"].to_string().contains("neither a process that is executable nor a component"), "{refused}");
+    assert!(refused.contains("neither a process that is executable nor a component"), "{refused}");
     let both: [(&str, &[u8]); 2] = [("drawn.bpmn", drawn.as_bytes()), ("order.bpmn", order().into_bytes().leak())];
     let created = host.upload(CREATE, &[("deployment-name", "orders")], &both).await.ok();
     assert_eq!(created["deployedProcessDefinitions"].as_object().map(serde_json::Map::len), Some(1));
