@@ -25,7 +25,7 @@ async fn a_file_that_only_draws_goes_along_with_one_that_runs() {
     let drawn = review().replace("isExecutable='true'", "isExecutable='false'");
     assert_ne!(drawn, review());
     let alone: [(&str, &[u8]); 1] = [("drawn.bpmn", drawn.as_bytes())];
-    let refused = host.upload(CREATE, &[("deployment-name", "orders")], &alone).await.error(400, "ParseException");
+    let refused = host.upload(CREATE, &[("deployment-name", "orders")], &alone).await.error(400, "InvalidRequestException");
     assert!(refused.contains("neither a process that is executable nor a component"), "{refused}");
     let both: [(&str, &[u8]); 2] = [("drawn.bpmn", drawn.as_bytes()), ("order.bpmn", order().into_bytes().leak())];
     let created = host.upload(CREATE, &[("deployment-name", "orders")], &both).await.ok();
