@@ -588,18 +588,22 @@ CREATE VIEW start_timer_incident AS
         COALESCE(t.failure, 'its retries were set to 0') AS message, t.failures AS attempt, COALESCE(t.given_up_at, t.created) AS created,
         COALESCE(t.detail, '') AS detail FROM start_timer t WHERE t.retries = 0;
 
--- Incidents, and what has become one: signals that could not be delivered, as long as their receivers are there. An instance that is to be started has no
--- activity instance yet: 0.
+-- Signals that could not be delivered, as long as their receivers are there. An instance that is to be started has no activity instance yet: 0.
+CREATE VIEW undelivered_incident AS
+    SELECT COALESCE(t.instance_id, t.signal) AS instance_id, t.n, t.n AS wait, COALESCE(t.activity, 0) AS activity, t.activity_id,
+        COALESCE(t.failed_activity, t.activity_id) AS failed_activity_id, NULL::text AS job_definition_id, t.definition_id, 'UNDELIVERED' AS code,
+        t.failure AS message, t.failures AS attempt, t.due AS created, COALESCE(t.detail, '') AS detail FROM delivery t
+    WHERE t.failures > 0 AND t.retries = 0 AND CASE WHEN t.instance_id IS NULL
+        THEN EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id)
+        ELSE t.wait IS NULL OR t.activity IS NULL OR EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id
+            AND s.activity = t.activity AND s.activity_id = t.activity_id AND s.name = t.name) END;
+
+-- Incidents, and what has become one.
 CREATE VIEW any_incident AS
     SELECT instance_id, n, wait, activity, activity_id, failed_activity_id, job_definition_id, definition_id, code, message, attempt, created, detail
     FROM incident
     UNION ALL
-    SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, COALESCE(t.failed_activity, t.activity_id), NULL,
-        t.definition_id, 'UNDELIVERED', t.failure, t.failures, t.due, COALESCE(t.detail, '') FROM delivery t
-    WHERE t.failures > 0 AND t.retries = 0 AND CASE WHEN t.instance_id IS NULL
-        THEN EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id)
-        ELSE t.wait IS NULL OR t.activity IS NULL OR EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id
-            AND s.activity = t.activity AND s.activity_id = t.activity_id AND s.name = t.name) END
+    SELECT * FROM undelivered_incident
     UNION ALL
     SELECT * FROM start_timer_incident;
 

@@ -163,17 +163,18 @@ const FROM: &str = "(SELECT x.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL:
                     CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id";
 
 /// The same as callers have them, whatever lies between. Their numbers are those of the incidents, and negative: a caller has some of its own.
-/// What failed for a caller is its call activity.
+/// What failed for a caller is its call activity. Where nobody is called no incident is looked at.
 macro_rules! of_called {
     () => {
         "(WITH RECURSIVE up (instance_id, activity, activity_id, called, root, n) AS (\
-        SELECT c.super_instance, c.super_n, c.super_activity, c.id, x.instance_id, x.n FROM any_incident x JOIN instance c ON c.id = x.instance_id \
-        WHERE c.super_instance IS NOT NULL UNION ALL \
+        SELECT c.super_instance, c.super_n, c.super_activity, c.id, x.instance_id, x.n \
+        FROM (SELECT id FROM instance WHERE super_instance IS NOT NULL LIMIT 1) callee CROSS JOIN any_incident x CROSS JOIN instance c \
+        WHERE c.id = x.instance_id AND c.super_instance IS NOT NULL UNION ALL \
         SELECT c.super_instance, c.super_n, c.super_activity, c.id, up.root, up.n FROM up JOIN instance c ON c.id = up.instance_id \
         WHERE c.super_instance IS NOT NULL) \
      SELECT up.instance_id, -up.n AS n, {pg:NULL::bigint}{lite:NULL} AS wait, up.activity, up.activity_id, up.activity_id AS failed_activity_id, \
         {pg:NULL::text}{lite:NULL} AS job_definition_id, a.definition_id, x.code, '' AS message, x.attempt, x.created, x.detail, up.called, up.root \
-     FROM up JOIN any_incident x ON x.instance_id = up.root AND x.n = up.n JOIN instance a ON a.id = up.instance_id)"
+     FROM up CROSS JOIN any_incident x CROSS JOIN instance a WHERE x.instance_id = up.root AND x.n = up.n AND a.id = up.instance_id)"
     };
 }
 
@@ -182,9 +183,12 @@ const FROM_CALLED: &str = concat!(of_called!(), " incident CROSS JOIN instance i
 /// What instances have of what they have called, as rows like those of incidents.
 pub(super) const OF_CALLED: &str = of_called!();
 
+/// The ids of those instances, each once.
+pub(super) const CALLERS: &str = concat!("(SELECT DISTINCT o.instance_id FROM ", of_called!(), " o) c");
+
 /// The same of signals that could not be delivered.
-const FROM_DELIVERIES: &str = "(SELECT c.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM any_incident c \
-                               WHERE c.code = 'UNDELIVERED') incident \
+const FROM_DELIVERIES: &str = "(SELECT c.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM undelivered_incident c) \
+                               incident \
                                {pg:JOIN}{lite:CROSS JOIN} (SELECT COALESCE(s.instance_id, s.signal) AS id, s.n, COALESCE(si.tenant, sd.tenant) AS tenant, \
                                COALESCE(si.business_key, s.business_key) AS business_key FROM delivery s \
                                JOIN definition sd ON sd.id = s.definition_id LEFT JOIN instance si ON si.id = s.instance_id \
