@@ -453,8 +453,11 @@ CREATE INDEX job_prioritized_due ON job (due, instance_id, wait)
     WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority <> 0;
 -- What runs now: few rows. Tells whether an instance has an exclusive job under way.
 CREATE INDEX job_locked ON job (instance_id, locked_by) WHERE locked_by IS NOT NULL;
--- What waits for an operator.
-CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
+-- What waits for an operator, and what has failed or is suspended: nothing that goes its way enters these.
+CREATE INDEX job_failed ON job (definition_id, due, instance_id, wait) WHERE retries = 0;
+CREATE INDEX job_failed_due ON job (due, instance_id, wait) WHERE retries = 0;
+CREATE INDEX job_failure ON job (due, instance_id, wait) WHERE failure IS NOT NULL;
+CREATE INDEX job_suspended ON job (due, instance_id, wait) WHERE suspended;
 
 -- All jobs of an instance, wherever they stand. Lists of many instances ask both places by themselves, each in its order.
 CREATE VIEW any_job AS

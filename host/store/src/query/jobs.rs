@@ -5,7 +5,8 @@ use uuid::Uuid;
 use super::select::{Select, Sort, ascending, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
-use crate::db::{Columns, params};
+use crate::claim::candidates::{PRIORITIZED, UNPRIORITIZED};
+use crate::db::{Columns, Param, params};
 use crate::job_definitions::JobDefinitionName;
 use crate::rows::JobRow;
 
@@ -140,18 +141,19 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<JobRow, Error> {
     })
 }
 
-/// A cross join, as in the other lists of this folder, for SQLite's sake: it looks at tables in their order here, and so comes to rows in the order of
-/// the first one's indexes. Its condition is the first of every list.
-const FROM: &str = "job CROSS JOIN instance i LEFT JOIN definition d ON d.id = job.definition_id LEFT JOIN host h ON h.id = job.locked_by";
+/// Jobs with what else a list tells of them. A cross join, as in the other lists of this folder, for SQLite's sake: it looks at tables in their order here,
+/// and so comes to rows in the order of the first one's indexes.
+const BESIDE: &str = "job {pg:JOIN}{lite:CROSS JOIN} instance i ON i.id = job.instance_id LEFT JOIN definition d ON d.id = job.definition_id \
+                      LEFT JOIN host h ON h.id = job.locked_by";
 
-/// The same of the jobs that stand in their instances' rows.
-const FROM_RUNNING: &str = "(SELECT id AS instance_id, job_wait AS wait, job_activity AS activity, job_activity_id AS activity_id, job_kind AS kind, \
-                            definition_id, job_due AS due, job_retries AS retries, 0 AS failures, job_exclusive AS exclusive, \
-                            COALESCE(job_priority, 0) AS priority, FALSE AS behind, job_created AS created, CAST(NULL AS TEXT) AS failure, CAST(NULL AS TEXT) AS failed_activity, \
-                            suspended OR COALESCE(job_suspended, FALSE) AS suspended, \
-                            job_host AS locked_by, 0 AS takeovers FROM instance WHERE job_host IS NOT NULL) job \
-                            CROSS JOIN instance i LEFT JOIN definition d ON d.id = job.definition_id \
-                            LEFT JOIN host h ON h.id = job.locked_by";
+/// Jobs with nothing else.
+const ALONE: &str = "job";
+
+/// The jobs that stand in their instances' rows, as rows of the table of jobs.
+const RUNNING: &str = "SELECT id AS instance_id, job_wait AS wait, job_activity AS activity, job_activity_id AS activity_id, job_kind AS kind, \
+                       definition_id, job_due AS due, job_retries AS retries, 0 AS failures, job_exclusive AS exclusive, \
+                       COALESCE(job_priority, 0) AS priority, FALSE AS behind, job_created AS created, CAST(NULL AS TEXT) AS failure, CAST(NULL AS TEXT) AS failed_activity, \
+                       suspended OR COALESCE(job_suspended, FALSE) AS suspended, job_host AS locked_by, 0 AS takeovers FROM instance";
 
 /// The kind of a job that is a timer start event's: it has no instance.
 pub const START_TIMER: &str = "start-timer";
@@ -161,7 +163,8 @@ const FROM_START_TIMERS: &str = "(SELECT t.id AS instance_id, t.firing AS wait, 
                                  t.due, t.retries, t.failures, TRUE AS exclusive, t.priority, FALSE AS behind, t.created, t.failure, \
                                  t.failed_activity, td.suspended OR t.suspended AS suspended, t.locked_by, 0 AS takeovers \
                                  FROM start_timer t JOIN definition td ON td.id = t.definition_id) job \
-                                 CROSS JOIN (SELECT s.id, sd.tenant FROM start_timer s JOIN definition sd ON sd.id = s.definition_id) i \
+                                 {pg:JOIN}{lite:CROSS JOIN} (SELECT s.id, sd.tenant FROM start_timer s JOIN definition sd ON sd.id = s.definition_id) i \
+                                 ON i.id = job.instance_id \
                                  LEFT JOIN definition d ON d.id = job.definition_id LEFT JOIN host h ON h.id = job.locked_by";
 
 /// The kind of a job that is the delivery of a signal. It is listed once it has failed.
@@ -175,19 +178,89 @@ const FROM_DELIVERIES: &str = "(SELECT COALESCE(t.instance_id, t.signal) AS inst
                                LEFT JOIN instance ti ON ti.id = t.instance_id WHERE t.failures > 0) job \
                                {pg:JOIN}{lite:CROSS JOIN} (SELECT COALESCE(s.instance_id, s.signal) AS id, s.n, COALESCE(si.tenant, sd.tenant) AS tenant \
                                FROM delivery s JOIN definition sd ON sd.id = s.definition_id LEFT JOIN instance si ON si.id = s.instance_id \
-                               WHERE s.failures > 0) i ON i.n = job.wait \
+                               WHERE s.failures > 0) i ON i.id = job.instance_id AND i.n = job.wait \
                                LEFT JOIN definition d ON d.id = job.definition_id LEFT JOIN host h ON h.id = job.locked_by";
 
 /// The jobs of timers.
 const TIMERS: &str = "job.kind IN ('timer', 'event-timer', 'start-timer')";
 
-fn select(filter: JobFilter) -> Select {
-    select_of(vec![FROM, FROM_RUNNING, FROM_START_TIMERS, FROM_DELIVERIES], filter)
+/// The predicate of the indexes `job_failed` and `job_failed_due`.
+const FAILED: &str = "j.retries = 0";
+
+/// The predicate of the index `job_failure`.
+const FAILURE: &str = "j.failure IS NOT NULL";
+
+/// The predicate of the index `job_suspended`.
+const SUSPENDED: &str = "j.suspended";
+
+/// Which rows of the table of jobs are in which of its indexes by the due date; together they are all rows. The last have no such index: what runs and
+/// what is behind another job.
+const BY_DUE: [&str; 5] = [
+    UNPRIORITIZED,
+    PRIORITIZED,
+    FAILED,
+    "j.suspended AND j.retries > 0",
+    "NOT j.suspended AND j.retries > 0 AND (j.locked_by IS NOT NULL OR j.behind)",
+];
+
+impl JobFilter {
+    /// Whether it names instances: what they have is found by them.
+    fn of_instances(&self) -> bool {
+        !self.ids.is_empty() || !self.instances.is_empty() || self.execution.is_some()
+    }
+
+    /// Whether what it asks for is found by an index that has the due date, in whose order it is told if no other is asked for.
+    fn of_due(&self) -> bool {
+        let dated = self.executable_at.is_some() || self.due_before.is_some() || self.due_after.is_some();
+        !self.of_instances() && (dated || self.no_retries_left || self.with_exception || self.suspended == Some(true))
+    }
+
+    /// Which rows of the table of jobs are looked at, one part after the other, each by an index of its own; none: all of them.
+    fn parts(&self, by_due: bool) -> Vec<&'static str> {
+        if self.of_instances() {
+            Vec::new()
+        } else if self.no_retries_left {
+            vec![FAILED]
+        } else if self.with_exception || self.exception_message.is_some() {
+            vec![FAILURE]
+        } else if self.suspended == Some(true) {
+            vec![SUSPENDED]
+        } else if self.executable_at.is_some() {
+            vec![BY_DUE[0], BY_DUE[1], BY_DUE[4]]
+        } else if by_due {
+            BY_DUE.to_vec()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Whether it asks for nothing but what jobs have themselves.
+    fn is_of_jobs_alone(&self) -> bool {
+        self.tenants.is_empty() && !self.without_tenant && self.executable_at.is_none()
+    }
 }
 
-fn select_of(places: Vec<&'static str>, filter: JobFilter) -> Select {
+/// Where the jobs of instances are: `jobs` is them, with or without what is told beside them.
+fn of_instances(filter: &JobFilter, by_due: bool, jobs: &str) -> Vec<String> {
+    // SQLite, which keeps no statistics, would rather read all instances in their order than the few that have such a job.
+    let index = if filter.of_instances() { "" } else { " {lite:INDEXED BY instance_job}" };
+    let running = format!("({RUNNING}{index} WHERE job_host IS NOT NULL) {jobs}");
+    let mut places: Vec<String> = filter.parts(by_due).iter().map(|part| format!("(SELECT j.* FROM job j WHERE {part}) {jobs}")).collect();
+    if places.is_empty() {
+        places.push(jobs.to_owned());
+    }
+    places.push(running);
+    places
+}
+
+fn select(filter: JobFilter, by_due: bool, jobs: &str) -> Select {
+    let mut places = of_instances(&filter, by_due, jobs);
+    places.extend([FROM_START_TIMERS, FROM_DELIVERIES].map(str::to_owned));
+    select_of(places, filter)
+}
+
+fn select_of(places: Vec<String>, filter: JobFilter) -> Select {
     let mut select = Select::of(places);
-    select.condition("i.id = job.instance_id");
     select.numbered("job.instance_id", "job.wait", filter.ids);
     select.uuids("job.instance_id", filter.instances);
     select.maybe("job.definition_id = $?", filter.definition_id);
@@ -223,11 +296,20 @@ fn select_of(places: Vec<&'static str>, filter: JobFilter) -> Select {
     select
 }
 
+/// The statement of a list of jobs.
+pub(crate) fn jobs_sql(filter: JobFilter, page: Page, sort: &[(JobSort, Order)]) -> (String, Vec<Param>) {
+    let columns = format!("job.instance_id, i.tenant, d.key, h.name, job.takeovers, {ROW}");
+    let by_due = [(JobSort::Due, Order::Asc)];
+    let sort = if sort.is_empty() && filter.of_due() { &by_due } else { sort };
+    let select = select(filter, sort.first().is_some_and(|(first, _)| *first == JobSort::Due), BESIDE);
+    select.statement(&columns, &keys(sort, &["job.instance_id", "job.wait"]), page)
+}
+
 impl Reads {
     /// Jobs.
     pub async fn jobs(&self, filter: JobFilter, page: Page, sort: &[(JobSort, Order)]) -> Result<Vec<JobListed>, Error> {
-        let columns = format!("job.instance_id, i.tenant, d.key, h.name, job.takeovers, {ROW}");
-        let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &["job.instance_id", "job.wait"]), page).await?;
+        let (sql, params) = jobs_sql(filter, page, sort);
+        let rows = self.pool.fetch(&sql, params).await?;
         rows.iter()
             .map(|found| {
                 let mut columns = found.columns();
@@ -245,12 +327,13 @@ impl Reads {
 
     /// How many there are.
     pub async fn count_jobs(&self, filter: JobFilter) -> Result<i64, Error> {
-        select(filter).count(&self.pool).await
+        let jobs = if filter.is_of_jobs_alone() { ALONE } else { BESIDE };
+        select(filter, false, jobs).count(&self.pool).await
     }
 
     /// The instances that have such jobs, in the order of their ids.
     pub async fn instances_with_jobs(&self, filter: JobFilter) -> Result<Vec<Uuid>, Error> {
-        let select = select_of(vec![FROM, FROM_RUNNING], filter);
+        let select = select_of(of_instances(&filter, false, BESIDE), filter);
         let rows = select.rows(&self.pool, "job.instance_id", &ascending(&["job.instance_id"]), Page::ALL).await?;
         let mut ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
         ids.dedup();

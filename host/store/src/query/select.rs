@@ -1,12 +1,50 @@
 //! The builder that makes a filter a `SELECT`. Values are bound, always; SQL is this crate's own.
 
+use std::borrow::Cow;
+
 use super::{Order, Page};
 use crate::Error;
 use crate::db::{Param, Pool, Row};
 
+/// Where rows are.
+#[derive(Clone)]
+pub(super) struct Place {
+    /// What follows FROM: a table, or a join.
+    from: Cow<'static, str>,
+    /// Columns that have no value in any of its rows. It is not sorted by them, so that an index gives what else it is sorted by.
+    empty: &'static [&'static str],
+    /// A column that has one value in all of its rows, and begins the index that has their order.
+    lead: Option<&'static str>,
+}
+
+impl Place {
+    /// Where these columns are never set.
+    pub(super) fn without(self, empty: &'static [&'static str]) -> Self {
+        Self { empty, ..self }
+    }
+
+    /// All rows of one value of this column. On PostgreSQL its condition must not say so by `=`: else that, for which that column no longer matters to the order,
+    /// reads another index that begins with the next one, past all other values.
+    pub(super) fn led_by(self, lead: &'static str) -> Self {
+        Self { lead: Some(lead), ..self }
+    }
+}
+
+impl From<&'static str> for Place {
+    fn from(from: &'static str) -> Self {
+        Self { from: Cow::Borrowed(from), empty: &[], lead: None }
+    }
+}
+
+impl From<String> for Place {
+    fn from(from: String) -> Self {
+        Self { from: Cow::Owned(from), empty: &[], lead: None }
+    }
+}
+
 /// A `SELECT` in the making.
 pub(super) struct Select {
-    places: Vec<&'static str>,
+    places: Vec<Place>,
     conditions: String,
     /// How the next condition is joined to the ones before.
     joint: Joint,
@@ -20,8 +58,13 @@ impl Select {
     }
 
     /// Of several places that have the same columns and share no row. None has no rows.
-    pub(super) fn of(places: Vec<&'static str>) -> Self {
-        Self { places, conditions: String::new(), joint: Joint::Where, params: Vec::new() }
+    pub(super) fn of<P: Into<Place>>(places: Vec<P>) -> Self {
+        Self::with_params(places, Vec::new())
+    }
+
+    /// The same of places that speak of values: `$1` is the first. It cannot be counted, for there each place is asked by itself.
+    pub(super) fn with_params<P: Into<Place>>(places: Vec<P>, params: Vec<Param>) -> Self {
+        Self { places: places.into_iter().map(Into::into).collect(), conditions: String::new(), joint: Joint::Where, params }
     }
 
     /// Adds a condition without a value.
@@ -98,7 +141,7 @@ impl Select {
 
     /// Adds that one of the conditions holds that `add` makes, each of which must be one condition; none made: no condition.
     pub(super) fn any(&mut self, add: impl FnOnce(&mut Self)) {
-        let (mut inner, params) = (Self::of(Vec::new()), std::mem::take(&mut self.params));
+        let (mut inner, params) = (Self::of(Vec::<Place>::new()), std::mem::take(&mut self.params));
         // They are numbered on.
         (inner.params, inner.joint) = (params, Joint::First);
         add(&mut inner);
@@ -177,21 +220,24 @@ impl Select {
                 first = format!(" LIMIT ${}", at + 1);
             }
         }
-        let by = |key: &dyn Fn(usize, &str) -> String| {
-            let keys = order.iter().enumerate().map(|(at, (column, direction))| format!("{} {direction}", key(at, column)));
-            keys.collect::<Vec<_>>().join(", ")
+        let within = |place: &Place| {
+            let keys = order.iter().filter(|(column, _)| !place.empty.contains(&column.as_str()));
+            // An index is read from either end as a whole.
+            let lead = place.lead.map(|lead| format!("{lead} {}", order.first().map_or("ASC", |(_, direction)| *direction)));
+            lead.into_iter().chain(keys.map(|(column, direction)| format!("{column} {direction}"))).collect::<Vec<_>>().join(", ")
         };
-        let inner = by(&|_, column| column.to_owned());
-        let sql = if let [place] = self.places[..] {
-            format!("SELECT {columns} FROM {place}{} ORDER BY {inner}{paged}", self.conditions)
+        let sql = if let [place] = &self.places[..] {
+            format!("SELECT {columns} FROM {}{} ORDER BY {}{paged}", place.from, self.conditions, within(place))
         } else {
             let keys: Vec<String> = order.iter().enumerate().map(|(at, (column, _))| format!("{column} AS k{at}")).collect();
             let keys = keys.join(", ");
-            let of = |(at, place): (usize, &&str)| {
-                format!("SELECT * FROM (SELECT {columns}, {keys} FROM {place}{} ORDER BY {inner}{first}) p{at}", self.conditions)
+            let of = |(at, place): (usize, &Place)| {
+                let (from, conditions, order) = (&place.from, &self.conditions, within(place));
+                format!("SELECT * FROM (SELECT {columns}, {keys} FROM {from}{conditions} ORDER BY {order}{first}) p{at}")
             };
             let all: Vec<String> = self.places.iter().enumerate().map(of).collect();
-            format!("SELECT * FROM ({}) u ORDER BY {}{paged}", all.join(" UNION ALL "), by(&|at, _| format!("k{at}")))
+            let merged: Vec<String> = order.iter().enumerate().map(|(at, (_, direction))| format!("k{at} {direction}")).collect();
+            format!("SELECT * FROM ({}) u ORDER BY {}{paged}", all.join(" UNION ALL "), merged.join(", "))
         };
         (sql, self.params)
     }
@@ -200,7 +246,7 @@ impl Select {
     pub(super) async fn count(self, pool: &Pool) -> Result<i64, Error> {
         let mut all = 0;
         for place in self.places {
-            let sql = format!("SELECT COUNT(*) FROM {place}{}", self.conditions);
+            let sql = format!("SELECT COUNT(*) FROM {}{}", place.from, self.conditions);
             let rows = pool.fetch(&sql, self.params.clone()).await?;
             all += rows.first().map_or(Ok(0), |row| row.get::<i64>(0))?;
         }
