@@ -2,12 +2,12 @@
 
 use uuid::Uuid;
 
-use super::instances::stands_at;
-use super::select::{Select, Sort, keys};
+use super::instances::{WITH_INCIDENT, of_definition, stands_at};
+use super::select::{Place, Select, Sort, keys};
 use super::variables::{In, VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use crate::Error;
-use crate::db::params;
+use crate::db::{Param, params};
 
 /// An instance in history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,11 +202,16 @@ pub struct HistoryVariable {
 /// Those that have ended. Only they are in the indexes of the table.
 const ENDED: &str = "(SELECT * FROM history_instance WHERE ended_at IS NOT NULL) h LEFT JOIN definition d ON d.id = h.definition_id";
 
-/// Those that live, by the indexes of their own rows. History does not follow every suspension; those rows tell.
-const LIVE: &str = "(SELECT i.id AS instance_id, i.tenant, i.definition_id, g.definition_key, i.business_key, g.start_activity, i.started_at, \
-                    CAST(NULL AS BIGINT) AS ended_at, CASE WHEN i.suspended THEN 'SUSPENDED' ELSE g.state END AS state, g.reason, g.removal_at, \
-                    i.super_instance, i.root_instance, g.started_by \
-                    FROM instance i CROSS JOIN history_instance g WHERE g.instance_id = i.id) h LEFT JOIN definition d ON d.id = h.definition_id";
+/// Those that live, by the indexes of their own rows, or by what leads to those. History does not follow every suspension; those rows tell.
+fn live(id: &str, from: &str, which: &str) -> Place {
+    let from = format!(
+        "(SELECT {id} AS instance_id, i.tenant, i.definition_id AS runs, g.definition_id, g.definition_key, i.business_key, g.start_activity, i.started_at, \
+         CAST(NULL AS BIGINT) AS ended_at, CASE WHEN i.suspended THEN 'SUSPENDED' ELSE g.state END AS state, g.reason, g.removal_at, \
+         i.super_instance, i.root_instance, g.started_by \
+         FROM {from} CROSS JOIN history_instance g WHERE g.instance_id = i.id AND {which}) h LEFT JOIN definition d ON d.id = h.definition_id"
+    );
+    Place::from(from).without(&["h.ended_at", "h.ended_at - h.started_at"])
+}
 
 /// Ids of the instances of either kind with a business key.
 pub(super) const WITH_BUSINESS_KEY: &str = "IN (SELECT e.instance_id FROM history_instance e WHERE e.business_key = $? \
@@ -225,19 +230,55 @@ const WITH_JOBS_RETRYING: &str = "EXISTS (SELECT 1 FROM job j WHERE j.instance_i
 /// States of those that live.
 const OF_LIVE: [&str; 2] = ["ACTIVE", "SUSPENDED"];
 
-/// Where instances like these can be at all.
-fn places(filter: &HistoryInstanceFilter) -> Vec<&'static str> {
-    let state = |live: bool| filter.states.is_empty() || filter.states.iter().any(|state| OF_LIVE.contains(&state.as_str()) == live);
-    let by_end = filter.finished || filter.finished_before.is_some() || filter.finished_after.is_some();
-    let of_live = filter.unfinished || filter.with_open_incident || filter.with_jobs_retrying || !filter.standing_at.is_empty();
-    let ended = !of_live && state(false);
-    let live = !by_end && state(true);
-    [(ended, ENDED), (live, LIVE)].into_iter().filter_map(|(there, place)| there.then_some(place)).collect()
+impl HistoryInstanceFilter {
+    fn can_have_ended(&self) -> bool {
+        let of_live = self.unfinished || self.with_open_incident || self.with_jobs_retrying || !self.standing_at.is_empty();
+        !of_live && self.can_be_in_state(false)
+    }
+
+    fn can_live(&self) -> bool {
+        let by_end = self.finished || self.finished_before.is_some() || self.finished_after.is_some();
+        !by_end && self.can_be_in_state(true)
+    }
+
+    /// Whether in one of those that live have, or in one of the others.
+    fn can_be_in_state(&self, live: bool) -> bool {
+        self.states.is_empty() || self.states.iter().any(|state| OF_LIVE.contains(&state.as_str()) == live)
+    }
 }
 
-pub(super) fn instances(mut filter: HistoryInstanceFilter, keeps_activities: bool) -> Select {
-    let mut select = Select::of(places(&filter));
+/// Where instances like these can be at all; live ones at each of these definitions, if any are given.
+fn places(filter: &HistoryInstanceFilter, of_definitions: Option<&[String]>) -> Vec<Place> {
+    let mut places = Vec::new();
+    if filter.can_have_ended() {
+        places.push(ENDED.into());
+    }
+    if !filter.can_live() {
+        return places;
+    }
+    if filter.with_open_incident {
+        // But for callers.
+        let of = |(ids, elsewhere): &(&str, &str)| {
+            live("c.instance_id", &format!("{ids} CROSS JOIN instance i"), &format!("i.id = c.instance_id AND NOT {elsewhere}"))
+        };
+        places.extend(WITH_INCIDENT[..2].iter().map(of));
+    } else if let Some(ids) = of_definitions {
+        places.extend((1..=ids.len()).map(|at| live("i.id", "instance i", &of_definition("i", at)).led_by("h.runs")));
+    } else {
+        places.push(live("i.id", "instance i", "TRUE"));
+    }
+    places
+}
+
+pub(super) fn instances(filter: HistoryInstanceFilter, keeps_activities: bool) -> Select {
+    instances_of(filter, None, keeps_activities)
+}
+
+fn instances_of(mut filter: HistoryInstanceFilter, of_definitions: Option<Vec<String>>, keeps_activities: bool) -> Select {
+    let places = places(&filter, of_definitions.as_deref());
+    let mut select = Select::with_params(places, of_definitions.unwrap_or_default().into_iter().map(Param::from).collect());
     let any = std::mem::take(&mut filter.any);
+    filter.with_open_incident = false;
     conditions(&mut select, filter, keeps_activities);
     for filter in any {
         select.any(|select| conditions(select, filter, keeps_activities));
@@ -330,6 +371,35 @@ pub(super) fn by_time<S: Copy>(ended: S, started: S, by_end: bool) -> [(S, Order
     [(if by_end { ended } else { started }, Order::Asc)]
 }
 
+const COLUMNS: &str = "h.instance_id, h.tenant, h.definition_id, h.definition_key, d.version, d.name, h.business_key, h.start_activity, \
+                       h.started_at, h.ended_at, h.state, h.reason, h.removal_at, h.super_instance, h.root_instance, h.started_by";
+
+/// A list and its order, which is one that an index has for what is asked, if none is asked for.
+fn list(
+    filter: HistoryInstanceFilter,
+    of_definitions: Option<Vec<String>>,
+    sort: &[(HistoryInstanceSort, Order)],
+    keeps_activities: bool,
+) -> (Select, Vec<(String, &'static str)>) {
+    let by_end = filter.finished_before.is_some() || filter.finished_after.is_some();
+    let started = if filter.with_open_incident { HistoryInstanceSort::Id } else { HistoryInstanceSort::StartedAt };
+    let by_time = by_time(HistoryInstanceSort::EndedAt, started, by_end);
+    let order = keys(if sort.is_empty() { &by_time } else { sort }, &["h.instance_id"]);
+    (instances_of(filter, of_definitions, keeps_activities), order)
+}
+
+/// The statement of a list.
+#[cfg(test)]
+pub(crate) fn history_instances_sql(
+    filter: HistoryInstanceFilter,
+    of_definitions: Option<Vec<String>>,
+    page: Page,
+    sort: &[(HistoryInstanceSort, Order)],
+) -> (String, Vec<Param>) {
+    let (select, order) = list(filter, of_definitions, sort, true);
+    select.statement(COLUMNS, &order, page)
+}
+
 impl Reads {
     /// Instances, ended ones too.
     pub async fn history_instances(
@@ -338,12 +408,14 @@ impl Reads {
         page: Page,
         sort: &[(HistoryInstanceSort, Order)],
     ) -> Result<Vec<HistoryInstance>, Error> {
-        let columns = "h.instance_id, h.tenant, h.definition_id, h.definition_key, d.version, d.name, h.business_key, h.start_activity, \
-                       h.started_at, h.ended_at, h.state, h.reason, h.removal_at, h.super_instance, h.root_instance, h.started_by";
-        let by_end = filter.finished_before.is_some() || filter.finished_after.is_some();
-        let by_time = by_time(HistoryInstanceSort::EndedAt, HistoryInstanceSort::StartedAt, by_end);
-        let sort = if sort.is_empty() { &by_time } else { sort };
-        let rows = instances(filter, self.keeps_activities).rows(&self.pool, columns, &keys(sort, &["h.instance_id"]), page).await?;
+        let of_definitions = filter.can_live() && !filter.with_open_incident;
+        let ids = match (&filter.definition_id, &filter.definition_key) {
+            (Some(id), _) if of_definitions => Some(vec![id.clone()]),
+            (None, Some(key)) if of_definitions => self.definitions_of(key).await?,
+            _ => None,
+        };
+        let (select, order) = list(filter, ids, sort, self.keeps_activities);
+        let rows = select.rows(&self.pool, COLUMNS, &order, page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();

@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-use super::select::{Select, Sort, keys};
+use super::incidents::CALLERS;
+use super::select::{Place, Select, Sort, keys};
 use super::variables::{In, VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use super::{external_tasks, incidents, jobs, subscriptions, tasks};
@@ -142,6 +143,8 @@ pub enum InstanceSort {
     Tenant,
     /// Their business key.
     BusinessKey,
+    /// When they were started.
+    StartedAt,
 }
 
 impl Sort for InstanceSort {
@@ -152,6 +155,7 @@ impl Sort for InstanceSort {
             Self::DefinitionId => "i.definition_id",
             Self::Tenant => "i.tenant",
             Self::BusinessKey => "i.business_key",
+            Self::StartedAt => "i.started_at",
         }
     }
 }
@@ -219,14 +223,67 @@ fn whole(instances: &[Row], parts: &[Row]) -> Result<Option<InstanceRow>, Error>
     Ok(Some(found))
 }
 
-fn select(mut filter: InstanceFilter, keeps_activities: bool) -> Select {
-    let mut select = Select::new("instance i LEFT JOIN definition d ON d.id = i.definition_id");
+/// Instances with their definitions.
+const FROM: &str = "i LEFT JOIN definition d ON d.id = i.definition_id";
+
+/// That an instance is one of the definition that this parameter names. See [`Place::led_by`]; SQLite reads the right index by `=` only.
+pub(super) fn of_definition(instance: &str, param: usize) -> String {
+    let id = format!("{instance}.definition_id");
+    format!("{{pg:{id} >= ${param} AND {id} <= ${param}}}{{lite:{id} = ${param}}}")
+}
+
+/// Where the ids of instances with an incident are, `c`, each once, and which of them another place has: those with one of their own, those to which a
+/// signal could not be delivered, and those that have called one of either. Incidents may be few among very many instances, or very many: so they are read
+/// in their order, as many as it takes.
+pub(super) const WITH_INCIDENT: [(&str, &str); 3] = [
+    ("incident c", "EXISTS (SELECT 1 FROM incident p WHERE p.instance_id = c.instance_id AND p.n < c.n)"),
+    (
+        "(SELECT DISTINCT u.instance_id FROM undelivered_incident u) c",
+        "EXISTS (SELECT 1 FROM incident p WHERE p.instance_id = c.instance_id)",
+    ),
+    (CALLERS, "EXISTS (SELECT 1 FROM any_incident p WHERE p.instance_id = c.instance_id)"),
+];
+
+/// Instances of a key are looked for at each of its definitions, if these are so many at the most: each gives its first ones in order. Of more they are
+/// all looked at.
+const MOST_DEFINITIONS: usize = 32;
+
+fn select(mut filter: InstanceFilter, of_definitions: Option<Vec<String>>, keeps_activities: bool) -> Select {
+    let mut select = if filter.is_by_incident() {
+        filter.with_incident = false;
+        let place = |(ids, elsewhere)| {
+            format!(
+                "(SELECT c.instance_id AS id, has.tenant, has.definition_id, has.business_key, has.started_at, has.revision, has.suspended, has.super_instance \
+                 FROM {ids} CROSS JOIN instance has WHERE has.id = c.instance_id AND NOT {elsewhere}) {FROM}"
+            )
+        };
+        Select::of(WITH_INCIDENT.map(place).to_vec())
+    } else if let Some(ids) = of_definitions {
+        filter.definition_id = None;
+        let place =
+            |at| Place::from(format!("(SELECT * FROM instance x WHERE {}) {FROM}", of_definition("x", at))).led_by("i.definition_id");
+        Select::with_params((1..=ids.len()).map(place).collect(), ids.into_iter().map(Param::from).collect())
+    } else {
+        Select::of(vec![format!("instance {FROM}")])
+    };
     let any = std::mem::take(&mut filter.any);
     conditions(&mut select, filter, keeps_activities);
     for filter in any {
         select.any(|select| conditions(select, filter, keeps_activities));
     }
     select
+}
+
+impl InstanceFilter {
+    /// Whether all of them have an incident, or have called what has.
+    fn is_by_incident(&self) -> bool {
+        self.with_incident || self.incident_code.is_some() || self.incident_code_not.is_some()
+    }
+
+    /// Whether they are told in the order in which they began, which an index has for each definition; as a rule that is the order of their ids.
+    fn is_by_start(&self, sort: &[(InstanceSort, Order)]) -> bool {
+        sort.is_empty() && !self.is_by_incident() && (self.definition_id.is_some() || self.definition_key.is_some())
+    }
 }
 
 /// Incidents of all that an instance has called.
@@ -293,6 +350,20 @@ pub(super) fn stands_at(select: &mut Select, instance: &str, activity_ids: Vec<S
     select.close();
 }
 
+/// The statement of a list of instances, of these definitions if any are given.
+pub(crate) fn instances_sql(
+    filter: InstanceFilter,
+    of_definitions: Option<Vec<String>>,
+    page: Page,
+    sort: &[(InstanceSort, Order)],
+    keeps_activities: bool,
+) -> (String, Vec<Param>) {
+    let columns = "i.id, i.tenant, i.definition_id, i.business_key, i.started_at, i.revision, i.suspended, d.key";
+    let by_start = [(InstanceSort::StartedAt, Order::Asc)];
+    let sort = if filter.is_by_start(sort) { &by_start } else { sort };
+    select(filter, of_definitions, keeps_activities).statement(columns, &keys(sort, &["i.id"]), page)
+}
+
 impl Reads {
     /// Live instances.
     pub async fn instances(
@@ -301,8 +372,17 @@ impl Reads {
         page: Page,
         sort: &[(InstanceSort, Order)],
     ) -> Result<Vec<InstanceListed>, Error> {
-        let columns = "i.id, i.tenant, i.definition_id, i.business_key, i.started_at, i.revision, i.suspended, d.key";
-        let rows = select(filter, self.keeps_activities).rows(&self.pool, columns, &keys(sort, &["i.id"]), page).await?;
+        let ids = match (&filter.definition_id, &filter.definition_key) {
+            _ if !filter.is_by_start(sort) => None,
+            (Some(id), _) => Some(vec![id.clone()]),
+            (None, Some(key)) => self.definitions_of(key).await?,
+            (None, None) => None,
+        };
+        if ids.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let (sql, params) = instances_sql(filter, ids, page, sort, self.keeps_activities);
+        let rows = self.pool.fetch(&sql, params).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();
@@ -320,9 +400,15 @@ impl Reads {
             .collect()
     }
 
+    /// The definitions of a key, if there are not too many to ask each by itself.
+    pub(super) async fn definitions_of(&self, key: &str) -> Result<Option<Vec<String>>, Error> {
+        let rows = self.pool.fetch("SELECT id FROM definition WHERE key = $1 ORDER BY id", params![key]).await?;
+        (rows.len() <= MOST_DEFINITIONS).then(|| rows.iter().map(|row| row.get(0)).collect()).transpose()
+    }
+
     /// How many there are.
     pub async fn count_instances(&self, filter: InstanceFilter) -> Result<i64, Error> {
-        select(filter, self.keeps_activities).count(&self.pool).await
+        select(filter, None, self.keeps_activities).count(&self.pool).await
     }
 
     /// An instance with its snapshot.
