@@ -348,22 +348,14 @@ impl Reads {
     /// behind its element for an asynchronous continuation, each once. Scopes do not count, nor do tokens at a join. Activities without any
     /// token, failed job or incident are left out.
     pub async fn activity_statistics(&self, definition_id: &str) -> Result<Vec<ActivityStatistics>, Error> {
-        // By the instances, which have an index by definition. An activity that has several waits is told once by its number.
-        let tokens = "SELECT w.activity_id, COUNT(*) FROM (\
-             SELECT i.id, t.activity, t.activity_id FROM instance i JOIN task t ON t.instance_id = i.id WHERE i.definition_id = $1 UNION \
-             SELECT i.id, e.activity, e.activity_id FROM instance i JOIN external_task e ON e.instance_id = i.id WHERE i.definition_id = $1 UNION \
-             SELECT i.id, s.activity, s.activity_id FROM instance i JOIN subscription s ON s.instance_id = i.id WHERE i.definition_id = $1 \
-             AND NOT s.of_event UNION \
-             SELECT c.id, 0, c.super_activity FROM instance i JOIN instance c ON c.super_instance = i.id WHERE i.definition_id = $1 UNION \
-             SELECT i.id, j.activity, j.activity_id FROM instance i JOIN job j ON j.instance_id = i.id WHERE i.definition_id = $1 \
-             AND j.kind <> 'event-timer' UNION \
-             SELECT i.id, i.job_activity, i.job_activity_id FROM instance i WHERE i.definition_id = $1 AND i.job_host IS NOT NULL \
-             AND i.job_kind <> 'event-timer') w GROUP BY w.activity_id";
+        let instances = self.pool.fetch(FEW, params![definition_id, MANY]).await?;
+        let many = instances.first().map_or(Ok(0), |row| row.get::<i64>(0))? == MANY;
+        let tokens = tokens_sql(many);
         let incidents = format!(
             "SELECT activity_id, code, COUNT(*) FROM (SELECT definition_id, activity_id, code FROM any_incident UNION ALL \
              SELECT definition_id, activity_id, code FROM {OF_CALLED} o) c WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY code"
         );
-        let statements = [tokens, ACTIVITY_FAILURES, &incidents].map(|sql| (sql, params![definition_id])).into();
+        let statements = [&tokens, ACTIVITY_FAILURES, &incidents].map(|sql| (sql, params![definition_id])).into();
         let answers = self.pool.snapshot(statements).await?;
         let [tokens, failed, incidents] = &answers[..] else { unreachable!("three statements have three answers") };
         let mut by_activity = std::collections::BTreeMap::<String, ActivityStatistics>::new();
@@ -384,6 +376,38 @@ impl Reads {
         }
         Ok(by_activity.into_values().collect())
     }
+}
+
+/// From so many instances on the tokens of a definition are found by reading what waits, whoever it is of, and not by looking up what each of them has.
+const MANY: i64 = 20_000;
+
+/// How many instances a definition has, up to so many.
+const FEW: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM instance WHERE definition_id = $1 LIMIT $2) i";
+
+/// Where the tokens of the definition `$1` stand, and how many. An activity that has several waits is told once by its number.
+pub(crate) fn tokens_sql(many: bool) -> String {
+    let waiting = [("task", ""), ("external_task", ""), ("subscription", " AND NOT w.of_event"), ("job", " AND w.kind <> 'event-timer'")];
+    let mut tokens = waiting
+        .map(|(table, which)| {
+            let from = if many {
+                format!("{table} w WHERE w.definition_id = $1")
+            } else {
+                format!("instance i CROSS JOIN {table} w WHERE i.definition_id = $1 AND w.instance_id = i.id")
+            };
+            format!("SELECT w.instance_id, w.activity, w.activity_id FROM {from}{which}")
+        })
+        .to_vec();
+    let called = if many { "instance c CROSS JOIN instance i" } else { "instance i CROSS JOIN instance c" };
+    tokens.push(format!(
+        "SELECT c.id, 0, c.super_activity FROM {called} WHERE i.definition_id = $1 AND c.super_instance = i.id AND c.super_instance IS NOT NULL"
+    ));
+    // Few, however many instances there are.
+    tokens.push(
+        "SELECT i.id, i.job_activity, i.job_activity_id FROM instance i {lite:INDEXED BY instance_job} WHERE i.definition_id = $1 \
+         AND i.job_host IS NOT NULL AND i.job_kind <> 'event-timer'"
+            .to_owned(),
+    );
+    format!("SELECT t.activity_id, COUNT(*) FROM ({}) t GROUP BY t.activity_id", tokens.join(" UNION "))
 }
 
 /// Definitions with how many instances and failed jobs they have.
