@@ -8,7 +8,7 @@ use super::history::{WITH_BUSINESS_KEY, by_time};
 use super::select::{Select, Sort, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
-use crate::db::Param;
+use crate::db::{Param, params};
 
 /// An activity in history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,6 +154,8 @@ fn activities(filter: HistoryActivityFilter) -> Select {
     select.condition("h.instance_id = a.instance_id");
     select.numbered("a.instance_id", "a.n", filter.id.into_iter().collect());
     select.maybe("a.instance_id = $?", filter.instance);
+    // An activity knows its element, and that its definition, which is its instance's.
+    select.maybe("a.element IN (SELECT f.id FROM element f WHERE f.definition_id = $?)", filter.definition_id.clone());
     select.maybe("h.definition_id = $?", filter.definition_id);
     select.maybe("h.definition_key = $?", filter.definition_key);
     select.maybe(&format!("a.instance_id {WITH_BUSINESS_KEY}"), filter.business_key);
@@ -192,6 +194,13 @@ impl Reads {
             filter.finished_before.is_some() || filter.finished_after.is_some(),
             filter.started_before.is_some() || filter.started_after.is_some(),
         );
+        if let Some(id) = &filter.activity_id {
+            // Else all activities would be looked at for what cannot be there.
+            let elements = self.pool.fetch("SELECT 1 FROM element WHERE activity_id = $1 LIMIT 1", params![id.as_str()]).await?;
+            if elements.is_empty() {
+                return Ok(Vec::new());
+            }
+        }
         let by_time = by_time(HistoryActivitySort::EndedAt, HistoryActivitySort::StartedAt, by_end);
         let sort = if sort.is_empty() && (by_end || by_start) { &by_time } else { sort };
         let rows = activities(filter).rows(&self.pool, columns, &keys(sort, &["a.instance_id", "a.n"]), page).await?;
