@@ -1,6 +1,7 @@
 //! Tests of what only this crate sees: that every statement prepares, that claims use their index, that writes are durable.
 
 mod gathered;
+mod lists;
 mod operators;
 
 use std::collections::HashMap;

@@ -36,7 +36,7 @@ use crate::db::Pool;
 pub use ask::{Ask, AskKind, Asked, AskedValue};
 pub use calls::CallFilter;
 #[cfg(test)]
-pub(crate) use definitions::{ACTIVITY_FAILURES, failed_by_definition};
+pub(crate) use definitions::{ACTIVITY_FAILURES, failed_by_definition, tokens_sql};
 pub use definitions::{ActivityStatistics, DEFINITIONS, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, StartEvent};
 pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, NEWEST, definition as read_definition};
 pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};
@@ -49,13 +49,19 @@ pub(crate) use external_tasks::{columns as external_task_columns, read as read_e
 #[cfg(test)]
 pub(crate) use gathered::BATCHES;
 pub(crate) use gathered::Gathered;
+#[cfg(test)]
+pub(crate) use history::history_instances_sql;
 pub use history::{HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort, HistoryVariable, IncidentOf};
 pub use history_activities::{HistoryActivity, HistoryActivityFilter, HistoryActivitySort};
 #[cfg(test)]
 pub(crate) use history_incidents::remembered_incidents_sql;
 pub use history_incidents::{HistoryIncidentFilter, HistoryIncidentSort, IncidentRemembered, IncidentState};
 pub use incidents::{Cause, IncidentFilter, IncidentListed, IncidentName, IncidentSort};
+#[cfg(test)]
+pub(crate) use instances::instances_sql;
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
+#[cfg(test)]
+pub(crate) use jobs::jobs_sql;
 pub use jobs::{DELIVERY, JobFilter, JobListed, JobSort, START_TIMER};
 pub use metrics::{ActiveInstances, Counts, HostRow, MOST_DUE};
 pub use operations::{OperationFilter, OperationListed, OperationSort};

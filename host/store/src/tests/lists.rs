@@ -1,0 +1,219 @@
+//! What operators' lists cost beside any number of rows that they do not show: that they read what they show by index.
+
+use uuid::Uuid;
+
+use super::on_both;
+use crate::Store;
+use crate::db::{Dialect, Param};
+use crate::query::{
+    HistoryInstanceFilter, HistoryInstanceSort, InstanceFilter, JobFilter, JobSort, Order, Page, history_instances_sql, instances_sql,
+    jobs_sql, tokens_sql,
+};
+
+const PAGE: Page = Page { first: 0, max: 50 };
+
+const DEPLOYMENT: &str = "INSERT INTO deployment (id, tenant, deployed_at, content_digest, metadata) VALUES ('d', '', 1, '', '')";
+
+/// The definition of a key.
+fn definition(key: &str) -> String {
+    format!(
+        "INSERT INTO definition (id, key, version, tenant, startable_in_tasklist, starters, deployment_id, resource_name, identity, first_element, suspended) \
+         VALUES ('{key}:1:x', '{key}', 1, '', TRUE, '', 'd', 'p.bpmn', '', 1, FALSE)"
+    )
+}
+
+/// Instances with numbers from 1 to 20,000, half of them of the definition `p:1:x`, whose jobs are due late; of a hundred the last job has failed for good.
+async fn fill(store: &Store) {
+    let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
+    let id = "{pg:CAST(lpad(to_hex(n), 32, '0') AS UUID)}{lite:CAST(substr('0000000000000000' || n, -16) AS BLOB)}";
+    let of = "CASE WHEN n > 10000 THEN 'p:1:x' ELSE 'q:1:x' END";
+    for fill in [
+        DEPLOYMENT.to_owned(),
+        definition("p"),
+        definition("q"),
+        format!(
+            "INSERT INTO instance (id, tenant, definition_id, started_at, revision, last_unit, suspended, snapshot, parts) {numbers} \
+             SELECT {id}, '', {of}, n, 1, {id}, FALSE, {{pg:''::bytea}}{{lite:x''}}, 0 FROM numbers"
+        ),
+        format!(
+            "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, started_at, state) {numbers} \
+             SELECT {id}, '', {of}, CASE WHEN n > 10000 THEN 'p' ELSE 'q' END, n, 'ACTIVE' FROM numbers"
+        ),
+        format!(
+            "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, priority, behind, created, \
+             failure, suspended, takeovers) {numbers} SELECT {id}, 2, 2, 'A', 'timer', 'p:1:x', n * 1000, CASE WHEN n > 19900 THEN 0 ELSE 3 END, 0, TRUE, 0, \
+             FALSE, 0, CASE WHEN n > 19900 THEN 'no' END, FALSE, 0 FROM numbers WHERE n > 10000"
+        ),
+        // Of an instance that has two it is the first that lists it.
+        format!(
+            "INSERT INTO incident (instance_id, n, activity, activity_id, definition_id, code, message, attempt, created, detail) {numbers} \
+             SELECT {id}, k, 2, 'A', 'p:1:x', 'X', 'no', 1, n, '' FROM numbers CROSS JOIN (SELECT 3 AS k UNION ALL SELECT 4) both_of WHERE n > 19900"
+        ),
+        "ANALYZE".to_owned(),
+    ] {
+        store.inner().admin.fetch(&fill, Vec::new()).await.expect("rows");
+    }
+    // The store itself never asks SQLite for statistics.
+    if store.pool.dialect() == Dialect::Sqlite {
+        for drop in ["DELETE FROM sqlite_stat1", "DELETE FROM sqlite_stat4"] {
+            store.inner().admin.fetch(drop, Vec::new()).await.expect("no statistics");
+        }
+    }
+}
+
+async fn plan(store: &Store, (sql, params): (String, Vec<Param>)) -> String {
+    let (explain, column) = match store.pool.dialect() {
+        Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
+        Dialect::Postgres => ("EXPLAIN", 0),
+    };
+    let rows = store.pool.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
+    rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn jobs_are_listed_by_the_index_of_what_is_asked() {
+    on_both(async |store| {
+        fill(&store).await;
+        let due = [(JobSort::Due, Order::Asc)];
+        let all = JobFilter::default;
+        for (filter, sort, indexes) in [
+            (all(), &[][..], &["instance_job"][..]),
+            (JobFilter { timers: true, ..all() }, &[], &["instance_job"]),
+            (all(), &due, &["job_claimable", "job_failed_due", "instance_job"]),
+            (JobFilter { executable_at: Some(5), ..all() }, &[], &["job_claimable", "instance_job"]),
+            (JobFilter { due_before: Some(5), ..all() }, &[], &["job_claimable", "instance_job"]),
+            (JobFilter { no_retries_left: true, ..all() }, &[], &["job_failed_due"]),
+            (JobFilter { no_retries_left: true, definition_id: Some("p:1:x".into()), ..all() }, &[], &["job_failed"]),
+            (JobFilter { with_exception: true, ..all() }, &[], &["job_failure"]),
+            (JobFilter { suspended: Some(true), ..all() }, &[], &["job_suspended"]),
+        ] {
+            let plan = plan(&store, jobs_sql(filter.clone(), PAGE, sort)).await;
+            assert!(indexes.iter().all(|index| plan.contains(index)), "{filter:?}\n{plan}");
+            assert!(!plan.contains("SCAN instance") && !plan.contains("Seq Scan on instance"), "{filter:?}\n{plan}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn instances_with_an_incident_are_listed_by_their_incidents_each_once() {
+    on_both(async |store| {
+        fill(&store).await;
+        let filter = InstanceFilter { with_incident: true, ..InstanceFilter::default() };
+        let past = HistoryInstanceFilter { with_open_incident: true, ..HistoryInstanceFilter::default() };
+        for sql in [instances_sql(filter.clone(), None, PAGE, &[], true), history_instances_sql(past.clone(), None, PAGE, &[])] {
+            let plan = plan(&store, sql).await;
+            assert!(plan.contains("incident_1") || plan.contains("incident_pkey"), "{plan}");
+            let scans = [
+                "SCAN has",
+                "SCAN i USING INDEX sqlite_autoindex_instance",
+                "SCAN g",
+                "Seq Scan on instance",
+                "Seq Scan on history_instance",
+            ];
+            assert!(scans.iter().all(|scan| !plan.contains(scan)), "{plan}");
+        }
+        let listed = store.instances(filter.clone(), Page::ALL, &[]).await.expect("read");
+        assert_eq!(listed.len(), 100);
+        assert_eq!(store.count_instances(filter).await.expect("read"), 100);
+        assert_eq!(store.history_instances(past, Page::ALL, &[]).await.expect("read").len(), 100);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn live_instances_of_a_definition_are_listed_in_the_order_of_its_index() {
+    on_both(async |store| {
+        fill(&store).await;
+        let of = |id: &str| Some(vec![id.to_owned()]);
+        let live = |id: &str| InstanceFilter { definition_id: Some(id.to_owned()), ..InstanceFilter::default() };
+        let past =
+            |id: &str| HistoryInstanceFilter { definition_id: Some(id.to_owned()), unfinished: true, ..HistoryInstanceFilter::default() };
+        for id in ["p:1:x", "q:1:x", "r:1:x"] {
+            for sql in [instances_sql(live(id), of(id), PAGE, &[], true), history_instances_sql(past(id), of(id), PAGE, &[])] {
+                let plan = plan(&store, sql).await;
+                assert!(plan.contains("instance_definition") && !plan.contains("instance_started"), "{plan}");
+                assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{plan}");
+            }
+        }
+        let first = store.instances(live("p:1:x"), PAGE, &[]).await.expect("read");
+        assert_eq!(first.iter().map(|it| it.started_at).collect::<Vec<_>>(), (10_001..=10_050).collect::<Vec<_>>());
+        let last = store.history_instances(past("q:1:x"), PAGE, &[(HistoryInstanceSort::StartedAt, Order::Desc)]).await.expect("read");
+        assert_eq!(last.iter().map(|it| it.started_at).collect::<Vec<_>>(), (9_951..=10_000).rev().collect::<Vec<_>>());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn those_that_live_are_not_sorted_by_when_they_ended() {
+    on_both(async |store| {
+        fill(&store).await;
+        for by in [HistoryInstanceSort::EndedAt, HistoryInstanceSort::Duration] {
+            let live = HistoryInstanceFilter { unfinished: true, ..HistoryInstanceFilter::default() };
+            let plan = plan(&store, history_instances_sql(live, None, PAGE, &[(by, Order::Desc)])).await;
+            assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{plan}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_of_jobs_by_due_date_has_every_job_once() {
+    on_both(async |store| {
+        // Every combination of what puts a job into one part of the table or another.
+        let id = "{pg:CAST(lpad(to_hex(n), 32, '0') AS UUID)}{lite:CAST(substr('0000000000000000' || n, -16) AS BLOB)}";
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 63)";
+        for fill in [
+            DEPLOYMENT.to_owned(),
+            definition("p"),
+            format!(
+                "INSERT INTO instance (id, tenant, definition_id, started_at, revision, last_unit, suspended, snapshot, parts) {numbers} \
+                 SELECT {id}, '', 'p:1:x', n, 1, {id}, FALSE, {{pg:''::bytea}}{{lite:x''}}, 0 FROM numbers"
+            ),
+            format!(
+                "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, priority, behind, created, \
+                 failure, suspended, locked_by, locked_epoch, takeovers) {numbers} SELECT {id}, 2, 2, 'A', 'timer', 'p:1:x', 100 - n, n & 1, 0, TRUE, \
+                 (n >> 1) & 1, (n >> 2) & 1 = 1, 0, CASE WHEN (n >> 3) & 1 = 1 THEN 'no' END, (n >> 4) & 1 = 1, CASE WHEN n > 31 THEN {id} END, 1, 0 FROM numbers"
+            ),
+        ] {
+            store.inner().admin.fetch(&fill, Vec::new()).await.expect("rows");
+        }
+        let ids = async |filter: JobFilter, sort: &[(JobSort, Order)]| -> Vec<Uuid> {
+            store.jobs(filter, Page { first: 0, max: 1_000 }, sort).await.expect("read").iter().map(|job| job.instance).collect()
+        };
+        let mut all = ids(JobFilter::default(), &[]).await;
+        assert_eq!(all.len(), 64);
+        all.reverse();
+        assert_eq!(ids(JobFilter::default(), &[(JobSort::Due, Order::Asc)]).await, all);
+        for filter in [
+            JobFilter { no_retries_left: true, ..JobFilter::default() },
+            JobFilter { with_exception: true, ..JobFilter::default() },
+            JobFilter { suspended: Some(true), ..JobFilter::default() },
+            JobFilter { due_before: Some(1_000), suspended: Some(false), with_retries_left: true, ..JobFilter::default() },
+        ] {
+            let listed = ids(filter.clone(), &[]).await;
+            assert_eq!(store.count_jobs(filter.clone()).await.expect("read"), i64::try_from(listed.len()).expect("few"), "{filter:?}");
+            assert!(!listed.is_empty() && listed.is_sorted_by(|a, b| a > b), "{filter:?}: by due date");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tokens_of_a_definition_are_counted_alike_by_its_instances_and_by_what_waits() {
+    on_both(async |store| {
+        fill(&store).await;
+        for definition in ["p:1:x", "q:1:x"] {
+            let mut counts = Vec::new();
+            for many in [false, true] {
+                let rows = store.pool.fetch(&tokens_sql(many), vec![definition.into()]).await.expect("read");
+                counts.push(
+                    rows.iter().map(|row| (row.get::<String>(0).expect("an id"), row.get::<i64>(1).expect("a count"))).collect::<Vec<_>>(),
+                );
+            }
+            let expected = if definition == "p:1:x" { vec![("A".to_owned(), 10_000)] } else { Vec::new() };
+            assert_eq!(counts, [expected.clone(), expected]);
+        }
+    })
+    .await;
+}
