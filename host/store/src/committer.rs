@@ -6,7 +6,7 @@
 //! 1. This host's epoch must hold; its row is kept until the commit, so that a takeover must wait.
 //! 2. Ledger entries are checked against their waits; start keys are claimed.
 //! 3. Instances are written, in the order of their ids, if they are at the revision that their unit began from. A unit that is too late is left out;
-//!    its neighbours go on. Then every other table is written by one statement.
+//!    its neighbours go on. Then every other table is written by one statement; with few requests several of these go to the database together.
 //! 4. COMMIT. Answers follow it.
 //!
 //! A transaction that fails because of what is in it is bisected until the unit at fault stands alone. One that fails for other reasons is
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::config::HistoryLevel;
-use crate::db::{Dialect, Lane, Meter, Tx, params};
+use crate::db::{CommitFailure, Dialect, Lane, Meter, Tx, params};
 use crate::delivery::DeliveryName;
 use crate::error::Remedy;
 use crate::hosts::Held;
@@ -359,19 +359,20 @@ impl Committer {
     /// Commits. None: it is stored.
     async fn commit(&self, tx: Tx, transaction: &str, items: &[Item]) -> Result<Option<Attempt>, Error> {
         let dialect = tx.dialect;
-        let reason = match (tx.commit().await, dialect) {
+        let reason = match (tx.conclude().await, dialect) {
             (Ok(()), _) => return Ok(None),
-            (Err(Error::Connection(reason)), Dialect::Postgres) => reason,
+            (Err(CommitFailure::Before(error)), _) => return Err(error),
+            (Err(CommitFailure::Around(Error::Connection(reason))), Dialect::Postgres) => reason,
             // A COMMIT that could not write its log to the disk: only a restart of the database tells what of it is there.
-            (Err(Error::Database { code: Some(code), message }), Dialect::Sqlite) if is_io_error(&code) => {
+            (Err(CommitFailure::Around(Error::Database { code: Some(code), message })), Dialect::Sqlite) if is_io_error(&code) => {
                 let unclear = Error::Unclear(message);
                 return Ok(Some(Attempt::Done(items.iter().map(|item| item.failed(&unclear)).collect())));
             }
-            (Err(Error::Connection(reason)), Dialect::Sqlite) => {
+            (Err(CommitFailure::Around(Error::Connection(reason))), Dialect::Sqlite) => {
                 let unclear = Error::Unclear(reason);
                 return Ok(Some(Attempt::Done(items.iter().map(|item| item.failed(&unclear)).collect())));
             }
-            (Err(error), _) => return Err(error),
+            (Err(CommitFailure::Around(error)), _) => return Err(error),
         };
         tracing::warn!("the connection was lost around a COMMIT: {reason}");
         match self.fate(transaction).await {

@@ -387,19 +387,38 @@ impl Tx {
     }
 
     /// Commits. After [`Error::Connection`] it is not known whether it did.
-    pub(crate) async fn commit(mut self) -> Result<(), Error> {
-        if self.dialect == Dialect::Sqlite && !self.waiting.is_empty() {
+    pub(crate) async fn commit(self) -> Result<(), Error> {
+        self.conclude().await.map_err(Error::from)
+    }
+
+    /// The same for who must know whether it was the COMMIT that failed. What has waited is written before, on SQLite in one go with it.
+    pub(crate) async fn conclude(mut self) -> Result<(), CommitFailure> {
+        let committed = if self.dialect == Dialect::Sqlite && !self.waiting.is_empty() {
             self.waiting.push(Waiting { sql: SqlStr::from_static("COMMIT"), params: Vec::new(), table: "" });
-            self.flush().await?;
+            self.flush().await
         } else {
-            self.flush().await?;
-            self.begun().await?;
-            self.control("COMMIT").await?;
+            if let Err(error) = self.prepare_commit().await {
+                self.rollback().await;
+                return Err(CommitFailure::Before(error));
+            }
+            self.control("COMMIT").await
+        };
+        if let Err(error) = committed {
+            // On SQLite whatever was refused has left the transaction open, and the connection is everybody's.
+            if self.dialect == Dialect::Sqlite {
+                self.rollback().await;
+            }
+            return Err(CommitFailure::Around(error));
         }
         self.state.dangling = false;
         self.ended = true;
         Meter::add(&self.meter.commits, 1);
         Ok(())
+    }
+
+    async fn prepare_commit(&mut self) -> Result<(), Error> {
+        self.flush().await?;
+        self.begun().await
     }
 
     /// Rolls back. A failure to do so is the database's doing it by itself.
@@ -409,6 +428,23 @@ impl Tx {
             self.state.dangling = self.state.dangling && done.is_err();
         }
         self.ended = true;
+    }
+}
+
+/// Why a transaction was not committed, as far as is known.
+#[derive(Debug)]
+pub(crate) enum CommitFailure {
+    /// What had to be written before was not: nothing was committed.
+    Before(Error),
+    /// The COMMIT failed, or its answer was lost: after [`Error::Connection`] it is not known whether it did.
+    Around(Error),
+}
+
+impl From<CommitFailure> for Error {
+    fn from(failure: CommitFailure) -> Self {
+        match failure {
+            CommitFailure::Before(error) | CommitFailure::Around(error) => error,
+        }
     }
 }
 

@@ -26,7 +26,8 @@ const SQLITE_BUSY: Duration = Duration::from_secs(10);
 /// The pages of log, 16 MiB, after which SQLite writes them into the file: four times its default. Whoever commits then waits for it.
 const SQLITE_CHECKPOINT: &str = "4000";
 
-/// Statements that a connection to SQLite keeps prepared: the most is some 30 multi-row writes of five sizes each, and what is read.
+/// Statements that a connection keeps prepared: on SQLite some 30 multi-row writes of five sizes each, on both databases what is gathered of them in small transactions, a
+/// text for each set of tables that models come to write together, and what is read.
 const PREPARED: usize = 400;
 
 /// How long a read may take on PostgreSQL: a query that takes longer keeps dead rows from being vacuumed.
@@ -239,7 +240,7 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
     let patience = format!("{}ms", (config.lease / 2).as_millis());
     // Batches are joined with their tables row by row, by index: the order of the rows is then the order in which locks are taken. One plan a statement,
     // whatever the statistics of the day say.
-    let writing = base.clone().options([
+    let writing = base.clone().statement_cache_capacity(PREPARED).options([
         ("idle_in_transaction_session_timeout", patience.as_str()),
         ("lock_timeout", &patience),
         ("enable_hashjoin", "off"),

@@ -2,7 +2,7 @@
 
 use super::on_both;
 use crate::batch::{Batch, Type, cells};
-use crate::db::Lane;
+use crate::db::{Dialect, Lane};
 
 static PUT_A: Batch = Batch::new("INSERT INTO a (n) SELECT v.n FROM {rows} WHERE TRUE", &[("n", Type::I64)]);
 static PUT_B: Batch = Batch::new("INSERT INTO b (n, m) SELECT v.n, v.m FROM {rows} WHERE TRUE", &[("n", Type::I64), ("m", Type::I64)]);
@@ -62,6 +62,11 @@ async fn what_is_gathered_is_stored_with_all_the_rest_or_not_at_all() {
                 tx.rollback().await;
             } else {
                 tx.commit().await.expect_err("it is in the way");
+            }
+            // Nobody must wait for locks of a transaction that is over.
+            if store.pool.dialect() == Dialect::Postgres {
+                let left = "SELECT 1 FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
+                assert!(store.pool.fetch(left, Vec::new()).await.expect("read").is_empty());
             }
             assert_eq!(numbers(lane).await, [100]);
         }
