@@ -32,9 +32,11 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     let mut answers: Vec<Option<CommitError>> = units.iter().map(|_| None).collect();
     job_definitions::refuse_unknowing(begun.job_definitions, units, &mut answers);
     // Rows are locked in one order by everybody, here and where definitions are deleted: definitions, instances, what is beside them.
-    let mut there = begun.definitions;
     let addressees = message::addressees(tx, units).await?;
-    there.extend(hold_definitions(tx, addressees.values().filter(|id| !there.contains_key(*id)).cloned().collect()).await?);
+    let there = match begun.definitions {
+        Some(there) => there,
+        None => hold_definitions(tx, units.iter().flat_map(|unit| started(unit)).chain(addressees.values()).cloned().collect()).await?,
+    };
     refuse_starts(units, &there, &mut answers);
     message::refuse_unaddressed(units, &addressees, |definition| there.contains_key(definition), &mut answers);
     instances::hold(tx, units, &mut answers).await?;
@@ -118,8 +120,8 @@ fn hand_out(locked: Vec<ClaimedJob>, units: &[&Unit], answers: &mut [Answer]) {
 pub(crate) struct Begun {
     /// How many changes of job definitions there are.
     pub(crate) job_definitions: i64,
-    /// Those of the definitions that units start which are there.
-    pub(crate) definitions: HashMap<String, Startable>,
+    /// Those of the definitions that units start which are there, if that was looked at.
+    pub(crate) definitions: Option<HashMap<String, Startable>>,
 }
 
 /// What a start must know of its definition.
@@ -144,12 +146,15 @@ fn startable(row: &Row, first: usize) -> Result<(String, Startable), Error> {
 }
 
 /// Whether this host may write in this transaction, as [`hold_epoch`] says, and which of the definitions that its units start are there: both at one look, and
-/// kept so until the commit.
-pub(crate) async fn begin(
+/// kept so until the commit. Where units send messages they are not looked at yet: their addressees' definitions are held as well, and all in one order.
+pub(crate) async fn begin<'u>(
     tx: &mut Tx,
     me: HostRef,
-    units: impl Iterator<Item = &Unit>,
-) -> Result<(Held, HashMap<String, Startable>), Error> {
+    units: impl Iterator<Item = &'u Unit> + Clone,
+) -> Result<(Held, Option<HashMap<String, Startable>>), Error> {
+    if units.clone().flat_map(|unit| &unit.instances).any(|write| !write.messages.is_empty()) {
+        return Ok((hold_epoch(tx, me).await?, None));
+    }
     let asked: BTreeSet<String> = units.flat_map(started).cloned().collect();
     if !asked.is_empty() {
         let sql = format!(
@@ -159,11 +164,11 @@ pub(crate) async fn begin(
         let rows = tx.fetch(&sql, vec![me.id.into(), me.epoch.into(), Param::Texts(asked.into_iter().collect())]).await?;
         if let Some(first) = rows.first() {
             let there = rows.iter().map(|row| startable(row, HELD_COLUMNS)).collect::<Result<_, _>>()?;
-            return Ok((Held::read(first)?, there));
+            return Ok((Held::read(first)?, Some(there)));
         }
         // None of them is there, or the epoch is over.
     }
-    Ok((hold_epoch(tx, me).await?, HashMap::new()))
+    Ok((hold_epoch(tx, me).await?, Some(HashMap::new())))
 }
 
 /// Keeps definitions until the commit: deleting one waits. Answers which of them are there.
