@@ -190,10 +190,10 @@ impl Store {
     }
 }
 
-/// A transaction that suspends a definition, whose jobs nobody runs from its end on, or activates it, with its job definitions. Units of work hold the
-/// definition's row after the row that tells of changes, so whoever wants both comes here first.
+/// A transaction that suspends a definition, whose jobs nobody runs from its end on, or activates it, with its job definitions. It has the definition's row, if that is
+/// there: units of work hold it after the row that tells of changes, so whoever wants both comes here first.
 pub(crate) async fn begin_suspension(lane: &Lane, definition_id: &str, suspended: bool) -> Result<Tx, Error> {
-    let mut tx = begin(lane).await?;
+    let mut tx = begin_holding(lane, Some(definition_id)).await?;
     if !suspended {
         tx.execute("UPDATE job_definition SET suspended = FALSE WHERE definition_id = $1 AND suspended", params![definition_id]).await?;
     }
@@ -206,24 +206,35 @@ pub(crate) async fn begin_suspension(lane: &Lane, definition_id: &str, suspended
 /// Who waits for a table has all others wait behind him. As a committer's transaction takes milliseconds, one that takes longer is of a host that has
 /// been stopped in the middle of it, until the server ends its session: others pass it between two attempts.
 async fn begin(lane: &Lane) -> Result<Tx, Error> {
+    begin_holding(lane, None).await
+}
+
+/// The same with a definition's row, which somebody may have for longer: a deletion of very much.
+async fn begin_holding(lane: &Lane, definition_id: Option<&str>) -> Result<Tx, Error> {
     let begun = Instant::now();
     loop {
         let mut tx = lane.begin().await?;
-        match take_changes(&mut tx).await {
+        match take_changes(&mut tx, definition_id).await {
             Ok(()) => return Ok(tx),
             Err(error) if error.remedy() == Remedy::Retry && begun.elapsed() < PATIENCE => {
                 tx.rollback().await;
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                tx.rollback().await;
+                return Err(error);
+            }
         }
     }
 }
 
-async fn take_changes(tx: &mut Tx) -> Result<(), Error> {
+async fn take_changes(tx: &mut Tx, definition_id: Option<&str>) -> Result<(), Error> {
     if tx.dialect == Dialect::Postgres {
         tx.execute("SET LOCAL lock_timeout = '1s'", Vec::new()).await?;
         tx.execute("LOCK TABLE job_definition_changes IN EXCLUSIVE MODE", Vec::new()).await?;
+        if let Some(id) = definition_id {
+            tx.fetch("SELECT 1 FROM definition WHERE id = $1 FOR UPDATE", params![id]).await?;
+        }
         tx.execute("SET LOCAL lock_timeout TO DEFAULT", Vec::new()).await?;
     }
     tx.execute("UPDATE job_definition_changes SET count = count + 1 WHERE id = 1", Vec::new()).await.map(drop)
