@@ -336,8 +336,7 @@ impl Rows {
                 None => write.remove_tasks.push(number(wait.0)),
             }
         }
-        let is_new = |wait: &WaitId| base.stored().is_none_or(|stored| stored.task(*wait).is_none());
-        write.past_tasks.extend(self.past_tasks.into_iter().filter(|(wait, _)| is_new(wait)).map(|(_, task)| task_row(definition, task)));
+        write.past_tasks.extend(self.past_tasks.into_values().map(|task| task_row(definition, task)));
         write.held_external_task = worker.map(|worker| HeldExternalTask { wait: number(worker.wait.0), worker: worker.id.clone() });
         for (wait, task) in self.external_tasks {
             let is_old = base.stored().is_some_and(|stored| stored.external_task(wait).is_some());
@@ -372,9 +371,7 @@ impl Rows {
                 }
             }
         }
-        let was_open = |id: IncidentId| base.stored().is_some_and(|stored| stored.incidents().any(|open| open.id == id));
-        let past = self.past_incidents.into_values().filter(|it| !was_open(it.id));
-        write.past_incidents.extend(past.map(|it| incident_row(definition, instance, &it, detail(&it))));
+        write.past_incidents.extend(self.past_incidents.into_values().map(|it| incident_row(definition, instance, &it, detail(&it))));
         if write.running.is_none() && !self.ended && !instance.is_suspended() {
             if let Some(job) = take_running(&mut write.put_jobs, write.other_exclusive_jobs) {
                 (write.running, write.running_stood) = (Some(running(job, me)), Stood::Nowhere);

@@ -81,7 +81,7 @@ pub struct InstanceWrite {
     pub recast_tasks: Vec<i64>,
     /// Waits of tasks that are gone.
     pub remove_tasks: Vec<i64>,
-    /// Those of them that were never stored, as they were last: history has them.
+    /// Those of them that this unit has put before, as they were last: history has them.
     pub past_tasks: Vec<TaskRow>,
     /// External tasks to insert: nobody has them.
     pub put_external_tasks: Vec<ExternalTaskRow>,
@@ -105,7 +105,7 @@ pub struct InstanceWrite {
     pub put_incidents: Vec<IncidentRow>,
     /// Incidents that are over.
     pub remove_incidents: Vec<EndedIncident>,
-    /// Those of them that were never stored, as they were last: history has them.
+    /// Those of them that this unit has put before, as they were last: history has them.
     pub past_incidents: Vec<IncidentRow>,
     /// What happened, in order.
     pub history: Vec<HistoryRow>,
