@@ -408,8 +408,9 @@ impl Inner {
                     );
                 }
             }
-            // What this host lacks it lacks for the next attempt, too.
-            Error::Unreadable { .. }
+            // What this host lacks it lacks for the next attempt, too. Others may not.
+            Error::NotActing(_)
+            | Error::Unreadable { .. }
             | Error::DefinitionUnreadable { .. }
             | Error::Damaged(_)
             | Error::Sandbox(_)
