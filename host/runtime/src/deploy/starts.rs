@@ -67,7 +67,11 @@ impl Inner {
                 }
                 definition => definition?,
             };
-            let timers = timers(&definition.row.resource_name, &definition.model, now, &mut Vec::new());
+            let mut problems = Vec::new();
+            let timers = timers(&definition.row.resource_name, &definition.model, now, &mut problems);
+            for problem in problems {
+                tracing::warn!(definition = %id, "what starts by time is not opened again: {problem}");
+            }
             reopened.push((id, timers.into_iter().filter(|timer| timer.due > now).collect()));
         }
         Ok(reopened)
