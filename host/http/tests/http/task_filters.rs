@@ -8,6 +8,7 @@ on_both! {
     names_are_the_same_in_any_case
     candidates_are_asked_for_as_task_lists_do
     tasks_are_sorted_by_variables
+    a_text_that_no_database_takes_keeps_no_list_from_being_sorted
     history_knows_who_ever_had_to_do_with_a_task
     a_count_takes_the_query_of_its_list
 }
@@ -161,6 +162,20 @@ async fn tasks_are_sorted_by_variables(host: Host) {
         host.post("/engine-rest/task", json!({ "sorting": sorting })).await.error(400, REFUSED);
     }
     host.get("/engine-rest/task?sortBy=processVariable&sortOrder=asc").await.error(400, REFUSED);
+}
+
+/// What comes over HTTP has no NUL; what an expression makes may.
+async fn a_text_that_no_database_takes_keeps_no_list_from_being_sorted(host: Host) {
+    let process = "<bpmn:process id='nul' isExecutable='true'><bpmn:startEvent id='a'/><bpmn:sequenceFlow id='f1' sourceRef='a' targetRef='make'/>\
+        <bpmn:scriptTask id='make' scriptFormat='feel' camunda:resultVariable='s'><bpmn:script>\"a\\u0000b\"</bpmn:script></bpmn:scriptTask>\
+        <bpmn:sequenceFlow id='f2' sourceRef='make' targetRef='wait'/><bpmn:userTask id='wait'/></bpmn:process>";
+    host.deploy("nul", &model(process)).await;
+    host.start("nul", json!({})).await;
+    let sorting = json!([{"sortBy": "processVariable", "sortOrder": "asc", "parameters": {"variable": "s", "type": "String"}}]);
+    let list = host.post("/engine-rest/task", json!({ "sorting": sorting })).await.ok();
+    assert_eq!(list.as_array().expect("a list").len(), 1);
+    let body = json!({"processVariables": [{"name": "s", "operator": "eq", "value": "a"}]});
+    assert_eq!(host.post("/engine-rest/task/count", body).await.ok()["count"], json!(0));
 }
 
 async fn history_knows_who_ever_had_to_do_with_a_task(host: Host) {

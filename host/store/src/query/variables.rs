@@ -86,8 +86,9 @@ pub struct IgnoringCase {
     pub text: bool,
 }
 
-/// A text out of its JSON, compared by its bytes.
-const TEXT: &str = "{pg:(v.json::json #>> ARRAY[]::text[]) COLLATE \"C\"}{lite:json_extract(v.json, '$')}";
+/// A text out of its JSON, compared by its bytes. PostgreSQL has no text with a NUL, which a delegate's JSON may: there it is none.
+const TEXT: &str = "{pg:(CASE WHEN strpos(v.json, '\\u0000') = 0 THEN v.json::json #>> ARRAY[]::text[] END) COLLATE \"C\"}\
+                    {lite:json_extract(v.json, '$')}";
 
 impl VariableCondition {
     /// Adds conditions on a row `v` of `history_variable`.
