@@ -362,10 +362,10 @@ impl Machine<'_> {
     }
 
     /// What was called was deleted: the activity is cancelled as by a modification, with whatever it leaves empty (Camunda 7
-    /// `AbstractDeleteProcessInstanceCmd`). If nothing is left in the process, the instance is deleted with it.
+    /// `AbstractDeleteProcessInstanceCmd`). If nothing is left in the process, the instance is deleted with it. As with whatever else is deleted nothing
+    /// is mapped: what the call would have brought is not there.
     fn forsake(&mut self, activity: ActivityId, reason: Option<String>) -> Result<(), Failure> {
-        self.cancel_outward(activity)?;
-        if self.instance.children(self.instance.root()).next().is_none() {
+        if self.cancel_outward(activity, false)? {
             self.tell_caller(News::Deleted { reason: reason.clone() });
             self.end_instance(EndState::ExternallyTerminated, reason);
         }

@@ -225,16 +225,18 @@ impl Machine<'_> {
         match cancel {
             Cancel::Activity(activity) => {
                 let found = activity_of(self.instance, activity).map(|it| it.id);
-                self.cancel_outward(found.expect("it was just looked for"))?;
+                self.cancel_outward(found.expect("it was just looked for"), true)?;
             }
-            Cancel::Transition(activity) => self.cancel_outward(activity)?,
+            Cancel::Transition(activity) => {
+                self.cancel_outward(activity, true)?;
+            }
             Cancel::All { at, current } => {
                 let is_one = |it: &&Activity| at.has(self.definition, it) && (!current || it.id.0 <= last);
                 let all: Vec<_> = self.instance.activities().filter(is_one).map(|it| it.id).collect();
                 for activity in all {
                     // One inside another is gone with it.
                     if self.instance.activity(activity).is_some() {
-                        self.cancel_outward(activity)?;
+                        self.cancel_outward(activity, true)?;
                     }
                 }
             }
@@ -243,32 +245,36 @@ impl Machine<'_> {
     }
 
     /// Cancels an activity with those around it that it leaves empty; the process itself stays (Camunda `AbstractInstanceCancellationCmd`). A body
-    /// of which no instance is left to end is empty, too.
-    pub(crate) fn cancel_outward(&mut self, activity: ActivityId) -> Result<(), Failure> {
+    /// of which no instance is left to end is empty, too. Unless what is cancelled `maps`, no outputs are mapped there. Whether it has left nothing in the
+    /// process.
+    pub(crate) fn cancel_outward(&mut self, activity: ActivityId, maps: bool) -> Result<bool, Failure> {
         let root = self.instance.root();
         let mut outermost = activity;
         while let Some(scope) = self.instance.at(outermost).parent.filter(|scope| *scope != root && self.holds_only(*scope, outermost)) {
             outermost = scope;
         }
-        if outermost == root {
-            self.cancel_children(root);
-        } else {
-            let (scope, role) = (self.instance.at(outermost).scope(), self.instance.at(outermost).role);
-            self.cancel(outermost);
-            // What undoes an instance stands in its body as well, and is none of those.
-            if let Role::Inner { .. } = role {
-                self.uncount(scope)?;
-            }
-            if let Some(ad_hoc) = self.ad_hoc(scope) {
-                self.continue_ad_hoc(scope, ad_hoc)?;
-            }
+        let around = self.instance.at(outermost).parent.map(|scope| (scope, self.instance.at(outermost).role));
+        let skips = self.unit.skip_io_mappings;
+        self.unit.skip_io_mappings |= !maps;
+        match around {
+            None => self.cancel_children(root),
+            Some(_) => self.cancel(outermost),
         }
-        if let Some(underway) = &mut self.unit.modification
-            && self.instance.children(root).next().is_none()
-        {
-            underway.canceled = true;
+        self.unit.skip_io_mappings = skips;
+        let nothing_left = self.instance.children(root).next().is_none();
+        if let Some(underway) = &mut self.unit.modification {
+            underway.canceled |= nothing_left;
         }
-        Ok(())
+        let Some((scope, role)) = around else { return Ok(nothing_left) };
+        // What undoes an instance stands in its body as well, and is none of those.
+        if let Role::Inner { .. } = role {
+            self.uncount(scope)?;
+        }
+        // One that is done with that goes on, and maps what it has.
+        if let Some(ad_hoc) = self.ad_hoc(scope) {
+            self.continue_ad_hoc(scope, ad_hoc)?;
+        }
+        Ok(nothing_left)
     }
 
     /// Whether nothing else is left to end in a scope. Bodies count, and keep results: nobody walks over ten thousand of these for each instance.

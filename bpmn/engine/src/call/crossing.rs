@@ -218,6 +218,65 @@ fn deletion_of_the_called_instance_takes_with_it_what_only_waited_for_it() {
 }
 
 #[test]
+fn deletion_of_the_called_instance_maps_nothing_that_the_call_would_have_brought() {
+    let call = "<callActivity id='c' calledElement='o'><extensionElements><camunda:out source='r' target='r'/><camunda:inputOutput>\
+                <camunda:outputParameter name='sum'>${r + 1}</camunda:outputParameter></camunda:inputOutput></extensionElements></callActivity>";
+    check(
+        &format!("<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/>{call}{{ps>c}}</subProcess>{{s>p}}"),
+        "start\n hear c deleted",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              + ps #4 in #3
+              - #4
+              + c #5 in #3
+              #5 calls
+              process call c !6 'o' Latest {}
+            > hear c deleted
+              - #5 canceled
+              - #3 canceled
+              ended: ExternallyTerminated (no more)
+              end
+        "#]],
+    );
+    // The scope that is done with that maps its own, and goes on.
+    check(
+        &format!(
+            "<startEvent id='s'/><adHocSubProcess id='p'><extensionElements><camunda:inputOutput><camunda:outputParameter name='o'>${{n}}\
+             </camunda:outputParameter></camunda:inputOutput></extensionElements>{call}<userTask id='v'/><completionCondition>= n = 2\
+             </completionCondition></adHocSubProcess><userTask id='z'/>{{s>p>z}}"
+        ),
+        "start {\"n\": 1}\n set {\"n\": 2}\n hear c deleted",
+        expect![[r#"
+            > start {"n": 1}
+              started at s
+              n = 1
+              + s #2
+              - #2
+              + p #3
+              + c #6 in #3
+              #6 calls
+              process call c !7 'o' Latest {}
+              + v #8 in #3
+              task v !9 of nobody users [] groups []
+            > set {"n": 2}
+              n = 2
+            > hear c deleted
+              - #6 canceled
+              task !9 gone
+              - #8 canceled
+              o = 2
+              - #3
+              + z #10
+              task z !11 of nobody users [] groups []
+        "#]],
+    );
+}
+
+#[test]
 fn called_instance_tells_how_it_ends() {
     let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
     let mut run = Run::called(&definition, caller(1, Vec::new()));
