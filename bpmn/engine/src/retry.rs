@@ -79,7 +79,8 @@ impl Machine<'_> {
         job.first_due = job.first_due.or(Some(job.due.min(self.moment.asked)));
         let cycle = Continuation::of(self.definition, self.instance.at(job.activity), job.element).retries;
         let policy = cycle.and_then(|cycle| self.policy(&job, cycle));
-        if job.failures == 0 && matches!(cycle, Some(RetryCycle::Computed(_))) {
+        // Others than it began with are somebody's.
+        if job.failures == 0 && job.retries == DEFAULT_ATTEMPTS && matches!(cycle, Some(RetryCycle::Computed(_))) {
             job.retries = attempts(policy.as_deref());
         }
         job.failures = job.failures.saturating_add(1);
@@ -363,6 +364,14 @@ mod tests {
             };
             assert_eq!(fail(0), expected, "{retry}");
             assert_eq!(fail(10_000).0, expected.0.saturating_sub(1), "{retry}: it is not begun again");
+        }
+        // Retries that somebody has set before are left.
+        for (given, left) in [("1", 0), ("9", 8)] {
+            let mut run = Run::new(&definition);
+            run.line("start {\"retry\": \"R5/PT7S\"}");
+            run.line(&format!("retries a {given}"));
+            run.line("fail a");
+            assert_eq!(run.instance.jobs().next().expect("it stays").retries, left, "{}", run.trace);
         }
         for (retry, why) in [("7", "no text"), ("\"often\"", "no cycle"), ("null", "nothing")] {
             let mut run = Run::new(&definition);
