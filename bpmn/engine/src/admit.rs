@@ -95,9 +95,9 @@ pub enum Rejection {
     /// A new instance is to begin, and nothing says where.
     #[error("no instruction says where the instance begins")]
     NothingToStart,
-    /// Mappings are to be left out in a unit of work that is not this one.
+    /// Mappings of what is started are to be left out, which is not in this unit of work.
     #[error(
-        "mappings cannot be skipped here: what is started goes on in jobs of its own, because the instance is suspended or the chain may send commands"
+        "mappings of what is started cannot be skipped here: it goes on in jobs of its own, because the instance is suspended or the chain may send commands"
     )]
     CannotSkipMappings,
     /// Listeners are to be left out in a unit of work that is not this one.
@@ -296,17 +296,18 @@ fn check_modification(definition: &ProcessDefinition, instance: &Instance, modif
     if modification.key.is_some() && modification.key == instance.modified_as {
         return Err(Rejection::AlreadyModified);
     }
-    if modification.skip_io_mappings && (modification.hold || instance.suspended) {
-        return Err(Rejection::CannotSkipMappings);
-    }
-    if modification.skip_listeners && (modification.hold || instance.suspended) && definition.has_listeners() {
+    let held = modification.hold || instance.suspended;
+    if modification.skip_listeners && held && definition.has_listeners() {
         return Err(Rejection::CannotSkipListeners);
     }
     for (nth, instruction) in modification.instructions.iter().enumerate() {
         let fits = if nth == 0 { modification::check } else { modification::check_named };
         fits(definition, instance, instruction).map_err(|misfit| Rejection::Instruction { nth: nth + 1, misfit })?;
         if let Instruction::Start(start) = instruction {
-            let held = modification.hold || instance.suspended;
+            let element = definition.element(start.at.element(definition));
+            if modification.skip_io_mappings && held && !(element.inputs.is_empty() && element.outputs.is_empty()) {
+                return Err(Rejection::CannotSkipMappings);
+            }
             [&start.variables, &start.local_variables].into_iter().try_for_each(|variables| check_not_held(variables, held))?;
             let mut variables = start.variables.iter().chain(&start.local_variables);
             if let Some((name, value)) = variables.find(|(_, value)| value.json.len() > MAX_VARIABLE_BYTES) {

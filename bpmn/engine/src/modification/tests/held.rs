@@ -140,7 +140,6 @@ fn held_modification_stops_each_token_before_its_element() {
             start
             modify-held before w; flow o_j
             run j
-            modify-held skip: before w
             modify-held cancel-transition #5; cancel-all u
             leaves
             run z
@@ -159,8 +158,6 @@ fn held_modification_stops_each_token_before_its_element() {
             > run j
               job !8 gone
               + j #7
-            > modify-held skip: before w
-              rejected: mappings cannot be skipped here: what is started goes on in jobs of its own, because the instance is suspended or the chain may send commands
             > modify-held cancel-transition #5; cancel-all u
               job !6 gone
               task !4 gone
@@ -177,6 +174,50 @@ fn held_modification_stops_each_token_before_its_element() {
               - #9
               ended: Completed
               end
+        "#]],
+    );
+}
+
+#[test]
+fn mappings_of_what_is_cancelled_are_skipped_where_those_of_what_is_started_can_not_be() {
+    check(
+        "<startEvent id='s'/><userTask id='u'><extensionElements><camunda:inputOutput><camunda:outputParameter name='o'>${nobody}\
+         </camunda:outputParameter></camunda:inputOutput></extensionElements></userTask><userTask id='v'/>{s>u>v}",
+        "
+            start
+            modify-held skip: before v; cancel-all u; before u
+            suspend
+            modify cancel-all u; before v
+            modify skip: before u
+            modify skip: cancel-all u; before v
+            activate
+            run v
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + u #3
+              task u !4 of nobody users [] groups []
+            > modify-held skip: before v; cancel-all u; before u
+              rejected: mappings of what is started cannot be skipped here: it goes on in jobs of its own, because the instance is suspended or the chain may send commands
+            > suspend
+              suspended: true
+            > modify cancel-all u; before v
+              failed: EXPRESSION_FAILED: the expression '${nobody}' of 'u': Cannot resolve identifier 'nobody'
+            > modify skip: before u
+              rejected: mappings of what is started cannot be skipped here: it goes on in jobs of its own, because the instance is suspended or the chain may send commands
+            > modify skip: cancel-all u; before v
+              task !4 gone
+              - #3 canceled
+              job AsyncBefore v !6 due 0, 3 left, 0 failed
+            > activate
+              suspended: false
+            > run v
+              job !6 gone
+              + v #5
+              task v !7 of nobody users [] groups []
         "#]],
     );
 }
