@@ -26,8 +26,7 @@ impl Machine<'_> {
         let element = self.definition.element(catching);
         let (variables, interrupting) = self.caught(catching, code);
         if interrupting && is_last(self.definition, self.instance, activity, catching) {
-            // As in Camunda 7 it is cancelled with what it stands in.
-            self.cancel(event);
+            // As in Camunda 7 it is cancelled with what it stands in, and maps what comes along, too.
             return self.trigger(activity, catching, variables);
         }
         // From here on there are two tokens: the new one's keys must not depend on how often the other comes by the same elements.
@@ -60,7 +59,6 @@ impl Machine<'_> {
     fn escalate_to_caller(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
         match self.instance.caller_catches_escalation(code.as_deref()) {
             Some(CatchKind::Escalation { interrupting: true }) => {
-                self.cancel(event);
                 self.end_by(News::Escalation { code, ended: true });
                 Ok(())
             }

@@ -390,7 +390,6 @@ fn what_is_caught_around_the_call_ends_the_called_instance_and_all_else_does_not
           task !13 gone
           - #12
           + esc1 #14
-          - #14 canceled
           task !5 gone
           - #4 canceled
           external task !7 gone
@@ -398,6 +397,7 @@ fn what_is_caught_around_the_call_ends_the_called_instance_and_all_else_does_not
           task !11 gone
           - #10 canceled
           - #8 canceled
+          - #14 canceled
           tell caller !4: 1 Escalation { code: Some("LATE"), ended: true } {}
           ended: InternallyTerminated
           end

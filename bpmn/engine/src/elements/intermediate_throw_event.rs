@@ -289,9 +289,9 @@ mod tests {
                   + u #6 in #3
                   task u !7 of nobody users [] groups []
                   + x #8 in #3
-                  - #8 canceled
                   task !7 gone
                   - #6 canceled
+                  - #8 canceled
                   + v #9 in #3
                   + vs #10 in #9
                   - #10

@@ -1,8 +1,11 @@
 //! Traces of what is mapped out of activities that are cancelled.
 
 use expect_test::expect;
+use uuid::Uuid;
 
-use crate::testing::{MESSAGE, TIMER, check, watching};
+use crate::call::{Catch, CatchKind};
+use crate::testing::{MESSAGE, Run, TIMER, check, parse, watching};
+use crate::{Caller, InstanceId, WaitId};
 
 /// Mappings: into the activity `l`, out of it this.
 fn mapped(output: &str) -> String {
@@ -123,6 +126,55 @@ fn error_of_a_worker_maps_what_it_brings() {
               end
         "#]],
     );
+}
+
+#[test]
+fn event_that_escalates_maps_what_is_caught_and_nothing_where_the_instance_ends_with_it() {
+    let event = "<intermediateThrowEvent id='e'><extensionElements><camunda:inputOutput><camunda:outputParameter name='o'>${code}\
+                 </camunda:outputParameter></camunda:inputOutput></extensionElements><escalationEventDefinition escalationRef='esc'/>\
+                 </intermediateThrowEvent>";
+    check(
+        &format!(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/>{event}{{ps>e}}</subProcess><boundaryEvent id='b' attachedToRef='p'>\
+             <escalationEventDefinition camunda:escalationCodeVariable='code'/></boundaryEvent>{{s>p}}"
+        ),
+        "start",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              + ps #4 in #3
+              - #4
+              + e #5 in #3
+              code = "LATE"
+              o = "LATE"
+              - #5 canceled
+              - #3 canceled
+              + b #6
+              - #6
+              ended: Completed
+              end
+        "#]],
+    );
+    let definition = parse(&format!("<startEvent id='s'/>{event}{{s>e}}"));
+    let id = InstanceId(Uuid::from_u128(1));
+    let catches = vec![Catch { kind: CatchKind::Escalation { interrupting: true }, code: None }];
+    let mut run = Run::called(&definition, Caller { instance: id, wait: WaitId(5), root: id, depth: 1, catches });
+    run.line("start");
+    expect![[r#"
+        > start
+          started at s
+          + s #2
+          - #2
+          + e #3
+          - #3 canceled
+          tell caller !5: 1 Escalation { code: Some("LATE"), ended: true } {}
+          ended: InternallyTerminated
+          end
+    "#]]
+    .assert_eq(&run.trace);
 }
 
 #[test]
