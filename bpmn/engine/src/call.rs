@@ -17,6 +17,7 @@ use crate::catcher::watching;
 use crate::effect::{Effect, EndState, HistoryEvent, JobKind};
 use crate::elements::only_stored;
 use crate::error::Thrown;
+use crate::escalation::escalation_catcher;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::input::Failure;
 use crate::instance::Instance;
@@ -320,8 +321,13 @@ impl Machine<'_> {
         };
         // What is heard while something is held is held behind it.
         if hold || self.instance.suspended || is_behind {
+            // Escalations that lead to nothing but outputs, of which the last count, are as one: there is no bound to how many come.
+            let stands = self.is_unheeded(activity, &report.news)
+                && self.instance.calls[&wait].held.last().is_some_and(|before| self.is_unheeded(activity, before));
             let call = self.called_mut(wait);
-            call.held.push(report.news);
+            if !stands {
+                call.held.push(report.news);
+            }
             call.outputs.add(outputs);
             if !is_behind {
                 self.put_job(activity, element, JobKind::Return, self.now)?;
@@ -330,6 +336,13 @@ impl Machine<'_> {
         }
         self.set_outputs(activity, element, outputs)?;
         self.take_news(activity, wait, report.news)
+    }
+
+    /// Whether something that a call has heard is an escalation that nothing catches, here or around this instance's own call.
+    fn is_unheeded(&self, activity: ActivityId, news: &News) -> bool {
+        let News::Escalation { code, ended: false } = news else { return false };
+        escalation_catcher(self.definition, self.instance, activity, code.as_deref()).is_none()
+            && self.instance.caller_catches_escalation(code.as_deref()).is_none()
     }
 
     /// The job of what is held takes up what was heard first, and leaves a job for the next.

@@ -277,6 +277,67 @@ fn deletion_of_the_called_instance_maps_nothing_that_the_call_would_have_brought
 }
 
 #[test]
+fn escalations_that_nothing_catches_are_held_as_one() {
+    check(
+        "<startEvent id='s'/><callActivity id='c' calledElement='o'><extensionElements><camunda:out source='r' target='r'/></extensionElements>\
+         </callActivity><boundaryEvent id='b' attachedToRef='c' cancelActivity='false'><escalationEventDefinition escalationRef='esc2'/>\
+         </boundaryEvent>{s>c}",
+        r#"
+            start
+            suspend
+            hear c escalation LATE {"r": 1}
+            hear c escalation LATER {"r": 2}
+            hear c escalation LOST {"r": 3}
+            hear c escalation LATE {"r": 4}
+            hear c escalation LATE {"r": 5}
+            hear c completed {"r": 6}
+            activate
+            run c
+            run c
+            run c
+            run c
+        "#,
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + c #3
+              #3 calls
+              process call c !4 'o' Latest {}
+            > suspend
+              suspended: true
+            > hear c escalation LATE {"r": 1}
+              job Return c !5 due 0, 3 left, 0 failed
+            > hear c escalation LATER {"r": 2}
+            > hear c escalation LOST {"r": 3}
+            > hear c escalation LATE {"r": 4}
+            > hear c escalation LATE {"r": 5}
+            > hear c completed {"r": 6}
+            > activate
+              suspended: false
+            > run c
+              job !5 gone
+              job Return c !6 due 0, 3 left, 0 failed
+              r = 6
+            > run c
+              job !6 gone
+              job Return c !7 due 0, 3 left, 0 failed
+              + b #8
+              - #8
+            > run c
+              job !7 gone
+              job Return c !9 due 0, 3 left, 0 failed
+            > run c
+              job !9 gone
+              - #3
+              ended: Completed
+              end
+        "#]],
+    );
+}
+
+#[test]
 fn called_instance_tells_how_it_ends() {
     let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
     let mut run = Run::called(&definition, caller(1, Vec::new()));
