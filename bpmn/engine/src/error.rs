@@ -158,11 +158,34 @@ mod tests {
     use expect_test::expect;
 
     use crate::testing::{Run, check, parse};
+    use crate::{DelegateOutcome, Input, MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, Variables};
 
     /// An event sub-process `v` for an error, with a user task `handle` inside.
     const WATCHING: &str = "<subProcess id='v' triggeredByEvent='true'><startEvent id='vs'><errorEventDefinition errorRef='err' \
                             camunda:errorCodeVariable='code' camunda:errorMessageVariable='text'/></startEvent><userTask id='handle'/>\
                             {vs>handle}</subProcess>";
+
+    #[test]
+    fn what_an_error_carries_has_the_room_of_what_it_ends() {
+        let definition = parse(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><userTask id='u'/><serviceTask id='a' camunda:class='A'/>{ps>u>a}</subProcess>\
+             <boundaryEvent id='b' attachedToRef='p'><errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='v'/>{s>p}{b>v}",
+        );
+        let much = |name: &str| -> Variables {
+            let value = Variable::from_json(&"x".repeat(MAX_VARIABLE_BYTES - 5).into());
+            (0..MAX_INSTANCE_BYTES / MAX_VARIABLE_BYTES - 1).map(|nth| (format!("{name}{nth:03}"), value.clone())).collect()
+        };
+        let mut run = Run::new(&definition);
+        run.line("start");
+        let scope = run.instance.activities().find(|it| definition.find("p") == Some(it.element)).expect("it is active").id;
+        run.input(Input::SetVariables { scope, set: much("p"), remove: Vec::new(), local: true });
+        run.line("complete u");
+        let (wait, variables) = (run.calls[0].wait, much("e"));
+        let outcome = DelegateOutcome::BpmnError { code: "E".to_owned(), message: "no".to_owned(), variables };
+        run.input(Input::DelegateReturned { wait, outcome });
+        run.line("complete v");
+        assert!(run.instance.is_ended(), "it did not fail");
+    }
 
     #[test]
     fn error_of_a_delegate_is_caught_in_its_scope_before_it_leaves() {

@@ -35,11 +35,17 @@ impl Machine<'_> {
     /// Camunda's `setVariable`, for each: the nearest enclosing scope that has the name already, else the process instance
     /// (`AbstractVariableScope.setVariable`).
     pub(crate) fn set_variables(&mut self, from: ActivityId, variables: Variables) -> Result<(), Failure> {
+        self.put_variables(from, variables)?;
+        self.check_total(from)
+    }
+
+    /// The same, whose sum is yet to be looked at.
+    pub(crate) fn put_variables(&mut self, from: ActivityId, variables: Variables) -> Result<(), Failure> {
         for (name, value) in variables {
             let scope = self.instance.holder(from, &name).unwrap_or(self.instance.root());
             self.put_variable(scope, name, value)?;
         }
-        self.check_total(from)
+        Ok(())
     }
 
     /// The same from around an activity.
@@ -110,7 +116,7 @@ impl Machine<'_> {
     }
 
     /// The sum is looked at when all of an event's variables are set: some grow and some shrink.
-    fn check_total(&self, scope: ActivityId) -> Result<(), Failure> {
+    pub(crate) fn check_total(&self, scope: ActivityId) -> Result<(), Failure> {
         let bytes = self.instance.index.bytes;
         if bytes <= MAX_INSTANCE_BYTES {
             return Ok(());

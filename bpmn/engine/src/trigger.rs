@@ -186,8 +186,8 @@ impl Machine<'_> {
             return self.set_variables_in(scope, triggered);
         }
         // What is cancelled may map them, as in Camunda 7, where they are set before.
-        let set = self.set_variables(scope, variables);
-        set.map_err(|failure| Failure { element: Some(event), ..failure })?;
+        let of_event = |failure| Failure { element: Some(event), ..failure };
+        self.put_variables(scope, variables).map_err(of_event)?;
         let target = if scope == activity {
             if interrupting {
                 self.cancel_children(scope);
@@ -200,6 +200,7 @@ impl Machine<'_> {
             }
             event
         };
+        self.check_total(scope).map_err(of_event)?;
         self.unit.agenda.push(Token { element: target, scope, by: None, taken: false, lineage });
         if scope == activity {
             // Others may be triggered by what has just been set, and begin first.
@@ -207,7 +208,7 @@ impl Machine<'_> {
                 self.unit.brought.push((scope, target, triggered));
             }
         } else {
-            self.set_variables_in(scope, triggered).map_err(|failure| Failure { element: Some(event), ..failure })?;
+            self.set_variables_in(scope, triggered).map_err(of_event)?;
         }
         if !interrupting {
             self.collect_anew(activity, event);
