@@ -78,13 +78,18 @@ impl Machine<'_> {
         // One that somebody ran before its time has been asked for then.
         job.first_due = job.first_due.or(Some(job.due.min(self.moment.asked)));
         let cycle = Continuation::of(self.definition, self.instance.at(job.activity), job.element).retries;
-        let policy = cycle.and_then(|cycle| self.policy(&job, cycle));
+        let asked = cycle.map(|cycle| self.policy(&job, cycle)).transpose();
+        let mut message = failure.message.clone();
+        if let Err(why) = &asked {
+            message += &format!("; its retries are the default, for {}", why.message);
+        }
+        let policy = asked.ok().flatten();
         // Others than it began with are somebody's.
         if job.failures == 0 && job.retries == DEFAULT_ATTEMPTS && matches!(cycle, Some(RetryCycle::Computed(_))) {
             job.retries = attempts(policy.as_deref());
         }
         job.failures = job.failures.saturating_add(1);
-        job.failure = Some(failure.message.clone());
+        job.failure = Some(message.clone());
         job.failed = Some(failure.element.unwrap_or(job.element));
         let spent = spend(policy.as_deref(), job.retries, (id, wait), job.failures, &failure);
         job.retries = spent.retries;
@@ -95,19 +100,22 @@ impl Machine<'_> {
         self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job.clone()));
         if job.retries == 0 {
-            self.raise_incident_of(wait, failure.code, failure.message);
+            self.raise_incident_of(wait, failure.code, message);
         }
     }
 
-    /// How often a job that has failed is tried, and when. A cycle that is computed is asked for with every failure, and says how often with the first one
-    /// (Camunda `DefaultJobRetryCmd`).
-    fn policy<'c>(&self, job: &Job, cycle: &'c RetryCycle) -> Option<Cow<'c, RetryPolicy>> {
+    /// How often a job that has failed is tried, and when; none: the engine's default. A cycle that is computed is asked for with every failure, and says how
+    /// often with the first one (Camunda `DefaultJobRetryCmd`); of one that gives none the failure says why, and not what it gives.
+    fn policy<'c>(&self, job: &Job, cycle: &'c RetryCycle) -> Result<Cow<'c, RetryPolicy>, Failure> {
         match cycle {
-            RetryCycle::Fixed(policy) => Some(Cow::Borrowed(policy)),
+            RetryCycle::Fixed(policy) => Ok(Cow::Borrowed(policy)),
             RetryCycle::Computed(expression) => {
                 let at = At::new(self.definition, self.instance, job.activity, self.moment).attached(job.element);
-                let text = at.evaluate(expression).ok()?;
-                RetryPolicy::parse(text.as_str()?).map(Cow::Owned).ok()
+                let value = at.evaluate(expression)?;
+                let text = value.as_str().ok_or_else(|| at.mismatch(expression, "a text with a retry cycle", &value))?;
+                let policy =
+                    RetryPolicy::parse(text).map_err(|_| at.failed(expression, "gives a text that is no retry cycle such as R3/PT10S"))?;
+                Ok(Cow::Owned(policy))
             }
         }
     }
@@ -218,7 +226,7 @@ pub struct Spent {
 }
 
 /// An attempt has failed of something that the host tries again by itself, as the engine does a job: as often and with such pauses as the retry cycle of
-/// its element says. `retries` are those that were left before it and count from the second failure on; the cycle says how many there are in
+/// its element says, or by default if that is an expression: nobody asks an instance for its value here, not even the receiver of a delivery. `retries` are those that were left before it and count from the second failure on; the cycle says how many there are in
 /// all (Camunda `DefaultJobRetryCmd`). `name` tells it from others, for its pauses to differ from theirs; `failures` counts this one.
 pub fn spend_attempt(
     definition: &ProcessDefinition,
@@ -373,13 +381,21 @@ mod tests {
             run.line("fail a");
             assert_eq!(run.instance.jobs().next().expect("it stays").retries, left, "{}", run.trace);
         }
-        for (retry, why) in [("7", "no text"), ("\"often\"", "no cycle"), ("null", "nothing")] {
+        for (retry, why) in [
+            ("7", "the expression '${retry}' of 'a': gives number, not a text with a retry cycle"),
+            ("\"often\"", "the expression '${retry}' of 'a': gives a text that is no retry cycle such as R3/PT10S"),
+            ("null", "not a text with a retry cycle"),
+        ] {
             let mut run = Run::new(&definition);
             run.line(&format!("start {{\"retry\": {retry}}}"));
             let wait = run.instance.jobs().next().expect("a job").wait;
-            let failure = Failure::by_policy(Code::ExpressionFailed, definition.find("a").expect("it is there"), String::new());
-            step(&definition, &mut run.instance, Input::FailJob { wait, failure }, 0).expect("it is counted");
-            assert_eq!(run.instance.job(wait).expect("it stays").retries, DEFAULT_ATTEMPTS - 1, "{why}");
+            run.line("fail a");
+            let job = run.instance.job(wait).expect("it stays");
+            assert_eq!(job.retries, DEFAULT_ATTEMPTS - 1, "{why}");
+            let failure = job.failure.as_deref().expect("it failed");
+            assert!(failure.starts_with("it broke; its retries are the default, for ") && failure.ends_with(why), "{failure}");
+            run.line("fail a never");
+            assert!(run.instance.incidents().next().expect("an incident").message.ends_with(why), "{}", run.trace);
         }
     }
 }
