@@ -81,7 +81,7 @@ impl Machine<'_> {
         let asked = cycle.map(|cycle| self.policy(&job, cycle)).transpose();
         let mut message = failure.message.clone();
         if let Err(why) = &asked {
-            message += &format!("; its retries are the default, for {}", why.message);
+            message = format!("{message}; its retries are the default, for {}", why.message);
         }
         let policy = asked.ok().flatten();
         // Others than it began with are somebody's.
