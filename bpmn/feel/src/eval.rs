@@ -348,8 +348,9 @@ impl<'a> Evaluator<'a> {
 
     fn chain(&mut self, first: &Node, links: &[Link]) -> Result<Value, Error> {
         let mut left = self.evaluate(first)?;
+        // One operator is the node itself, which is charged.
+        self.charge(links.len().saturating_sub(1))?;
         for link in links {
-            self.charge(1)?;
             let result = match link {
                 Link::Binary(operator, right) => {
                     let right = self.evaluate(right)?;

@@ -67,13 +67,14 @@ impl Evaluator<'_> {
         }
     }
 
-    /// A call is two levels deeper, whoever calls: a function may be given to itself.
+    /// A call is two levels deeper, whoever calls: a function may be given to itself. It is charged what it copies; its arguments were when they were
+    /// evaluated, or are the items of a list.
     fn call(&mut self, closure: &Closure, arguments: Vec<Value>) -> Result<Value, Fault> {
         let Function { parameters, body } = &*closure.function;
         if arguments.len() != parameters.len() {
             return Err(Fault::Null(format!("the {} was given {} arguments", closure.signature(), arguments.len())));
         }
-        self.charge(closure.frames.len() + arguments.len())?;
+        self.charge(closure.frames.len())?;
         let mut frames = closure.frames.clone();
         for (parameter, argument) in parameters.iter().zip(arguments) {
             if parameter.kind != ANY && !argument.is_null() && !is_of_kind(&argument, parameter.kind) {

@@ -1,6 +1,6 @@
 //! Functions that an expression makes itself.
 
-use mandate_feel::{Error, Limits, Value};
+use mandate_feel::{Error, Expression, Limits, Value};
 
 use crate::common::{nulls, refused, run, steps, table};
 
@@ -128,6 +128,15 @@ fn calls_are_charged() {
     let source = "= count(sort(xs, function(a, b) a < b))";
     let (short, long) = (steps(source, &scope(100)), steps(source, &scope(200)));
     assert!(short > 100 * 5 && long > 2 * short, "{short} {long}");
+    // As many numbers as fit a variable can be sorted, and half as many items by an entry.
+    let mixed = (0..10_000).map(|n| Value::from(n * 7_919 % 10_007));
+    let entries = mixed.clone().take(5_000).map(|n| Value::context([("n".to_owned(), n)].into()));
+    for (precedes, items) in [("a < b", mixed.collect::<Vec<_>>()), ("a.n < b.n", entries.collect())] {
+        let source = format!("= count(sort(xs, function(a, b) {precedes}))");
+        let (count, scope) = (items.len(), Value::context([("xs".to_owned(), Value::list(items))].into()));
+        let sorted = Expression::parse(&source).expect("it is one").evaluate(&scope, &Limits::default());
+        assert_eq!(sorted.map(|it| it.value), Ok(Value::from(i64::try_from(count).expect("it is small"))), "{source}");
+    }
     // What is bound where it was made is copied with each call.
     let bound = |names: usize| format!("= count(for {}y in [1] return sort(xs, function(a, b) a < b))", "x in [1], ".repeat(names));
     let (few, many) = (steps(&bound(1), &scope(50)), steps(&bound(90), &scope(50)));
