@@ -10,7 +10,7 @@ use crate::builtins::dates;
 use crate::eval::{Error, Evaluator, Limits, MAX_REASONS, Scope};
 use crate::lexer::Language;
 use crate::parser::juel::Template;
-use crate::parser::{ParseError, feel, juel, objects};
+use crate::parser::{ParseError, PatternRoom, feel, juel, objects};
 
 /// An expression, compiled. Cheap to clone, to be shared between threads.
 ///
@@ -46,9 +46,14 @@ impl Expression {
     ///
     /// Blanks around FEEL and around a single `${…}` do not count; literal text is taken as it is.
     pub fn parse(source: &str) -> Result<Expression, ParseError> {
+        Expression::parse_within(source, &PatternRoom::new(usize::MAX))
+    }
+
+    /// The same for one of many expressions, which share the room that they have for patterns.
+    pub fn parse_within(source: &str, room: &PatternRoom) -> Result<Expression, ParseError> {
         let trimmed = source.trim_start();
         if trimmed.starts_with('=') {
-            let node = feel::parse(source, source.len() - trimmed.len() + 1)?;
+            let node = feel::parse(source, source.len() - trimmed.len() + 1, room)?;
             return Ok(Expression::new(source, Form::Tree(Language::Feel, node)));
         }
         if juel::is_template(source) { Expression::parse_juel(source) } else { Ok(Expression::literal(source)) }
@@ -56,7 +61,7 @@ impl Expression {
 
     /// Compiles FEEL, written without a leading equals sign.
     pub fn parse_feel(source: &str) -> Result<Expression, ParseError> {
-        Ok(Expression::new(source, Form::Tree(Language::Feel, feel::parse(source, 0)?)))
+        Ok(Expression::new(source, Form::Tree(Language::Feel, feel::parse(source, 0, &PatternRoom::new(usize::MAX))?)))
     }
 
     /// Compiles a JUEL template.

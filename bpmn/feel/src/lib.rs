@@ -59,6 +59,6 @@ pub use builtins::dates::date_text;
 pub use eval::{Closure, Error, Limits, Scope};
 pub use expression::{Evaluated, Expression};
 pub use number::{DIGITS, Error as NumberError, Number, NumberType, Rounding};
-pub use parser::{MAX_SOURCE_BYTES, MAX_SYNTAX_DEPTH, ParseError};
+pub use parser::{MAX_SOURCE_BYTES, MAX_SYNTAX_DEPTH, ParseError, PatternRoom};
 pub use temporal::{Moment, Temporal, time_zone};
 pub use value::{Entries, Error as ValueError, Interval, MAX_NESTING, Value};

@@ -31,6 +31,31 @@ pub const MAX_SOURCE_BYTES: usize = 64 * 1024;
 /// has the letters of all languages. What is wrong with another is said when it is evaluated.
 const MAX_PATTERNS: usize = 1024;
 
+/// What may yet be looked at of the patterns in several expressions: one has little, but there may be many.
+#[derive(Debug)]
+pub struct PatternRoom(Cell<usize>);
+
+impl PatternRoom {
+    /// So many bytes of patterns.
+    pub fn new(bytes: usize) -> PatternRoom {
+        PatternRoom(Cell::new(bytes))
+    }
+
+    /// Whether all of it is taken. What is wrong with any other pattern is said when it is evaluated.
+    pub fn is_full(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    /// Lets an expression take of it what it looks at.
+    fn lend<T>(&self, parser: &mut Parser<'_>, read: impl FnOnce(&mut Parser<'_>) -> T) -> T {
+        let lent = MAX_PATTERNS.min(self.0.get());
+        parser.patterns.set(lent);
+        let result = read(parser);
+        self.0.set(self.0.get() - (lent - parser.patterns.get()));
+        result
+    }
+}
+
 /// Why a text is no expression, where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -118,7 +143,7 @@ pub(crate) struct Parser<'s> {
     bound: Vec<Arc<str>>,
     /// The names of the entries around what is at hand, which is not bound yet in their own definitions.
     defined: Vec<Arc<str>>,
-    /// Bytes of patterns that may yet be looked at.
+    /// What may yet be looked at of its patterns, in bytes.
     patterns: Cell<usize>,
 }
 

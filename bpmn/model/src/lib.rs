@@ -34,7 +34,8 @@ mod xml;
 pub use definition::*;
 pub use diagnostic::{Diagnostic, Severity};
 pub use parse::{
-    Files, MAX_ELEMENTS, MAX_ID, MAX_SCOPES, Parsed, Supported, parse, parse_stored, parse_with, script_files, supported, supported_table,
+    Files, MAX_ELEMENTS, MAX_ID, MAX_PATTERN_BYTES, MAX_SCOPES, Parsed, Supported, parse, parse_stored, parse_with, script_files,
+    supported, supported_table,
 };
 pub use retry::MAX_ATTEMPTS;
 pub use xml::MAX_FILE_BYTES;

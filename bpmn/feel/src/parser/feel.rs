@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Infix, ParseError, Parser, calls, power};
+use super::{Infix, ParseError, Parser, PatternRoom, calls, power};
 use crate::Value;
 use crate::ast::{self, Binding, Function, Link, Node, Operator, Parameter, Range, Source, Step, Test};
 use crate::eval::ANY;
@@ -55,8 +55,13 @@ pub(super) fn is_keyword(word: &str) -> bool {
 }
 
 /// Reads a whole source from `position` on.
-pub(crate) fn parse(source: &str, position: usize) -> Result<Node, ParseError> {
+pub(crate) fn parse(source: &str, position: usize, room: &PatternRoom) -> Result<Node, ParseError> {
     let mut parser = Parser::new(source, position, Language::Feel)?;
+    let node = room.lend(&mut parser, all)?;
+    parser.refusals.into_iter().next().map_or(Ok(node), Err)
+}
+
+fn all(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
     if parser.token == Token::End {
         return Err(parser.error("the expression is empty"));
     }
@@ -64,7 +69,7 @@ pub(crate) fn parse(source: &str, position: usize) -> Result<Node, ParseError> {
     if parser.token != Token::End {
         return Err(parser.unexpected("an operator or the end"));
     }
-    parser.refusals.into_iter().next().map_or(Ok(node), Err)
+    Ok(node)
 }
 
 /// How tightly the token at hand binds as an operator.

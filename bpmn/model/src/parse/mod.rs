@@ -44,6 +44,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Reading, Severity};
 use crate::{validate, xml};
 
 pub(crate) use definitions::Definitions;
+pub use definitions::MAX_PATTERN_BYTES;
 pub(crate) use process::Draft;
 pub use process::{MAX_ELEMENTS, MAX_ID, MAX_SCOPES};
 pub use scripts::{Files, script_files};

@@ -19,7 +19,7 @@ use crate::parse::multi_instance::ACTIVITIES;
 use crate::parse::multiple::Parts;
 use crate::parse::resources::RESOURCES;
 use crate::parse::table::{self, Disposition, Supported};
-use crate::parse::{Definitions, attributes};
+use crate::parse::{Definitions, MAX_PATTERN_BYTES, attributes};
 use crate::xml::{Namespace, Node};
 
 /// More flow nodes and sequence flows than this in one file are refused. The largest hand-drawn processes have some hundred; generated
@@ -550,7 +550,15 @@ impl<'n> ProcessReader<'n, '_> {
     /// Compiles an expression or a text that may hold one. `what` names it in the error.
     pub(crate) fn expression(&mut self, what: &str, source: &str, at: At<'n>) -> Option<Expression> {
         let source = source.trim();
-        match Expression::parse(source) {
+        let patterns = &self.definitions.patterns;
+        let had_room = !patterns.is_full();
+        let parsed = Expression::parse_within(source, patterns);
+        if had_room && patterns.is_full() {
+            let message = format!("the patterns of regular expressions in this file have more than {MAX_PATTERN_BYTES} bytes together");
+            let help = "split the file, or let a delegate look at texts; patterns from here on are looked at only when they are evaluated";
+            self.diagnostics.objection(at, message, help);
+        }
+        match parsed {
             Ok(expression) => Some(expression),
             Err(error) => {
                 let character = source.get(..error.offset).map_or(0, |before| before.chars().count()) + 1;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::common::{diagnostics, file};
-use mandate_model::{MAX_ELEMENTS, MAX_FILE_BYTES, parse};
+use mandate_model::{MAX_ELEMENTS, MAX_FILE_BYTES, MAX_PATTERN_BYTES, parse, parse_stored};
 
 /// A chain of so many tasks; with a start, an end and the flows it has `2 * tasks + 3` elements.
 fn chain(tasks: usize) -> String {
@@ -47,6 +47,33 @@ fn errors_without_end_are_cut_short() {
     let refused = parse("t.bpmn", file(&"<bpmn:callChoreography/>".repeat(50_000)).as_bytes()).unwrap_err();
     assert_eq!(refused.len(), 1_001);
     assert_eq!(refused[1_000].message, "49000 more errors are not shown");
+}
+
+#[test]
+fn patterns_of_regular_expressions_have_room_together() {
+    let tasks = |patterns: usize| -> String {
+        let task = |nth: usize| {
+            let pattern = r"\p{L}".repeat(200);
+            format!(
+                "<bpmn:scriptTask id='t{nth}' scriptFormat='feel' camunda:resultVariable='r'><bpmn:script>matches(x, \"{pattern}\")</bpmn:script></bpmn:scriptTask>"
+            )
+        };
+        let sound: String = (0..patterns).map(task).collect();
+        // One that comes too late to be looked at.
+        file(&format!(
+            "<bpmn:startEvent id='s'/>{sound}<bpmn:scriptTask id='w' scriptFormat='feel' camunda:resultVariable='r'><bpmn:script>matches(x, \"(\")\
+                       </bpmn:script></bpmn:scriptTask>"
+        ))
+    };
+    let fits = MAX_PATTERN_BYTES / 1_000;
+    let wrong = |text: &str| text.contains("the pattern is no regular expression");
+    let together = |text: &str| text.matches("patterns of regular expressions in this file have more than 65536 bytes together").count();
+    let read = diagnostics(tasks(fits).as_bytes());
+    assert!(wrong(&read) && together(&read) == 0, "{read}");
+    let read = diagnostics(tasks(fits + 2).as_bytes());
+    assert!(!wrong(&read) && together(&read) == 1, "{read}");
+    // What was deployed before is read as it was.
+    parse_stored("t.bpmn", tasks(fits + 2).as_bytes(), &|_| None).expect("it is read");
 }
 
 /// Shapes that make careless readers quadratic, recurse without end, or use up the memory. That this test ends is what it tests.
