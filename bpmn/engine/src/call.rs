@@ -12,6 +12,7 @@ use std::sync::Arc;
 use mandate_model::{ElementIndex, EventTrigger};
 use serde::{Deserialize, Serialize};
 
+use crate::Code;
 use crate::all_of::is_one_of_all;
 use crate::catcher::watching;
 use crate::effect::{Effect, EndState, HistoryEvent, JobKind};
@@ -21,6 +22,7 @@ use crate::escalation::escalation_catcher;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::input::Failure;
 use crate::instance::Instance;
+use crate::limits::MAX_HELD_REPORTS;
 use crate::lineage::digest;
 use crate::step::Machine;
 use crate::variable::Variables;
@@ -321,11 +323,13 @@ impl Machine<'_> {
         };
         // What is heard while something is held is held behind it.
         if hold || self.instance.suspended || is_behind {
-            // Escalations that lead to nothing but outputs, of which the last count, are as one: there is no bound to how many come.
-            let stands = self.is_unheeded(activity, &report.news)
-                && self.instance.calls[&wait].held.last().is_some_and(|before| self.is_unheeded(activity, before));
+            // An escalation that leads to nothing but outputs, of which the last count, brings them with what is held before it.
+            let only_brings = is_behind && self.is_unheeded(activity, &report.news);
             let call = self.called_mut(wait);
-            if !stands {
+            if !only_brings {
+                if call.held.len() >= MAX_HELD_REPORTS && !report.news.is_last() {
+                    return Err(Failure::never(Code::ActivityLimit, element, too_many_held()));
+                }
                 call.held.push(report.news);
             }
             call.outputs.add(outputs);
@@ -384,6 +388,12 @@ impl Machine<'_> {
         }
         Ok(())
     }
+}
+
+fn too_many_held() -> String {
+    format!(
+        "more than {MAX_HELD_REPORTS} reports of the called process are held, for its caller is suspended or slower; let the caller go on first"
+    )
 }
 
 /// What a call activity asks for.

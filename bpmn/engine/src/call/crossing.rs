@@ -2,8 +2,9 @@
 
 use expect_test::expect;
 
+use crate::limits::MAX_HELD_REPORTS;
 use crate::testing::{Run, check, parse};
-use crate::{Caller, Catch, CatchKind, Effect, InstanceId, WaitId};
+use crate::{Caller, Catch, CatchKind, Effect, Input, InstanceId, News, Report, Stop, Variables, WaitId, step};
 
 /// A call activity with an error, a catch-all of escalations that does not interrupt, and one that does.
 pub(crate) const WATCHED: &str = "<startEvent id='s'/><callActivity id='c' calledElement='other'><extensionElements><camunda:out source='r' target='r'/>\
@@ -277,7 +278,7 @@ fn deletion_of_the_called_instance_maps_nothing_that_the_call_would_have_brought
 }
 
 #[test]
-fn escalations_that_nothing_catches_are_held_as_one() {
+fn escalations_that_nothing_catches_are_held_with_what_came_before() {
     check(
         "<startEvent id='s'/><callActivity id='c' calledElement='o'><extensionElements><camunda:out source='r' target='r'/></extensionElements>\
          </callActivity><boundaryEvent id='b' attachedToRef='c' cancelActivity='false'><escalationEventDefinition escalationRef='esc2'/>\
@@ -289,10 +290,10 @@ fn escalations_that_nothing_catches_are_held_as_one() {
             hear c escalation LATER {"r": 2}
             hear c escalation LOST {"r": 3}
             hear c escalation LATE {"r": 4}
-            hear c escalation LATE {"r": 5}
-            hear c completed {"r": 6}
+            hear c escalation LATER {"r": 5}
+            hear c escalation LATE {"r": 6}
+            hear c completed {"r": 7}
             activate
-            run c
             run c
             run c
             run c
@@ -312,14 +313,15 @@ fn escalations_that_nothing_catches_are_held_as_one() {
             > hear c escalation LATER {"r": 2}
             > hear c escalation LOST {"r": 3}
             > hear c escalation LATE {"r": 4}
-            > hear c escalation LATE {"r": 5}
-            > hear c completed {"r": 6}
+            > hear c escalation LATER {"r": 5}
+            > hear c escalation LATE {"r": 6}
+            > hear c completed {"r": 7}
             > activate
               suspended: false
             > run c
               job !5 gone
               job Return c !6 due 0, 3 left, 0 failed
-              r = 6
+              r = 7
             > run c
               job !6 gone
               job Return c !7 due 0, 3 left, 0 failed
@@ -327,14 +329,33 @@ fn escalations_that_nothing_catches_are_held_as_one() {
               - #8
             > run c
               job !7 gone
-              job Return c !9 due 0, 3 left, 0 failed
-            > run c
-              job !9 gone
               - #3
               ended: Completed
               end
         "#]],
     );
+}
+
+#[test]
+fn escalations_that_are_caught_are_held_up_to_a_bound() {
+    let definition = parse(
+        "<startEvent id='s'/><callActivity id='c' calledElement='o'/><boundaryEvent id='b' attachedToRef='c' cancelActivity='false'>\
+         <escalationEventDefinition/></boundaryEvent>{s>c}",
+    );
+    let mut run = Run::new(&definition);
+    run.line("start");
+    run.line("suspend");
+    let wait = run.instance.calls().next().expect("it calls").wait;
+    let mut hear = |number| {
+        let report = Report { number, news: News::Escalation { code: None, ended: false }, variables: Variables::new() };
+        step(&definition, &mut run.instance, Input::Called { wait, report: Box::new(report), hold: false }, 0)
+    };
+    let bound = u64::try_from(MAX_HELD_REPORTS).expect("it is small");
+    for number in 1..=bound {
+        hear(number).expect("it is held");
+    }
+    let stop = hear(bound + 1);
+    assert!(matches!(&stop, Err(Stop::Failed(failure)) if failure.message.contains("10000 reports")), "{stop:?}");
 }
 
 #[test]
