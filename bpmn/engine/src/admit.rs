@@ -244,7 +244,9 @@ fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Inpu
             expect(instance, *wait, "external task")?;
             check_sizes(instance, variables, |_| None)
         }
-        Input::SetExternalTaskRetries { wait, .. } => expect(instance, *wait, "external task"),
+        Input::SetExternalTaskRetries { wait, .. } | Input::SetExternalTaskPriority { wait, .. } => {
+            expect(instance, *wait, "external task")
+        }
         Input::Message { wait, variables, local_variables, triggered_variables } => {
             expect(instance, *wait, subscription(SubscriptionKind::Message))?;
             check_own(instance, instance.subscriptions[wait].activity, local_variables)?;
@@ -346,6 +348,7 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
                 | Input::SuspendJobs { .. }
                 | Input::RecalculateDue { .. }
                 | Input::SetExternalTaskRetries { .. }
+                | Input::SetExternalTaskPriority { .. }
                 | Input::Called { .. }
                 | Input::EndCalled { .. }
                 | Input::Cancel { .. }

@@ -130,6 +130,13 @@ pub enum Input {
         /// From 0.
         retries: u32,
     },
+    /// An operator gives an external task another priority, whoever has it (Camunda `SetExternalTaskPriorityCmd`).
+    SetExternalTaskPriority {
+        /// The task.
+        wait: WaitId,
+        /// Any whole number.
+        priority: i64,
+    },
     /// A message arrives for a subscription.
     Message {
         /// The subscription.
@@ -225,7 +232,7 @@ pub enum Input {
         since_creation: bool,
     },
     /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetDue`, `SetPriority`, `SuspendJobs`,
-    /// `RecalculateDue`, `SetExternalTaskRetries`, `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
+    /// `RecalculateDue`, `SetExternalTaskRetries`, `SetExternalTaskPriority`, `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
     Suspend,
     /// Let it go on, with all of its jobs.
     Activate,

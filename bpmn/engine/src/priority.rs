@@ -1,9 +1,12 @@
-//! The priority of jobs: `camunda:jobPriority`.
+//! The priority of jobs, `camunda:jobPriority`, and that which operators give an external task.
+
+use std::sync::Arc;
 
 use mandate_model::ElementIndex;
 
+use crate::effect::Effect;
 use crate::elements::At;
-use crate::ids::ActivityId;
+use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::step::Machine;
 
@@ -14,6 +17,13 @@ impl Machine<'_> {
     /// The priority of a job that is about to be made.
     pub(crate) fn priority(&self, activity: ActivityId, element: ElementIndex) -> Result<i64, Failure> {
         At::new(self.definition, self.instance, activity, self.moment).attached(element).job_priority()
+    }
+
+    /// Another priority of an external task, from an operator. Whoever has fetched it keeps it.
+    pub(crate) fn set_external_task_priority(&mut self, wait: WaitId, priority: i64) {
+        let task = Arc::make_mut(self.instance.external_tasks.get_mut(&wait).expect("admit::check found the external task"));
+        task.priority = priority;
+        self.effects.push(Effect::PutExternalTask(task.clone()));
     }
 }
 

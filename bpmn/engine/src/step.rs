@@ -77,6 +77,7 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::FailExternalTask { wait, .. }
         | Input::ThrowFromExternalTask { wait, .. }
         | Input::SetExternalTaskRetries { wait, .. }
+        | Input::SetExternalTaskPriority { wait, .. }
         | Input::Message { wait, .. }
         | Input::Called { wait, .. }
         | Input::Signal { wait, .. }
@@ -157,6 +158,7 @@ impl<'a> Machine<'a> {
                 self.throw_from_external_task(wait, Thrown { code, message, variables })?;
             }
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
+            Input::SetExternalTaskPriority { wait, priority } => self.set_external_task_priority(wait, priority),
             Input::Signal { wait, variables } => self.receive(wait, variables, Variables::new())?,
             Input::Message { wait, variables, local_variables, triggered_variables } => {
                 self.receive_message(wait, variables, local_variables, triggered_variables)?;

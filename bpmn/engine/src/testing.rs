@@ -247,6 +247,7 @@ impl<'a> Run<'a> {
                 let (code, message) = (code.to_owned(), Some("no".to_owned()));
                 Input::ThrowFromExternalTask { wait: self.external_task(word), code, message, variables: variables(json) }
             }
+            "rank" => Input::SetExternalTaskPriority { wait: self.external_task(word), priority: json.parse().expect("a number") },
             "grant" => Input::SetExternalTaskRetries { wait: self.external_task(word), retries: json.parse().expect("a number") },
             "claim" => Input::ClaimTask { wait: self.task(word), user: json.into() },
             "signal" => Input::Signal { wait: self.subscription(word), variables: variables(json) },

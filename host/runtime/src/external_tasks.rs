@@ -220,6 +220,11 @@ impl Runtime {
         self.operate(task.instance, Input::SetExternalTaskRetries { wait: WaitId(task.number), retries }).await.map(drop)
     }
 
+    /// Gives a task another priority, by which those that fetch by priority find it sooner or later; its lock stays.
+    pub async fn set_external_task_priority(&self, task: PublicId, priority: i64) -> Result<(), Error> {
+        self.operate(task.instance, Input::SetExternalTaskPriority { wait: WaitId(task.number), priority }).await.map(drop)
+    }
+
     /// Locks one task for a worker for so many milliseconds, unless another one has it.
     pub async fn lock_external_task(&self, task: PublicId, worker: &str, lock_ms: i64) -> Result<LockChange, Error> {
         let (now, wait) = (self.now(), stored_number(task));

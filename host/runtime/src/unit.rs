@@ -343,6 +343,7 @@ impl Rows {
             match task {
                 Some(task) if is_old => write.revise_external_tasks.push(ExternalTaskRevision {
                     wait: number(wait.0),
+                    priority: task.priority,
                     retries: task.retries.map(i64::from),
                     failures: i64::from(task.failures),
                     failure: task.failure,

@@ -202,6 +202,8 @@ pub struct JobRevision {
 pub struct ExternalTaskRevision {
     /// Which.
     pub wait: i64,
+    /// The higher, the sooner it is fetched.
+    pub priority: i64,
     /// Attempts left.
     pub retries: Option<i64>,
     /// Failures so far.

@@ -114,6 +114,7 @@ mod tests {
                 suspend
                 done x
                 grant x 2
+                rank x 7
                 activate
                 leaves
                 grant x 0
@@ -143,15 +144,17 @@ mod tests {
                 > grant x 2
                   external task x !4 'mail' priority 0, 2 left, 2 failed
                   incident 5 resolved
+                > rank x 7
+                  external task x !4 'mail' priority 7, 2 left, 2 failed
                 > activate
                   suspended: false
                 > leaves
                   x #3: external task 'mail', 2 left
                 > grant x 0
-                  external task x !4 'mail' priority 0, 0 left, 2 failed
+                  external task x !4 'mail' priority 7, 0 left, 2 failed
                   incident 6 of !4 at x, attempt 2: EXTERNAL_TASK_FAILED: somebody set its retries to 0
                 > grant x 0
-                  external task x !4 'mail' priority 0, 0 left, 2 failed
+                  external task x !4 'mail' priority 7, 0 left, 2 failed
                 > done x
                   incident 6 resolved
                   external task !4 gone

@@ -36,6 +36,7 @@ pub(super) fn router() -> Router<App> {
         .route("/external-task/{id}/extendLock", post(extend_lock))
         .route("/external-task/{id}/unlock", post(unlock))
         .route("/external-task/{id}/retries", put(retries))
+        .route("/external-task/{id}/priority", put(priority))
         .route("/external-task/{id}/errorDetails", get(error_details))
 }
 
@@ -249,6 +250,16 @@ async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
     let retries = body.count("retries")?.ok_or_else(no_retries)?;
     body.finish(&["retries"])?;
     let set = app.runtime.set_external_task_retries(public_or_none(&id), retries).await;
+    set.map_err(|error| Error::from(error).or_missing(|| gone(&id)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Camunda's `PriorityDto`.
+async fn priority(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let no_priority = || Error::rest_with(StatusCode::BAD_REQUEST, "The priority cannot be null.");
+    let priority = body.whole("priority")?.ok_or_else(no_priority)?;
+    body.finish(&["priority"])?;
+    let set = app.runtime.set_external_task_priority(public_or_none(&id), priority).await;
     set.map_err(|error| Error::from(error).or_missing(|| gone(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -304,6 +304,46 @@ async fn higher_priorities_come_first() {
 }
 
 #[tokio::test]
+async fn a_priority_that_somebody_sets_counts_when_the_task_is_fetched() {
+    let host = deployed().await;
+    let mut tasks = Vec::new();
+    for priority in [1, 9] {
+        let instance = begin(&host, priority).await;
+        tasks.push((host.only_id(&format!("/engine-rest/external-task?processInstanceId={instance}")).await, instance));
+    }
+    let (low, instance) = &tasks[0];
+    for (body, kind, expected) in [
+        (json!({}), "RestException", "priority"),
+        (json!({"priority": "high"}), "InvalidRequestException", "priority"),
+        (json!({"priority": 5, "wibble": 1}), "InvalidRequestException", "wibble"),
+    ] {
+        let message = host.put(&at(low, "priority"), body).await.error(400, kind);
+        assert!(message.contains(expected), "{message}");
+    }
+    host.put(&at(NOBODY, "priority"), json!({"priority": 5})).await.error(404, "RestException");
+    assert_eq!(host.count("/engine-rest/history/user-operation/count?entityType=ExternalTask").await, 0);
+    // Also of a suspended instance, and whoever has the task.
+    host.put(&format!("/engine-rest/process-instance/{instance}/suspended"), json!({"suspended": true})).await.no_content();
+    host.put(&at(low, "priority"), json!({"priority": 50_000_000_000_i64})).await.no_content();
+    host.put(&format!("/engine-rest/process-instance/{instance}/suspended"), json!({"suspended": false})).await.no_content();
+    let mut body = asking("ann");
+    body["usePriority"] = json!(true);
+    body["maxTasks"] = json!(1);
+    let got = fetch(&host, body).await;
+    assert_eq!((&got[0]["id"], &got[0]["priority"]), (&json!(low), &json!(50_000_000_000_i64)));
+    host.put(&at(low, "priority"), json!({"priority": -3})).await.no_content();
+    let task = host.get(&format!("/engine-rest/external-task/{low}")).await.ok();
+    assert_eq!((&task["priority"], &task["workerId"]), (&json!(-3), &json!("ann")));
+    let logged = host.get("/engine-rest/history/user-operation?operationType=SetPriority&sortBy=timestamp&sortOrder=asc").await.ok();
+    let logged: Vec<_> =
+        logged.as_array().expect("a list").iter().map(|it| [&it["entityType"], &it["orgValue"], &it["newValue"]]).collect();
+    assert_eq!(json!(logged), json!([["ExternalTask", "1", "50000000000"], ["ExternalTask", "50000000000", "-3"]]));
+    host.post(&at(low, "complete"), json!({"workerId": "ann", "variables": {"number": {"value": 1}}})).await.no_content();
+    host.put(&at(low, "priority"), json!({"priority": 5})).await.error(404, "RestException");
+    host.close().await;
+}
+
+#[tokio::test]
 async fn a_client_that_waits_gets_a_task_as_soon_as_there_is_one() {
     let host = deployed().await;
     let mut body = asking("ann");

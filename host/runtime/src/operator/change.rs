@@ -55,6 +55,11 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
             let change = Change::new("retries", task.retries.map(|it| it.to_string()), Some(retries.to_string()));
             Some(operation("SetExternalTaskRetries", "ExternalTask", vec![change], Some(task.activity), Some(*wait)))
         }
+        Input::SetExternalTaskPriority { wait, priority } => {
+            let task = before.external_task(*wait)?;
+            let change = Change::new("priority", Some(task.priority.to_string()), Some(priority.to_string()));
+            Some(operation("SetPriority", "ExternalTask", vec![change], Some(task.activity), Some(*wait)))
+        }
         Input::Suspend => Some(operation("Suspend", "ProcessInstance", vec![suspension(before, after)], None, None)),
         Input::Activate => Some(operation("Activate", "ProcessInstance", vec![suspension(before, after)], None, None)),
         Input::Cancel { reason } => {

@@ -188,6 +188,7 @@ impl Simulation {
             6 => Input::ClaimTask { wait, user: "ann".to_owned() },
             7 => Input::ThrowFromTask { wait, code, message: None, variables },
             8 => Input::EscalateFromTask { wait, code, variables },
+            9 if self.random.one_in(2) => Input::SetExternalTaskPriority { wait, priority: 9 },
             9 => Input::SetExternalTaskRetries { wait, retries: 1 },
             10 => Input::BeginActivity { activity: scope },
             11 => Input::RunJob { wait },
@@ -283,6 +284,7 @@ async fn perform(runtime: &Runtime, id: InstanceId, input: &Input) -> Result<(),
             runtime.complete_external_task(public(&wait), "worker".to_owned(), variables, local_variables).await
         }
         Input::SetExternalTaskRetries { wait, retries } => runtime.set_external_task_retries(public(&wait), retries).await,
+        Input::SetExternalTaskPriority { wait, priority } => runtime.set_external_task_priority(public(&wait), priority).await,
         Input::Message { wait, variables, .. } => runtime.receive(id, wait, variables).await,
         Input::SetVariables { scope, set, remove, .. } => runtime.set_variables(id, Some(scope), set, remove).await,
         Input::BeginActivity { activity } => runtime.begin_activity(id, activity).await,

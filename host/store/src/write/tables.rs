@@ -147,13 +147,14 @@ static PUT_EXTERNAL_TASKS: Batch = Batch::new(
 
 /// Without a new lock it was not a failure: what the last one left stays.
 static REVISE_EXTERNAL_TASKS: Batch = Batch::new(
-    "UPDATE external_task SET retries = v.retries, failures = v.failures, failure = v.failure, \
+    "UPDATE external_task SET priority = v.priority, retries = v.retries, failures = v.failures, failure = v.failure, \
      details = CASE WHEN v.lock_until IS NULL THEN external_task.details ELSE v.details END, \
      lock_until = COALESCE(v.lock_until, external_task.lock_until) FROM {rows} \
      WHERE external_task.instance_id = v.instance_id AND external_task.wait = v.wait",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
+        ("priority", Type::I64),
         ("retries", Type::I64),
         ("failures", Type::I64),
         ("failure", Type::Text),
@@ -476,7 +477,7 @@ impl Tables {
         self.revised_external_tasks.extend(write.revise_external_tasks.iter().map(|task| {
             let details = task.failed.as_ref().and_then(|failed| failed.details.clone());
             let lock_until = task.failed.as_ref().map(|failed| failed.lock_until);
-            cells![write.id, task.wait, task.retries, task.failures, &task.failure, details, lock_until]
+            cells![write.id, task.wait, task.priority, task.retries, task.failures, &task.failure, details, lock_until]
         }));
     }
 

@@ -248,6 +248,7 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
             12 => write.remove_external_tasks.push(old),
             13 => write.revise_external_tasks.push(ExternalTaskRevision {
                 wait: old,
+                priority: number % 3 - 1,
                 retries: random.chance(80).then_some(number % 2),
                 failures: number,
                 failure: random.chance(50).then(|| "declined ☂".to_owned()),

@@ -220,6 +220,7 @@ pub(crate) async fn a_failure_rests_and_keeps_its_worker(fixture: Fixture) {
     assert_eq!(fetched(&store, fetch("ann", 200, vec![topic("charge")])).await, [(id, 2)]);
     let failure = ExternalTaskRevision {
         wait: 2,
+        priority: 0,
         retries: Some(1),
         failures: 1,
         failure: Some("declined".into()),
@@ -234,12 +235,12 @@ pub(crate) async fn a_failure_rests_and_keeps_its_worker(fixture: Fixture) {
     assert_eq!(fetched(&store, fetch("bob", 699, vec![topic("charge")])).await, []);
     assert_eq!(fetched(&store, fetch("bob", 700, vec![topic("charge")])).await, [(id, 2)]);
 
-    // An operator's retries change neither the lock nor what the last failure left.
-    let given = ExternalTaskRevision { retries: Some(5), failed: None, ..failure };
+    // An operator's retries and priority change neither the lock nor what the last failure left.
+    let given = ExternalTaskRevision { priority: -7, retries: Some(5), failed: None, ..failure };
     store.commit(unit(InstanceWrite { revise_external_tasks: vec![given], ..step(id, 2) })).await.expect("stored");
     let task = read().await;
     assert_eq!((task.worker.as_deref(), task.lock_until, task.details.as_deref()), (Some("bob"), 700 + LOCK, Some("at length")));
-    assert_eq!(task.row.retries, Some(5));
+    assert_eq!((task.row.retries, task.row.priority), (Some(5), -7));
 }
 
 pub(crate) async fn locks_are_extended_taken_and_given_back(fixture: Fixture) {

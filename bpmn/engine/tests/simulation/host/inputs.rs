@@ -133,6 +133,7 @@ impl Host<'_> {
                 Input::ThrowFromExternalTask { wait, code, message: None, variables }
             }
             3 => Input::SetExternalTaskRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
+            4 if self.random.one_in(2) => Input::SetExternalTaskPriority { wait, priority: 9 },
             _ => Input::CompleteExternalTask { wait, variables, local_variables },
         }
     }
