@@ -24,6 +24,7 @@ use crate::input::Failure;
 use crate::instance::Instance;
 use crate::limits::MAX_HELD_REPORTS;
 use crate::lineage::digest;
+use crate::listener::gone::InstanceEnd;
 use crate::step::Machine;
 use crate::variable::Variables;
 
@@ -202,11 +203,13 @@ pub struct Ending {
     pub state: EndState,
     /// For history.
     pub reason: Option<String>,
+    /// Nobody is told of its user tasks.
+    pub skip_listeners: bool,
 }
 
 impl Default for Ending {
     fn default() -> Self {
-        Self { state: EndState::InternallyTerminated, reason: None }
+        Self { state: EndState::InternallyTerminated, reason: None, skip_listeners: false }
     }
 }
 
@@ -383,8 +386,8 @@ impl Machine<'_> {
     /// is mapped: what the call would have brought is not there.
     fn forsake(&mut self, activity: ActivityId, reason: Option<String>) -> Result<(), Failure> {
         if self.cancel_outward(activity, false)? {
-            self.tell_caller(News::Deleted { reason: reason.clone() });
-            self.end_instance(EndState::ExternallyTerminated, reason);
+            let news = Some(News::Deleted { reason: reason.clone() });
+            self.end_when_told(InstanceEnd { news, state: EndState::ExternallyTerminated, reason });
         }
         Ok(())
     }
@@ -412,8 +415,7 @@ impl Machine<'_> {
     pub(crate) fn end_by(&mut self, news: News) {
         self.unit.skip_io_mappings = true;
         self.cancel_children(self.instance.root());
-        self.tell_caller(news);
-        self.end_instance(EndState::InternallyTerminated, None);
+        self.end_when_told(InstanceEnd { news: Some(news), state: EndState::InternallyTerminated, reason: None });
     }
 
     /// Tells the caller, if there is one, with the process variables as they are.
@@ -429,7 +431,8 @@ impl Machine<'_> {
     pub(crate) fn end_called(&mut self, ending: Ending) {
         self.ending = ending.clone();
         self.unit.skip_io_mappings = true;
+        self.unit.skip_listeners = ending.skip_listeners;
         self.cancel_children(self.instance.root());
-        self.end_instance(ending.state, ending.reason);
+        self.end_when_told(InstanceEnd { news: None, state: ending.state, reason: ending.reason });
     }
 }

@@ -80,11 +80,13 @@ impl Machine<'_> {
     /// Puts something off until conditions have been asked that changes of variables may have made true. False: there are none.
     pub(crate) fn asks_conditions_before(&mut self, kind: LaterKind) -> bool {
         let asked = self.take_changes();
-        if asked.is_empty() {
+        if asked.is_empty() && self.unit.untold.is_empty() {
             return false;
         }
         self.unit.do_later(kind);
-        self.unit.do_later(LaterKind::Conditions(asked));
+        if !asked.is_empty() {
+            self.unit.do_later(LaterKind::Conditions(asked));
+        }
         true
     }
 

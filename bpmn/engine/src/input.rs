@@ -243,6 +243,8 @@ pub enum Input {
     Cancel {
         /// For history.
         reason: Option<String>,
+        /// No listener is called for its user tasks, nor for those of what it calls.
+        skip_listeners: bool,
     },
 }
 

@@ -400,6 +400,10 @@ impl Instance {
                 LaterKind::PassOn(_, flows) => flows.iter().all(|it| flow(Some(*it))),
                 _ => true,
             })
+            && self
+                .unit
+                .iter()
+                .all(|unit| unit.untold.iter().all(|it| it.fits(definition)) && unit.gone.values().all(|it| element(it.element)))
             && self.unit.iter().filter_map(|unit| unit.modification.as_ref()).all(|it| it.fits(definition))
     }
 

@@ -3,13 +3,16 @@
 //!
 //! Start listeners come after the input mapping; end listeners after the flows are chosen and before the output mapping (Camunda
 //! `PvmExecutionImpl.enterActivityInstance`, `ExecutionEntity.destroy`). Of a multi-instance activity each instance has them, and not the body.
-//! What is cancelled, or throws what is caught, ends without its end listeners.
+//! What is cancelled, or throws what is caught, ends without its end listeners; of a user task that is cancelled `gone.rs` tells.
 //!
 //! A delegate is called inside the unit of work like a service task's; what it returns is set as Camunda's `execution.setVariable` does. While
 //! it is called, the unit remembers the occasion and which listener is next.
 
 #[cfg(test)]
 mod changes;
+#[cfg(test)]
+mod deletions;
+pub(crate) mod gone;
 #[cfg(test)]
 mod job_types;
 #[cfg(test)]
@@ -20,7 +23,8 @@ mod timeouts;
 use mandate_model::{ElementIndex, FlowIndex, Listener, ListenerAction, ListenerEvent, ProcessDefinition, ROOT};
 
 use crate::Code;
-use crate::effect::{EndState, JobKind};
+use crate::EntryKey;
+use crate::effect::JobKind;
 use crate::elements::At;
 use crate::error::Thrown;
 use crate::ids::ActivityId;
@@ -62,6 +66,8 @@ pub(crate) enum Occasion {
     Assignment,
     /// A user task is completed.
     Complete,
+    /// It is gone, and nobody has completed it.
+    Delete,
     /// One of its timers has fired, which this listener is for.
     Timeout {
         /// Which of the task's.
@@ -80,6 +86,7 @@ impl Occasion {
             Self::Update { .. } => Update,
             Self::Assignment => Assignment,
             Self::Complete => Complete,
+            Self::Delete => Delete,
             Self::Timeout { .. } => Timeout,
         }
     }
@@ -115,6 +122,7 @@ impl Occasion {
             | Self::Update { .. }
             | Self::Assignment
             | Self::Complete
+            | Self::Delete
             | Self::Timeout { .. } => true,
         }
     }
@@ -161,24 +169,6 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// A user task is about to be cancelled: its expressions for that are evaluated, and one that fails fails the unit. Of an instance that is deleted
-    /// they are not: as they change nothing, they could only keep somebody from deleting it.
-    pub(crate) fn task_deleted(&mut self, activity: ActivityId) {
-        let definition = self.definition;
-        let element = definition.element(self.instance.at(activity).element);
-        let is_asked = element.listeners.iter().any(|listener| listener.event == Delete) && !self.unit.skip_listeners;
-        let waits = || self.instance.index.waits.get(&activity).into_iter().flatten();
-        if !is_asked || self.ending.state == EndState::ExternallyTerminated || !waits().any(|wait| self.instance.tasks.contains_key(wait)) {
-            return;
-        }
-        for listener in element.listeners.iter().filter(|listener| listener.event == Delete) {
-            if let ListenerAction::Expression(expression) = &listener.does {
-                let evaluated = At::new(definition, self.instance, activity, self.moment).on(Delete).evaluate(expression);
-                self.failed = self.failed.take().or(evaluated.err());
-            }
-        }
-    }
-
     /// A delegate that a listener has called for answers.
     pub(crate) fn listener_returned(
         &mut self,
@@ -187,6 +177,9 @@ impl Machine<'_> {
         next: u32,
         outcome: DelegateOutcome,
     ) -> Result<(), Failure> {
+        if occasion == Occasion::Delete {
+            return self.told(activity, outcome);
+        }
         match outcome {
             DelegateOutcome::Completed { variables } => {
                 let element = occasion.place(self.definition, self.instance.at(activity)).0;
@@ -259,7 +252,9 @@ impl Machine<'_> {
                 Ok(())
             }
             Occasion::Create { assigned: true } | Occasion::Update { reassigned: true } => self.notify(activity, Occasion::Assignment),
-            Occasion::Create { .. } | Occasion::Update { .. } | Occasion::Assignment | Occasion::Timeout { .. } => Ok(()),
+            Occasion::Create { .. } | Occasion::Update { .. } | Occasion::Assignment | Occasion::Delete | Occasion::Timeout { .. } => {
+                Ok(())
+            }
             Occasion::Complete => {
                 let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
                 if let Some(task) = waits.copied().find(|wait| self.instance.tasks.contains_key(wait)) {
@@ -284,16 +279,26 @@ impl Machine<'_> {
                 "a listener's delegate would be called here, in a unit of work that is held for it or for other delegates with commands";
             return Err(Failure::never(Code::ModificationRefused, element, message.to_owned()));
         }
-        let (event, number) = (listener.0.event(), listener.1);
+        let entry = self.listener_entry(activity, (element, flow), &listener.0, listener.1);
+        self.call(activity, element, entry, callee, Some(listener));
+        Ok(())
+    }
+
+    /// The key of a listener's call.
+    fn listener_entry(
+        &mut self,
+        activity: ActivityId,
+        (element, flow): (ElementIndex, Option<FlowIndex>),
+        occasion: &Occasion,
+        number: u32,
+    ) -> EntryKey {
         let id = flow.map_or(&self.definition.element(element).id, |flow| &self.definition.flow(flow).id);
-        let id = format!("{id}/{}/{number}", event.as_str());
-        let lineage = match &listener.0 {
+        let id = format!("{id}/{}/{number}", occasion.event().as_str());
+        let lineage = match occasion {
             Occasion::Take(token) | Occasion::ProcessStart(token) => token.lineage,
             _ => self.unit.lineage(self.instance.id, activity),
         };
         let nth = self.unit.count(lineage, element);
-        let entry = lineage.entry(self.instance.id, self.unit.origin, &id, nth);
-        self.call(activity, element, entry, callee, Some(listener));
-        Ok(())
+        lineage.entry(self.instance.id, self.unit.origin, &id, nth)
     }
 }

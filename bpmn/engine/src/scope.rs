@@ -114,7 +114,7 @@ impl Machine<'_> {
 
     /// The end listeners have been called; what they have changed is told to conditional events first, but for those inside of what ends.
     pub(crate) fn leave_by(&mut self, activity: ActivityId, flows: Vec<FlowIndex>) -> Result<(), Failure> {
-        if self.unit.changes.is_empty() {
+        if self.unit.changes.is_empty() && self.unit.untold.is_empty() {
             return self.pass_on(activity, &flows);
         }
         self.disarm_event_sub_processes(activity);
@@ -278,13 +278,17 @@ impl Machine<'_> {
     pub(crate) fn end_instance(&mut self, state: EndState, reason: Option<String>) {
         self.forget_records(self.instance.root());
         debug_assert!(self.instance.activities.len() == 1, "only the root is left");
-        // What was put off meets nothing any more, and an instance ends once.
+        self.drop_all();
+        self.instance.state = State::Ended;
+        self.record(HistoryEvent::InstanceEnded { state, reason });
+    }
+
+    /// Nothing is left in the instance: what was put off meets nothing any more, nothing comes to it, and it ends once.
+    pub(crate) fn drop_all(&mut self) {
         self.unit.agenda.clear();
         self.unit.later.clear();
         self.unit.modification = None;
         self.remove_waits(self.instance.root());
-        self.instance.state = State::Ended;
-        self.record(HistoryEvent::InstanceEnded { state, reason });
     }
 
     /// An activity of which history has not seen the beginning, or has seen the end already, takes its variables with it: history has seen those. It
@@ -306,6 +310,7 @@ impl Machine<'_> {
         self.forget_records(activity);
         self.unit.lineages.remove(&activity);
         let activity = self.instance.remove_activity(activity);
+        self.keep_gone(&activity);
         self.unit.touch(activity.scope());
     }
 }

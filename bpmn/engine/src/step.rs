@@ -16,6 +16,7 @@ use crate::instance::{Instance, Phase, State};
 use crate::job::Jobs;
 use crate::limits::MAX_STEPS;
 use crate::listener::Occasion;
+use crate::listener::gone::InstanceEnd;
 use crate::modification;
 use crate::moment::Moment;
 use crate::unit::{Call, Later, LaterKind, START, Token, Unit};
@@ -179,12 +180,13 @@ impl<'a> Machine<'a> {
             }
             Input::Called { wait, report, hold } => self.hear(wait, *report, hold)?,
             Input::EndCalled { ending } => self.end_called(ending),
-            Input::Cancel { reason } => {
-                self.ending = Ending { state: EndState::ExternallyTerminated, reason: reason.clone() };
+            Input::Cancel { reason, skip_listeners } => {
+                self.unit.skip_listeners = skip_listeners;
+                self.ending = Ending { state: EndState::ExternallyTerminated, reason: reason.clone(), skip_listeners };
                 self.unit.skip_io_mappings = true;
                 self.cancel_children(self.instance.root());
-                self.tell_caller(News::Deleted { reason: reason.clone() });
-                self.end_instance(EndState::ExternallyTerminated, reason);
+                let news = Some(News::Deleted { reason: reason.clone() });
+                self.end_when_told(InstanceEnd { news, state: EndState::ExternallyTerminated, reason });
             }
         }
         Ok(())
@@ -284,6 +286,10 @@ impl<'a> Machine<'a> {
     /// a modification is carried out, and when there is none, inclusive joins that wait for nothing more go on.
     fn run(&mut self) -> Result<(), Failure> {
         while self.unit.call.is_none() {
+            if let Some(element) = self.tell_next() {
+                self.count_step(element)?;
+                continue;
+            }
             self.ask_conditions();
             if let Some(later) = self.unit.take_later() {
                 self.count_step(ROOT)?;
@@ -341,6 +347,10 @@ impl<'a> Machine<'a> {
                     self.unit.do_later(LaterKind::Signal { waits, variables });
                 }
                 next.filter(|_| is_there).map_or(Ok(()), |wait| self.receive_inside(wait, received))
+            }
+            LaterKind::EndInstance(end) => {
+                self.end_when_told(*end);
+                Ok(())
             }
         }
     }
@@ -506,6 +516,10 @@ impl<'a> Machine<'a> {
     ) {
         let wait = WaitId(self.instance.number());
         let event = listener.as_ref().map(|(occasion, _)| occasion.event());
+        let variables = match event {
+            Some(ListenerEvent::Delete) => self.last_seen(activity),
+            _ => self.instance.visible_variables(At::new(self.definition, self.instance, activity, self.moment).scope()),
+        };
         self.unit.call = Some(Call { wait, activity, listener });
         self.effects.push(Effect::CallDelegate(DelegateCall {
             wait,
@@ -514,7 +528,7 @@ impl<'a> Machine<'a> {
             implementation,
             listener: event,
             entry,
-            variables: self.instance.visible_variables(At::new(self.definition, self.instance, activity, self.moment).scope()),
+            variables,
             fields,
             attempt: self.unit.attempt,
             retries_left: self.unit.retries_left,

@@ -12,7 +12,7 @@ use expect_test::Expect;
 use mandate_model::{Element, ElementIndex, ElementKind, ProcessDefinition, ROOT};
 use uuid::Uuid;
 
-use self::modification::modification;
+use self::modification::{deletion, modification, show_ending};
 
 use crate::job::Jobs;
 use crate::{
@@ -285,7 +285,7 @@ impl<'a> Run<'a> {
             "end" => Input::EndCalled { ending: Ending::default() },
             "suspend" => Input::Suspend,
             "activate" => Input::Activate,
-            "cancel" => Input::Cancel { reason: Some(rest.to_owned()).filter(|it| !it.is_empty()) },
+            "cancel" => deletion(rest),
             _ => panic!("a script knows no '{verb}'"),
         };
         self.input(input);
@@ -490,7 +490,7 @@ impl<'a> Run<'a> {
                 let key = call.business_key.as_ref().map(|key| format!(" key {key}")).unwrap_or_default();
                 format!("process call {id} !{wait} '{}' {:?}{of}{key} {passed}", call.process, call.version)
             }
-            Effect::EndCalled { wait, ending } => format!("process call !{} ends it: {:?} {:?}", wait.0, ending.state, ending.reason),
+            Effect::EndCalled { wait, ending } => show_ending(wait.0, ending),
             Effect::TellCaller { wait, report, .. } => {
                 format!("tell caller !{}: {} {:?} {}", wait.0, report.number, report.news, show_variables(&report.variables))
             }

@@ -8,6 +8,7 @@ use crate::EntryKey;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::lineage::Lineage;
 use crate::listener::Occasion;
+use crate::listener::gone::{AllGone, InstanceEnd, Untold};
 use crate::modification::Underway;
 use crate::variable::Variables;
 
@@ -55,6 +56,10 @@ pub(crate) struct Unit {
     pub transients: BTreeSet<ActivityId>,
     /// What is to be in the event sub-processes of these scopes that messages have triggered, until they begin.
     pub brought: Vec<(ActivityId, ElementIndex, Variables)>,
+    /// Who is to be told that a user task is gone, before anything else moves.
+    pub untold: VecDeque<Untold>,
+    /// What has gone with it, as long as somebody is to be told.
+    pub gone: AllGone,
 }
 
 /// A token on its way into an element.
@@ -94,6 +99,8 @@ pub(crate) enum LaterKind {
     Conditions(VecDeque<WaitId>),
     /// The first of these waits gets a signal, and the others after it.
     Signal { waits: VecDeque<WaitId>, variables: Variables },
+    /// The instance ends, of which nothing is left.
+    EndInstance(Box<InstanceEnd>),
 }
 
 /// A variable that was set or removed.
@@ -137,6 +144,8 @@ impl Unit {
             moved: BTreeSet::new(),
             transients: BTreeSet::new(),
             brought: Vec::new(),
+            untold: VecDeque::new(),
+            gone: AllGone::new(),
         }
     }
 

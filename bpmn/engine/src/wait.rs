@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::call::Ending;
 use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, SubscriptionKind, Task};
 use crate::elements::{Alarm, WaitFor};
 use crate::ids::{ActivityId, WaitId};
@@ -168,7 +169,8 @@ impl Machine<'_> {
             self.effects.push(Effect::RemoveTask(wait));
         } else if let Some(call) = self.instance.calls.remove(&wait) {
             if !call.over {
-                self.effects.push(Effect::EndCalled { wait, ending: self.ending.clone() });
+                self.effects
+                    .push(Effect::EndCalled { wait, ending: Ending { skip_listeners: self.unit.skip_listeners, ..self.ending.clone() } });
             }
         } else if self.instance.subscriptions.remove(&wait).is_some() {
             self.effects.push(Effect::RemoveSubscription(wait));

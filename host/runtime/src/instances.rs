@@ -144,9 +144,10 @@ impl Runtime {
         self.operate(id, Input::BeginActivity { activity }).await.map(drop)
     }
 
-    /// Deletes a running instance; history and ledger stay.
-    pub async fn delete_instance(&self, id: InstanceId, reason: Option<String>) -> Result<(), Error> {
-        self.operate(id, Input::Cancel { reason }).await.map(drop)
+    /// Deletes a running instance; history and ledger stay. Delegates that listen for it are told of its user tasks, and of those of what it calls,
+    /// unless listeners are to be skipped; one that fails keeps the instance from being deleted.
+    pub async fn delete_instance(&self, id: InstanceId, reason: Option<String>, skip_listeners: bool) -> Result<(), Error> {
+        self.operate(id, Input::Cancel { reason, skip_listeners }).await.map(drop)
     }
 
     /// Suspends an instance (true) or lets it go on.

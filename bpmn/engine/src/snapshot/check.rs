@@ -9,7 +9,7 @@ use crate::instance::{Activity, Instance, Phase, Role};
 use crate::limits::{MAX_JSON_DEPTH, MAX_SCOPE_DEPTH};
 use crate::listener::Occasion;
 use crate::modification::Instruction;
-use crate::unit::Call;
+use crate::unit::{Call, Unit};
 use crate::variable::Variable;
 
 /// Scopes inside each other with what they remember: it may be as deep as the scopes themselves, and stand in the innermost.
@@ -161,8 +161,14 @@ fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
     }
     ensure(unit.later.iter().all(|later| later.below <= unit.agenda.len()), "something is put off for ever")?;
     let call = unit.call.as_ref().ok_or(SnapshotError::Inconsistent("a unit of work waits for no call"))?;
-    ensure(known(&call.activity), "a call belongs to no activity")?;
-    check_call(instance, call)?;
+    check_gone(instance, unit)?;
+    let is_gone = matches!(call.listener, Some((Occasion::Delete, _)));
+    if is_gone {
+        ensure(unit.gone.contains_key(&call.activity), "a call belongs to no task that is gone")?;
+    } else {
+        ensure(known(&call.activity), "a call belongs to no activity")?;
+        check_call(instance, call)?;
+    }
     ensure(call.wait.0 <= instance.last, "a call has a number that was never given")?;
     let starts = unit.modification.iter().flat_map(|modification| &modification.rest).filter_map(|instruction| match instruction {
         Instruction::Start(start) => Some(start),
@@ -170,6 +176,19 @@ fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
     });
     let mut variables = starts.flat_map(|start| start.variables.values().chain(start.local_variables.values()));
     ensure(variables.all(is_json), "a variable is not JSON")
+}
+
+/// What is gone is not there, and was in something that is.
+fn check_gone(instance: &Instance, unit: &Unit) -> Result<(), SnapshotError> {
+    ensure(unit.untold.iter().all(|it| unit.gone.contains_key(&it.activity)), "a task that is gone is not known any more")?;
+    for (id, gone) in &unit.gone {
+        ensure(id.0 <= instance.last && !instance.activities.contains_key(id), "an activity that is gone is there")?;
+        let mut around = std::iter::successors(Some(gone.scope), |scope| unit.gone.get(scope).map(|it| it.scope));
+        let is_there = |scope: ActivityId| instance.activities.contains_key(&scope);
+        ensure(around.by_ref().take(MAX_TREE_DEPTH).any(is_there), "an activity that is gone was in nothing")?;
+        ensure(gone.variables.values().all(is_json), "a variable is not JSON")?;
+    }
+    Ok(())
 }
 
 /// The process itself is what a call is about only where it begins or ends, or where a token in it takes a flow; and a body never is.
@@ -189,6 +208,7 @@ fn check_call(instance: &Instance, call: &Call) -> Result<(), SnapshotError> {
             | Occasion::Update { .. }
             | Occasion::Assignment
             | Occasion::Complete
+            | Occasion::Delete
             | Occasion::Timeout { .. },
         ) => !is_root,
     };

@@ -6,8 +6,8 @@
 use mandate_model::{FlowIndex, ProcessDefinition};
 
 use super::variables;
-use crate::ActivityId;
 use crate::modification::{Cancel, Instruction, Modification, Site, Start, StartAt};
+use crate::{ActivityId, Ending, Input};
 
 pub(super) fn modification(definition: &ProcessDefinition, text: &str, hold: bool) -> Modification {
     let (text, skip_io_mappings) = text.strip_prefix("skip: ").map_or((text, false), |text| (text, true));
@@ -56,4 +56,16 @@ fn site(definition: &ProcessDefinition, word: &str) -> Site {
 
 fn activity(word: &str) -> ActivityId {
     ActivityId(word.strip_prefix('#').and_then(|number| number.parse().ok()).expect("an activity's number"))
+}
+
+/// Somebody deletes the instance, for a reason or none; `silent:` before it skips listeners.
+pub(super) fn deletion(text: &str) -> Input {
+    let (reason, skip_listeners) = text.strip_prefix("silent:").map_or((text, false), |reason| (reason, true));
+    Input::Cancel { reason: Some(reason.trim().to_owned()).filter(|reason| !reason.is_empty()), skip_listeners }
+}
+
+/// How a called instance is to end.
+pub(super) fn show_ending(wait: u64, ending: &Ending) -> String {
+    let silent = if ending.skip_listeners { " silent" } else { "" };
+    format!("process call !{wait} ends it: {:?} {:?}{silent}", ending.state, ending.reason)
 }

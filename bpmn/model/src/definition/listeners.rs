@@ -54,7 +54,7 @@ pub enum ListenerEvent {
 pub enum ListenerAction {
     /// An expression or script is evaluated. It changes nothing, but may fail.
     Expression(Expression),
-    /// A delegate is called; never on [`ListenerEvent::Delete`], behind which nothing goes on.
+    /// A delegate is called.
     Delegate(Implementation),
 }
 

@@ -89,21 +89,11 @@ impl<'n> ProcessReader<'n, '_> {
                 return None;
             }
         };
-        if let (ListenerAction::Delegate(_), Delete) = (&does, event) {
-            self.refuse_delegate_on_delete("delete", at);
-            return None;
-        }
         if !fields.is_empty() && matches!(does, ListenerAction::Expression(_)) {
             let message = "camunda:field has no effect on a listener that calls no delegate";
             self.diagnostics.warning(at, message, "remove it");
         }
         Some(Listener { event, does, timer: None, fields })
-    }
-
-    fn refuse_delegate_on_delete(&mut self, event: &str, at: At<'n>) {
-        let message = format!("a delegate as a task listener for the event '{event}' is not supported");
-        let help = "lead what cancels the task through a service task: no delegate is called for what is cancelled";
-        self.diagnostics.error(at, message, help);
     }
 
     /// Reads a `zeebe:executionListeners` or `zeebe:taskListeners` of the process or a flow node. The job type of a listener names a delegate, as that of a
@@ -146,10 +136,6 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, format!("{}: {reason}", listener.title()), help);
         };
         let implementation = written.and_then(delegate).map_err(refuse).ok()?;
-        if *event == Delete {
-            self.refuse_delegate_on_delete(name, at);
-            return None;
-        }
         Some(Listener { event: *event, does: ListenerAction::Delegate(implementation), timer: None, fields: Vec::new() })
     }
 

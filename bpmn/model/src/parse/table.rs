@@ -56,7 +56,7 @@ static SUPPORTED: &[Supported] = supported! {
 #[rustfmt::skip]
 static SUPPORTED_PARTS: &[(&str, &str)] = &[
     ("camunda:executionListener", "start and end of processes, activities, events and gateways, and sequence flows: an expression, a FEEL or JUEL script, or a delegate"),
-    ("camunda:taskListener", "create, assignment, update, complete and timeout: the same; delete: an expression or script"),
+    ("camunda:taskListener", "create, assignment, update, complete, delete and timeout: the same"),
     ("zeebe:executionListeners", "start and end, of all but sequence flows: a delegate by job type; `zeebe:taskListeners`: creating, assigning, updating and completing, called when it has happened"),
     ("messageFlow", "between participants of a file: the message waits until its receiver does, or starts it; by the sender's business key or the message's correlation key"),
     ("correlationSubscription", "with `correlationKey` of a collaboration or conversation and `correlationProperty`: the correlation key of waits for a message, and of the message along a flow; without it the first message of a conversation says it"),

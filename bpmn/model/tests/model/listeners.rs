@@ -46,12 +46,13 @@ fn job_types_of_camunda_8_name_delegates() {
          <zeebe:executionListener eventType='start' type='audit-log'/><zeebe:executionListener eventType='end' type='audit-log'/>\
          </zeebe:executionListeners><zeebe:taskListeners><zeebe:taskListener eventType='creating' type='tell'/>\
          <zeebe:taskListener eventType='assigning' type='tell'/><zeebe:taskListener eventType='updating' type='tell'/>\
-         <zeebe:taskListener eventType='completing' type='tell'/></zeebe:taskListeners></bpmn:extensionElements></bpmn:userTask>",
+         <zeebe:taskListener eventType='completing' type='tell'/><zeebe:taskListener eventType='canceling' type='tell'/></zeebe:taskListeners></bpmn:extensionElements></bpmn:userTask>",
     );
     let definition = definition(&file);
     assert_eq!(shown(&element(&definition, "p").listeners), ["start by begun"]);
-    let expect = ["start by audit-log", "end by audit-log", "create by tell", "assignment by tell", "update by tell", "complete by tell"];
-    assert_eq!(shown(&element(&definition, "a").listeners), expect);
+    let of_task = ["create by tell", "assignment by tell", "update by tell", "complete by tell", "delete by tell"];
+    let expect = ["start by audit-log", "end by audit-log"].into_iter().chain(of_task);
+    assert_eq!(shown(&element(&definition, "a").listeners), expect.collect::<Vec<_>>());
 }
 
 #[test]
@@ -60,8 +61,7 @@ fn what_camunda_8_can_say_of_listeners_and_this_engine_cannot_do_is_refused_or_w
         "<zeebe:executionListeners>\n<zeebe:executionListener eventType='take' type='x'/>\n<zeebe:executionListener eventType='start'/>\n\
          <zeebe:executionListener eventType='start' type='= kind'/>\n<zeebe:executionListener eventType='start' type='x' retries='5'/>\n\
          <zeebe:executionListener eventType='end' type='x'>\n<zeebe:taskHeaders/></zeebe:executionListener>\n\
-         <zeebe:taskListener eventType='creating' type='x'/></zeebe:executionListeners>\n\
-         <zeebe:taskListeners>\n<zeebe:taskListener eventType='canceling' type='x'/></zeebe:taskListeners>",
+         <zeebe:taskListener eventType='creating' type='x'/></zeebe:executionListeners>",
         expect![[r#"
             t.bpmn:4:1: error: zeebe:executionListener is called on no eventType 'take' (element 'a'); help: name one of start, end
             t.bpmn:5:1: error: zeebe:executionListener: it has no type (element 'a'); help: write the name of a delegate, such as type="audit-log"
@@ -69,7 +69,6 @@ fn what_camunda_8_can_say_of_listeners_and_this_engine_cannot_do_is_refused_or_w
             t.bpmn:7:1: warning: retries of zeebe:executionListener has no effect: a listener is called in the unit of work of its element (element 'a'); help: remove it; the job that leads to the element says how often all of it is tried
             t.bpmn:9:1: error: zeebe:taskHeaders has no place in zeebe:executionListener (element 'a'); help: remove it; the headers of the element go to all of its delegates
             t.bpmn:10:1: error: zeebe:taskListener has no place in zeebe:executionListeners (element 'a'); help: use zeebe:executionListener
-            t.bpmn:12:1: error: a delegate as a task listener for the event 'canceling' is not supported (element 'a'); help: lead what cancels the task through a service task: no delegate is called for what is cancelled
         "#]],
     );
     let flow = around(
@@ -85,13 +84,12 @@ fn what_camunda_8_can_say_of_listeners_and_this_engine_cannot_do_is_refused_or_w
 fn events_that_nothing_calls_are_refused() {
     check(
         "<camunda:executionListener class='x'/>\n<camunda:executionListener event='take' class='x'/>\n\
-         <camunda:taskListener event='timeout' class='x'/>\n<camunda:taskListener event='delete' class='x'/>\n<camunda:taskListener class='x'/>",
+         <camunda:taskListener event='timeout' class='x'/>\n<camunda:taskListener class='x'/>",
         expect![[r#"
             t.bpmn:3:1: error: camunda:executionListener is called on no event '' (element 'a'); help: name its event: start or end
             t.bpmn:4:1: error: camunda:executionListener is called on no event 'take' (element 'a'); help: name its event: start or end
             t.bpmn:5:1: error: a task listener for the event 'timeout' does not say when (element 'a'); help: put a timerEventDefinition into it
-            t.bpmn:6:1: error: a delegate as a task listener for the event 'delete' is not supported (element 'a'); help: lead what cancels the task through a service task: no delegate is called for what is cancelled
-            t.bpmn:7:1: error: camunda:taskListener is called on no event '' (element 'a'); help: name its event: create, assignment, update, complete, delete or timeout
+            t.bpmn:6:1: error: camunda:taskListener is called on no event '' (element 'a'); help: name its event: create, assignment, update, complete, delete or timeout
         "#]],
     );
 }

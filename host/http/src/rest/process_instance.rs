@@ -152,10 +152,11 @@ fn missing(id: &str) -> Error {
 
 async fn remove(Acting(app): Acting, Segments(id): Segments<String>, Params(mut params): Params) -> Result<StatusCode, Error> {
     let lenient = params.boolean("failIfNotExists")? == Some(false);
-    // What is deleted runs neither listeners nor output mappings any more.
-    params.ignore(&["skipCustomListeners", "skipIoMappings"]);
+    // Of what is deleted no output is mapped any more.
+    params.ignore(&["skipIoMappings"]);
+    let skip_listeners = params.boolean("skipCustomListeners")?.unwrap_or(false);
     params.finish(&["skipSubprocesses"])?;
-    let deleted = app.runtime.delete_instance(instance_or_none(&id), None).await.map_err(Error::from);
+    let deleted = app.runtime.delete_instance(instance_or_none(&id), None, skip_listeners).await.map_err(Error::from);
     match deleted {
         Err(error) if error.is_missing() && !lenient => Err(missing(&id)),
         Err(error) if !error.is_missing() => Err(error),

@@ -90,6 +90,45 @@ async fn every_kind_of_task_and_listener_does_its_part() {
     host.close().await;
 }
 
+#[tokio::test]
+async fn delegates_are_told_of_the_tasks_of_an_instance_that_is_deleted_and_of_what_it_calls() {
+    let domain = Domain::start().expect("a free port");
+    let process = model(
+        "<bpmn:process id='p' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:callActivity id='c' calledElement='q'><bpmn:extensionElements>\
+         <camunda:in variables='all'/></bpmn:extensionElements></bpmn:callActivity><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='c'/>\
+         </bpmn:process><bpmn:process id='q' isExecutable='true'><bpmn:startEvent id='qs'/><bpmn:userTask id='look' camunda:assignee='ann'>\
+         <bpmn:extensionElements><camunda:taskListener event='delete' class='notes'/></bpmn:extensionElements></bpmn:userTask>\
+         <bpmn:sequenceFlow id='q1' sourceRef='qs' targetRef='look'/></bpmn:process>",
+    );
+    let host = deployed(&domain, &process).await;
+    let script = |does: Value| json!({"type": "Json", "value": json!({"look": does}).to_string()});
+    let told = async || host.count("/engine-rest/history/variable-instance/count?variableName=told").await;
+
+    // One that fails keeps the instance, with all that it has called.
+    let id = host.start("p", json!({"variables": {"script": script(json!({"failAttempts": 1}))}})).await;
+    let path = format!("/engine-rest/process-instance/{id}");
+    host.delete(&path).await.error(500, "ProcessEngineException");
+    assert_eq!([host.count("/engine-rest/process-instance/count").await, host.count("/engine-rest/task/count?assignee=ann").await], [2, 1]);
+    host.delete(&format!("{path}?skipCustomListeners=perhaps")).await.error(400, "InvalidRequestException");
+    host.delete(&format!("{path}?skipCustomListeners=true")).await.no_content();
+    assert_eq!([host.count("/engine-rest/process-instance/count").await, told().await], [0, 0]);
+
+    let id = host.start("p", json!({"variables": {"script": script(json!({"set": {"told": true}}))}})).await;
+    host.delete(&format!("/engine-rest/process-instance/{id}")).await.no_content();
+    assert_eq!([host.count("/engine-rest/process-instance/count").await, told().await], [0, 1]);
+    let id = host.start("p", json!({"variables": {"script": script(json!({"set": {"told": true}}))}})).await;
+    let cancel = |skip: bool| {
+        json!({"skipCustomListeners": skip, "instructions": [
+            {"type": "cancel", "activityId": "c", "cancelCurrentActiveActivityInstances": true}, {"type": "startBeforeActivity", "activityId": "c"}]})
+    };
+    for (skip, expected) in [(true, 1), (false, 2)] {
+        host.post(&format!("/engine-rest/process-instance/{id}/modification"), cancel(skip)).await.no_content();
+        assert_eq!(told().await, expected, "skipCustomListeners: {skip}");
+    }
+    host.check_store().await;
+    host.close().await;
+}
+
 /// The same of Camunda 8: each listener by a job type.
 const ZEEBE: &str = "<bpmn:definitions xmlns:bpmn='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' \
     targetNamespace='t'><bpmn:process id='p' isExecutable='true'><bpmn:extensionElements><zeebe:executionListeners>\

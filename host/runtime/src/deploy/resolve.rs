@@ -195,12 +195,12 @@ pub(crate) fn resolve(
 }
 
 /// A change of a user task ends no wait: of a command that was sent for one whose unit was lost nobody would know, and the change that is made again
-/// may send another one. So who is told of changes sends nothing.
+/// may send another one. What cancels a task may end none either. So who is told of them sends nothing.
 fn refuse_commands_of_changes(resource: &str, model: &ProcessDefinition, candidates: &[Candidate], problems: &mut Vec<Problem>) {
     for (_, element) in model.iter() {
         for listener in &element.listeners {
             let (event, ListenerAction::Delegate(implementation)) = (listener.event, &listener.does) else { continue };
-            if !matches!(event, ListenerEvent::Assignment | ListenerEvent::Update) {
+            if !matches!(event, ListenerEvent::Assignment | ListenerEvent::Update | ListenerEvent::Delete) {
                 continue;
             }
             let Some(found) = find(implementation, candidates).ok().filter(|found| !found.mandate.commands.is_empty()) else { continue };

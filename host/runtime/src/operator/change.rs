@@ -62,7 +62,7 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
         }
         Input::Suspend => Some(operation("Suspend", "ProcessInstance", vec![suspension(before, after)], None, None)),
         Input::Activate => Some(operation("Activate", "ProcessInstance", vec![suspension(before, after)], None, None)),
-        Input::Cancel { reason } => {
+        Input::Cancel { reason, .. } => {
             let changes = reason.iter().map(|reason| Change::to("deleteReason", reason)).collect();
             Some(operation("Delete", "ProcessInstance", changes, None, None))
         }

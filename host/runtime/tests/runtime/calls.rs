@@ -195,7 +195,7 @@ async fn whoever_is_deleted_takes_the_other_along() {
         // From above, and from below: nothing else is left to wait for.
         for doomed in [0, 2] {
             let all = tree().await;
-            runtime.delete_instance(all[doomed], Some("no more".to_owned())).await.expect("deleted");
+            runtime.delete_instance(all[doomed], Some("no more".to_owned()), false).await.expect("deleted");
             for id in all {
                 assert_eq!(end_of(runtime, id).await, ("EXTERNALLY_TERMINATED".to_owned(), Some("no more".to_owned())), "from {doomed}");
             }
@@ -370,7 +370,7 @@ async fn call_that_ends_while_its_caller_is_deleted_or_goes_another_way_ends_onc
             let nothing = json!({});
             let completed = complete(runtime, inner, &nothing);
             if round % 2 == 0 {
-                let (completed, deleted) = tokio::join!(completed, runtime.delete_instance(outer, None));
+                let (completed, deleted) = tokio::join!(completed, runtime.delete_instance(outer, None, false));
                 deleted.expect("it is there until it is deleted");
                 assert_eq!(end_of(runtime, outer).await.0, "EXTERNALLY_TERMINATED");
                 let expected = if completed.is_ok() { "COMPLETED" } else { "EXTERNALLY_TERMINATED" };
@@ -384,7 +384,7 @@ async fn call_that_ends_while_its_caller_is_deleted_or_goes_another_way_ends_onc
             let (place, state) = if completed.is_ok() { ("u", "COMPLETED") } else { ("later", "INTERNALLY_TERMINATED") };
             assert_eq!(stands_at(runtime, outer).await, [place]);
             assert_eq!(end_of(runtime, inner).await.0, state);
-            runtime.delete_instance(outer, None).await.expect("deleted");
+            runtime.delete_instance(outer, None, false).await.expect("deleted");
         }
         check(&host).await;
     }

@@ -223,7 +223,7 @@ async fn thousands_of_exclusive_jobs_of_one_instance_starve_nobody() {
             let other = host.start_instance(json!({ "script": commands(&[("a", "test.ok@1")]) })).await.expect("it starts");
             host.ended(other.id).await;
         }
-        host.runtime.delete_instance(crowd.id, None).await.expect("deleted");
+        host.runtime.delete_instance(crowd.id, None, false).await.expect("deleted");
         host.domain.let_go(1);
     })
     .await;

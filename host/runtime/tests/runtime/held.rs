@@ -196,6 +196,39 @@ async fn delegate_that_is_told_of_changes_of_a_task_sends_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn delegate_is_told_that_a_task_is_gone_before_what_is_held_sends() {
+    const NOTES: &str =
+        "[delegates.worker]\nfile = \"test_scripted.wasm\"\ncommands = [\"test.ok@1\"]\n[delegates.notes]\nfile = \"test_scripted.wasm\"\n";
+    for host in hosts().await {
+        let model = |teller: &str| {
+            let watched = format!(
+                "<bpmn:startEvent id='s'/><bpmn:userTask id='u'><bpmn:extensionElements><camunda:taskListener event='delete' class='{teller}'/>\
+                 </bpmn:extensionElements></bpmn:userTask><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='u'/>"
+            );
+            process(&(watched + &when("${x > 0}", true)))
+        };
+        let upload = |teller: &str| {
+            let files = [("p.bpmn", model(teller)), ("test_scripted.wasm", guest("test_scripted.wasm")), ("mandate.toml", NOTES.into())];
+            Upload { resources: files.map(|(name, bytes)| (name.to_owned(), bytes)).into(), ..Upload::default() }
+        };
+        let Err(Error::Deployment(problems)) = host.runtime.deploy(upload("worker")).await else { panic!("it may send commands") };
+        assert!(problems[0].message.contains("(listener for 'delete')"), "{problems:#?}");
+        host.runtime.deploy(upload("notes")).await.expect("it sends nothing");
+        let mut script = json!({"a": {"commands": [{"name": "test.ok@1", "body": {"by": "$told"}}]}, "u": {"failAttempts": 1}});
+        let id = host.start_instance(json!({"script": script, "x": 0})).await.expect("it starts").id;
+        // Setting a variable is a single attempt, and nothing of it is stored.
+        let set = host.runtime.set_variables(id, None, as_variables(&json!({"x": 1})), Vec::new()).await;
+        assert!(matches!(set, Err(Error::UnitFailed(_))), "{set:?}");
+        assert_eq!(host.runtime.instance(id).await.expect("it lives").instance.tasks().count(), 1, "the task is where it was");
+        script["u"] = json!({"set": {"told": "notes"}});
+        host.runtime.set_variables(id, None, as_variables(&json!({"script": script, "x": 2})), Vec::new()).await.expect("set");
+        applied(&host, &["notes"]).await;
+        host.ended(id).await;
+        check(&host).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn start_that_is_held_takes_no_transient_variables() {
     let host = Host::start().await;
     host.deploy(process(

@@ -60,7 +60,7 @@ async fn what_another_host_did_is_found_before_anything_is_refused_or_sent() {
 
     // Deleted there, remembered here.
     let started = here.start_instance(json!({ "script": {}, "plan": 1 })).await.expect("it starts");
-    there.runtime.delete_instance(started.id, None).await.expect("it lives");
+    there.runtime.delete_instance(started.id, None, false).await.expect("it lives");
     let gone = here.runtime.suspend_instance(started.id, true).await;
     assert!(matches!(gone, Err(Error::NotFound { .. })), "{gone:?}");
     for host in [here, there] {

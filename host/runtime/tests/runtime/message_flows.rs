@@ -210,10 +210,10 @@ async fn nobody_is_guessed_and_a_suspended_receiver_is_awaited() {
     host.runtime.remove_message(held[1].id).await.expect("removed");
     assert!(host.runtime.remove_message(held[1].id).await.is_err());
     host.runtime.suspend_instance(second, true).await.expect("suspended");
-    host.runtime.delete_instance(first, None).await.expect("deleted");
+    host.runtime.delete_instance(first, None, false).await.expect("deleted");
     // A third one comes and goes: who begins to wait has everybody looked for.
     let third = start(&host.runtime, "twice").await;
-    host.runtime.delete_instance(third, None).await.expect("deleted");
+    host.runtime.delete_instance(third, None, false).await.expect("deleted");
     assert_eq!(live(&host.runtime, "shop").await, 1);
     host.runtime.shut_down(Duration::from_secs(5)).await;
 }
@@ -238,7 +238,7 @@ async fn who_is_suspended_gets_it_when_he_goes_on_and_who_is_gone_leaves_it_to_o
         // An answer whose asker is gone waits for another one with that business key.
         let gone = start(&host.runtime, "b").await;
         host.runtime.suspend_instance(gone, true).await.expect("suspended");
-        host.runtime.delete_instance(gone, None).await.expect("deleted");
+        host.runtime.delete_instance(gone, None, false).await.expect("deleted");
         host.runtime.set_clock(host.runtime.now() + 1_000).await.expect("quiet");
         assert!(host.runtime.check_store().await.expect("checked").findings.is_empty());
         host.runtime.shut_down(Duration::from_secs(5)).await;

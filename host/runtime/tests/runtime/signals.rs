@@ -138,7 +138,7 @@ async fn who_is_suspended_after_the_throw_gets_it_when_he_goes_on_and_who_was_be
         host.runtime.suspend_instance(before, true).await.expect("suspended");
         start(&host.runtime, "thrower").await;
         host.runtime.suspend_instance(after, true).await.expect("suspended");
-        host.runtime.delete_instance(gone, None).await.expect("deleted");
+        host.runtime.delete_instance(gone, None, false).await.expect("deleted");
         let host = host.restart_with(Setup { execute_jobs: true, ..setup }).await;
         // Two for the one that was suspended too late; the deleted one's are forgotten, the start is made.
         host.until("the others are served", || async { on_the_way(&host.runtime).await == 2 }).await;

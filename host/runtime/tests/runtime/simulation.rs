@@ -124,7 +124,7 @@ impl Simulation {
             sent.push((id, input));
         }
         if self.stored(started.id).await.is_some() {
-            self.runtime().delete_instance(started.id, None).await.expect("it is there");
+            self.runtime().delete_instance(started.id, None, false).await.expect("it is there");
         }
     }
 
@@ -193,7 +193,7 @@ impl Simulation {
             10 => Input::BeginActivity { activity: scope },
             11 => Input::RunJob { wait },
             12 => Input::CompleteTask { wait, variables },
-            13 if self.random.one_in(4) => Input::Cancel { reason: None },
+            13 if self.random.one_in(4) => Input::Cancel { reason: None, skip_listeners: self.random.one_in(4) },
             _ => self.random.pick(&fitting).cloned().unwrap_or(Input::Activate),
         }
     }
@@ -290,7 +290,7 @@ async fn perform(runtime: &Runtime, id: InstanceId, input: &Input) -> Result<(),
         Input::BeginActivity { activity } => runtime.begin_activity(id, activity).await,
         Input::Suspend => runtime.suspend_instance(id, true).await,
         Input::Activate => runtime.suspend_instance(id, false).await,
-        Input::Cancel { reason } => runtime.delete_instance(id, reason).await,
+        Input::Cancel { reason, skip_listeners } => runtime.delete_instance(id, reason, skip_listeners).await,
         other => unreachable!("{other:?} is none of what these tests do"),
     }
 }

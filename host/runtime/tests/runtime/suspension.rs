@@ -163,7 +163,7 @@ async fn jobs_of_a_definition_that_is_suspended_stop_where_they_are_on_whichever
             agrees(&host.runtime).await;
             other.suspend_definition(&definition, false, false).await.expect("activated");
         }
-        host.runtime.delete_instance(id, None).await.expect("deleted");
+        host.runtime.delete_instance(id, None, false).await.expect("deleted");
         other.shut_down(std::time::Duration::from_secs(5)).await;
     }
 }

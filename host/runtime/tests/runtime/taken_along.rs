@@ -150,7 +150,7 @@ async fn one_that_takes_its_time_keeps_nothing_from_being_stored() {
             let view = host.runtime.instance(id).await.expect("it lives");
             let job = view.instance.jobs().next().expect("it has one");
             assert_eq!((job.failures, job.failure.as_deref()), (0, None), "its attempt goes on, or begins anew by itself");
-            host.runtime.delete_instance(id, None).await.expect("deleted");
+            host.runtime.delete_instance(id, None, false).await.expect("deleted");
         }
     })
     .await;

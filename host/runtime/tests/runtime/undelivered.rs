@@ -148,7 +148,7 @@ async fn what_nobody_waits_for_any_more_is_no_incident() {
         throw(runtime, "alarm").await;
         runtime.set_clock(runtime.now() + 2 * MINUTE).await.expect("moved");
         assert_eq!(incidents(runtime).await.len(), 2);
-        runtime.delete_instance(deaf, None).await.expect("deleted");
+        runtime.delete_instance(deaf, None, false).await.expect("deleted");
         let left = incidents(runtime).await;
         assert_eq!(left.iter().map(|it| it.row.activity_id.as_str()).collect::<Vec<_>>(), ["s2"]);
         host.runtime.shut_down(Duration::from_secs(5)).await;

@@ -34,7 +34,7 @@ pub(super) struct Called {
 }
 
 #[derive(Serialize, Deserialize)]
-enum News {
+pub(super) enum News {
     Completed,
     Error { code: String, message: Option<String> },
     Escalation { code: Option<String>, ended: bool },
@@ -126,7 +126,7 @@ impl From<&call::News> for News {
 }
 
 impl News {
-    fn into_news(self) -> call::News {
+    pub(super) fn into_news(self) -> call::News {
         match self {
             Self::Completed => call::News::Completed,
             Self::Error { code, message } => call::News::Error { code, message },

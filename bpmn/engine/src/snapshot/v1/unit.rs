@@ -6,11 +6,15 @@ use mandate_model::{ElementIndex, FlowIndex, VariableChange};
 use serde::{Deserialize, Serialize};
 
 use super::SnapshotError;
+use super::call::News;
 use super::modification::Modification;
 use super::variables::{self, Variable};
+use crate::EntryKey;
+use crate::effect::EndState;
 use crate::ids::{ActivityId, WaitId};
 use crate::lineage::Lineage;
 use crate::listener;
+use crate::listener::gone::{self, Gone, InstanceEnd};
 use crate::unit;
 
 #[derive(Serialize, Deserialize)]
@@ -34,7 +38,13 @@ pub(super) struct Unit {
     moved: Vec<u64>,
     transients: Vec<u64>,
     brought: Vec<(u64, u32, Vec<Variable>)>,
+    untold: Vec<Untold>,
+    gone: Vec<(u64, u64, u32, Vec<Variable>)>,
 }
+
+/// By activity, element and number of the listener.
+#[derive(Serialize, Deserialize)]
+struct Untold(u64, u32, u32, [u8; 32], Vec<(String, String)>);
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Call {
@@ -57,6 +67,7 @@ enum Occasion {
     Timeout(u32),
     Update(bool),
     Assignment,
+    Delete,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +88,7 @@ enum Later {
     EndScope(u64),
     Conditions(Vec<u64>),
     Signal(Vec<u64>, Vec<Variable>),
+    EndInstance { news: Option<News>, state: u8, reason: Option<String> },
 }
 
 impl From<&unit::LaterKind> for Later {
@@ -90,6 +102,11 @@ impl From<&unit::LaterKind> for Later {
             unit::LaterKind::EndScope(scope) => Self::EndScope(scope.0),
             unit::LaterKind::Conditions(waits) => Self::Conditions(numbers(waits)),
             unit::LaterKind::Signal { waits, variables } => Self::Signal(numbers(waits), variables::write(variables)),
+            unit::LaterKind::EndInstance(end) => {
+                let place = ENDS.iter().position(|state| *state == end.state).expect("it is a list of all states");
+                let state = u8::try_from(place).expect("there are three");
+                Self::EndInstance { news: end.news.as_ref().map(News::from), state, reason: end.reason.clone() }
+            }
         }
     }
 }
@@ -105,9 +122,16 @@ impl Later {
             Self::EndScope(scope) => unit::LaterKind::EndScope(ActivityId(scope)),
             Self::Conditions(numbers) => unit::LaterKind::Conditions(waits(numbers)),
             Self::Signal(numbers, stored) => unit::LaterKind::Signal { waits: waits(numbers), variables: variables::read(stored)? },
+            Self::EndInstance { news, state, reason } => {
+                let unknown = SnapshotError::Inconsistent("the end of an instance is unknown");
+                let state = *ENDS.get(usize::from(state)).ok_or(unknown)?;
+                unit::LaterKind::EndInstance(Box::new(InstanceEnd { news: news.map(News::into_news), state, reason }))
+            }
         })
     }
 }
+
+const ENDS: [EndState; 3] = [EndState::Completed, EndState::ExternallyTerminated, EndState::InternallyTerminated];
 
 const CHANGES: [VariableChange; 3] = [VariableChange::Create, VariableChange::Update, VariableChange::Delete];
 
@@ -136,6 +160,8 @@ impl From<&unit::Unit> for Unit {
             touched: it.touched.iter().map(|scope| scope.0).collect(),
             moved: it.moved.iter().map(|scope| scope.0).collect(),
             transients: it.transients.iter().map(|scope| scope.0).collect(),
+            untold: it.untold.iter().map(|it| Untold(it.activity.0, it.element.0, it.listener, it.entry.0, it.fields.clone())).collect(),
+            gone: it.gone.iter().map(|(id, it)| (id.0, it.scope.0, it.element.0, variables::write(&it.variables))).collect(),
             brought: it.brought.iter().map(|(scope, element, brought)| (scope.0, element.0, variables::write(brought))).collect(),
         }
     }
@@ -151,6 +177,10 @@ impl Unit {
         let later = |(below, later): (u32, Later)| Ok(unit::Later { below: below as usize, kind: later.into_kind()? });
         let brought = |(scope, element, brought): (u64, u32, Vec<Variable>)| {
             Ok((ActivityId(scope), ElementIndex(element), variables::read(brought)?))
+        };
+        let gone = |(id, scope, element, stored): (u64, u64, u32, Vec<Variable>)| {
+            let gone = Gone { scope: ActivityId(scope), element: ElementIndex(element), variables: variables::read(stored)? };
+            Ok((ActivityId(id), gone))
         };
         Ok(unit::Unit {
             origin: WaitId(self.origin),
@@ -171,8 +201,17 @@ impl Unit {
             touched: self.touched.into_iter().map(ActivityId).collect(),
             moved: self.moved.into_iter().map(ActivityId).collect(),
             transients: self.transients.into_iter().map(ActivityId).collect(),
+            untold: self.untold.into_iter().map(Untold::into_untold).collect(),
+            gone: self.gone.into_iter().map(gone).collect::<Result<_, SnapshotError>>()?,
             brought: self.brought.into_iter().map(brought).collect::<Result<_, SnapshotError>>()?,
         })
+    }
+}
+
+impl Untold {
+    fn into_untold(self) -> gone::Untold {
+        let Self(activity, element, listener, entry, fields) = self;
+        gone::Untold { activity: ActivityId(activity), element: ElementIndex(element), listener, entry: EntryKey(entry), fields }
     }
 }
 
@@ -223,6 +262,7 @@ impl From<&listener::Occasion> for Occasion {
             listener::Occasion::Timeout { listener } => Self::Timeout(*listener),
             listener::Occasion::Update { reassigned } => Self::Update(*reassigned),
             listener::Occasion::Assignment => Self::Assignment,
+            listener::Occasion::Delete => Self::Delete,
         }
     }
 }
@@ -242,6 +282,7 @@ impl Occasion {
             Self::Timeout(listener) => listener::Occasion::Timeout { listener },
             Self::Update(reassigned) => listener::Occasion::Update { reassigned },
             Self::Assignment => listener::Occasion::Assignment,
+            Self::Delete => listener::Occasion::Delete,
         }
     }
 }

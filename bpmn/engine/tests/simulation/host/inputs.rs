@@ -56,7 +56,7 @@ impl Host<'_> {
             7 => Input::ReviseTask { wait, revision: self.revision() },
             8 => Input::FailJob { wait, failure: self.failure() },
             9 | 15..=17 if self.is_left_alone => Input::RunJob { wait },
-            9 if self.random.one_in(8) => Input::Cancel { reason: None },
+            9 if self.random.one_in(8) => Input::Cancel { reason: None, skip_listeners: self.random.one_in(4) },
             17 if self.random.one_in(8) => Input::EndCalled { ending: Ending::default() },
             10 => self.start(false),
             15 | 16 => Input::Modify(random_modification(self.definition, &self.load(), &mut self.random)),

@@ -29,7 +29,8 @@ impl Models<'_> {
             "<camunda:taskListener event='update' expression='= x'/>",
             "<camunda:taskListener event='assignment' class='listener'/>",
             "<camunda:taskListener event='update' delegateExpression='${listener}'/>",
-            "<camunda:taskListener event='delete' expression='= x'/>",
+            "<camunda:taskListener event='delete' expression='= x'/><camunda:taskListener event='delete' class='listener'><camunda:field name='n' \
+             expression='${x}'/></camunda:taskListener>",
             "<camunda:taskListener event='timeout' class='listener'><camunda:field name='n' expression='${x}'/><timerEventDefinition>\
              <timeCycle>R2/PT1M</timeCycle></timerEventDefinition></camunda:taskListener>",
             "<camunda:taskListener event='timeout' expression='= x'><timerEventDefinition><timeDuration>PT30S</timeDuration>\
