@@ -132,6 +132,8 @@ pub(crate) enum Ended {
     Rejected(Rejection),
     Failed(Failure),
     Withdrawn,
+    /// This host sends nothing for now.
+    Stuck,
     /// Somebody has moved the instance on since this host had it in memory: begin again from the store.
     Stale,
 }
@@ -261,7 +263,8 @@ impl Inner {
                 Ended::HoldParty(instance) if held.insert(instance) => continue,
                 // What is held calls nobody.
                 Ended::HoldParty(_) => return Err(Error::Bug),
-                Ended::Withdrawn => return self.withdrawn(),
+                Ended::Withdrawn => return Ok(Advanced::Withdrawn),
+                Ended::Stuck => return Err(Error::NotActing(crate::ledger::STUCK)),
                 Ended::Rejected(Rejection::NoSuchWait { .. }) if failed => return Ok(Advanced::Withdrawn),
                 Ended::Rejected(rejection) => return Err(rejection.into()),
                 Ended::Failed(failure) => match work.job() {

@@ -41,6 +41,8 @@ pub(crate) enum Called {
     Failed(Failure),
     /// The wait that the unit resumes is gone, or this host may not act: nobody wants the answer.
     Withdrawn,
+    /// This host sends nothing for now ([`Issued::Stuck`]).
+    Stuck,
 }
 
 /// The longest key of a delegate's own, in bytes: HTTP header values are bounded by proxies on the way.
@@ -131,6 +133,7 @@ impl Inner {
 fn interpret(outcome: Outcome, stop: Option<Stop>, unavailable: Option<Unavailable>, binding: &Binding, call: &DelegateCall) -> Called {
     match stop {
         Some(Stop::Withdrawn) => return Called::Withdrawn,
+        Some(Stop::Stuck) => return Called::Stuck,
         Some(Stop::Failed(noted)) => return Called::Failed(Failure { element: Some(call.element), ..noted }),
         None => {}
     }
@@ -209,6 +212,7 @@ fn to_json_text(variables: &Variables) -> String {
 enum Stop {
     Failed(Failure),
     Withdrawn,
+    Stuck,
 }
 
 /// The host's side of a guest's imports.
@@ -311,6 +315,10 @@ impl Task {
             }
             Issued::Withdrawn => {
                 self.note(Stop::Withdrawn);
+                Err(CommandError::Abort)
+            }
+            Issued::Stuck => {
+                self.note(Stop::Stuck);
                 Err(CommandError::Abort)
             }
         }

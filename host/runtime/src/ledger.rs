@@ -31,7 +31,7 @@ pub(crate) mod verdict;
 
 pub(crate) use closings::Closings;
 use flight::Flight;
-pub(crate) use flight::Flights;
+pub(crate) use flight::{Flights, STUCK};
 
 /// How long an attempt that is in flight elsewhere is left alone between two looks at it.
 const IN_FLIGHT_POLL: Duration = Duration::from_millis(50);
@@ -92,6 +92,8 @@ pub(crate) enum Issued {
     Stop(Failure),
     /// The wait that this unit resumes is gone, or this host may not act any more: nothing was sent.
     Withdrawn,
+    /// What became of another command cannot be recorded, and this host sends nothing until it is: nothing was sent.
+    Stuck,
 }
 
 /// What the last attempt under a key means for this request.
@@ -219,9 +221,12 @@ impl Inner {
         let place = self.sender.place(command).await;
         // Counted from before the checks: a host that is suspended anywhere below sends nothing when it wakes.
         let place = place.not_after(tokio::time::Instant::now() + self.departure);
-        // While what became of another command cannot be recorded nothing is sent, and no attempt spent: another host may send it.
-        if cancelled() || !self.store.may_act() || self.in_flight.is_stuck() {
+        if cancelled() || !self.store.may_act() {
             return Ok(Some(Issued::Withdrawn));
+        }
+        // No attempt of the job is spent: another host may send it.
+        if self.in_flight.is_stuck() {
+            return Ok(Some(Issued::Stuck));
         }
         let mut flight = self.in_flight.take_off(issue, after + 1);
         let open = LedgerOpen {

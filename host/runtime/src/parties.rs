@@ -367,6 +367,7 @@ impl Inner {
                     }
                     Called::Failed(failure) => return Ok(Ended::Failed(failure)),
                     Called::Withdrawn => return Ok(Ended::Withdrawn),
+                    Called::Stuck => return Ok(Ended::Stuck),
                 },
             };
             // The delegate took its time: what follows happened after it.

@@ -19,7 +19,7 @@ use mandate_engine::{Code, Failure, Input, Retry, WaitId};
 use mandate_store::{Origin, Sent};
 
 use super::held::NO_WAIT;
-use super::{Advanced, Calls, Work};
+use super::{Calls, Work};
 use crate::cache::Base;
 use crate::ledger::hex;
 use crate::parties::Parties;
@@ -45,14 +45,6 @@ impl Work {
 }
 
 impl Inner {
-    /// What becomes of a unit that must not go on: its wait is gone or another host's, or this host may send nothing for now. Then its wait is still there.
-    pub(super) fn withdrawn(&self) -> Result<Advanced, Error> {
-        if self.in_flight.is_stuck() {
-            return Err(Error::NotActing("what became of a command that it has sent cannot be recorded, and it sends nothing until it is"));
-        }
-        Ok(Advanced::Withdrawn)
-    }
-
     /// The failure of a unit that is about to leave a command behind.
     pub(crate) async fn left_behind(&self, base: &Base, work: &Work, calls: &Calls) -> Result<Option<Failure>, Error> {
         let has_run = calls.runs > 1 || !work.fresh;

@@ -13,6 +13,9 @@ use crate::Inner;
 /// So whoever takes over from a host that is gone finds all that it had under way among what it began in its last minutes (`close_left_open` in the store).
 const LONGEST_OPEN: Duration = Duration::from_secs(10 * 60);
 
+/// Why a host sends nothing that has something open for that long. It may say so to whoever asks for a unit of work that would send.
+pub(crate) const STUCK: &str = "what became of a command that it has sent cannot be recorded, and it sends nothing until it is";
+
 /// Tenant, command, key, attempt.
 type Name = (String, String, String, i64);
 

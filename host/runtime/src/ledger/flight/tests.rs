@@ -1,4 +1,4 @@
-use mandate_engine::{InstanceId, PublicId, WaitId};
+use mandate_engine::{InstanceId, PublicId, Variables, WaitId};
 use mandate_store::{LedgerOpen, LedgerOpened, Origin};
 use mandate_tests::domain::Domain;
 use mandate_tests::postgres::Cluster;
@@ -180,6 +180,33 @@ async fn a_job_whose_host_may_send_nothing_is_put_back_and_spends_no_attempt() {
     assert_eq!((wait.0, retries, failures, host.domain.applied().len()), (job.number, 3, 0, 0));
     inner.in_flight.log().under_way.clear();
     host.runtime.execute_job(job).await.expect("it runs");
+    assert_eq!(host.domain.applied().len(), 1);
+    host.runtime.shut_down(seconds(5)).await;
+}
+
+/// A person's task, after which a command is sent.
+const TASK: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" targetNamespace="t">
+  <process id="p" isExecutable="true">
+    <startEvent id="s"/><userTask id="u"/><serviceTask id="w" camunda:class="worker"/><userTask id="e"/>
+    <sequenceFlow id="f1" sourceRef="s" targetRef="u"/><sequenceFlow id="f2" sourceRef="u" targetRef="w"/>
+    <sequenceFlow id="f3" sourceRef="w" targetRef="e"/>
+  </process>
+</definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_completes_a_task_on_a_host_that_may_send_nothing_hears_so() {
+    let host = Host::open(None).await;
+    let inner = &host.runtime.0;
+    testing::deploy(&host.runtime, TASK, MANIFEST).await;
+    let script = json!({ "w": { "commands": [{ "name": "test.ok@1", "body": {} }] } });
+    let instance = host.runtime.start(testing::start(&script)).await.expect("it starts").id;
+    let number = host.runtime.instance(instance).await.expect("it lives").instance.tasks().next().expect("it stands at it").wait.0;
+    let task = PublicId { instance, number };
+    inner.in_flight.log().under_way.insert(name("other"), (1, Duration::ZERO));
+    let refused = host.runtime.complete_task(task, Variables::new()).await;
+    assert!(matches!(refused, Err(crate::Error::NotActing(STUCK))), "{refused:?}");
+    inner.in_flight.log().under_way.clear();
+    host.runtime.complete_task(task, Variables::new()).await.expect("it waits as before");
     assert_eq!(host.domain.applied().len(), 1);
     host.runtime.shut_down(seconds(5)).await;
 }
