@@ -257,20 +257,25 @@ impl Inner {
                     return Err(error);
                 }
             }
-            if opened.is_ok() {
-                flight.land();
+            match opened {
+                Ok(_) => flight.land(),
+                Err(error) => flight.fail(&error),
             }
             return Ok(Some(Issued::Stop(failure)));
         }
-        let attempt = match opened? {
-            LedgerOpened::Opened { attempt } => attempt,
-            LedgerOpened::Exists(_) => {
+        let attempt = match opened {
+            Ok(LedgerOpened::Opened { attempt }) => attempt,
+            Ok(LedgerOpened::Exists(_)) => {
                 flight.land();
                 return Ok(None);
             }
-            LedgerOpened::Gone | LedgerOpened::Fenced => {
+            Ok(LedgerOpened::Gone | LedgerOpened::Fenced) => {
                 flight.land();
                 return Ok(Some(Issued::Withdrawn));
+            }
+            Err(error) => {
+                flight.fail(&error);
+                return Err(error);
             }
         };
         flight = self.same_or_other(flight, issue, attempt, after);

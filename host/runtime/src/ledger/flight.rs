@@ -40,6 +40,9 @@ struct Left {
     until: Duration,
     /// What came of it, if that is only not in the ledger.
     known: Option<LedgerClose>,
+    /// Its row was not there when this host last looked. Where it is not known what became of the transaction that was to write it, it may still
+    /// appear, and is waited for until then.
+    missing: bool,
 }
 
 impl Flights {
@@ -66,7 +69,8 @@ impl Flights {
 
     fn is_stuck_at(&self, now: Duration) -> bool {
         let log = self.log();
-        let mut until = log.under_way.values().map(|(_, until)| *until).chain(log.left.values().map(|left| left.until));
+        let left = log.left.values().filter(|left| !left.missing).map(|left| left.until);
+        let mut until = log.under_way.values().map(|(_, until)| *until).chain(left);
         until.any(|until| now > until)
     }
 
@@ -74,8 +78,14 @@ impl Flights {
         self.log().left.iter().map(|(name, left)| (name.clone(), left.known.clone())).collect()
     }
 
-    fn forget(&self, name: &Name) {
-        self.log().left.remove(name);
+    /// What a look at an attempt that was left has found.
+    fn looked(&self, name: &Name, standing: &Standing, now: Duration) {
+        let mut log = self.log();
+        let Some(left) = log.left.get_mut(name) else { return };
+        left.missing = matches!(standing, Standing::Missing);
+        if matches!(standing, Standing::Over) || left.missing && now > left.until {
+            log.left.remove(name);
+        }
     }
 
     fn mark(&self, name: Name, now: Duration) -> Flight {
@@ -106,6 +116,13 @@ impl Flight {
         self.landed = true;
     }
 
+    /// It was not opened, for this reason. Where it is not known what became of the transaction, or nobody is there any more to say so, its row may yet appear.
+    pub(super) fn fail(self, error: &Error) {
+        if !matches!(error, Error::Unclear(_) | Error::Closed) {
+            self.land();
+        }
+    }
+
     /// This came of it, and the ledger does not have it.
     pub(super) fn leave(mut self, known: LedgerClose) {
         self.known = Some(known).filter(|known| known.state != LedgerState::Unknown);
@@ -122,10 +139,24 @@ impl Drop for Flight {
             log.under_way.remove(&self.name);
         }
         if !self.landed {
-            let left = log.left.entry(self.name.clone()).or_insert(Left { until, known: None });
+            let left = log.left.entry(self.name.clone()).or_insert(Left { until, known: None, missing: false });
+            if std::mem::take(&mut left.missing) {
+                // This unit is the one that may have opened it.
+                left.until = until;
+            }
             left.known = left.known.take().or(self.known.take());
         }
     }
+}
+
+/// How it stands with an attempt that was left.
+enum Standing {
+    /// Nothing is left to be done: it is closed, another host's, or not the last one.
+    Over,
+    /// It is open, or somebody is about to open it, or the database does not say.
+    Open,
+    /// There is no such attempt.
+    Missing,
 }
 
 impl Inner {
@@ -133,35 +164,34 @@ impl Inner {
     /// over looks only at the last minutes. One that cannot be written is tried again.
     pub(crate) async fn close_left(&self) {
         for (name, known) in self.in_flight.left() {
-            match self.close_one(&name, known).await {
-                Ok(true) => self.in_flight.forget(&name),
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(command = %name.1, key = %name.2, attempt = name.3, "an attempt that is open cannot be closed yet: {error}");
-                }
-            }
+            let standing = self.close_one(&name, known).await.unwrap_or_else(|error| {
+                tracing::warn!(command = %name.1, key = %name.2, attempt = name.3, "an attempt that is open cannot be closed yet: {error}");
+                Standing::Open
+            });
+            self.in_flight.looked(&name, &standing, awake());
         }
     }
 
-    /// Whether nothing is left to be done about an attempt that was left: it is closed, was never opened by this host, or is not the last one. Somebody who has
-    /// it under way since, for it was not opened then, closes it himself.
-    async fn close_one(&self, name: &Name, known: Option<LedgerClose>) -> Result<bool, Error> {
+    /// Closes an attempt that was left. Somebody who has it under way since, for it was not opened then, closes it himself.
+    async fn close_one(&self, name: &Name, known: Option<LedgerClose>) -> Result<Standing, Error> {
         if let Some(known) = known
             && self.record_once(known).await?
         {
-            return Ok(true);
+            return Ok(Standing::Over);
         }
         let (tenant, command, key, attempt) = name;
         let row = self.store.ledger_latest(tenant, command, key).await?;
+        let Some(row) = row.filter(|row| row.attempt >= *attempt) else { return Ok(Standing::Missing) };
         let me = self.store.host();
-        let is_left =
-            |row: &LedgerRow| row.attempt == *attempt && row.state == LedgerState::Open && (row.host, row.epoch) == (me.id, me.epoch);
-        let Some(row) = row.filter(is_left) else { return Ok(true) };
+        if row.attempt > *attempt || row.state != LedgerState::Open || (row.host, row.epoch) != (me.id, me.epoch) {
+            return Ok(Standing::Over);
+        }
         if self.in_flight.has(&row) {
-            return Ok(false);
+            return Ok(Standing::Open);
         }
         let message = Some("the host that sent it could not record the answer".to_owned());
-        self.record_once(LedgerClose { message, ..abandoned(&row) }).await
+        let closed = self.record_once(LedgerClose { message, ..abandoned(&row) }).await?;
+        Ok(if closed { Standing::Over } else { Standing::Open })
     }
 
     /// Writes what this host knows of an attempt and could not record when it heard it. False: there is nothing, or the database does not take it.

@@ -37,7 +37,7 @@ fn what_is_dropped_is_left_until_it_is_closed() {
     drop(dropped);
     other.land();
     assert_eq!(left(&flights), [name("k")]);
-    flights.forget(&name("k"));
+    flights.looked(&name("k"), &Standing::Over, seconds(9));
     assert!(flights.left().is_empty());
 }
 
@@ -50,7 +50,7 @@ fn what_is_known_of_an_attempt_is_kept_whoever_else_leaves_it() {
     knows.leave(applied);
     drop(other);
     assert_eq!(flights.known(&row).map(|known| known.state), Some(LedgerState::Applied));
-    flights.forget(&name("k"));
+    flights.looked(&name("k"), &Standing::Over, seconds(9));
     // That nobody knows is nothing to know.
     flights.mark(name("k"), seconds(9)).leave(abandoned(&row));
     assert!(flights.known(&row).is_none() && left(&flights) == [name("k")]);
@@ -65,8 +65,36 @@ fn nothing_is_sent_beside_what_has_been_open_for_too_long() {
     assert!(!flights.is_stuck_at(long) && flights.is_stuck_at(too_long));
     drop(flight);
     assert!(flights.is_stuck_at(too_long), "it is open, whether or not anybody waits");
-    flights.forget(&name("k"));
+    flights.looked(&name("k"), &Standing::Over, seconds(9));
     assert!(!flights.is_stuck_at(too_long));
+}
+
+#[test]
+fn what_may_yet_appear_is_looked_for_until_its_time_is_over_and_stops_nothing() {
+    let flights = Flights::default();
+    let (in_time, too_late) = (seconds(5) + LONGEST_OPEN, seconds(6) + LONGEST_OPEN);
+    drop(flights.mark(name("k"), seconds(5)));
+    flights.looked(&name("k"), &Standing::Missing, in_time);
+    assert_eq!(left(&flights), [name("k")]);
+    assert!(!flights.is_stuck_at(too_late), "as far as anybody knows nothing is open");
+    flights.looked(&name("k"), &Standing::Open, in_time);
+    assert!(flights.is_stuck_at(too_late), "it has appeared");
+    flights.looked(&name("k"), &Standing::Missing, in_time);
+    // Somebody else tries to open it, and does not hear either whether he has.
+    drop(flights.mark(name("k"), seconds(7)));
+    flights.looked(&name("k"), &Standing::Missing, too_late);
+    assert_eq!(left(&flights), [name("k")]);
+    flights.looked(&name("k"), &Standing::Missing, seconds(8) + LONGEST_OPEN);
+    assert!(left(&flights).is_empty());
+}
+
+#[test]
+fn an_attempt_is_left_where_its_row_may_yet_appear() {
+    let flights = Flights::default();
+    flights.mark(name("k"), seconds(5)).fail(&Error::Connection("refused".to_owned()));
+    assert!(left(&flights).is_empty(), "it is known that nothing was written");
+    flights.mark(name("k"), seconds(5)).fail(&Error::Unclear("no answer".to_owned()));
+    assert_eq!(left(&flights), [name("k")]);
 }
 
 /// A job sends a command.
@@ -147,6 +175,20 @@ async fn an_attempt_that_was_left_unopened_is_not_closed_once_somebody_sends_it(
     inner.close_left().await;
     assert_eq!(state(&host.runtime).await, LedgerState::Open);
     drop(again);
+    inner.close_left().await;
+    assert_eq!((state(&host.runtime).await, left(&inner.in_flight)), (LedgerState::Unknown, Vec::new()));
+    host.runtime.shut_down(seconds(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_whose_row_appears_late_is_closed() {
+    let host = Host::open(None).await;
+    let (inner, job) = (&host.runtime.0, host.start().await);
+    // The answer to the COMMIT that was to open it was lost, and the database could not say whether it did.
+    inner.in_flight.mark(name("k"), awake()).fail(&Error::Unclear("no answer".to_owned()));
+    inner.close_left().await;
+    assert_eq!(left(&inner.in_flight), [name("k")]);
+    opened(&host.runtime, job).await;
     inner.close_left().await;
     assert_eq!((state(&host.runtime).await, left(&inner.in_flight)), (LedgerState::Unknown, Vec::new()));
     host.runtime.shut_down(seconds(5)).await;
