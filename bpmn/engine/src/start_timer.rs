@@ -32,18 +32,20 @@ pub struct StartTimer {
 }
 
 impl StartTimer {
-    /// The timer start events of a process, as they are when it is deployed. There are no variables yet: an expression that needs some fails.
-    pub fn open(definition: &ProcessDefinition, now: i64) -> Result<Vec<Self>, Failure> {
+    /// The timer start events of a process, as they are when it is deployed; of one that cannot be set, why. There are no variables yet: an expression that
+    /// needs some fails.
+    pub fn open(definition: &ProcessDefinition, now: i64) -> Vec<Result<Self, Failure>> {
         let nobody =
             Instance::new(NewInstance { id: InstanceId(Uuid::nil()), business_key: None, tenant: None, traceparent: None, caller: None });
         let mut timers = Vec::new();
         for (element, it) in definition.iter().filter(|(_, it)| it.parent == Some(ROOT)) {
             if let ElementKind::StartEvent(StartTrigger::Timer(timer)) = &it.kind {
                 let at = At::new(definition, &nobody, nobody.root(), now).attached(element);
-                timers.push(Self::set(definition, element, at.alarm(timer)?, at.job_priority()?));
+                let set = |alarm| Ok(Self::set(definition, element, alarm, at.job_priority()?));
+                timers.push(at.alarm(timer).and_then(set));
             }
         }
-        Ok(timers)
+        timers
     }
 
     fn set(definition: &ProcessDefinition, element: ElementIndex, Alarm { due, cycle }: Alarm, priority: i64) -> Self {
@@ -90,9 +92,9 @@ mod tests {
 
     fn open(timer: &str, now: i64) -> (ProcessDefinition, StartTimer) {
         let definition = process(timer);
-        let mut timers = StartTimer::open(&definition, now).unwrap();
+        let mut timers = StartTimer::open(&definition, now);
         assert_eq!(timers.len(), 1);
-        (definition, timers.remove(0))
+        (definition, timers.remove(0).unwrap())
     }
 
     #[test]
@@ -125,7 +127,19 @@ mod tests {
 
     #[test]
     fn what_needs_variables_cannot_be_set() {
-        let failure = StartTimer::open(&process("<timeDuration>${pause}</timeDuration>"), 0).unwrap_err();
+        let failure = StartTimer::open(&process("<timeDuration>${pause}</timeDuration>"), 0).remove(0).unwrap_err();
         assert!(failure.message.contains("pause"), "{}", failure.message);
+    }
+
+    #[test]
+    fn one_that_cannot_be_set_stops_no_other() {
+        let timer = |id: &str, date: &str| {
+            format!("<startEvent id='{id}'><timerEventDefinition><timeDuration>{date}</timeDuration></timerEventDefinition></startEvent>")
+        };
+        let timers = [timer("t", "PT1M"), timer("u", "${pause}"), timer("v", "PT2M")].concat();
+        let definition = parse(&format!("{timers}<task id='a'/>{{t>a}}{{u>a}}{{v>a}}"));
+        let opened = StartTimer::open(&definition, 0);
+        let opened: Vec<_> = opened.iter().map(|timer| timer.as_ref().map(|it| it.due).map_err(|failure| failure.element)).collect();
+        assert_eq!(opened, [Ok(60_000), Err(definition.find("u")), Ok(120_000)]);
     }
 }

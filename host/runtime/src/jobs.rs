@@ -106,8 +106,8 @@ impl Runtime {
         let input = Input::RecalculateDue { wait: WaitId(job.number), since_creation };
         self.revise(job, input, "RecalculateDueDate", |row, definition, now| {
             // What was deployed can be set at any moment: it has no variables.
-            let timers = StartTimer::open(&definition.model, if since_creation { row.created } else { now }).unwrap_or_default();
-            match timers.into_iter().find(|timer| *definition.model.element(timer.element).id == row.timer.activity_id) {
+            let timers = StartTimer::open(&definition.model, if since_creation { row.created } else { now });
+            match timers.into_iter().flatten().find(|timer| *definition.model.element(timer.element).id == row.timer.activity_id) {
                 // One that has its next firing in a row of its own goes on so.
                 Some(timer) => moved(row, timer.due, row.timer.cycle.as_ref().and(timer.cycle)),
                 None => moved(row, row.timer.due, row.timer.cycle.clone()),

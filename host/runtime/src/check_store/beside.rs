@@ -117,7 +117,7 @@ fn wrong_timers_of(definition: &Definition, rows: Vec<&StartTimerRow>, now: i64)
         }
     }
     // Which of them have no end does not depend on the moment.
-    for timer in StartTimer::open(model, now).unwrap_or_default() {
+    for timer in StartTimer::open(model, now).into_iter().flatten() {
         let activity = &model.element(timer.element).id;
         let endless = timer.cycle.as_ref().and_then(|cycle| Cycle::parse(cycle, now).ok()).is_some_and(|cycle| cycle.is_endless());
         let going_on = rows.iter().filter(|row| row.timer.activity_id == **activity && row.timer.cycle.is_some()).count();

@@ -37,20 +37,23 @@ pub(super) fn check(models: &[(&str, ProcessDefinition)], deployed: &[StartEvent
     taken
 }
 
-/// The timers by which a process starts from `now` on. What they cannot be set to is a problem.
+/// The timers by which a process starts from `now` on. One that cannot be set is a problem, and stops no other.
 pub(super) fn timers(resource: &str, model: &ProcessDefinition, now: i64, problems: &mut Vec<Problem>) -> Vec<NewStartTimer> {
-    match StartTimer::open(model, now) {
-        Ok(timers) => timers.iter().map(|timer| row_of(model, timer)).collect(),
-        Err(failure) => {
-            let help = "write when it fires as it is: a process that starts by time has no variables yet";
-            let problem = Problem::error(resource, failure.message, help);
-            problems.push(match failure.element.map(|element| model.element(element)) {
-                Some(element) => Problem { element_id: Some(element.id.to_string()), ..problem }.at(element.position),
-                None => problem,
-            });
-            Vec::new()
+    let mut rows = Vec::new();
+    for timer in StartTimer::open(model, now) {
+        match timer {
+            Ok(timer) => rows.push(row_of(model, &timer)),
+            Err(failure) => {
+                let help = "write when it fires as it is: a process that starts by time has no variables yet";
+                let problem = Problem::error(resource, failure.message, help);
+                problems.push(match failure.element.map(|element| model.element(element)) {
+                    Some(element) => Problem { element_id: Some(element.id.to_string()), ..problem }.at(element.position),
+                    None => problem,
+                });
+            }
         }
     }
+    rows
 }
 
 impl Inner {
