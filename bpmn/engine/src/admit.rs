@@ -1,6 +1,8 @@
 //! Which inputs are refused. Everything is looked at before anything changes.
 
-use mandate_model::{Dialect, ElementKind, ProcessDefinition, ROOT};
+use std::collections::BTreeSet;
+
+use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 
 use crate::due::not_to_recalculate;
 use crate::effect::SubscriptionKind;
@@ -10,10 +12,12 @@ use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State, size};
 use crate::job::Jobs;
-use crate::mapping::around;
 use crate::modification::{self, Instruction, Misfit, Modification};
-use crate::trigger::scope_behind;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variables};
+
+mod sizes;
+
+use sizes::{check_delivery, check_event, check_own, check_sizes, check_sizes_less, check_thrown, freed};
 
 /// Why an input was refused. The instance is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -214,17 +218,17 @@ fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Inpu
         }
         Input::ThrowFromTask { wait, code, variables, .. } => {
             expect(instance, *wait, "user task")?;
-            let caught =
-                error_catcher(definition, instance, instance.tasks[wait].activity, code).is_some() || instance.caller_catches_error(code);
-            check_caught(caught, "BPMN error", code)?;
-            check_sizes(instance, variables, |_| None)
+            let activity = instance.tasks[wait].activity;
+            let catcher = error_catcher(definition, instance, activity, code);
+            check_caught(catcher.is_some() || instance.caller_catches_error(code), "BPMN error", code)?;
+            check_thrown(definition, instance, activity, catcher, variables)
         }
         Input::EscalateFromTask { wait, code, variables } => {
             expect(instance, *wait, "user task")?;
-            let caught = escalation_catcher(definition, instance, instance.tasks[wait].activity, Some(code)).is_some()
-                || instance.caller_catches_escalation(Some(code)).is_some();
-            check_caught(caught, "escalation", code)?;
-            check_sizes(instance, variables, |_| None)
+            let activity = instance.tasks[wait].activity;
+            let catcher = escalation_catcher(definition, instance, activity, Some(code));
+            check_caught(catcher.is_some() || instance.caller_catches_escalation(Some(code)).is_some(), "escalation", code)?;
+            check_thrown(definition, instance, activity, catcher, variables)
         }
         Input::ClaimTask { wait, user } => {
             expect(instance, *wait, "user task")?;
@@ -240,18 +244,20 @@ fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Inpu
             check_own(instance, activity, local_variables)?;
             check_delivery(definition, instance, activity, variables)
         }
-        Input::ThrowFromExternalTask { wait, variables, .. } => {
+        Input::ThrowFromExternalTask { wait, code, variables, .. } => {
             expect(instance, *wait, "external task")?;
-            check_sizes(instance, variables, |_| None)
+            let activity = instance.external_tasks[wait].activity;
+            check_thrown(definition, instance, activity, error_catcher(definition, instance, activity, code), variables)
         }
         Input::SetExternalTaskRetries { wait, .. } | Input::SetExternalTaskPriority { wait, .. } => {
             expect(instance, *wait, "external task")
         }
         Input::Message { wait, variables, local_variables, triggered_variables } => {
             expect(instance, *wait, subscription(SubscriptionKind::Message))?;
-            check_own(instance, instance.subscriptions[wait].activity, local_variables)?;
+            let it = &instance.subscriptions[wait];
+            check_own(instance, it.activity, local_variables)?;
             // They are in no scope yet, or may replace what is there: then the bound is met sooner.
-            check_sizes(instance, triggered_variables, |_| None)?;
+            check_sizes_less(instance, triggered_variables, freed(definition, instance, (it.activity, it.element)), |_| None)?;
             check_event(definition, instance, *wait, variables)
         }
         Input::Signal { wait, variables } => {
@@ -282,7 +288,9 @@ fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Inpu
                 false => instance.holder(*scope, name),
             };
             let value = |name: &String| instance.variables(holder(name)?)?.get(name).map(|it| size(name, it));
-            let removed = remove.iter().filter(|name| !set.contains_key(*name)).filter_map(value).sum();
+            // Whoever names one twice makes no more room.
+            let remove: BTreeSet<_> = remove.iter().filter(|name| !set.contains_key(*name)).collect();
+            let removed = remove.into_iter().filter_map(value).sum();
             check_sizes_less(instance, set, removed, holder)
         }
         Input::BeginActivity { activity } => {
@@ -395,57 +403,6 @@ fn check_not_held(variables: &Variables, hold: bool) -> Result<(), Rejection> {
     if held { Err(Rejection::TransientIsHeld) } else { Ok(()) }
 }
 
-/// Variables that come with an event to a subscription.
-fn check_event(definition: &ProcessDefinition, instance: &Instance, wait: WaitId, variables: &Variables) -> Result<(), Rejection> {
-    let (activity, element) = (instance.subscriptions[&wait].activity, instance.subscriptions[&wait].element);
-    if element == instance.at(activity).element {
-        return check_delivery(definition, instance, activity, variables);
-    }
-    let scope = scope_behind(definition, instance, activity, element);
-    check_sizes(instance, variables, |name| instance.holder(scope, name))
-}
-
-/// Variables that arrive with an event go where [`deliver`](crate::step::Machine::deliver) will put them.
-fn check_delivery(definition: &ProcessDefinition, instance: &Instance, activity: ActivityId, set: &Variables) -> Result<(), Rejection> {
-    let mapped = !definition.element(instance.at(activity).element).outputs.is_empty();
-    check_sizes(instance, set, |name| match definition.dialect {
-        Dialect::Camunda7 => instance.holder(activity, name),
-        Dialect::Standard if mapped => Some(activity).filter(|_| instance.at(activity).variables.contains_key(name)),
-        Dialect::Standard => instance.holder(around(definition, instance, activity, name), name),
-    })
-}
-
-/// Variables of an activity's own.
-fn check_own(instance: &Instance, activity: ActivityId, set: &Variables) -> Result<(), Rejection> {
-    check_sizes(instance, set, |name| Some(activity).filter(|_| instance.at(activity).variables.contains_key(name)))
-}
-
-fn check_sizes(instance: &Instance, set: &Variables, holder: impl Fn(&str) -> Option<ActivityId>) -> Result<(), Rejection> {
-    check_sizes_less(instance, set, 0, holder)
-}
-
-/// Whether all of `set` fits, when each value replaces the one in its holder and `removed` bytes go.
-fn check_sizes_less(
-    instance: &Instance,
-    set: &Variables,
-    removed: usize,
-    holder: impl Fn(&str) -> Option<ActivityId>,
-) -> Result<(), Rejection> {
-    let mut bytes = instance.index.bytes - removed;
-    for (name, value) in set {
-        if value.json.len() > MAX_VARIABLE_BYTES {
-            return Err(Rejection::VariableTooLarge { name: name.clone(), bytes: value.json.len() });
-        }
-        let before = holder(name).and_then(|scope| instance.variables(scope)?.get(name));
-        if value.transient && before.is_some() {
-            return Err(Rejection::TransientIsStored { name: name.clone() });
-        }
-        let before = before.map_or(0, |before| size(name, before));
-        bytes = bytes + size(name, value) - before;
-    }
-    if bytes > MAX_INSTANCE_BYTES { Err(Rejection::InstanceTooLarge { bytes }) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -499,6 +456,45 @@ mod tests {
         let input = Input::SetVariables { scope, set: many(full..=full, each), remove: vec!["v000".into()], local: true };
         assert!(step(&definition, &mut run.instance, input, 0).is_ok());
         assert_eq!(run.instance.variable_bytes(), MAX_INSTANCE_BYTES);
+    }
+
+    #[test]
+    fn a_variable_that_is_removed_twice_makes_room_once() {
+        let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
+        let mut run = Run::new(&definition);
+        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..1, 100), hold: false });
+        let scope = run.instance.root();
+        let full = MAX_INSTANCE_BYTES / MAX_VARIABLE_BYTES;
+        let set = many(1..=full, MAX_VARIABLE_BYTES - 4).into_iter().chain([("w".to_owned(), text(100))]).collect();
+        let input = Input::SetVariables { scope, set, remove: vec!["v000".into(), "v000".into()], local: true };
+        let stop = step(&definition, &mut run.instance, input, 0);
+        assert_eq!(stop, Err(Stop::Rejected(Rejection::InstanceTooLarge { bytes: MAX_INSTANCE_BYTES + 101 })));
+        let input = Input::SetVariables { scope, set: Variables::new(), remove: vec!["v000".into(), "v000".into()], local: true };
+        assert!(step(&definition, &mut run.instance, input, 0).is_ok());
+        assert_eq!(run.instance.variable_bytes(), 0);
+    }
+
+    #[test]
+    fn what_a_person_reports_goes_into_the_room_of_what_it_replaces_and_ends() {
+        let definition = parse(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><userTask id='u'/>{ps>u}</subProcess>\
+             <boundaryEvent id='b' attachedToRef='p'><errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='v'/>{s>p}{b>v}",
+        );
+        let (full, each) = (MAX_INSTANCE_BYTES / MAX_VARIABLE_BYTES, MAX_VARIABLE_BYTES - 4);
+        let mut run = Run::new(&definition);
+        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full / 2, each), hold: false });
+        let scope = run.instance.activities().find(|it| definition.find("p") == Some(it.element)).expect("it is active").id;
+        run.input(Input::SetVariables { scope, set: many(full..full + full / 2, each), remove: Vec::new(), local: true });
+        assert_eq!(run.instance.variable_bytes(), MAX_INSTANCE_BYTES);
+        let wait = run.instance.tasks().next().unwrap().wait;
+        let throw = |variables| {
+            let input = Input::ThrowFromTask { wait, code: "E".into(), message: None, variables };
+            step(&definition, &mut run.instance.clone(), input, 0).map(drop)
+        };
+        assert_eq!(throw(many(0..full / 2, each)), Ok(()), "they replace those of the process");
+        assert_eq!(throw(many(full..full + full / 2, each)), Ok(()), "those inside end");
+        let bytes = MAX_INSTANCE_BYTES + MAX_VARIABLE_BYTES;
+        assert_eq!(throw(many(full..=full + full / 2, each)), Err(Stop::Rejected(Rejection::InstanceTooLarge { bytes })));
     }
 
     #[test]
