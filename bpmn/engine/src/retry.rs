@@ -373,8 +373,8 @@ mod tests {
             assert_eq!(fail(0), expected, "{retry}");
             assert_eq!(fail(10_000).0, expected.0.saturating_sub(1), "{retry}: it is not begun again");
         }
-        // Retries that somebody has set before are left.
-        for (given, left) in [("1", 0), ("9", 8)] {
+        // Retries that somebody has set before are left; the default cannot be told from none.
+        for (given, left) in [("1", 0), ("9", 8), ("3", 4)] {
             let mut run = Run::new(&definition);
             run.line("start {\"retry\": \"R5/PT7S\"}");
             run.line(&format!("retries a {given}"));
