@@ -180,6 +180,8 @@ enum Attempt {
     Done(Vec<Outcome>),
     /// Nothing was stored and nothing is at fault.
     Again(Error),
+    /// Nothing was stored: some ledger entries could not be written, and it is to be found out which.
+    Short,
     Fenced,
 }
 
@@ -258,9 +260,14 @@ impl Committer {
             }
             let begun = Instant::now();
             let mut pause = FIRST_PAUSE;
+            let mut entries = ledger::Write::Counting;
             loop {
-                let error = match self.attempt(items).await {
+                let error = match self.attempt(items, entries).await {
                     Ok(Attempt::Done(outcomes)) => return outcomes,
+                    Ok(Attempt::Short) => {
+                        entries = ledger::Write::Naming;
+                        continue;
+                    }
                     Ok(Attempt::Fenced) => return items.iter().map(Item::fenced).collect(),
                     Ok(Attempt::Again(error)) => error,
                     Err(error) if error.remedy() == Remedy::Retry => error,
@@ -285,7 +292,7 @@ impl Committer {
     }
 
     /// One transaction.
-    async fn attempt(&self, items: &[Item]) -> Result<Attempt, Error> {
+    async fn attempt(&self, items: &[Item], entries: ledger::Write) -> Result<Attempt, Error> {
         let mut tx = self.lane.begin().await?;
         if items.len() < LOAD {
             tx.gather();
@@ -308,8 +315,12 @@ impl Committer {
                 return Ok(Attempt::Fenced);
             }
         };
-        let written = match self.write(&mut tx, items, begun).await {
-            Ok(written) => written,
+        let written = match self.write(&mut tx, items, entries, begun).await {
+            Ok(Some(written)) => written,
+            Ok(None) => {
+                tx.rollback().await;
+                return Ok(Attempt::Short);
+            }
             Err(error) => {
                 tx.rollback().await;
                 return Err(error);
@@ -328,8 +339,8 @@ impl Committer {
         Ok(Attempt::Done(written.outcomes))
     }
 
-    /// Writes what can be written of all requests, in a transaction that has begun.
-    async fn write(&self, tx: &mut Tx, items: &[Item], begun: Begun) -> Result<Written, Error> {
+    /// Writes what can be written of all requests, in a transaction that has begun. None: it is to be begun again, naming its entries.
+    async fn write(&self, tx: &mut Tx, items: &[Item], entries: ledger::Write, begun: Begun) -> Result<Option<Written>, Error> {
         let me = self.lease.host;
         let (mut units, mut opens, mut closes) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
@@ -340,8 +351,8 @@ impl Committer {
             }
         }
         // Entries first: whether their waits exist is asked of the state before the units of the same transaction.
-        let opened = ledger::open_all(tx, me, &opens).await?;
-        let closed = ledger::close_all(tx, self.history, &closes).await?;
+        let Some(opened) = ledger::open_all(tx, me, entries, &opens).await? else { return Ok(None) };
+        let Some(closed) = ledger::close_all(tx, self.history, entries, &closes).await? else { return Ok(None) };
         let answered = write::units(tx, me, self.history, &units, begun).await?;
         let stored = opened.iter().filter(|answer| matches!(answer, LedgerOpened::Opened { .. })).count()
             + closed.iter().filter(|answer| answer.is_ok()).count()
@@ -353,7 +364,7 @@ impl Committer {
             Item::Open(_) => Outcome::Open(Ok(opened.next().expect(missing))),
             Item::Close(_) => Outcome::Close(closed.next().expect(missing)),
         });
-        Ok(Written { outcomes: outcomes.collect(), stored })
+        Ok(Some(Written { outcomes: outcomes.collect(), stored }))
     }
 
     /// Commits. None: it is stored.

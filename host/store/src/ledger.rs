@@ -23,7 +23,7 @@ mod write;
 pub use entry::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Sent, Verdict};
 #[cfg(test)]
 pub(crate) use write::BATCHES;
-pub(crate) use write::{close_all, close_left_open, open_all};
+pub(crate) use write::{Write, close_all, close_left_open, open_all};
 
 /// (tenant, command, key).
 pub(crate) type Name = (String, String, String);

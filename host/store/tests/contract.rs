@@ -194,3 +194,30 @@ on_both! {
         missing_migrations_are_named_when_they_may_not_be_applied
         a_closed_store_gives_everything_back;
 }
+
+/// The same by one thread: what one task hands in is there as a whole before the committer looks, however busy the machine is.
+macro_rules! by_one_thread {
+    ($($module:ident: $($test:ident)*;)*) => {
+        mod one_thread {
+            mod sqlite {
+                $($(#[tokio::test]
+                async fn $test() {
+                    crate::$module::$test(crate::common::Fixture::sqlite()).await;
+                })*)*
+            }
+            mod postgres {
+                $($(#[tokio::test]
+                async fn $test() {
+                    crate::$module::$test(crate::common::Fixture::postgres(stringify!($test))).await;
+                })*)*
+            }
+        }
+    };
+}
+
+by_one_thread! {
+    units:
+        units_that_come_at_once_share_a_transaction;
+    ledger:
+        an_entry_that_cannot_be_written_costs_its_neighbours_one_more_transaction;
+}

@@ -1,6 +1,6 @@
 //! What the committer writes to the ledger, within its transaction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -27,6 +27,13 @@ macro_rules! is_held {
     };
 }
 
+/// Which entries a statement has written.
+macro_rules! naming {
+    () => {
+        " RETURNING ledger.tenant, ledger.command, ledger.key"
+    };
+}
+
 static HELD: Batch = Batch::new(
     concat!("SELECT 1 FROM {rows} WHERE ", is_held!()),
     &[
@@ -47,37 +54,45 @@ static LATEST: Batch = Batch::new(
     &[("tenant", Type::Text), ("command", Type::Text), ("key", Type::Text)],
 );
 
-/// A row that is returned costs as much as one that is written: how many there are is answer enough, as a rule.
-static OPEN: Batch = Batch::new(
-    concat!(
-        "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, origin_report, activity_key, activity_id, \
-     definition_id, request_digest, request, state, host, epoch, opened_at, cancelled) \
+macro_rules! open {
+    () => {
+        concat!(
+            "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, origin_report, activity_key, \
+     activity_id, definition_id, request_digest, request, state, host, epoch, opened_at, cancelled) \
      SELECT v.tenant, v.command, v.key, v.attempt, v.generation, v.instance_id, v.origin_kind, v.origin_wait, v.origin_report, v.activity_key, \
      v.activity_id, v.definition_id, v.request_digest, v.request, 'open', v.host, v.epoch, COALESCE(v.opened_at, {now}), FALSE FROM {rows} WHERE ",
-        is_held!(),
-        " ON CONFLICT DO NOTHING"
-    ),
-    &[
-        ("tenant", Type::Text),
-        ("command", Type::Text),
-        ("key", Type::Text),
-        ("attempt", Type::I64),
-        ("generation", Type::I64),
-        ("instance_id", Type::Uuid),
-        ("origin_kind", Type::Text),
-        ("origin_wait", Type::I64),
-        ("origin_report", Type::I64),
-        ("activity_key", Type::Text),
-        ("activity_id", Type::Text),
-        ("definition_id", Type::Text),
-        ("request_digest", Type::Text),
-        ("request", Type::Text),
-        ("host", Type::Uuid),
-        ("epoch", Type::I64),
-        ("opened_at", Type::I64),
-        ("worker", Type::Text),
-    ],
-);
+            is_held!(),
+            " ON CONFLICT DO NOTHING"
+        )
+    };
+}
+
+const OPENED: &[(&str, Type)] = &[
+    ("tenant", Type::Text),
+    ("command", Type::Text),
+    ("key", Type::Text),
+    ("attempt", Type::I64),
+    ("generation", Type::I64),
+    ("instance_id", Type::Uuid),
+    ("origin_kind", Type::Text),
+    ("origin_wait", Type::I64),
+    ("origin_report", Type::I64),
+    ("activity_key", Type::Text),
+    ("activity_id", Type::Text),
+    ("definition_id", Type::Text),
+    ("request_digest", Type::Text),
+    ("request", Type::Text),
+    ("host", Type::Uuid),
+    ("epoch", Type::I64),
+    ("opened_at", Type::I64),
+    ("worker", Type::Text),
+];
+
+/// A row that is returned costs as much as one that is written: how many there are is answer enough, as a rule.
+static OPEN: Batch = Batch::new(open!(), OPENED);
+
+/// The same where it is not: says which.
+static OPEN_NAMING: Batch = Batch::new(concat!(open!(), naming!()), OPENED);
 
 /// Whether the wait that a row's unit of work resumed is still there, in an expression.
 macro_rules! waits {
@@ -107,34 +122,42 @@ const CLOSE_LEFT_OPEN: &str = concat!(
 
 // A verdict needs an outcome that is unknown, of the last attempt, and leaves what is known about it as it is: its message says why it is
 // unknown, and its moment since when.
-static CLOSE: Batch = Batch::new(
-    concat!(
-        "UPDATE ledger SET state = v.state, reply = v.reply, code = v.code, \
+macro_rules! close {
+    () => {
+        concat!(
+            "UPDATE ledger SET state = v.state, reply = v.reply, code = v.code, \
      message = CASE WHEN v.verdict_by IS NULL THEN v.message ELSE ledger.message END, \
      closed_at = CASE WHEN v.verdict_by IS NULL THEN v.closed_at ELSE ledger.closed_at END, \
      verdict_by = v.verdict_by, verdict_reason = v.verdict_reason, verdict_at = v.verdict_at, \
      cancelled = ledger.cancelled OR NOT ",
-        waits!(),
-        " FROM {rows} WHERE ledger.tenant = v.tenant AND ledger.command = v.command AND ledger.key = v.key AND ledger.attempt = v.attempt \
+            waits!(),
+            " FROM {rows} WHERE ledger.tenant = v.tenant AND ledger.command = v.command AND ledger.key = v.key AND ledger.attempt = v.attempt \
      AND ((ledger.state = 'open' AND v.verdict_by IS NULL) OR (ledger.state = 'unknown' AND v.state <> 'unknown')) \
      AND (v.verdict_by IS NULL OR NOT EXISTS (SELECT 1 FROM ledger n WHERE n.tenant = v.tenant AND n.command = v.command \
        AND n.key = v.key AND n.attempt > v.attempt))"
-    ),
-    &[
-        ("tenant", Type::Text),
-        ("command", Type::Text),
-        ("key", Type::Text),
-        ("attempt", Type::I64),
-        ("state", Type::Text),
-        ("reply", Type::Text),
-        ("code", Type::Text),
-        ("message", Type::Text),
-        ("closed_at", Type::I64),
-        ("verdict_by", Type::Text),
-        ("verdict_reason", Type::Text),
-        ("verdict_at", Type::I64),
-    ],
-);
+        )
+    };
+}
+
+const CLOSED: &[(&str, Type)] = &[
+    ("tenant", Type::Text),
+    ("command", Type::Text),
+    ("key", Type::Text),
+    ("attempt", Type::I64),
+    ("state", Type::Text),
+    ("reply", Type::Text),
+    ("code", Type::Text),
+    ("message", Type::Text),
+    ("closed_at", Type::I64),
+    ("verdict_by", Type::Text),
+    ("verdict_reason", Type::Text),
+    ("verdict_at", Type::I64),
+];
+
+static CLOSE: Batch = Batch::new(close!(), CLOSED);
+
+/// The same, and says which are closed.
+static CLOSE_NAMING: Batch = Batch::new(concat!(close!(), naming!()), CLOSED);
 
 const STATE: &str = "SELECT state, verdict_by IS NOT NULL FROM ledger WHERE tenant = $1 AND command = $2 AND key = $3 AND attempt = $4";
 
@@ -158,11 +181,47 @@ fn may_open(latest: Option<&LedgerRow>, open: &LedgerOpen) -> Option<i64> {
     allowed.then_some(last.attempt + 1)
 }
 
-/// Writes attempts in the committer's transaction. Answers in their order.
-///
-/// # Errors
-/// When some of several were not written: the batch is bisected, and of one that stands alone it is known why.
-pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, opens: &[&LedgerOpen]) -> Result<Vec<LedgerOpened>, Error> {
+/// How entries of one transaction are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// It is counted how many were written. Where some of several were not nobody knows which, and the transaction is to be given up for one that names them.
+    Counting,
+    /// Those that were written are named, which costs as much again. Of every other one it is asked why.
+    Naming,
+}
+
+/// Writes rows: all of them, or those whose names are answered; none of both if it was only counted and they are too few.
+async fn write(tx: &mut Tx, how: Write, counting: &Batch, naming: &Batch, rows: Vec<Vec<Cell>>) -> Result<Option<Written>, Error> {
+    let asked = rows.len();
+    // Of one it is known which it is.
+    if how == Write::Counting || asked <= 1 {
+        return Ok(match counting.execute(tx, rows).await? {
+            written if written == asked as u64 => Some(Written::All),
+            0 if asked == 1 => Some(Written::These(HashSet::new())),
+            _ => None,
+        });
+    }
+    let written = naming.fetch(tx, rows).await?;
+    let names = written.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    Ok(Some(Written::These(names.collect::<Result<_, Error>>()?)))
+}
+
+enum Written {
+    All,
+    These(HashSet<Name>),
+}
+
+impl Written {
+    fn has(&self, name: &Name) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(names) => names.contains(name),
+        }
+    }
+}
+
+/// Writes attempts in the committer's transaction. Answers in their order; none if some of several were not written and it is not known which.
+pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, how: Write, opens: &[&LedgerOpen]) -> Result<Option<Vec<LedgerOpened>>, Error> {
     // Of its first attempt a delegate's call takes it that there is none before, and the write says if there is.
     let latest = latest(tx, opens.iter().filter(|open| !open.first)).await?;
     let mut answers = Vec::with_capacity(opens.len());
@@ -182,17 +241,13 @@ pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, opens: &[&LedgerOpen]) ->
     }
     // Sorted, so that two hosts that write the same keys never wait for each other in a circle.
     opening.sort_by(|(a, _), (b, _)| (&a.tenant, &a.command, &a.key).cmp(&(&b.tenant, &b.command, &b.key)));
-    let asked = opening.len() as u64;
-    let opened = OPEN.execute(tx, opening.iter().map(|(open, attempt)| opened_row(open, *attempt, me)).collect()).await?;
-    match *opening {
-        _ if opened == asked => {}
-        [(open, _)] => {
-            let at = opens.iter().position(|it| std::ptr::eq(*it, open)).expect("it is one of them");
-            answers[at] = not_opened(tx, me, open).await?;
-        }
-        _ => return Err(Error::Refused("of several attempts some cannot be opened".to_owned())),
+    let rows = opening.iter().map(|(open, attempt)| opened_row(open, *attempt, me)).collect();
+    let Some(written) = write(tx, how, &OPEN, &OPEN_NAMING, rows).await? else { return Ok(None) };
+    for (open, _) in opening.into_iter().filter(|(open, _)| !written.has(&open.name())) {
+        let at = opens.iter().position(|it| std::ptr::eq(*it, open)).expect("it is one of them");
+        answers[at] = not_opened(tx, me, open).await?;
     }
-    Ok(answers)
+    Ok(Some(answers))
 }
 
 /// Why an attempt was not written: its wait is gone or another host's, or somebody has written the same key since it was looked at.
@@ -243,11 +298,13 @@ async fn latest<'a>(tx: &mut Tx, opens: impl Iterator<Item = &'a &'a LedgerOpen>
         .collect()
 }
 
-/// Writes outcomes in the committer's transaction. Answers in their order.
-///
-/// # Errors
-/// When some of several were not written: the batch is bisected, and of one that stands alone it is known why.
-pub(crate) async fn close_all(tx: &mut Tx, level: HistoryLevel, closes: &[&LedgerClose]) -> Result<Vec<Result<(), Error>>, Error> {
+/// Writes outcomes in the committer's transaction. Answers in their order; none if some of several were not written and it is not known which.
+pub(crate) async fn close_all(
+    tx: &mut Tx,
+    level: HistoryLevel,
+    how: Write,
+    closes: &[&LedgerClose],
+) -> Result<Option<Vec<Result<(), Error>>>, Error> {
     let rows = closes.iter().map(|close| {
         cells![
             &close.tenant,
@@ -264,16 +321,17 @@ pub(crate) async fn close_all(tx: &mut Tx, level: HistoryLevel, closes: &[&Ledge
             close.verdict.as_ref().map(|verdict| verdict.at)
         ]
     });
-    let closed = CLOSE.execute(tx, rows.collect()).await?;
-    match closes {
-        _ if closed == closes.len() as u64 => {}
-        [close] => return Ok(vec![not_closed(tx, close).await?]),
-        _ => return Err(Error::Refused("of several attempts some cannot be closed".to_owned())),
-    }
+    let Some(written) = write(tx, how, &CLOSE, &CLOSE_NAMING, rows.collect()).await? else { return Ok(None) };
+    let mut answers = Vec::with_capacity(closes.len());
     for close in closes {
-        operations::write(tx, level, &close.operations).await?;
+        answers.push(if written.has(&close.name()) {
+            operations::write(tx, level, &close.operations).await?;
+            Ok(())
+        } else {
+            not_closed(tx, close).await?
+        });
     }
-    Ok(closes.iter().map(|_| Ok(())).collect())
+    Ok(Some(answers))
 }
 
 /// What it means that an outcome was not written. A state that is written twice is written once, but for a verdict: who said it, and with which reply, is
@@ -304,7 +362,7 @@ pub(crate) async fn close_left_open(tx: &mut Tx, host: Uuid) -> Result<u64, Erro
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&HELD, &LATEST, &OPEN, &CLOSE];
+pub(crate) static BATCHES: &[&Batch] = &[&HELD, &LATEST, &OPEN, &OPEN_NAMING, &CLOSE, &CLOSE_NAMING];
 
 #[cfg(test)]
 mod tests {

@@ -386,3 +386,37 @@ pub(crate) async fn what_a_dead_host_had_under_way_is_unknown(fixture: Fixture) 
     assert_eq!((row.state, row.cancelled), (LedgerState::Unknown, false), "whoever resumes its wait will ask");
     second.ledger_close(verdict(&left, 1, LedgerState::Applied, "ann")).await.expect("decided");
 }
+
+/// Of many entries that are handed in at once and written in one transaction, one cannot be written. To be run by one thread: then the committer has all of them
+/// before it begins.
+pub(crate) async fn an_entry_that_cannot_be_written_costs_its_neighbours_one_more_transaction(fixture: Fixture) {
+    const MANY: usize = 40;
+    let (store, id) = with_job(&fixture).await;
+    let asked: Vec<_> = (0..MANY).map(|n| open(id, Origin::Job(if n == 7 { 9 } else { 1 }), &format!("k{n}"))).collect();
+    let before = store.counters();
+    let answers = join_all(asked.iter().map(|asked| store.ledger_open(asked.clone()))).await;
+    for (n, answer) in answers.into_iter().enumerate() {
+        let expected = if n == 7 { LedgerOpened::Gone } else { LedgerOpened::Opened { attempt: 1 } };
+        assert_eq!(answer.expect("answered"), expected, "{n}");
+    }
+    let opened = store.counters();
+    assert_eq!((opened.commits - before.commits, opened.units - before.units), (1, MANY as u64 - 1));
+    let statements = opened.statements - before.statements;
+    assert!(statements <= 10, "{statements} statements: the batch is given up, written once more, and of one it is asked why");
+    for (n, asked) in asked.iter().enumerate() {
+        let row = store.ledger_latest("acme", &asked.command, &asked.key).await.expect("read");
+        assert_eq!(row.map(|row| (row.state, row.attempt)), (n != 7).then_some((LedgerState::Open, 1)), "{n}");
+    }
+    let answers = join_all(asked.iter().map(|asked| store.ledger_close(close(asked, 1, LedgerState::Applied)))).await;
+    for (n, answer) in answers.iter().enumerate() {
+        let is_missing = matches!(answer, Err(Error::LedgerTransition { from, .. }) if from == "missing");
+        assert!(if n == 7 { is_missing } else { answer.is_ok() }, "{n}: {answer:?}");
+    }
+    let closed = store.counters();
+    assert_eq!(closed.commits - opened.commits, 1);
+    let statements = closed.statements - opened.statements;
+    assert!(statements <= 8, "{statements} statements");
+    for (n, asked) in asked.iter().enumerate().filter(|(n, _)| *n != 7) {
+        assert_eq!(latest(&store, asked).await.state, LedgerState::Applied, "{n}");
+    }
+}

@@ -390,3 +390,23 @@ pub(crate) async fn many_units_share_few_transactions(fixture: Fixture) {
     assert!(statements <= commits * 6, "{statements} statements in {commits} transactions");
     assert_eq!(store.count_instances(InstanceFilter::default()).await.expect("read"), 1_000);
 }
+
+/// To be run by one thread: then the committer has all of them before it begins.
+pub(crate) async fn units_that_come_at_once_share_a_transaction(fixture: Fixture) {
+    const MANY: u64 = 50;
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let before = store.counters();
+    let starts = (0..MANY).map(|n| {
+        let mut write = start(&process, Uuid::now_v7());
+        write.put_jobs = vec![job(&process, 1, i64::try_from(n).expect("small"))];
+        store.commit(unit(write))
+    });
+    for started in join_all(starts).await {
+        started.expect("stored");
+    }
+    let after = store.counters();
+    assert_eq!((after.units - before.units, after.commits - before.commits), (MANY, 1));
+    let statements = after.statements - before.statements;
+    assert!(statements <= 6, "{statements} statements in one transaction");
+}
