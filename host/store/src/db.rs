@@ -25,7 +25,7 @@ mod row;
 
 pub(crate) use param::{Param, params};
 use param::{postgres_arguments, sqlite_arguments};
-use queue::Waiting;
+use queue::{Texts, Waiting};
 pub(crate) use row::{Columns, Row};
 
 /// Which SQL is spoken.
@@ -171,6 +171,8 @@ struct LaneState {
     connection: Option<Connection>,
     /// Something was begun and its end was not seen: its owner was dropped.
     dangling: bool,
+    /// What was put together.
+    texts: Texts,
 }
 
 impl Lane {
@@ -179,7 +181,11 @@ impl Lane {
             Options::Sqlite(_) => Dialect::Sqlite,
             Options::Postgres(_) => Dialect::Postgres,
         };
-        Self { dialect, state: Arc::new(Mutex::new(LaneState { options, connection: None, dangling: false })), meter }
+        Self {
+            dialect,
+            state: Arc::new(Mutex::new(LaneState { options, connection: None, dangling: false, texts: Texts::default() })),
+            meter,
+        }
     }
 
     /// Begins a transaction. On SQLite at once as a writer: one that begins as a reader and writes later fails whenever
@@ -303,7 +309,7 @@ impl Tx {
         let mut sql = self.dialect.render(sql);
         if !std::mem::replace(&mut self.is_begun, true) {
             self.state.dangling = true;
-            sql = format!("{BEGIN_AS_WRITER}; {sql}");
+            sql = queue::joined(BEGIN_AS_WRITER, &sql);
         }
         self.fetch_flushed(AssertSqlSafe(sql).into_sql_str(), params).await
     }
@@ -356,7 +362,14 @@ impl Tx {
 
     /// Runs what waits.
     async fn flush(&mut self) -> Result<(), Error> {
-        match queue::together(self.dialect, std::mem::take(&mut self.waiting)) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if !self.state.texts.take(&waiting) {
+            for one in waiting {
+                self.execute_flushed(one.sql, one.params).await?;
+            }
+            return Ok(());
+        }
+        match queue::together(self.dialect, waiting) {
             Some((sql, params)) => self.execute_flushed(sql, params).await.map(drop),
             None => Ok(()),
         }

@@ -27,7 +27,7 @@ const SQLITE_BUSY: Duration = Duration::from_secs(10);
 const SQLITE_CHECKPOINT: &str = "4000";
 
 /// Statements that a connection keeps prepared: on SQLite some 30 multi-row writes of five sizes each, on both databases what is gathered of them in small transactions, a
-/// text for each set of tables that models come to write together, and what is read.
+/// text for each set of tables that models come to write together (`MOST_TEXTS` in `host/store/src/db/queue.rs`), and what is read.
 const PREPARED: usize = 400;
 
 /// How long a read may take on PostgreSQL: a query that takes longer keeps dead rows from being vacuumed.

@@ -3,8 +3,19 @@
 //! A statement costs a lone unit of work two changes of threads, on PostgreSQL of processes, whatever it writes. What nobody waits for an answer of is
 //! therefore kept until something is asked or committed: on SQLite one text of several statements, on PostgreSQL one statement with the others
 //! as its `WITH` queries. These see the state from before the statement and run in no order, so there no two of them write the same table.
+//!
+//! **A text of several statements on SQLite** is what the driver makes of it, not SQLite: `sqlx` 0.9 prepares one after the other what `;` separates, keeps
+//! all of them under the whole text, gives each the parameters behind those of the ones before it, and answers with all their rows (its
+//! `VirtualStatement` and `ExecuteIter`; the documentation of `sqlx::query` calls it deprecated, and `raw_sql`, which is not, takes no parameters). This crate makes such texts in [`joined`] and nowhere else:
+//! of what is gathered, of the COMMIT behind it, and of the BEGIN before the first question of a transaction. A test here says if a driver does it no more; then
+//! `joined` is to become as many calls as there are statements.
+//!
+//! A text is prepared for every set of tables that is written together, and a connection keeps a number of texts. So that many models do not push out of there what
+//! all of them need, so many sets are known to a lane ([`Texts`]) as there is room for beside it; what comes then goes to the database one by one.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
@@ -17,6 +28,41 @@ pub(super) struct Waiting {
     pub(super) params: Vec<Param>,
     /// What it writes.
     pub(super) table: &'static str,
+}
+
+/// How many texts of several statements a lane makes, of those that its connection keeps prepared (`PREPARED` in `host/store/src/store.rs`).
+pub(super) const MOST_TEXTS: usize = 150;
+
+/// The sets of statements of which a text was made. Who comes first stays: a set that is not among them costs its units a few more messages, and no more.
+#[derive(Default)]
+pub(super) struct Texts {
+    known: HashSet<u64>,
+    hash: RandomState,
+}
+
+impl Texts {
+    /// Whether these are put together.
+    pub(super) fn take(&mut self, waiting: &[Waiting]) -> bool {
+        if waiting.len() < 2 {
+            return true;
+        }
+        let mut hasher = self.hash.build_hasher();
+        for one in waiting {
+            hasher.write(one.sql.as_str().as_bytes());
+            hasher.write_u8(b';');
+        }
+        let name = hasher.finish();
+        let takes = self.known.contains(&name) || self.known.len() < MOST_TEXTS;
+        if takes {
+            self.known.insert(name);
+        }
+        takes
+    }
+}
+
+/// One text of two on SQLite, whose parameters are those of the first and then those of the second: see above what this relies on.
+pub(super) fn joined(first: &str, second: &str) -> String {
+    format!("{first}; {second}")
 }
 
 /// Puts statements together, in their order; none for none.
@@ -34,10 +80,7 @@ pub(super) fn together(dialect: Dialect, waiting: Vec<Waiting>) -> Option<(SqlSt
     while let Some(next) = waiting.next() {
         nth += 1;
         match dialect {
-            Dialect::Sqlite => {
-                text.push_str("; ");
-                text.push_str(next.sql.as_str());
-            }
+            Dialect::Sqlite => text = joined(&text, next.sql.as_str()),
             Dialect::Postgres => {
                 let sql = renumbered(next.sql.as_str(), params.len());
                 let is_last = waiting.len() == 0;
@@ -93,5 +136,47 @@ mod tests {
         let lite = || waiting("DELETE FROM a WHERE n = ?", vec![Param::I64(1)]);
         assert_eq!(text(Dialect::Sqlite, vec![lite(), lite()]), ("DELETE FROM a WHERE n = ?; DELETE FROM a WHERE n = ?".to_owned(), 2));
         assert!(together(Dialect::Sqlite, Vec::new()).is_none());
+    }
+
+    #[test]
+    fn many_sets_of_tables_do_not_push_out_what_is_prepared() {
+        let set = |n: usize| {
+            [format!("DELETE FROM t{n}"), "COMMIT".to_owned()].map(|sql| Waiting {
+                sql: AssertSqlSafe(sql).into_sql_str(),
+                params: Vec::new(),
+                table: "t",
+            })
+        };
+        let mut texts = Texts::default();
+        assert!((0..MOST_TEXTS).all(|n| texts.take(&set(n))));
+        assert!(!texts.take(&set(MOST_TEXTS)) && texts.take(&set(7)), "who comes first stays");
+        let [alone, _] = set(MOST_TEXTS + 1);
+        assert!(texts.take(&[alone]), "it is one of the statements that are prepared anyhow");
+    }
+
+    #[tokio::test]
+    async fn the_driver_runs_all_statements_of_a_text_each_with_its_own_parameters() {
+        use sqlx::{Connection as _, Row as _, SqliteConnection};
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("SQLite opens");
+        sqlx::raw_sql("CREATE TABLE t (a INTEGER, b INTEGER)").execute(&mut connection).await.expect("made");
+        // Twice, for the second time it is taken from what is prepared.
+        for n in [10_i64, 20] {
+            let text = [
+                "INSERT INTO t (a, b) VALUES (?, ?)",
+                "UPDATE t SET b = ? WHERE a = ?",
+                "INSERT INTO t (a) VALUES (?)",
+                "COMMIT",
+                "SELECT COUNT(*) FROM t",
+            ];
+            let text = text.into_iter().fold("BEGIN IMMEDIATE".to_owned(), |all, next| joined(&all, next));
+            let query = sqlx::query(AssertSqlSafe(text)).bind(n).bind(n + 1).bind(n + 2).bind(n).bind(n + 3);
+            let rows = query.fetch_all(&mut connection).await.expect("the driver takes a text of several statements");
+            let count: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+            let broken = "sqlx no longer runs every statement of a text on SQLite with its own parameters: see the top of host/store/src/db/queue.rs";
+            assert_eq!(count, [n / 10 * 2], "{broken}");
+            let rows = sqlx::query("SELECT a, b FROM t WHERE a >= ? ORDER BY a").bind(n).fetch_all(&mut connection).await.expect("read");
+            let found: Vec<(i64, Option<i64>)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+            assert_eq!(found, [(n, Some(n + 2)), (n + 3, None)], "{broken}");
+        }
     }
 }
