@@ -25,6 +25,8 @@ mod row;
 
 pub(crate) use param::{Param, params};
 use param::{postgres_arguments, sqlite_arguments};
+#[cfg(test)]
+pub(crate) use queue::MOST_TEXTS;
 use queue::{Texts, Waiting};
 pub(crate) use row::{Columns, Row};
 

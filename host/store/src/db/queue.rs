@@ -31,7 +31,7 @@ pub(super) struct Waiting {
 }
 
 /// How many texts of several statements a lane makes, of those that its connection keeps prepared (`PREPARED` in `host/store/src/store.rs`).
-pub(super) const MOST_TEXTS: usize = 150;
+pub(crate) const MOST_TEXTS: usize = 150;
 
 /// The sets of statements of which a text was made. Who comes first stays: a set that is not among them costs its units a few more messages, and no more.
 #[derive(Default)]

@@ -1,8 +1,10 @@
 //! Statements that wait for others, on both databases.
 
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+
 use super::on_both;
 use crate::batch::{Batch, Type, cells};
-use crate::db::{Dialect, Lane};
+use crate::db::{Dialect, Lane, MOST_TEXTS};
 
 static PUT_A: Batch = Batch::new("INSERT INTO a (n) SELECT v.n FROM {rows} WHERE TRUE", &[("n", Type::I64)]);
 static PUT_B: Batch = Batch::new("INSERT INTO b (n, m) SELECT v.n, v.m FROM {rows} WHERE TRUE", &[("n", Type::I64), ("m", Type::I64)]);
@@ -81,6 +83,37 @@ async fn what_is_gathered_is_stored_with_all_the_rest_or_not_at_all() {
         drop(lane.begin().await.expect("begun"));
         assert_eq!(numbers(lane).await, [100]);
         lane.begin().await.expect("begun").commit().await.expect("nothing is stored");
+    })
+    .await;
+}
+
+/// As many sets of statements as no connection would keep prepared.
+#[tokio::test]
+async fn what_is_one_set_of_tables_too_many_is_stored_statement_by_statement() {
+    const OTHERS: usize = 5;
+    on_both(async |store| {
+        let lane = &store.inner().admin;
+        for table in ["CREATE TABLE a (n BIGINT PRIMARY KEY)", "CREATE TABLE b (n BIGINT PRIMARY KEY, m BIGINT)"] {
+            lane.fetch(table, Vec::new()).await.expect("made");
+        }
+        let mut spent = Vec::new();
+        for n in 0..MOST_TEXTS + OTHERS {
+            let before = store.counters();
+            let mut tx = lane.begin().await.expect("begun");
+            tx.gather();
+            PUT_A.later(&mut tx, vec![cells![i64::try_from(n).expect("small")]]).await.expect("taken");
+            let sql = AssertSqlSafe(format!("INSERT INTO b (n, m) SELECT {n}, 0")).into_sql_str();
+            tx.later("b", sql, Vec::new(), 1).await.expect("taken");
+            tx.commit().await.expect("stored");
+            spent.push(store.counters().statements - before.statements);
+        }
+        // On SQLite the COMMIT is one of them.
+        let alone = if store.pool.dialect() == Dialect::Sqlite { 3 } else { 2 };
+        assert_eq!(spent[..MOST_TEXTS], [1; MOST_TEXTS]);
+        assert_eq!(spent[MOST_TEXTS..], [alone; OTHERS]);
+        let all = i64::try_from(MOST_TEXTS + OTHERS).expect("small");
+        let both = lane.fetch("SELECT (SELECT COUNT(*) FROM a), (SELECT COUNT(*) FROM b)", Vec::new()).await.expect("read");
+        assert_eq!((both[0].get::<i64>(0).expect("a number"), both[0].get::<i64>(1).expect("a number")), (all, all));
     })
     .await;
 }
