@@ -520,3 +520,21 @@ fn deployment(key: &str, model: Vec<u8>) -> DeploymentWrite {
         operations: Vec::new(),
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_host_forgets_elements_of_which_history_tells_no_more() {
+    let cluster = Cluster::start().expect("PostgreSQL starts");
+    let database = cluster.create_database("host").expect("a database");
+    // It neither runs jobs nor removes history by itself.
+    let host = Host::open_with(Some(database.clone()), false).await;
+    let count = |table: &str| cluster.sql("host", &format!("SELECT COUNT(*) FROM {table}")).expect("counted");
+    let id = host.start("PT1H").await;
+    host.runtime.delete_instance(id, None).await.expect("deleted");
+    let definition = host.inner().store.history_instance(id.0).await.expect("read").expect("there").definition_id;
+    let deployment = host.inner().store.definition(&definition).await.expect("read").expect("there").deployment_id;
+    host.runtime.delete_deployment(&deployment, false).await.expect("deleted");
+    assert_eq!((count("element"), count("deleted_definition")), ("4".to_owned(), "1".to_owned()), "history tells of it");
+    host.runtime.delete_history(id).await.expect("deleted");
+    host.until("its elements are gone", async || (count("element"), count("deleted_definition")) == ("0".to_owned(), "0".to_owned())).await;
+    host.close().await;
+}
