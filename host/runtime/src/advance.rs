@@ -385,7 +385,7 @@ impl Inner {
             begun.push((party, after.awaited));
             if let (true, true, [job]) = (runs_held, id == work.instance, &locked[..]) {
                 let wait = crate::executor::wait_of(job);
-                held = Some((wait, after.places.take(wait)));
+                held = Some((wait, after.places.give_away(wait)));
                 locked.clear();
             }
             self.take_up(&party.base.instance, locked, after.places);
