@@ -174,17 +174,19 @@ impl Store {
 
     /// The next moment after `now` at which a job becomes due, a timer start event, or something that is planned.
     pub async fn next_due(&self, now: i64) -> Result<Option<i64>, Error> {
-        let first = |which: &str| format!("SELECT * FROM (SELECT j.due FROM job j WHERE {which} AND j.due > $1 ORDER BY j.due LIMIT 1) n");
-        let sql = format!("{} UNION ALL {} ORDER BY 1 LIMIT 1", first(UNPRIORITIZED), first(PRIORITIZED));
-        let rows = self.pool.fetch(&sql, params![now]).await?;
-        let job: Option<i64> = rows.first().map(|row| row.get(0)).transpose()?;
-        Ok(job
-            .into_iter()
-            .chain(self.next_start_timer(now).await?)
-            .chain(self.next_delivery(now).await?)
-            .chain(self.next_message(now).await?)
-            .chain(self.next_plan(now).await?)
-            .min())
+        let job = |which: &str| format!("SELECT j.due FROM job j WHERE {which} AND j.due > $1 ORDER BY j.due LIMIT 1");
+        // One question, for every host asks it whenever it has looked for jobs in vain.
+        let firsts = [
+            job(UNPRIORITIZED),
+            job(PRIORITIZED),
+            start_timers::next_sql(),
+            delivery::next_sql(),
+            message::NEXT.into(),
+            planned::NEXT.into(),
+        ];
+        let firsts = firsts.map(|first| format!("SELECT * FROM ({first}) n"));
+        let sql = format!("{} ORDER BY 1 LIMIT 1", firsts.join(" UNION ALL "));
+        self.pool.fetch(&sql, params![now]).await?.first().map(|row| row.get(0)).transpose()
     }
 
     /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event, a delivery, a message or something that is planned, but for those of this host's memory.

@@ -252,6 +252,11 @@ fn runs() -> String {
     format!("{IS_CLAIMABLE} AND NOT {}", parked::IS_SUSPENDED)
 }
 
+/// The next moment after `$1` at which one becomes due.
+pub(crate) fn next_sql() -> String {
+    format!("SELECT t.due FROM delivery t WHERE {} AND t.due > $1 ORDER BY t.due LIMIT 1", runs())
+}
+
 /// Neither for one of the instances `$3`, nor of a throw among them, nor for what runs one of the definitions `$4`.
 const NOT_EXCEPTED: &str = "NOT (t.signal {any_uuid:3}) AND (t.instance_id IS NULL OR NOT (t.instance_id {any_uuid:3})) \
                             AND NOT (t.definition_id {any_text:4})";
@@ -542,13 +547,6 @@ impl Store {
         let after = after.unwrap_or(DeliveryName { signal: Uuid::nil(), n: 0 });
         let sql = format!("SELECT {DELIVERY} FROM delivery t WHERE (t.signal, t.n) > ($1, $2) ORDER BY t.signal, t.n LIMIT $3");
         deliveries(&self.pool.fetch(&sql, params![after.signal, after.n, i64::from(max)]).await?)
-    }
-
-    /// When the next delivery after this moment is tried.
-    pub(crate) async fn next_delivery(&self, now: i64) -> Result<Option<i64>, Error> {
-        let sql = format!("SELECT t.due FROM delivery t WHERE {} AND t.due > $1 ORDER BY t.due LIMIT 1", runs());
-        let rows = self.pool.fetch(&sql, params![now]).await?;
-        rows.first().map(|row| row.get(0)).transpose()
     }
 
     /// Removes a delivery that nobody is there for any more.

@@ -270,6 +270,10 @@ pub(crate) async fn remove_received(tx: &mut Tx, names: Vec<Vec<Cell>>) -> Resul
 /// Nobody has been found for `m`, and it is due at `$1`.
 pub(crate) const IS_DUE: &str = "m.due <= $1 AND NOT EXISTS (SELECT 1 FROM delivery t WHERE t.signal = m.id)";
 
+/// The next moment after `$1` at which somebody is looked for.
+pub(crate) const NEXT: &str =
+    "SELECT m.due FROM message m WHERE m.due > $1 AND NOT EXISTS (SELECT 1 FROM delivery t WHERE t.signal = m.id) ORDER BY m.due LIMIT 1";
+
 const ADDRESSED: &str = "m.id, m.name, m.definition_id, m.activity_id, m.business_key, m.correlation_key, m.created, m.woken";
 
 fn addressed(row: &Row) -> Result<Addressed, Error> {
@@ -432,13 +436,6 @@ impl Store {
         tx.execute(sql, vec![Param::Uuids(there.into_iter().collect()), Param::I64(now)]).await?;
         tx.commit().await?;
         Ok(true)
-    }
-
-    /// When somebody is looked for next, for a message after this moment.
-    pub(crate) async fn next_message(&self, now: i64) -> Result<Option<i64>, Error> {
-        let sql = "SELECT m.due FROM message m WHERE m.due > $1 AND NOT EXISTS (SELECT 1 FROM delivery t WHERE t.signal = m.id) ORDER BY m.due LIMIT 1";
-        let rows = self.pool.fetch(sql, params![now]).await?;
-        rows.first().map(|row| row.get(0)).transpose()
     }
 
     /// Removes a message that nobody is to get, unless it is being delivered. False if there is none.

@@ -54,6 +54,9 @@ pub struct CarriedOut {
 /// One is due at `$1`.
 pub(crate) const IS_DUE: &str = "p.next <= $1";
 
+/// The next moment after `$1` for which something is planned.
+pub(crate) const NEXT: &str = "SELECT p.next FROM planned p WHERE p.next > $1 ORDER BY p.next LIMIT 1";
+
 /// It waits for an older one.
 const IS_KEPT: &str = "attempts = 0 AND next > due";
 
@@ -189,12 +192,6 @@ impl Store {
         operations::write(&mut tx, self.inner().history, operations).await?;
         tx.commit().await?;
         Ok(true)
-    }
-
-    /// The next moment after `now` for which something is planned.
-    pub(crate) async fn next_plan(&self, now: i64) -> Result<Option<i64>, Error> {
-        let rows = self.pool.fetch("SELECT p.next FROM planned p WHERE p.next > $1 ORDER BY p.next LIMIT 1", params![now]).await?;
-        rows.first().map(|row| row.get(0)).transpose()
     }
 
     async fn plans_where(&self, which: &str, params: Vec<Param>) -> Result<Vec<Planned>, Error> {

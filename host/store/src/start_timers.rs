@@ -168,6 +168,11 @@ pub(crate) const HELD: &str = "EXISTS (SELECT 1 FROM host h WHERE h.id = t.locke
 const RUNS: &str =
     "t.retries > 0 AND NOT t.suspended AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id AND d.suspended)";
 
+/// The next moment after `$1` at which one becomes due.
+pub(crate) fn next_sql() -> String {
+    format!("SELECT t.due FROM start_timer t WHERE {RUNS} AND t.due > $1 ORDER BY t.due LIMIT 1")
+}
+
 /// One is due at `$1` that could be claimed, but for the definitions `$4`; or a host other than `$2` is at it.
 pub(crate) fn is_due() -> String {
     format!("({RUNS} AND t.due <= $1 AND NOT (t.definition_id {{any_text:4}})) OR (t.locked_by <> $2 AND {HELD})")
@@ -357,13 +362,6 @@ impl Store {
     pub async fn all_start_timers(&self) -> Result<Vec<StartTimerRow>, Error> {
         let rows = self.pool.fetch(&format!("SELECT {COLUMNS} FROM start_timer t ORDER BY t.id"), Vec::new()).await?;
         rows.iter().map(|found| row(&mut found.columns())).collect()
-    }
-
-    /// The next moment after `now` at which one becomes due.
-    pub(crate) async fn next_start_timer(&self, now: i64) -> Result<Option<i64>, Error> {
-        let sql = format!("SELECT t.due FROM start_timer t WHERE {RUNS} AND t.due > $1 ORDER BY t.due LIMIT 1");
-        let rows = self.pool.fetch(&sql, params![now]).await?;
-        rows.first().map(|row| row.get(0)).transpose()
     }
 
     /// The definitions that become the newest versions of their keys when these are deleted.
