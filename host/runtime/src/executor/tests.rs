@@ -110,6 +110,13 @@ async fn on_both(test: impl AsyncFn(Host)) {
     test(Host::open(Some(cluster.create_database("host").expect("a database"))).await).await;
 }
 
+#[test]
+fn a_job_that_its_unit_runs_by_itself_is_not_left_to_others() {
+    let mut places = Places { permits: BTreeMap::from([(WaitId(3), None), (WaitId(4), None)]), due: 3 };
+    assert!(places.give_away(WaitId(3)).is_none());
+    assert_eq!((places.due, places.waits()), (2, BTreeSet::from([WaitId(4)])), "who is left over is still looked for");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_locked_without_this_host_knowing_runs_all_the_same() {
     on_both(async |host| {
@@ -529,7 +536,7 @@ async fn any_host_forgets_elements_of_which_history_tells_no_more() {
     let host = Host::open_with(Some(database.clone()), false).await;
     let count = |table: &str| cluster.sql("host", &format!("SELECT COUNT(*) FROM {table}")).expect("counted");
     let id = host.start("PT1H").await;
-    host.runtime.delete_instance(id, None).await.expect("deleted");
+    host.runtime.delete_instance(id, None, false).await.expect("deleted");
     let definition = host.inner().store.history_instance(id.0).await.expect("read").expect("there").definition_id;
     let deployment = host.inner().store.definition(&definition).await.expect("read").expect("there").deployment_id;
     host.runtime.delete_deployment(&deployment, false).await.expect("deleted");
