@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::Error;
 use crate::db::{Dialect, Param, Pool, Row, Tx};
 
-/// Up to so many rows of a table are gathered with those of others: every further size would be as many texts again to prepare.
+/// On SQLite up to so many rows of a table are gathered with those of others: every further size would be as many texts again to prepare.
 const GATHERED: usize = 16;
 
 /// The type of a column of the written rows.
@@ -198,7 +198,7 @@ impl Batch {
     /// Runs the statement, unless there are no rows, before the transaction asks for anything or commits: together with others, if it gathers them. The statement reads
     /// nothing but what it writes, and writes a row for each that it is given.
     pub(crate) async fn later(&self, tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<(), Error> {
-        if !tx.gathers() || rows.len() > GATHERED {
+        if !tx.gathers() || tx.dialect == Dialect::Sqlite && rows.len() > GATHERED {
             return self.execute(tx, rows).await.map(drop);
         }
         let count = rows.len();

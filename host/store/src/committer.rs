@@ -294,7 +294,8 @@ impl Committer {
     /// One transaction.
     async fn attempt(&self, items: &[Item], entries: ledger::Write) -> Result<Attempt, Error> {
         let mut tx = self.lane.begin().await?;
-        if items.len() < LOAD {
+        // On SQLite what is gathered is another text for each number of rows.
+        if items.len() < LOAD || tx.dialect == Dialect::Postgres {
             tx.gather();
         }
         let me = self.lease.host;
