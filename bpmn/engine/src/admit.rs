@@ -257,7 +257,7 @@ fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Inpu
             let it = &instance.subscriptions[wait];
             check_own(instance, it.activity, local_variables)?;
             // They are in no scope yet, or may replace what is there: then the bound is met sooner.
-            check_sizes_less(instance, triggered_variables, freed(definition, instance, (it.activity, it.element)), |_| None)?;
+            check_sizes_less(instance, triggered_variables, || freed(definition, instance, (it.activity, it.element)), |_| None)?;
             check_event(definition, instance, *wait, variables)
         }
         Input::Signal { wait, variables } => {
@@ -290,8 +290,8 @@ fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Inpu
             let value = |name: &String| instance.variables(holder(name)?)?.get(name).map(|it| size(name, it));
             // Whoever names one twice makes no more room.
             let remove: BTreeSet<_> = remove.iter().filter(|name| !set.contains_key(*name)).collect();
-            let removed = remove.into_iter().filter_map(value).sum();
-            check_sizes_less(instance, set, removed, holder)
+            let removed: usize = remove.into_iter().filter_map(value).sum();
+            check_sizes_less(instance, set, || removed, holder)
         }
         Input::BeginActivity { activity } => {
             let it = instance.activity(*activity).filter(|it| it.phase == Phase::Enabled { chosen: false });

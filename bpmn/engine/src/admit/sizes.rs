@@ -1,5 +1,7 @@
 //! Whether the variables of an input fit, which go into the room of what they replace and of what ends before. The step itself has the last word.
 
+use std::collections::BTreeSet;
+
 use mandate_model::{Dialect, ElementIndex, ProcessDefinition};
 
 use super::Rejection;
@@ -45,7 +47,7 @@ fn check_triggered(
     variables: &Variables,
 ) -> Result<(), Rejection> {
     let scope = scope_behind(definition, instance, activity, event);
-    check_sizes_less(instance, variables, freed(definition, instance, (activity, event)), |name| instance.holder(scope, name))
+    check_sizes_less(instance, variables, || freed(definition, instance, (activity, event)), |name| instance.holder(scope, name))
 }
 
 /// Bytes of the variables that go with what an event interrupts.
@@ -55,11 +57,11 @@ pub(super) fn freed(definition: &ProcessDefinition, instance: &Instance, (activi
     }
     // An event sub-process interrupts what is inside of its scope, which goes on with its own.
     let is_inside = scope_behind(definition, instance, activity, event) == activity;
-    let mut ends: Vec<_> = if is_inside { instance.children(activity).collect() } else { vec![activity] };
-    let mut looked_at = 0;
-    while let Some(&next) = ends.get(looked_at) {
-        looked_at += 1;
-        ends.extend(instance.children(next));
+    let mut reached: Vec<_> = if is_inside { instance.children(activity).collect() } else { vec![activity] };
+    let mut ends = BTreeSet::new();
+    while let Some(next) = reached.pop() {
+        ends.insert(next);
+        reached.extend(instance.children(next));
     }
     let of_tasks = instance.tasks.values().filter(|task| ends.contains(&task.activity)).map(|task| &task.variables);
     let all = ends.iter().map(|activity| &instance.at(*activity).variables).chain(of_tasks);
@@ -87,17 +89,17 @@ pub(super) fn check_own(instance: &Instance, activity: ActivityId, set: &Variabl
 }
 
 pub(super) fn check_sizes(instance: &Instance, set: &Variables, holder: impl Fn(&str) -> Option<ActivityId>) -> Result<(), Rejection> {
-    check_sizes_less(instance, set, 0, holder)
+    check_sizes_less(instance, set, || 0, holder)
 }
 
-/// Whether all of `set` fits, when each value replaces the one in its holder and `removed` bytes of others go.
+/// Whether all of `set` fits, when each value replaces the one in its holder and `removed` bytes of others go, which is asked only where it matters.
 pub(super) fn check_sizes_less(
     instance: &Instance,
     set: &Variables,
-    removed: usize,
+    removed: impl FnOnce() -> usize,
     holder: impl Fn(&str) -> Option<ActivityId>,
 ) -> Result<(), Rejection> {
-    let mut bytes = instance.index.bytes.saturating_sub(removed);
+    let mut bytes = instance.index.bytes;
     for (name, value) in set {
         if value.json.len() > MAX_VARIABLE_BYTES {
             return Err(Rejection::VariableTooLarge { name: name.clone(), bytes: value.json.len() });
@@ -108,6 +110,9 @@ pub(super) fn check_sizes_less(
         }
         let before = before.map_or(0, |before| size(name, before));
         bytes = bytes + size(name, value) - before;
+    }
+    if bytes > MAX_INSTANCE_BYTES {
+        bytes = bytes.saturating_sub(removed());
     }
     if bytes > MAX_INSTANCE_BYTES { Err(Rejection::InstanceTooLarge { bytes }) } else { Ok(()) }
 }
