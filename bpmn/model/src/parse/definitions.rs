@@ -75,7 +75,7 @@ impl<'n> Definitions<'n> {
         let mut definitions = Definitions {
             category: root.plain("targetNamespace").filter(|name| !name.is_empty()),
             dialect: if root.uses(Namespace::Camunda) { Dialect::Camunda7 } else { Dialect::Standard },
-            patterns: PatternRoom::new(MAX_PATTERN_BYTES),
+            patterns: PatternRoom::new(MAX_PATTERN_BYTES + 1),
             processes: Vec::new(),
             messages: HashMap::new(),
             errors: HashMap::new(),
