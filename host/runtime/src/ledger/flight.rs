@@ -81,8 +81,11 @@ impl Flights {
     /// What a look at an attempt that was left has found.
     fn looked(&self, name: &Name, standing: &Standing, now: Duration) {
         let mut log = self.log();
+        let again = log.under_way.get(name).map(|(_, until)| *until);
         let Some(left) = log.left.get_mut(name) else { return };
         left.missing = matches!(standing, Standing::Missing);
+        // Whoever means to send it since may take as long as for any other.
+        left.until = left.until.max(again.unwrap_or_default());
         if matches!(standing, Standing::Over) || left.missing && now > left.until {
             log.left.remove(name);
         }
