@@ -6,7 +6,7 @@
 //! 1. This host's epoch must hold; its row is kept until the commit, so that a takeover must wait.
 //! 2. Ledger entries are checked against their waits; start keys are claimed.
 //! 3. Instances are written, in the order of their ids, if they are at the revision that their unit began from. A unit that is too late is left out;
-//!    its neighbours go on. Then every other table is written by one statement; with few requests several of these go to the database together.
+//!    its neighbours go on. Then every other table is written by one statement; on PostgreSQL, and with few requests on SQLite, several of these go to the database together.
 //! 4. COMMIT. Answers follow it.
 //!
 //! A transaction that fails because of what is in it is bisected until the unit at fault stands alone. One that fails for other reasons is

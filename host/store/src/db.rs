@@ -295,8 +295,8 @@ pub(crate) struct Tx {
 }
 
 impl Tx {
-    /// From here on statements that answer nothing may wait for the next that does: see [`Tx::later`]. For transactions that write little: what is
-    /// put together is another text each time the tables are others, and a database prepares each once.
+    /// From here on statements that answer nothing may wait for the next that does: see [`Tx::later`]. What is
+    /// put together is another text each time the tables are others, on SQLite also the number of rows, and a database prepares each once.
     pub(crate) fn gather(&mut self) {
         self.gathers = true;
     }

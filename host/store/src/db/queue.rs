@@ -33,10 +33,14 @@ pub(super) struct Waiting {
 /// How many texts of several statements a lane makes, of those that its connection keeps prepared (`PREPARED` in `host/store/src/store.rs`).
 pub(crate) const MOST_TEXTS: usize = 150;
 
+/// After so many that came too late all sets are forgotten, so that what a host does often now is put together, whatever it did before.
+const TOO_LATE: usize = 10 * MOST_TEXTS;
+
 /// The sets of statements of which a text was made. Who comes first stays: a set that is not among them costs its units a few more messages, and no more.
 #[derive(Default)]
 pub(super) struct Texts {
     known: HashSet<u64>,
+    too_late: usize,
     hash: RandomState,
 }
 
@@ -55,8 +59,13 @@ impl Texts {
         let takes = self.known.contains(&name) || self.known.len() < MOST_TEXTS;
         if takes {
             self.known.insert(name);
+            return true;
         }
-        takes
+        self.too_late += 1;
+        if self.too_late == TOO_LATE {
+            (self.known, self.too_late) = (HashSet::new(), 0);
+        }
+        false
     }
 }
 
@@ -152,6 +161,8 @@ mod tests {
         assert!(!texts.take(&set(MOST_TEXTS)) && texts.take(&set(7)), "who comes first stays");
         let [alone, _] = set(MOST_TEXTS + 1);
         assert!(texts.take(&[alone]), "it is one of the statements that are prepared anyhow");
+        assert!((1..TOO_LATE).all(|n| !texts.take(&set(MOST_TEXTS + n))));
+        assert!(texts.take(&set(MOST_TEXTS)), "what came first makes room in the end");
     }
 
     #[tokio::test]
