@@ -89,6 +89,18 @@ fn what_may_yet_appear_is_looked_for_until_its_time_is_over_and_stops_nothing() 
 }
 
 #[test]
+fn whoever_sends_what_was_left_has_the_time_that_any_other_has() {
+    let flights = Flights::default();
+    drop(flights.mark(name("k"), seconds(5)));
+    flights.looked(&name("k"), &Standing::Missing, seconds(9));
+    let sends = flights.mark(name("k"), seconds(60));
+    flights.looked(&name("k"), &Standing::Open, seconds(61));
+    assert!(!flights.is_stuck_at(seconds(6) + LONGEST_OPEN), "it was sent a moment ago");
+    assert!(flights.is_stuck_at(seconds(61) + LONGEST_OPEN));
+    sends.land();
+}
+
+#[test]
 fn an_attempt_is_left_where_its_row_may_yet_appear() {
     let flights = Flights::default();
     flights.mark(name("k"), seconds(5)).fail(&Error::Connection("refused".to_owned()));
