@@ -68,6 +68,17 @@ pub(crate) async fn undoes_what_can_be_undone(desk: &Desk) -> anyhow::Result<()>
     desk.decide("refused", "manualReview", "decision", "CANCEL").await?;
     desk.went("refused", PROCESS, "orderReceived validate notReady manualReview reviewed cancelOrder orderCancelled").await?;
 
+    // Two cancel it: what the customer wants comes to the process before the answer to what a reviewer decided.
+    desk.order("cancelled-twice", unready(), well()).await?;
+    desk.waits("cancelled-twice", PROCESS, "manualReview").await?;
+    desk.faults(json!({ "hangAfterApply": 1.0, "hangMillis": 5_000 })).await?;
+    desk.decide("cancelled-twice", "manualReview", "decision", "CANCEL").await?;
+    desk.until_service("cancelled-twice", |order| order["state"] == "CANCELLED").await?;
+    desk.faults(well()).await?;
+    desk.tell("cancelled-twice", "OrderCancellationRequested").await?;
+    let twice = "cancellation cancellationRequested undo cancelNow cancelled";
+    desk.went("cancelled-twice", PROCESS, &format!("orderReceived validate notReady manualReview reviewed {twice}")).await?;
+
     for (id, faults, repair, middle, end) in [
         ("overdue", stalled(), "FULFILLED", "overdue openFallout", "resolveFallout complete orderCompleted"),
         ("given-up", stalled(), "CANCEL", "overdue openFallout", "cancelOrder orderCancelled"),

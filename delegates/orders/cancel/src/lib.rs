@@ -1,6 +1,6 @@
 //! Cancels an order because a person decided so.
 
-use mandate_sdk::{Context, Ignored, Result};
+use mandate_sdk::{CommandError, Context, Ignored, Result};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -13,14 +13,23 @@ struct Input {
     rejection_code: Option<String>,
 }
 
+/// Who cancels an order and the customer who cancels it meanwhile want the same, and the second of them finds it done.
+const CANCELLED_BEFORE: &str = "ORDER_IS_CANCELLED";
+
 fn cancel(cx: &Context, input: Input) -> Result<()> {
     let body = json!({
         "tenantId": input.tenant_id,
         "orderId": input.order_id,
         "reason": input.rejection_code.as_deref().unwrap_or("not fulfilled in time"),
     });
-    let Ignored = cx.command("orders.cancel-order@1", &body)?;
-    Ok(())
+    match cx.command("orders.cancel-order@1", &body) {
+        Ok(Ignored) => Ok(()),
+        Err(CommandError::Rejected(rejection)) if rejection.code == CANCELLED_BEFORE => {
+            cx.log_info(format!("order {} was cancelled before", input.order_id));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 mandate_sdk::delegate!(cancel);
@@ -39,6 +48,15 @@ mod tests {
             let done = Harness::new().reply("orders.cancel-order@1", json!({})).call(super::cancel, variables);
             assert_eq!(done.outcome, Ok(json!({})));
             assert_eq!(done.commands[0].body["reason"], reason);
+        }
+    }
+
+    #[test]
+    fn what_was_cancelled_before_is_cancelled() {
+        for (code, fails) in [("ORDER_IS_CANCELLED", false), ("ORDER_IS_COMPLETED", true)] {
+            let done =
+                Harness::new().reject("orders.cancel-order@1", code, "no").call(super::cancel, json!({ "tenantId": "t", "orderId": "o" }));
+            assert_eq!(done.outcome.is_err(), fails, "{code}");
         }
     }
 }
