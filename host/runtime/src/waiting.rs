@@ -1,6 +1,9 @@
 //! Nothing is silently stuck: where every active instance stands, and why.
 
-use mandate_engine::{Code, InstanceId, Leaf, LeafState, PublicId};
+use std::collections::BTreeSet;
+
+use mandate_engine::{ActivityId, Code, InstanceId, Leaf, LeafState, PublicId};
+use mandate_model::ElementIndex;
 use mandate_store::Undelivered;
 use mandate_store::query::{InstanceFilter, InstanceRow, Page};
 use serde::Serialize;
@@ -9,7 +12,7 @@ use crate::instances::InstanceView;
 use crate::unit::{number, public};
 use crate::{Error, Runtime};
 
-/// One leaf of an instance, for operators, or an instance of which no leaf can be told.
+/// For operators: one leaf of an instance, an open incident at which no leaf stands, or an instance of which no leaf can be told.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
@@ -23,9 +26,9 @@ pub struct Waiting {
     pub process_definition_key: String,
     /// Its definition's version.
     pub process_definition_version: i64,
-    /// The activity instance; none of an instance that cannot be read.
+    /// The activity instance; of an incident beside a leaf the one that its job belongs to. None of an instance that cannot be read.
     pub activity_instance_id: Option<String>,
-    /// The BPMN element; none of an instance that cannot be read.
+    /// The BPMN element; of an incident beside a leaf the one of its job, as Camunda 7's incidents have it. None of an instance that cannot be read.
     pub activity_id: Option<String>,
     /// Its name.
     pub activity_name: Option<String>,
@@ -38,7 +41,7 @@ pub struct Waiting {
     pub reason: Reason,
 }
 
-/// The one reason why a leaf stands where it stands.
+/// The one reason why a leaf stands where it stands, or the incident beside it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Reason {
@@ -162,7 +165,8 @@ pub struct WaitingFilter {
     pub definition_key: Option<String>,
     /// Only of instances with this business key.
     pub business_key: Option<String>,
-    /// Only what is overdue at this moment, see [`Reads::overdue`](mandate_store::query::Reads::overdue), and instances of which nobody can tell.
+    /// Only what is overdue at this moment, see [`Reads::overdue`](mandate_store::query::Reads::overdue), and instances of which nobody can tell. An
+    /// incident is not overdue.
     pub overdue_at: Option<i64>,
     /// At most this many instances are looked at after `after`.
     pub max_instances: u32,
@@ -174,8 +178,9 @@ pub struct WaitingFilter {
 const MAX_UNDER_ONE_KEY: u32 = 1_000;
 
 impl Runtime {
-    /// Where instances stand, in the order of their ids. Also the last instance looked at, to go on from; none at the end. What is overdue may
-    /// be a scope as well, of which an event's timer should have fired: it is told as waiting for that timer.
+    /// Where instances stand, in the order of their ids. Every open incident is told: by the leaf that stands at it, or behind the leaves of its
+    /// instance. Also the last instance looked at, to go on from; none at the end. What is overdue may be a scope as well, of which an event's timer
+    /// should have fired: it is told as waiting for that timer.
     pub async fn waiting(&self, filter: WaitingFilter) -> Result<(Vec<Waiting>, Option<mandate_engine::InstanceId>), Error> {
         let (rows, next) = self.looked_at(&filter).await?;
         let overdue = match filter.overdue_at {
@@ -199,25 +204,17 @@ impl Runtime {
                 Err(error) => return Err(error),
             };
             let holders = self.0.store.job_holders(row.id).await?;
+            let undelivered: Vec<_> = undelivered.iter().filter(|it| it.instance == row.id).collect();
             let leaves = view.instance.leaves(&view.definition.model);
-            let leaves = match &overdue {
-                None => leaves,
-                Some(overdue) => {
-                    let overdue = overdue.iter().filter(|(instance, _)| *instance == row.id).map(|(_, activity)| *activity);
-                    overdue.filter_map(|activity| leaf_or_scope(&view, &leaves, activity)).collect()
-                }
-            };
-            for leaf in &leaves {
-                let waiting = describe(&view, leaf, &holders);
-                let failed = undelivered.iter().find(|it| it.instance == row.id && it.activity == number(leaf.activity.0));
-                listed.push(match (&leaf.state, failed) {
-                    // What it waits for has come, and cannot get in.
-                    (LeafState::Signal { .. } | LeafState::Events { .. }, Some(failed)) => {
-                        Waiting { reason: incident_of(failed), ..waiting }
-                    }
-                    _ => waiting,
-                });
+            let tell = |leaf: &Leaf| describe(&view, leaf, &holders, &undelivered);
+            if let Some(overdue) = &overdue {
+                let overdue = overdue.iter().filter(|(instance, _)| *instance == row.id).map(|(_, activity)| *activity);
+                listed.extend(overdue.filter_map(|activity| leaf_or_scope(&view, &leaves, activity)).map(|leaf| tell(&leaf)));
+                continue;
             }
+            let told: Vec<_> = leaves.iter().map(tell).collect();
+            let beside = beside(&view, &told, &undelivered);
+            listed.extend(told.into_iter().chain(beside));
         }
         Ok((listed, next))
     }
@@ -292,7 +289,30 @@ fn leaf_or_scope(view: &InstanceView, leaves: &[Leaf], activity: i64) -> Option<
     })
 }
 
-fn incident_of(undelivered: &Undelivered) -> Reason {
+/// The open incidents of an instance at which none of its leaves stands: of a timer on the border of an activity, in an event sub-process or of a
+/// task's listener, or of a signal or message to any of these; and all of an instance that is suspended.
+fn beside(view: &InstanceView, told: &[Waiting], undelivered: &[&Undelivered]) -> Vec<Waiting> {
+    let incident_of = |waiting: &Waiting| match &waiting.reason {
+        Reason::Incident { id, .. } => Some(id.clone()),
+        _ => None,
+    };
+    let at_leaves: BTreeSet<String> = told.iter().filter_map(incident_of).collect();
+    let own = view.instance.incidents().map(|open| {
+        let id = public(&view.instance, open.id.0);
+        let reason = Reason::Incident { id, code: open.code.as_str().to_owned(), message: open.message.clone() };
+        row(view, (open.activity, open.element), (open.since, None), reason)
+    });
+    let of_others = undelivered.iter().filter_map(|it| {
+        // Of a delivery whose row is damaged nobody knows whom it was for but the instance.
+        let receiver = u64::try_from(it.activity).ok().and_then(|activity| view.instance.activity(ActivityId(activity)));
+        let receiver = receiver.or_else(|| view.instance.activity(view.instance.root()))?;
+        let element = view.definition.model.find(&it.activity_id).unwrap_or(receiver.element);
+        Some(row(view, (receiver.id, element), (it.since, None), never_came(it)))
+    });
+    own.chain(of_others).filter(|it| incident_of(it).is_none_or(|id| !at_leaves.contains(&id))).collect()
+}
+
+fn never_came(undelivered: &Undelivered) -> Reason {
     let id = PublicId { instance: InstanceId(undelivered.instance), number: u64::try_from(undelivered.n).unwrap_or(0) };
     Reason::Incident { id: id.to_string(), code: Code::Undelivered.as_str().to_owned(), message: undelivered.failure.clone() }
 }
@@ -314,13 +334,45 @@ fn unreadable(row: &InstanceRow, process_definition_key: String, process_definit
     }
 }
 
-fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Waiting {
+fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)], undelivered: &[&Undelivered]) -> Waiting {
+    let told = row(view, (leaf.activity, leaf.element), (leaf.since, leaf.until), reason(view, leaf, holders));
+    // What it waits for has come, and cannot get in.
+    let failed = undelivered.iter().find(|it| it.activity == number(leaf.activity.0) && Some(&it.activity_id) == told.activity_id.as_ref());
+    match (&leaf.state, failed) {
+        (LeafState::Signal { .. } | LeafState::Message { .. }, Some(failed)) => Waiting { reason: never_came(failed), ..told },
+        _ => told,
+    }
+}
+
+fn row(
+    view: &InstanceView,
+    (activity, element): (ActivityId, ElementIndex),
+    (since, until): (i64, Option<i64>),
+    reason: Reason,
+) -> Waiting {
+    let instance = &view.instance;
+    Waiting {
+        process_instance_id: instance.id().to_string(),
+        business_key: instance.business_key().map(str::to_owned),
+        tenant_id: instance.tenant().map(str::to_owned),
+        process_definition_key: view.definition.row.key.clone(),
+        process_definition_version: view.definition.row.version,
+        // The process itself has its instance's id.
+        activity_instance_id: Some(if activity == instance.root() { instance.id().to_string() } else { public(instance, activity.0) }),
+        activity_id: Some(crate::unit::activity_id(&view.definition, instance, activity, element)),
+        activity_name: view.definition.model.element(element).name.clone(),
+        since,
+        until,
+        reason,
+    }
+}
+
+fn reason(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Reason {
     let instance = &view.instance;
     let model = &view.definition.model;
-    let element = model.element(leaf.element);
     let id = |number: u64| public(instance, number);
     let held_by = |wait: u64| holders.iter().find(|(held, _)| *held == number(wait)).map(|(_, host)| host.clone());
-    let reason = match &leaf.state {
+    match &leaf.state {
         LeafState::Message { wait, name, .. } if name.is_empty() => Reason::Signalling { id: id(wait.0) },
         LeafState::Message { wait, name, correlation_key } => {
             Reason::Message { id: id(wait.0), message: name.clone(), correlation_key: correlation_key.clone() }
@@ -351,19 +403,5 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
         LeafState::Enabled { chosen } => Reason::Enabled { chosen: *chosen },
         LeafState::Running => Reason::Running {},
         LeafState::Suspended => Reason::Suspended {},
-    };
-    Waiting {
-        process_instance_id: instance.id().to_string(),
-        business_key: instance.business_key().map(str::to_owned),
-        tenant_id: instance.tenant().map(str::to_owned),
-        process_definition_key: view.definition.row.key.clone(),
-        process_definition_version: view.definition.row.version,
-        // The process itself has its instance's id.
-        activity_instance_id: Some(if leaf.activity == instance.root() { instance.id().to_string() } else { id(leaf.activity.0) }),
-        activity_id: Some(crate::unit::activity_id(&view.definition, instance, leaf.activity, leaf.element)),
-        activity_name: element.name.clone(),
-        since: leaf.since,
-        until: leaf.until,
-        reason,
     }
 }

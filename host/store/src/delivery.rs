@@ -147,10 +147,14 @@ pub struct Undelivered {
     pub instance: Uuid,
     /// Its number.
     pub n: i64,
-    /// The activity instance that waits.
+    /// The activity instance that waits; 0: its row does not say.
     pub activity: i64,
+    /// The element of the event there.
+    pub activity_id: String,
     /// The last failure's message.
     pub failure: String,
+    /// Since when it is given up.
+    pub since: i64,
 }
 
 /// Who gets a signal.
@@ -532,12 +536,19 @@ impl Store {
 
     /// The deliveries to these instances that were given up, as far as somebody still waits for them.
     pub async fn undelivered(&self, instances: Vec<Uuid>) -> Result<Vec<Undelivered>, Error> {
-        let sql = "SELECT c.instance_id, c.n, c.activity, c.message FROM any_incident c WHERE c.instance_id {any_uuid:1} \
+        let sql = "SELECT c.instance_id, c.n, c.activity, c.activity_id, c.message, c.created FROM any_incident c WHERE c.instance_id {any_uuid:1} \
                    AND c.code = 'UNDELIVERED' ORDER BY c.instance_id, c.n";
         let rows = self.pool.fetch(sql, vec![Param::Uuids(instances)]).await?;
         let undelivered = |row: &crate::db::Row| {
             let mut columns = row.columns();
-            Ok(Undelivered { instance: columns.next()?, n: columns.next()?, activity: columns.next()?, failure: columns.next()? })
+            Ok(Undelivered {
+                instance: columns.next()?,
+                n: columns.next()?,
+                activity: columns.next()?,
+                activity_id: columns.next()?,
+                failure: columns.next()?,
+                since: columns.next()?,
+            })
         };
         rows.iter().map(undelivered).collect()
     }

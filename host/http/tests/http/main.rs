@@ -41,3 +41,4 @@ mod task_kinds;
 mod timers;
 mod transient;
 mod user_operation;
+mod waiting;

@@ -222,7 +222,9 @@ pub(crate) async fn a_delivery_that_fails_is_tried_again_and_then_an_incident(fi
     assert_eq!((job.row.kind.as_str(), Some(job.row.wait), job.tenant.as_deref()), (DELIVERY, incident.row.wait, Some("acme")));
     let found = store.instances(InstanceFilter { with_incident: true, ..InstanceFilter::default() }, Page::ALL, &[]).await.expect("read");
     assert_eq!(found.iter().map(|it| it.id).collect::<Vec<_>>(), [id]);
-    assert_eq!(store.undelivered(vec![id]).await.expect("read").len(), 1);
+    let given_up = store.undelivered(vec![id]).await.expect("read");
+    let told: Vec<_> = given_up.iter().map(|it| (it.activity, it.activity_id.as_str(), it.since)).collect();
+    assert_eq!(told, [(4, incident.row.activity_id.as_str(), 510)]);
     assert_eq!(store.counts(0).await.expect("read").open_incidents, 1);
 
     let seen = store.failed_delivery(id, job.row.wait).await.expect("read").expect("there");
