@@ -12,11 +12,14 @@ mod calls;
 mod events;
 mod forms;
 mod listeners;
+mod references;
 
 pub use calls::*;
 pub use events::*;
 pub use forms::*;
 pub use listeners::*;
+pub use references::Reference;
+pub(crate) use references::references;
 
 /// Where an element stands in [`ProcessDefinition::elements`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

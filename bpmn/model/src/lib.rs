@@ -18,7 +18,8 @@
 //! ```
 //!
 //! - [`parse`] is the entry: a file's bytes into [`ProcessDefinition`]s, or all [`Diagnostic`]s at once; [`parse_with`] is the same with
-//!   scripts in files of their own, and [`parse_stored`] reads what was deployed once.
+//!   scripts in files of their own, and [`parse_stored`] reads what was deployed once. [`references_of`] tells who is named in a file, also
+//!   in one that is refused.
 //! - [`definition`] is what the engine walks.
 //! - [`supported`] lists the supported elements, [`supported_table`] is their table in the README.
 //! - [`time`] reads ISO 8601 for timers and due dates, [`RetryPolicy::parse`] reads retry cycles.
@@ -34,8 +35,8 @@ mod xml;
 pub use definition::*;
 pub use diagnostic::{Diagnostic, Severity};
 pub use parse::{
-    Files, MAX_ELEMENTS, MAX_ID, MAX_PATTERN_BYTES, MAX_SCOPES, Parsed, Supported, parse, parse_stored, parse_with, script_files,
-    supported, supported_table,
+    Files, MAX_ELEMENTS, MAX_ID, MAX_PATTERN_BYTES, MAX_SCOPES, Parsed, Supported, parse, parse_stored, parse_with, references_of,
+    script_files, supported, supported_table,
 };
 pub use retry::MAX_ATTEMPTS;
 pub use xml::MAX_FILE_BYTES;

@@ -76,9 +76,9 @@ impl Runtime {
                 Err(Error::Store(error)) => return Err(error.into()),
                 Err(error) => report.findings.push(error.to_string()),
                 Ok(definition) => {
-                    for (element, implementation) in crate::definitions::references(&definition.model) {
-                        let by_worker = matches!(implementation, Implementation::Topic(_)) && definition.is_external(element);
-                        match definition.binding(element, implementation) {
+                    for it in definition.model.references() {
+                        let by_worker = matches!(it.implementation, Implementation::Topic(_)) && definition.is_external(it.index);
+                        match definition.binding(it.index, it.implementation) {
                             _ if by_worker => {}
                             Ok(binding) => drop(digests.insert(binding.digest.clone())),
                             Err(failure) => report.findings.push(format!("definition {}: {}", row.id, failure.message)),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use mandate_engine::{Code, Failure, Retry};
-use mandate_model::{ElementIndex, ElementKind, Implementation, ListenerAction, ProcessDefinition};
+use mandate_model::{ElementIndex, ElementKind, Implementation, ProcessDefinition};
 use mandate_store::query::DefinitionRow;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -132,7 +132,7 @@ impl Definition {
 
     /// Every binding, by the element that uses it, for its work or for a listener.
     pub fn bindings(&self) -> impl Iterator<Item = (ElementIndex, &Arc<Binding>)> {
-        references(&self.model).filter_map(|(element, implementation)| Some((element, self.bindings.get(&reference(implementation))?)))
+        self.model.references().filter_map(|it| Some((it.index, self.bindings.get(&reference(it.implementation))?)))
     }
 }
 
@@ -147,22 +147,6 @@ pub(crate) fn reference(implementation: &Implementation) -> String {
 
 fn topic_reference(topic: &str) -> String {
     format!("topic:{topic}")
-}
-
-/// The elements of a model with the references they make, for their work or for a listener; for one of a sequence flow it is the element that
-/// this leaves. Those of topics that no delegate serves resolve to nothing: workers do them.
-pub(crate) fn references(model: &ProcessDefinition) -> impl Iterator<Item = (ElementIndex, &Implementation)> {
-    let tasks = model.iter().filter_map(|(index, element)| match &element.kind {
-        ElementKind::ServiceTask(task) => Some((index, &task.implementation)),
-        _ => None,
-    });
-    let of_elements = model.iter().flat_map(|(index, element)| element.listeners.iter().map(move |listener| (index, listener)));
-    let of_flows = model.flows.iter().flat_map(|flow| flow.listeners.iter().map(|listener| (flow.source, listener)));
-    let listeners = of_elements.chain(of_flows).filter_map(|(index, listener)| match &listener.does {
-        ListenerAction::Delegate(implementation) => Some((index, implementation)),
-        ListenerAction::Expression(_) => None,
-    });
-    tasks.chain(listeners)
 }
 
 /// The loaded definitions of this host, by id. What units of work use stays alive with them, in memory or not.

@@ -39,7 +39,7 @@ mod standard_loop;
 mod table;
 mod zeebe;
 
-use crate::definition::ProcessDefinition;
+use crate::definition::{ProcessDefinition, Reference, references};
 use crate::diagnostic::{Diagnostic, Diagnostics, Reading, Severity};
 use crate::{validate, xml};
 
@@ -84,7 +84,7 @@ pub fn parse_stored(file: &str, bytes: &[u8], files: &Files<'_>) -> Result<Parse
 
 fn parse_for(reading: Reading, file: &str, bytes: &[u8], files: &Files<'_>) -> Result<Parsed, Vec<Diagnostic>> {
     let mut diagnostics = Diagnostics::new(file, reading);
-    let processes = read(bytes, files, &mut diagnostics);
+    let processes = read(bytes, files, &mut diagnostics, finish);
     let failed = diagnostics.has_errors();
     let all = diagnostics.into_sorted();
     match processes {
@@ -96,7 +96,31 @@ fn parse_for(reading: Reading, file: &str, bytes: &[u8], files: &Files<'_>) -> R
     }
 }
 
-fn read(bytes: &[u8], files: &Files<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<ProcessDefinition>> {
+/// Tells of everybody whom a file names to do its work, as far as that can be read, also where the file is refused: whoever says what is wrong with it
+/// can say at once who is missing.
+pub fn references_of(bytes: &[u8], files: &Files<'_>, tell: &mut dyn FnMut(Reference<'_>)) {
+    let mut diagnostics = Diagnostics::new("", Reading::Deployment);
+    read(bytes, files, &mut diagnostics, |drafts, _| {
+        drafts.iter().flat_map(|draft| references(&draft.elements, &draft.flows)).for_each(tell);
+        Some(())
+    });
+}
+
+fn finish(drafts: Vec<Draft<'_>>, diagnostics: &mut Diagnostics) -> Option<Vec<ProcessDefinition>> {
+    if diagnostics.has_errors() {
+        return None;
+    }
+    debug_assert!(drafts.iter().all(|draft| !draft.incomplete), "whatever leaves something out is an error");
+    Some(drafts.into_iter().map(Draft::finish).collect())
+}
+
+/// Reads the executable processes of a file, and does something with what was read.
+fn read<T>(
+    bytes: &[u8],
+    files: &Files<'_>,
+    diagnostics: &mut Diagnostics,
+    and: impl FnOnce(Vec<Draft<'_>>, &mut Diagnostics) -> Option<T>,
+) -> Option<T> {
     let text = xml::text(bytes, diagnostics)?;
     let mut root = xml::read(text, diagnostics)?;
     global_tasks::expand(&mut root);
@@ -110,9 +134,5 @@ fn read(bytes: &[u8], files: &Files<'_>, diagnostics: &mut Diagnostics) -> Optio
         drafts.push(draft);
     }
     message_flows::check(&definitions, &drafts, diagnostics);
-    if diagnostics.has_errors() {
-        return None;
-    }
-    debug_assert!(drafts.iter().all(|draft| !draft.incomplete), "whatever leaves something out is an error");
-    Some(drafts.into_iter().map(Draft::finish).collect())
+    and(drafts, diagnostics)
 }

@@ -1,17 +1,20 @@
 //! What holds of any bytes that are read as a model, and of any text that is read as a time: for the tests beside it, and for the fuzz targets.
 
-use mandate_model::{ProcessDefinition, Severity, parse, parse_stored, time};
+use mandate_model::{ProcessDefinition, Reference, Severity, parse, parse_stored, references_of, time};
 
 /// Definitions whose indexes are in range, or at least one error, in the order of the file; and the same every time. What may be deployed is read when
-/// it is stored, and is the same then.
+/// it is stored, and is the same then. Who is named in it is named whatever else is wrong.
 pub(crate) fn model(bytes: &[u8]) {
     let stored = parse_stored("t.bpmn", bytes, &|_| None);
     if let Ok(parsed) = &stored {
         coherent(&parsed.processes);
     }
+    let mut named = Vec::new();
+    references_of(bytes, &|_| None, &mut |reference| named.push(written(reference)));
     match parse("t.bpmn", bytes) {
         Ok(parsed) => {
             coherent(&parsed.processes);
+            assert_eq!(named, parsed.processes.iter().flat_map(ProcessDefinition::references).map(written).collect::<Vec<_>>());
             assert_eq!(format!("{:?}", stored.expect("it is read").processes), format!("{:?}", parsed.processes));
         }
         Err(diagnostics) => {
@@ -23,6 +26,10 @@ pub(crate) fn model(bytes: &[u8]) {
             }
         }
     }
+}
+
+fn written(reference: Reference<'_>) -> String {
+    format!("{} {:?} {:?}", reference.element.id, reference.listener, reference.implementation)
 }
 
 fn coherent(processes: &[ProcessDefinition]) {

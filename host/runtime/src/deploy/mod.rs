@@ -268,9 +268,15 @@ fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Ve
     let mut definitions = Vec::new();
     let mut pinned = Vec::new();
     for (name, bytes) in upload.resources.iter().filter(|(name, _)| is_bpmn(name)) {
+        let before = problems.len();
         let scripts: Vec<_> = mandate_model::script_files(bytes).iter().filter_map(|file| resource(upload, file)).collect();
         match mandate_model::parse_with(name, bytes, &|file| resource(upload, file)) {
-            Err(diagnostics) => problems.extend(diagnostics.into_iter().map(Problem::of)),
+            Err(diagnostics) => {
+                problems.extend(diagnostics.into_iter().map(Problem::of));
+                mandate_model::references_of(bytes, &|file| resource(upload, file), &mut |reference| {
+                    resolve::find_for(name, &reference, &candidates, &mut problems);
+                });
+            }
             Ok(parsed) => {
                 problems.extend(parsed.warnings.into_iter().map(Problem::of));
                 for model in parsed.processes {
@@ -288,6 +294,7 @@ fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Ve
                 }
             }
         }
+        problems[before..].sort_by_key(|problem| (problem.line, problem.column));
     }
     check_unique(&definitions, &mut problems);
     calls::check(&models, &mut problems);

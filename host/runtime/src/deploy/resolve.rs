@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mandate_commands::Catalogue;
-use mandate_model::{Element, ElementIndex, ElementKind, Implementation, ListenerAction, ListenerEvent, ProcessDefinition, StartTrigger};
+use mandate_model::{Element, ElementIndex, ElementKind, Implementation, ListenerEvent, ProcessDefinition, Reference, StartTrigger};
 use mandate_store::query::{DelegateListed, StartEvent};
 use mandate_store::{BindingRow, DelegateRow, EventKind, NewDefinition, StartEventRow};
 use mandate_wasm::{Limits, Sandbox};
@@ -11,7 +11,7 @@ use semver::{Version, VersionReq};
 use sha2::{Digest, Sha256};
 
 use super::{Mandate, Manifest, Problem, Upload, is_wasm};
-use crate::definitions::{reference, references};
+use crate::definitions::reference;
 use crate::ledger::hex;
 use crate::unit::element_rows;
 
@@ -147,29 +147,20 @@ pub(crate) fn resolve(
     problems: &mut Vec<Problem>,
 ) -> NewDefinition {
     let mut bindings: Vec<BindingRow> = Vec::new();
-    for (index, implementation) in references(model) {
-        let reference = reference(implementation);
+    for it in model.references() {
+        let Some(found) = find_for(resource, &it, candidates, problems) else { continue };
+        let reference = reference(it.implementation);
         if bindings.iter().any(|binding| binding.reference == reference) {
             continue;
         }
-        match find(implementation, candidates) {
-            Ok(found) => bindings.push(BindingRow {
-                reference,
-                delegate: found.name.clone(),
-                version: found.version.to_string(),
-                digest: found.digest.clone(),
-                mandate: found.row().mandate,
-            }),
-            // Nobody serves the topic: workers fetch its tasks.
-            Err(_) if matches!(implementation, Implementation::Topic(_)) => {}
-            Err((message, help)) => {
-                let element = model.element(index);
-                let problem = Problem { element_id: Some(element.id.to_string()), ..Problem::error(resource, message, help) };
-                problems.push(problem.at(element.position));
-            }
-        }
+        bindings.push(BindingRow {
+            reference,
+            delegate: found.name.clone(),
+            version: found.version.to_string(),
+            digest: found.digest.clone(),
+            mandate: found.row().mandate,
+        });
     }
-    refuse_commands_of_changes(resource, model, candidates, problems);
     bindings.sort_by(|a, b| a.reference.cmp(&b.reference));
     let doer = |implementation: &Implementation| {
         let reference = reference(implementation);
@@ -194,26 +185,41 @@ pub(crate) fn resolve(
     }
 }
 
+/// Who is meant by a reference. Nobody: that is a problem, unless workers fetch the tasks of the topic that it names.
+pub(crate) fn find_for<'a>(
+    resource: &str,
+    reference: &Reference<'_>,
+    candidates: &'a [Candidate],
+    problems: &mut Vec<Problem>,
+) -> Option<&'a Candidate> {
+    let found = find(reference.implementation, candidates);
+    let refused = match &found {
+        Ok(found) => refused_for(reference, found),
+        Err(_) if matches!(reference.implementation, Implementation::Topic(_)) => None,
+        Err(missing) => Some(missing.clone()),
+    };
+    if let Some((message, help)) = refused {
+        let id = reference.element.id.to_string();
+        let problem = Problem { element_id: Some(id), ..Problem::error(resource, message, help) };
+        problems.push(problem.at(reference.element.position));
+    }
+    found.ok()
+}
+
 /// A change of a user task ends no wait: of a command that was sent for one whose unit was lost nobody would know, and the change that is made again
 /// may send another one. What cancels a task may end none either. So who is told of them sends nothing.
-fn refuse_commands_of_changes(resource: &str, model: &ProcessDefinition, candidates: &[Candidate], problems: &mut Vec<Problem>) {
-    for (_, element) in model.iter() {
-        for listener in &element.listeners {
-            let (event, ListenerAction::Delegate(implementation)) = (listener.event, &listener.does) else { continue };
-            if !matches!(event, ListenerEvent::Assignment | ListenerEvent::Update | ListenerEvent::Delete) {
-                continue;
-            }
-            let Some(found) = find(implementation, candidates).ok().filter(|found| !found.mandate.commands.is_empty()) else { continue };
-            let message = format!(
-                "delegate '{}' is told of changes of a user task (listener for '{}') and may send commands, which could be sent twice",
-                found.name,
-                event.as_str()
-            );
-            let help = "send them from a listener for create or complete, or from a service task; or take them out of its mandate";
-            let problem = Problem { element_id: Some(element.id.to_string()), ..Problem::error(resource, message, help) };
-            problems.push(problem.at(element.position));
-        }
+fn refused_for(reference: &Reference<'_>, found: &Candidate) -> Option<(String, String)> {
+    let event = reference.listener?;
+    if !matches!(event, ListenerEvent::Assignment | ListenerEvent::Update | ListenerEvent::Delete) || found.mandate.commands.is_empty() {
+        return None;
     }
+    let message = format!(
+        "delegate '{}' is told of changes of a user task (listener for '{}') and may send commands, which could be sent twice",
+        found.name,
+        event.as_str()
+    );
+    let help = "send them from a listener for create or complete, or from a service task; or take them out of its mandate";
+    Some((message, help.to_owned()))
 }
 
 /// The candidate for a reference: one of this upload before earlier ones, then the newest version.

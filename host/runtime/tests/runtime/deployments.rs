@@ -129,6 +129,46 @@ async fn everything_that_is_wrong_is_said_at_once() {
 }
 
 #[tokio::test]
+async fn who_is_missing_is_said_beside_what_else_is_wrong_with_a_model() {
+    let broken = r#"
+      <bpmn:startEvent id="s"/>
+      <bpmn:serviceTask id="t" camunda:class="nobody" camunda:asyncBefore="perhaps"/>
+      <bpmn:userTask id="u" camunda:assignee="${">
+        <bpmn:extensionElements>
+          <camunda:taskListener event="create" class="absent"/>
+          <camunda:taskListener event="update" delegateExpression="${worker}"/>
+        </bpmn:extensionElements>
+      </bpmn:userTask>
+      <bpmn:serviceTask id="w" camunda:type="external" camunda:topic="workers"/>
+      <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
+      <bpmn:sequenceFlow id="f2" sourceRef="t" targetRef="u">
+        <bpmn:extensionElements><camunda:executionListener event="take" class="lost"/></bpmn:extensionElements>
+      </bpmn:sequenceFlow>
+      <bpmn:sequenceFlow id="f3" sourceRef="u" targetRef="nowhere"/>"#;
+    let mut files = good();
+    files[0].1 = process(broken);
+    let other = TASK.replace("worker", "unknown").replace("targetRef=\"e\"", "targetRef=\"nowhere\"");
+    files.insert(0, ("q.bpmn", process(&other)));
+    let text = refused(files).await;
+    let errors: Vec<_> = text.lines().filter(|line| line.contains(": error: ")).collect();
+    let expected = [
+        ["q.bpmn:7:", "'unknown' is neither in the upload", "element 't'"],
+        ["q.bpmn:10:", "nowhere", "element 'f2'"],
+        ["p.bpmn:7:", "asyncBefore", "element 't'"],
+        ["p.bpmn:7:", "'nobody' is neither in the upload", "element 't'"],
+        ["p.bpmn:7:", "'lost' is neither in the upload", "element 't'"],
+        ["p.bpmn:8:", "camunda:assignee", "element 'u'"],
+        ["p.bpmn:8:", "'absent' is neither in the upload", "element 'u'"],
+        ["p.bpmn:8:", "'worker' is told of changes of a user task", "element 'u'"],
+        ["p.bpmn:19:", "nowhere", "element 'f3'"],
+    ];
+    for (error, parts) in errors.iter().zip(expected) {
+        assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {text}");
+    }
+    assert_eq!(errors.len(), expected.len(), "{text}");
+}
+
+#[tokio::test]
 async fn a_manifest_says_all_its_problems_beside_those_of_models_and_grants() {
     let mut files = good();
     files[0].1 = process(&TASK.replace("worker", "nobody"));
