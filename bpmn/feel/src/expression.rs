@@ -51,12 +51,18 @@ impl Expression {
 
     /// The same for one of many expressions, which share the room that they have for patterns.
     pub fn parse_within(source: &str, room: &PatternRoom) -> Result<Expression, ParseError> {
+        Expression::parse_where(source, room, None)
+    }
+
+    /// The same where an object of Camunda 7 is known to be there beside `execution`: `task`, `externalTask`. In JUEL a property that it has not is an
+    /// error then; elsewhere its name may be a variable's, which has what it has.
+    pub fn parse_where(source: &str, room: &PatternRoom, object: Option<&str>) -> Result<Expression, ParseError> {
         let trimmed = source.trim_start();
         if trimmed.starts_with('=') {
             let node = feel::parse(source, source.len() - trimmed.len() + 1, room)?;
             return Ok(Expression::new(source, Form::Tree(Language::Feel, node)));
         }
-        if juel::is_template(source) { Expression::parse_juel(source) } else { Ok(Expression::literal(source)) }
+        if juel::is_template(source) { Expression::template(source, object) } else { Ok(Expression::literal(source)) }
     }
 
     /// Compiles FEEL, written without a leading equals sign.
@@ -66,7 +72,11 @@ impl Expression {
 
     /// Compiles a JUEL template.
     pub fn parse_juel(source: &str) -> Result<Expression, ParseError> {
-        let form = match juel::parse_template(source)? {
+        Expression::template(source, None)
+    }
+
+    fn template(source: &str, object: Option<&str>) -> Result<Expression, ParseError> {
+        let form = match juel::parse_template(source, object)? {
             Template::Text(text) => Form::Literal(text.into()),
             Template::Expression(node) => Form::Tree(Language::Juel, node),
         };

@@ -145,6 +145,8 @@ pub(crate) struct Parser<'s> {
     defined: Vec<Arc<str>>,
     /// What may yet be looked at of its patterns, in bytes.
     patterns: Cell<usize>,
+    /// What is known to be there beside `execution`.
+    object: Option<&'static objects::Object>,
 }
 
 impl<'s> Parser<'s> {
@@ -168,6 +170,7 @@ impl<'s> Parser<'s> {
             bound: Vec::new(),
             defined: Vec::new(),
             patterns: Cell::new(MAX_PATTERNS),
+            object: None,
         })
     }
 

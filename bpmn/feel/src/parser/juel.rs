@@ -28,8 +28,8 @@ pub(crate) fn is_template(source: &str) -> bool {
     source.contains("${") || source.contains("#{")
 }
 
-/// Reads a template. A single expression with nothing but blanks around it keeps the type of its value.
-pub(crate) fn parse_template(source: &str) -> Result<Template, ParseError> {
+/// Reads a template. A single expression with nothing but blanks around it keeps the type of its value. `object` is known to be there beside `execution`.
+pub(crate) fn parse_template(source: &str, object: Option<&str>) -> Result<Template, ParseError> {
     let mut parts = Vec::new();
     let (mut text, mut all_text_is_blank, mut expressions) = (String::new(), true, 0);
     let mut position = 0;
@@ -41,7 +41,7 @@ pub(crate) fn parse_template(source: &str) -> Result<Template, ParseError> {
             if !text.is_empty() {
                 parts.push(Node::Constant(Value::from(std::mem::take(&mut text))));
             }
-            let (node, end) = parse_braced(source, at)?;
+            let (node, end) = parse_braced(source, at, object)?;
             expressions += 1;
             parts.push(node);
             position = end;
@@ -69,8 +69,9 @@ pub(crate) fn parse_template(source: &str) -> Result<Template, ParseError> {
 }
 
 /// Reads `${…}` and says where it ends.
-fn parse_braced(source: &str, at: usize) -> Result<(Node, usize), ParseError> {
+fn parse_braced(source: &str, at: usize, object: Option<&str>) -> Result<(Node, usize), ParseError> {
     let mut parser = Parser::new(source, at + 2, Language::Juel)?;
+    parser.object = object.and_then(objects::named);
     if parser.at("}") {
         return Err(parser.error("the expression is empty"));
     }
@@ -218,19 +219,21 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
     parser.advance()?;
     match (objects::of(&base), parser.at("(")) {
         (None, false) => Ok(ast::access(base, Step::Member(name.into()))),
-        (Some(object), false) => property(object, base, name, offset),
+        (Some(object), false) => property(parser, object, base, name, offset),
         (Some(object), true) if object.answers(name) => answer(parser, object, base, name, offset),
         (object, true) => method(parser, object, base, name, offset),
     }
 }
 
-fn property(object: &'static Object, base: Node, name: &str, offset: usize) -> Result<Node, ParseError> {
+fn property(parser: &Parser<'_>, object: &'static Object, base: Node, name: &str, offset: usize) -> Result<Node, ParseError> {
     if let Some(getter) = object.getter(name) {
         return Ok(Node::Variable(object.call(getter, "").into()));
     }
-    if object.lacks(name) {
+    // Elsewhere variables are called `task`, too, and have what they have.
+    let is_there = object.may_be_absent().is_none() || parser.object.is_some_and(|it| std::ptr::eq(it, object));
+    if is_there && object.lacks(name) {
         let help = format!("what can be asked of it: {}", object.names());
-        return Err(ParseError::new(offset, format!("execution has no property '{name}'")).help(help));
+        return Err(ParseError::new(offset, format!("{} has no property '{name}'", object.name)).help(help));
     }
     Ok(ast::access(base, Step::Member(name.into())))
 }

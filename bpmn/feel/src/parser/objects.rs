@@ -7,7 +7,7 @@ pub(crate) const DATES_OF_TASK: [&str; 3] = ["dueDate", "followUpDate", "createT
 
 /// One object.
 pub(super) struct Object {
-    name: &'static str,
+    pub(super) name: &'static str,
     /// What can be asked of it, as `object.property` and as `object.getProperty()`.
     properties: &'static [&'static str],
     /// It knows variables by their names, as the expression itself does.
@@ -119,7 +119,12 @@ pub(super) fn functions() -> String {
 /// The object that an expression begins with.
 pub(super) fn of(base: &Node) -> Option<&'static Object> {
     let Node::Name(name) = base else { return None };
-    OBJECTS.iter().find(|object| *object.name == **name)
+    named(name)
+}
+
+/// The object with this name.
+pub(super) fn named(name: &str) -> Option<&'static Object> {
+    OBJECTS.iter().find(|object| object.name == name)
 }
 
 impl Object {
@@ -165,9 +170,9 @@ impl Object {
         .filter(|_| self.name == "execution")
     }
 
-    /// Whether it certainly has no such property: an execution. Variables are called `task`, too, and have what they have.
+    /// Whether it has no such property.
     pub(super) fn lacks(&self, property: &str) -> bool {
-        self.name == "execution" && !self.properties.contains(&property)
+        !self.properties.contains(&property)
     }
 
     /// All that can be asked of it, for advice.

@@ -1,7 +1,7 @@
 //! JUEL, as tables: template, variables, value.
 
 use crate::common::{check, run};
-use mandate_feel::{Error, Expression, Value};
+use mandate_feel::{Error, Expression, PatternRoom, Value};
 
 const SCOPE: &str = r#"{"amount": 150, "limit": "100", "name": "Ada", "none": null, "yes": true, "blank": "",
     "order": {"id": 17, "lines": [{"sku": "x"}, {"sku": "y"}], "a-b": 1}, "key": "id", "half": 0.5, "xs": [], "1st": 1,
@@ -19,6 +19,26 @@ fn execution_is_asked_only_for_what_it_has() {
     );
     assert!(Expression::parse("${execution.currentActivityId}").is_ok());
     assert!(Expression::parse("${task.ofAVariable}").is_ok());
+}
+
+#[test]
+fn a_task_is_asked_only_for_what_it_has_where_it_is_known_to_be_one() {
+    let room = PatternRoom::new(1);
+    let read = |source: &str, object: Option<&str>| {
+        Expression::parse_where(source, &room, object).map_err(|error| (error.message, error.offset, error.help.unwrap_or_default()))
+    };
+    for (object, property) in [("task", "taskDefinitionKey"), ("externalTask", "errorMessage")] {
+        let source = format!("${{amount}} ${{{object}.noSuchThing}}");
+        let (message, offset, help) = read(&source, Some(object)).expect_err("it has no such property");
+        assert_eq!((message, offset), (format!("{object} has no property 'noSuchThing'"), 13 + object.len()));
+        assert!(help.contains(property), "{help}");
+        assert!(read(&source, None).is_ok(), "a variable may have it");
+        for good in [format!("${{{object}.{property}}}"), format!("= {object}.noSuchThing"), format!("{object}.noSuchThing")] {
+            assert!(read(&good, Some(object)).is_ok(), "{good}");
+        }
+    }
+    assert!(read("${task.noSuchThing}", Some("externalTask")).is_ok(), "a variable may be called so");
+    assert!(read("${execution.noSuchThing}", Some("task")).is_err() && read("${order.noSuchThing}", Some("task")).is_ok());
 }
 
 fn table(rows: &[(&str, &str)]) {

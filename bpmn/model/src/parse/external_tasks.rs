@@ -31,7 +31,8 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         };
         let error = self.error_reference(reference, definition, owner)?;
-        let condition = self.expression("the expression of camunda:errorEventDefinition", source, at)?;
+        let what = "the expression of camunda:errorEventDefinition";
+        let condition = self.where_known("externalTask", |reader| reader.expression(what, source, at))?;
         Some(WorkerError { code: error.code, condition })
     }
 }

@@ -38,7 +38,10 @@ impl<'n> ProcessReader<'n, '_> {
                 self.diagnostics.error(at, format!("{} has no place in camunda:formData", node.title()), "use camunda:formField");
                 continue;
             }
-            let Some(field) = self.form_field(node, at) else { continue };
+            let read = |reader: &mut Self| reader.form_field(node, at);
+            // Its fields are computed when they are shown, of the task that is there then.
+            let field = if of.name == "userTask" { self.where_known("task", read) } else { read(self) };
+            let Some(field) = field else { continue };
             let form = self.form(owner);
             if form.fields.iter().any(|other| other.id == field.id) {
                 let message = format!("two fields of the form are called '{}'", shown(&field.id));

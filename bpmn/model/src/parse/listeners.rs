@@ -32,7 +32,8 @@ impl<'n> ProcessReader<'n, '_> {
         let which = "create, assignment, update, complete, delete or timeout";
         let event = self.occasion(listener, &[Create, Assignment, Update, Complete, Delete, Timeout], which, at)?;
         let timer = if event == Timeout { Some(self.timeout(listener, owner, at)?) } else { None };
-        Some(Listener { timer, ..self.listener(listener, event, at)? })
+        let read = self.where_known("task", |reader| reader.listener(listener, event, at));
+        Some(Listener { timer, ..read? })
     }
 
     /// When a listener for `timeout` is called (Camunda's `BpmnParse.parseTimeoutTaskListener`, which wants an id, too).

@@ -116,6 +116,8 @@ pub(crate) struct ProcessReader<'n, 'd> {
     pub(crate) references: References<'n>,
     pub(crate) items: Items<'n>,
     pub(crate) passed: Passed,
+    /// The object of Camunda 7 that expressions know where they are being read, beside `execution`.
+    object: Option<&'static str>,
     budget: &'d mut usize,
 }
 
@@ -157,6 +159,7 @@ impl<'n> Draft<'n> {
             references: References::default(),
             items: Items::of(process),
             passed: Passed::default(),
+            object: None,
             budget,
         };
         reader.process();
@@ -547,12 +550,22 @@ impl<'n> ProcessReader<'n, '_> {
         }
     }
 
+    /// Reads what has expressions that know an object of Camunda 7: `task`, `externalTask`.
+    pub(crate) fn where_known<T>(&mut self, object: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let around = self.object.replace(object);
+        let result = read(self);
+        self.object = around;
+        result
+    }
+
     /// Compiles an expression or a text that may hold one. `what` names it in the error.
     pub(crate) fn expression(&mut self, what: &str, source: &str, at: At<'n>) -> Option<Expression> {
         let source = source.trim();
         let patterns = &self.definitions.patterns;
         let had_room = !patterns.is_full();
-        let parsed = Expression::parse_within(source, patterns);
+        // What was deployed before may mean a variable, which goes first.
+        let object = self.object.filter(|_| !self.diagnostics.is_stored());
+        let parsed = Expression::parse_where(source, patterns, object);
         if had_room && patterns.is_full() {
             let message = format!("the patterns of regular expressions in this file have more than {MAX_PATTERN_BYTES} bytes together");
             let help = "split the file, or let a delegate look at texts; patterns from here on are looked at only when they are evaluated";

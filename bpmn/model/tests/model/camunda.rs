@@ -55,6 +55,10 @@ fn an_error_of_a_worker_needs_a_code_and_an_expression_and_a_worker() {
             "<camunda:errorEventDefinition errorRef='err' expression='${externalTask.getWorkerId()}'/>",
             "what can be asked of it: id, activityId",
         ),
+        (
+            "<camunda:errorEventDefinition errorRef='err' expression='${externalTask.workerId}'/>",
+            "externalTask has no property 'workerId', at character 16 (element 'a'); help: what can be asked of it: id, activityId",
+        ),
     ] {
         let said = diagnostics(external(extensions).as_bytes());
         assert!(said.contains(expected), "{extensions}: {said}");

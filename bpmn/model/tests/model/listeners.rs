@@ -115,6 +115,40 @@ fn what_they_do_must_be_one_thing_that_can_be_done() {
 }
 
 #[test]
+fn a_task_is_asked_for_what_it_has_where_it_is_there() {
+    let has_no = |file: &str| {
+        let said = diagnostics(file.as_bytes());
+        let errors: Vec<_> = said.lines().filter(|line| line.contains(": error: ")).collect();
+        assert!(errors.iter().all(|line| line.contains("task has no property 'color'") && line.contains("taskDefinitionKey")), "{said}");
+        errors.len()
+    };
+    let listener = |what: &str, event: &str, does: &str| {
+        around(&format!(
+            "<bpmn:userTask id='a'><bpmn:extensionElements><camunda:{what} event='{event}'{does}</camunda:{what}></bpmn:extensionElements></bpmn:userTask>"
+        ))
+    };
+    let asks = |way: &str| match way {
+        "expression" => " expression='${task.color}'>",
+        "script" => "><camunda:script scriptFormat='juel'>${task.color}</camunda:script>",
+        _ => " class='Tell'><camunda:field name='f' expression='${task.color} ${task.assignee}'/>",
+    };
+    for way in ["expression", "script", "field"] {
+        for event in ["create", "assignment", "update", "complete", "delete"] {
+            assert_eq!(has_no(&listener("taskListener", event, asks(way))), 1, "{event} {way}");
+        }
+        // There it is a variable's name.
+        assert_eq!(has_no(&listener("executionListener", "end", asks(way))), 0, "{way}");
+    }
+    let form = "<bpmn:extensionElements><camunda:formData><camunda:formField id='f' type='string' defaultValue='${task.color}'/></camunda:formData>\
+                </bpmn:extensionElements>";
+    assert_eq!(has_no(&around(&format!("<bpmn:userTask id='a'>{form}</bpmn:userTask>"))), 1);
+    assert_eq!(has_no(&around("<bpmn:userTask id='a' camunda:assignee='${task.color}' camunda:dueDate='${task.color}'/>")), 0);
+    let started =
+        around("<bpmn:task id='a'/>").replace("<bpmn:startEvent id='s'/>", &format!("<bpmn:startEvent id='s'>{form}</bpmn:startEvent>"));
+    assert_eq!(has_no(&started), 0);
+}
+
+#[test]
 fn an_event_that_throws_does_not_always_end_by_itself() {
     let file = common::file_with(
         "<bpmn:error id='err' errorCode='E'/>",

@@ -1,8 +1,8 @@
 //! Files that were deployed once, by a version that refused less.
 
 use crate::common::{around, file};
-use mandate_feel::{Error, Limits};
-use mandate_model::{ElementKind, Parsed, parse, parse_stored};
+use mandate_feel::{Error, Limits, Value};
+use mandate_model::{ElementKind, ListenerAction, Parsed, parse, parse_stored};
 
 /// Refused today with these words; read if it was deployed before.
 fn check(file: &str, words: &str) -> Parsed {
@@ -55,6 +55,20 @@ fn an_expression_that_does_not_parse_fails_when_it_is_evaluated() {
     let error = assignee.evaluate(&(), &Limits::default()).expect_err("it is no expression");
     assert!(matches!(&error, Error::Unreadable(reason) if reason.contains("then")), "{error}");
     assert_eq!((assignee.source(), assignee.as_literal(), assignee.names()), ("= if a", None, Vec::new()));
+}
+
+#[test]
+fn a_task_in_what_was_deployed_before_may_be_a_variable() {
+    let listener = "<camunda:taskListener event='create' expression='${task.color}'/>";
+    let parsed = check(
+        &around(&format!("<bpmn:userTask id='a'><bpmn:extensionElements>{listener}</bpmn:extensionElements></bpmn:userTask>")),
+        "task has no property 'color'",
+    );
+    let process = &parsed.processes[0];
+    let listener = &process.element(process.find("a").expect("it is there")).listeners[0];
+    let ListenerAction::Expression(expression) = &listener.does else { panic!("an expression") };
+    let variables = Value::from_json_text(r#"{"task": {"color": "red"}}"#).expect("JSON");
+    assert_eq!(expression.evaluate(&variables, &Limits::default()).expect("it is read").value, Value::from("red"));
 }
 
 #[test]
