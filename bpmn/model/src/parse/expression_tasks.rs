@@ -71,7 +71,12 @@ impl<'n> ProcessReader<'n, '_> {
         }
         let Some(source) = in_language(language, source) else {
             let message = format!("a script in the language '{}' is not supported", shown(language.trim()));
-            self.diagnostics.error(at, message, "write it in FEEL (scriptFormat=\"feel\") or JUEL, or use a service task with a delegate");
+            let otherwise = if self.place.is_listener {
+                "name a delegate in place of the script, such as class=\"audit-log\" on the listener"
+            } else {
+                "use a service task with a delegate"
+            };
+            self.diagnostics.error(at, message, format!("write it in FEEL (scriptFormat=\"feel\") or JUEL, or {otherwise}"));
             return None;
         };
         self.expression("the script", &source, at)

@@ -1,6 +1,7 @@
 //! What is read of external tasks only.
 
 use crate::definition::WorkerError;
+use crate::parse::expressions::Place;
 use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
@@ -32,7 +33,8 @@ impl<'n> ProcessReader<'n, '_> {
         };
         let error = self.error_reference(reference, definition, owner)?;
         let what = "the expression of camunda:errorEventDefinition";
-        let condition = self.where_known("externalTask", |reader| reader.expression(what, source, at))?;
+        let condition =
+            self.within(Place { object: Some("externalTask"), ..Place::default() }, |reader| reader.expression(what, source, at))?;
         Some(WorkerError { code: error.code, condition })
     }
 }

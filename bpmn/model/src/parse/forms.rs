@@ -2,6 +2,7 @@
 
 use crate::definition::{Form, FormConstraint, FormField, FormFieldKind};
 use crate::diagnostic::{At, shown};
+use crate::parse::expressions::Place;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::time::DatePattern;
 use crate::xml::{Namespace, Node};
@@ -40,8 +41,8 @@ impl<'n> ProcessReader<'n, '_> {
             }
             let read = |reader: &mut Self| reader.form_field(node, at);
             // Its fields are computed when they are shown, of the task that is there then.
-            let field = if of.name == "userTask" { self.where_known("task", read) } else { read(self) };
-            let Some(field) = field else { continue };
+            let object = (of.name == "userTask").then_some("task");
+            let Some(field) = self.within(Place { object, ..Place::default() }, read) else { continue };
             let form = self.form(owner);
             if form.fields.iter().any(|other| other.id == field.id) {
                 let message = format!("two fields of the form are called '{}'", shown(&field.id));

@@ -2,6 +2,7 @@
 
 use crate::definition::{Listener, ListenerAction, ListenerEvent, Timer};
 use crate::diagnostic::{At, shown};
+use crate::parse::expressions::Place;
 use crate::parse::implementation::{by_expression, delegate};
 use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
@@ -24,7 +25,7 @@ impl<'n> ProcessReader<'n, '_> {
     /// (Camunda's `BpmnParse.parseExecutionListenersOnTransition`).
     pub(crate) fn execution_listener(&mut self, listener: &'n Node<'n>, of: &'n Node<'n>, at: At<'n>) -> Option<Listener> {
         let event = if of.name == "sequenceFlow" { Take } else { self.occasion(listener, &[Start, End], "start or end", at)? };
-        self.listener(listener, event, at)
+        self.listener(listener, event, None, at)
     }
 
     /// Reads a `camunda:taskListener` of a user task.
@@ -32,8 +33,7 @@ impl<'n> ProcessReader<'n, '_> {
         let which = "create, assignment, update, complete, delete or timeout";
         let event = self.occasion(listener, &[Create, Assignment, Update, Complete, Delete, Timeout], which, at)?;
         let timer = if event == Timeout { Some(self.timeout(listener, owner, at)?) } else { None };
-        let read = self.where_known("task", |reader| reader.listener(listener, event, at));
-        Some(Listener { timer, ..read? })
+        Some(Listener { timer, ..self.listener(listener, event, Some("task"), at)? })
     }
 
     /// When a listener for `timeout` is called (Camunda's `BpmnParse.parseTimeoutTaskListener`, which wants an id, too).
@@ -56,12 +56,15 @@ impl<'n> ProcessReader<'n, '_> {
         found
     }
 
-    fn listener(&mut self, listener: &'n Node<'n>, event: ListenerEvent, at: At<'n>) -> Option<Listener> {
+    /// `object` is what its expressions know beside `execution`.
+    fn listener(&mut self, listener: &'n Node<'n>, event: ListenerEvent, object: Option<&'static str>, at: At<'n>) -> Option<Listener> {
+        let of_delegate = Place { object, is_listener: false };
+        let own = Place { object, is_listener: true };
         let (mut script, mut fields) = (None, Vec::new());
         for child in &listener.children {
             match (child.namespace, child.name) {
                 (Namespace::Camunda, "script") => script = Some(child),
-                (Namespace::Camunda, "field") => fields.push(self.field(child, at)?),
+                (Namespace::Camunda, "field") => fields.push(self.within(of_delegate, |reader| reader.field(child, at))?),
                 (Namespace::Bpmn, "timerEventDefinition") if event == Timeout => {}
                 _ => {
                     let message = format!("{} has no place in {}", child.title(), listener.title());
@@ -72,8 +75,11 @@ impl<'n> ProcessReader<'n, '_> {
         }
         let ways = ["class", "delegateExpression", "expression"].map(|way| listener.plain(way).map(|value| (way, value)));
         let does = match (ways.into_iter().flatten().collect::<Vec<_>>().as_slice(), script) {
-            ([("expression", source)], None) => ListenerAction::Expression(self.expression("the listener's expression", source, at)?),
-            ([], Some(script)) => ListenerAction::Expression(self.camunda_script(script, at)?),
+            ([("expression", source)], None) => {
+                let read = |reader: &mut Self| reader.expression("the listener's expression", source, at);
+                ListenerAction::Expression(self.within(own, read)?)
+            }
+            ([], Some(script)) => ListenerAction::Expression(self.within(own, |reader| reader.camunda_script(script, at))?),
             ([(way, name)], None) => {
                 let implementation = if *way == "class" { delegate(name) } else { by_expression(name) };
                 let help = "name a delegate, such as class=\"audit-log\"";

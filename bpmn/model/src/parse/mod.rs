@@ -15,6 +15,7 @@ mod definitions;
 mod event_definitions;
 mod events;
 mod expression_tasks;
+mod expressions;
 mod extensions;
 mod external_tasks;
 mod fields;

@@ -13,13 +13,14 @@ use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::behavior::Behavior;
 use crate::parse::compensation::References;
 use crate::parse::data::Passed;
+use crate::parse::expressions::Place;
 use crate::parse::items::Items;
 use crate::parse::links::{self, Links};
 use crate::parse::multi_instance::ACTIVITIES;
 use crate::parse::multiple::Parts;
 use crate::parse::resources::RESOURCES;
 use crate::parse::table::{self, Disposition, Supported};
-use crate::parse::{Definitions, MAX_PATTERN_BYTES, attributes};
+use crate::parse::{Definitions, attributes};
 use crate::xml::{Namespace, Node};
 
 /// More flow nodes and sequence flows than this in one file are refused. The largest hand-drawn processes have some hundred; generated
@@ -116,8 +117,7 @@ pub(crate) struct ProcessReader<'n, 'd> {
     pub(crate) references: References<'n>,
     pub(crate) items: Items<'n>,
     pub(crate) passed: Passed,
-    /// The object of Camunda 7 that expressions know where they are being read, beside `execution`.
-    object: Option<&'static str>,
+    pub(crate) place: Place,
     budget: &'d mut usize,
 }
 
@@ -159,7 +159,7 @@ impl<'n> Draft<'n> {
             references: References::default(),
             items: Items::of(process),
             passed: Passed::default(),
-            object: None,
+            place: Place::default(),
             budget,
         };
         reader.process();
@@ -546,39 +546,6 @@ impl<'n> ProcessReader<'n, '_> {
                 let message = format!("{}{name}=\"{}\" is neither true nor false", namespace.prefix(), shown(other));
                 self.diagnostics.error(at, message, "write true or false");
                 default
-            }
-        }
-    }
-
-    /// Reads what has expressions that know an object of Camunda 7: `task`, `externalTask`.
-    pub(crate) fn where_known<T>(&mut self, object: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
-        let around = self.object.replace(object);
-        let result = read(self);
-        self.object = around;
-        result
-    }
-
-    /// Compiles an expression or a text that may hold one. `what` names it in the error.
-    pub(crate) fn expression(&mut self, what: &str, source: &str, at: At<'n>) -> Option<Expression> {
-        let source = source.trim();
-        let patterns = &self.definitions.patterns;
-        let had_room = !patterns.is_full();
-        // What was deployed before may mean a variable, which goes first.
-        let object = self.object.filter(|_| !self.diagnostics.is_stored());
-        let parsed = Expression::parse_where(source, patterns, object);
-        if had_room && patterns.is_full() {
-            let message = format!("the patterns of regular expressions in this file have more than {MAX_PATTERN_BYTES} bytes together");
-            let help = "split the file, or let a delegate look at texts; patterns from here on are looked at only when they are evaluated";
-            self.diagnostics.objection(at, message, help);
-        }
-        match parsed {
-            Ok(expression) => Some(expression),
-            Err(error) => {
-                let character = source.get(..error.offset).map_or(0, |before| before.chars().count()) + 1;
-                let message = format!("{what} '{}': {}, at character {character}", shown(source), shown(&error.message));
-                let help = error.help.clone().unwrap_or_else(|| "correct the expression".to_owned());
-                self.diagnostics.objection(at, message, help);
-                self.diagnostics.is_stored().then(|| Expression::unreadable(source, error))
             }
         }
     }

@@ -101,15 +101,19 @@ fn what_they_do_must_be_one_thing_that_can_be_done() {
          <camunda:executionListener event='start' class='x'><camunda:field name='f'/></camunda:executionListener>\n\
          <camunda:executionListener event='start' class='x'><camunda:other/></camunda:executionListener>\n\
          <camunda:executionListener event='start' expression='${bean.go()}'/>\n<camunda:executionListener event='start' delegateExpression='${a.b}'/>\n\
-         <camunda:executionListener event='start'><camunda:script scriptFormat='groovy'>x</camunda:script></camunda:executionListener>",
+         <camunda:executionListener event='start'><camunda:script scriptFormat='groovy'>x</camunda:script></camunda:executionListener>\n\
+         <camunda:executionListener event='start' class='x'><camunda:field name='f' expression='${'/></camunda:executionListener>\n\
+         <camunda:executionListener event='start'><camunda:script>${x.go()}</camunda:script></camunda:executionListener>",
         expect![[r#"
             t.bpmn:3:1: error: camunda:executionListener does not say what it does (element 'a'); help: name a delegate by class or delegateExpression, or write an expression
             t.bpmn:4:1: error: camunda:executionListener says more than once what it does (element 'a'); help: keep one of them
             t.bpmn:5:52: error: camunda:field 'f' has 0 values (element 'a'); help: give it one: a stringValue or an expression
             t.bpmn:6:52: error: camunda:other has no place in camunda:executionListener (element 'a'); help: remove it
-            t.bpmn:7:1: error: the listener's expression '${bean.go()}': the method 'go' cannot be called in an expression, at character 8 (element 'a'); help: let a delegate do the work and read its result, or use FEEL's functions, as in = count(items). Methods that can be called: equals, toString, contains, isEmpty, indexOf, get, length, startsWith, endsWith, equalsIgnoreCase, toLowerCase, toUpperCase, trim, concat, replace, substring, size, containsKey, toDate, plusSeconds, plusMinutes, plusHours, plusDays, plusWeeks, plusMonths, plusYears, minusSeconds, minusMinutes, minusHours, minusDays, minusWeeks, minusMonths, minusYears
+            t.bpmn:7:1: error: the listener's expression '${bean.go()}': the method 'go' cannot be called in an expression, at character 8 (element 'a'); help: let a delegate do the work and read its result, or use FEEL's functions, as in = count(items). Methods that can be called: equals, toString, contains, isEmpty, indexOf, get, length, startsWith, endsWith, equalsIgnoreCase, toLowerCase, toUpperCase, trim, concat, replace, substring, size, containsKey, toDate, plusSeconds, plusMinutes, plusHours, plusDays, plusWeeks, plusMonths, plusYears, minusSeconds, minusMinutes, minusHours, minusDays, minusWeeks, minusMonths, minusYears; a listener names its delegate in place of the expression, such as class="audit-log"
             t.bpmn:8:1: error: delegateExpression of camunda:executionListener: '${a.b}' is more than a name, and is not supported (element 'a'); help: name a delegate, such as class="audit-log"
-            t.bpmn:9:42: error: a script in the language 'groovy' is not supported (element 'a'); help: write it in FEEL (scriptFormat="feel") or JUEL, or use a service task with a delegate
+            t.bpmn:9:42: error: a script in the language 'groovy' is not supported (element 'a'); help: write it in FEEL (scriptFormat="feel") or JUEL, or name a delegate in place of the script, such as class="audit-log" on the listener
+            t.bpmn:10:52: error: camunda:field 'f' '${': expected a value, found the end, at character 3 (element 'a'); help: correct the expression
+            t.bpmn:11:42: error: the script '${x.go()}': the method 'go' cannot be called in an expression, at character 5 (element 'a'); help: let a delegate do the work and read its result, or use FEEL's functions, as in = count(items). Methods that can be called: equals, toString, contains, isEmpty, indexOf, get, length, startsWith, endsWith, equalsIgnoreCase, toLowerCase, toUpperCase, trim, concat, replace, substring, size, containsKey, toDate, plusSeconds, plusMinutes, plusHours, plusDays, plusWeeks, plusMonths, plusYears, minusSeconds, minusMinutes, minusHours, minusDays, minusWeeks, minusMonths, minusYears; a listener names its delegate in place of the expression, such as class="audit-log"
         "#]],
     );
 }

@@ -192,7 +192,7 @@ pub(crate) fn find_for<'a>(
     candidates: &'a [Candidate],
     problems: &mut Vec<Problem>,
 ) -> Option<&'a Candidate> {
-    let found = find(reference.implementation, candidates);
+    let found = find(reference.implementation, reference.listener, candidates);
     let refused = match &found {
         Ok(found) => refused_for(reference, found),
         Err(_) if matches!(reference.implementation, Implementation::Topic(_)) => None,
@@ -223,7 +223,11 @@ fn refused_for(reference: &Reference<'_>, found: &Candidate) -> Option<(String, 
 }
 
 /// The candidate for a reference: one of this upload before earlier ones, then the newest version.
-fn find<'a>(implementation: &Implementation, candidates: &'a [Candidate]) -> Result<&'a Candidate, (String, String)> {
+fn find<'a>(
+    implementation: &Implementation,
+    listener: Option<ListenerEvent>,
+    candidates: &'a [Candidate],
+) -> Result<&'a Candidate, (String, String)> {
     let best = |fits: &dyn Fn(&Candidate) -> bool| candidates.iter().filter(|candidate| fits(candidate)).max_by(|a, b| newer(a, b));
     match implementation {
         Implementation::Topic(topic) => best(&|candidate| candidate.topics.contains(topic)).ok_or_else(|| {
@@ -242,16 +246,22 @@ fn find<'a>(implementation: &Implementation, candidates: &'a [Candidate]) -> Res
             best(&|candidate| candidate.name == *name && (any || requirement.matches(&candidate.version))).ok_or_else(|| {
                 let there: Vec<String> =
                     candidates.iter().filter(|candidate| candidate.name == *name).map(|candidate| candidate.version.to_string()).collect();
+                let of = listener.map(|event| format!(" of the listener for '{}'", event.as_str())).unwrap_or_default();
                 let message = if there.is_empty() {
-                    format!("delegate '{name}' is neither in the upload nor deployed before")
+                    format!("delegate '{name}'{of} is neither in the upload nor deployed before")
                 } else {
-                    format!("no version of delegate '{name}' meets {requirement}; there are {}", there.join(", "))
+                    format!("no version of delegate '{name}'{of} meets {requirement}; there are {}", there.join(", "))
                 };
                 let help = match java_class(name) {
-                    Some(short) if there.is_empty() => format!(
-                        "no Java runs here: write what the class does as a component, add it to the upload as {short}.wasm and name it \"{short}\"; or let \
-                         a worker do it, by camunda:type=\"external\" and a camunda:topic in place of the class"
-                    ),
+                    Some(short) if there.is_empty() => {
+                        let otherwise = match listener {
+                            Some(_) => "or, if it only looks at variables, write a FEEL or JUEL expression in place of the class",
+                            None => "or let a worker do it, by camunda:type=\"external\" and a camunda:topic in place of the class",
+                        };
+                        format!(
+                            "no Java runs here: write what the class does as a component, add it to the upload as {short}.wasm and name it \"{short}\"; {otherwise}"
+                        )
+                    }
                     _ => format!("add {name}.wasm to the upload, or correct the reference"),
                 };
                 (message, help)
@@ -340,12 +350,21 @@ mod tests {
 
     #[test]
     fn java_classes_are_told_what_to_be_instead() {
-        let help = |name: &str| {
+        let said = |name: &str, listener| {
             let implementation = Implementation::Delegate { name: name.to_owned(), requirement: None };
-            find(&implementation, &[]).err().expect("nobody is there").1
+            find(&implementation, listener, &[]).err().expect("nobody is there")
         };
+        let help = |name: &str| said(name, None).1;
         assert!(help("com.example.ReserveLineDelegate").contains("add it to the upload as reserve-line.wasm and name it \"reserve-line\""));
         assert!(help("com.example.Delegate").contains("delegate.wasm"));
+        assert!(help("com.example.Delegate").contains("camunda:topic in place of the class"));
+        let (message, of_listener) = said("com.example.AuditListener", Some(ListenerEvent::Create));
+        assert_eq!(
+            message,
+            "delegate 'com.example.AuditListener' of the listener for 'create' is neither in the upload nor deployed before"
+        );
+        assert!(of_listener.contains("add it to the upload as audit-listener.wasm and name it \"audit-listener\""), "{of_listener}");
+        assert!(of_listener.contains("a FEEL or JUEL expression in place of the class") && !of_listener.contains("topic"), "{of_listener}");
         assert_eq!(help("reserve-line"), "add reserve-line.wasm to the upload, or correct the reference");
         assert_eq!(help("orders.reserve"), "add orders.reserve.wasm to the upload, or correct the reference");
     }

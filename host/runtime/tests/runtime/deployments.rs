@@ -156,9 +156,9 @@ async fn who_is_missing_is_said_beside_what_else_is_wrong_with_a_model() {
         ["q.bpmn:10:", "nowhere", "element 'f2'"],
         ["p.bpmn:7:", "asyncBefore", "element 't'"],
         ["p.bpmn:7:", "'nobody' is neither in the upload", "element 't'"],
-        ["p.bpmn:7:", "'lost' is neither in the upload", "element 't'"],
+        ["p.bpmn:7:", "'lost' of the listener for 'take' is neither in the upload", "element 't'"],
         ["p.bpmn:8:", "camunda:assignee", "element 'u'"],
-        ["p.bpmn:8:", "'absent' is neither in the upload", "element 'u'"],
+        ["p.bpmn:8:", "'absent' of the listener for 'create' is neither in the upload", "element 'u'"],
         ["p.bpmn:8:", "'worker' is told of changes of a user task", "element 'u'"],
         ["p.bpmn:19:", "nowhere", "element 'f3'"],
     ];
