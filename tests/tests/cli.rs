@@ -1,5 +1,7 @@
 //! What the commands print that ask a host, with a real host behind them.
 
+use std::process::Output;
+
 use anyhow::{Context as _, ensure};
 use mandate_tests::lone::Lone;
 use mandate_tests::program::built;
@@ -77,6 +79,15 @@ async fn an_instance_is_shown_by_its_id_or_its_business_key() -> anyhow::Result<
         let waiting = shown["waiting"].as_array().context("a list")?;
         ensure!(waiting.len() == 1 && waiting[0]["processInstanceId"] == json!(id), "{wanted}: {shown:#}");
     }
+    for wanted in ["nope", "asked", &format!("{nameless}.3")] {
+        let refused = run(&host, &["show", wanted]).await?;
+        let said = String::from_utf8(refused.stderr)?;
+        ensure!(
+            !refused.status.success() && said.contains(&format!("'{wanted}' is no process instance's id and nobody's business key")),
+            "{said}"
+        );
+        ensure!(said.contains(&format!("show its instance: {nameless}\n")) == wanted.contains('.'), "{said}");
+    }
     let listed: Value = serde_json::from_str(&says(&["list", "--json", "-b", "order-1"]).await?)?;
     ensure!(listed.as_array().map(Vec::len) == Some(1) && listed[0]["id"] == json!(named), "{listed:#}");
     let failing: Value = serde_json::from_str(&says(&["list", "--incidents", "--json", "-b", "order-1"]).await?)?;
@@ -86,7 +97,11 @@ async fn an_instance_is_shown_by_its_id_or_its_business_key() -> anyhow::Result<
 
 /// What a command prints.
 async fn mandate(host: &Lone, words: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(built("mandate")?).args(words).args(["--server", host.url()]).output().await?;
+    let output = run(host, words).await?;
     ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
+}
+
+async fn run(host: &Lone, words: &[&str]) -> anyhow::Result<Output> {
+    Ok(Command::new(built("mandate")?).args(words).args(["--server", host.url()]).output().await?)
 }

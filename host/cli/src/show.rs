@@ -320,17 +320,25 @@ fn section(name: &str) {
     say!("\n{name}");
 }
 
-/// An instance by its id or by its business key.
+/// An instance by its business key or by its id.
 async fn find(client: &Client, wanted: &str) -> anyhow::Result<String> {
-    let by_key = [("processInstanceBusinessKey", wanted.to_owned()), ("maxResults", "2".to_owned())];
-    let found = client.get("/engine-rest/history/process-instance", &by_key).await?;
-    match found.as_array().map(Vec::as_slice) {
-        Some([only]) => Ok(text(&only["id"])),
-        Some([_, _, ..]) => {
-            bail!("several instances have the business key '{wanted}': name one by its id (see `mandate list -b {wanted}`)")
+    for name in ["processInstanceBusinessKey", "processInstanceId"] {
+        let asked = [(name, wanted.to_owned()), ("maxResults", "2".to_owned())];
+        let found = client.get("/engine-rest/history/process-instance", &asked).await?;
+        match found.as_array().map(Vec::as_slice) {
+            Some([only]) => return Ok(text(&only["id"])),
+            Some([_, _, ..]) => {
+                bail!("several instances have the business key '{wanted}': name one by its id (see `mandate list -b {wanted}`)")
+            }
+            _ => {}
         }
-        _ => Ok(wanted.to_owned()),
     }
+    // What belongs to an instance has its id, a dot and a number.
+    let of = wanted.split_once('.').filter(|(_, number)| number.parse::<u64>().is_ok()).map(|(instance, _)| instance);
+    let hint = of.map(|instance| format!("; if it is a job, a task or an incident, show its instance: {instance}")).unwrap_or_default();
+    bail!(
+        "'{wanted}' is no process instance's id and nobody's business key: `mandate list` and `mandate waiting` have those of running instances{hint}"
+    )
 }
 
 pub(crate) async fn retry(client: &Client, id: &str, retries: u32) -> anyhow::Result<()> {
