@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mandate_engine::{Input, InstanceId, Jobs, PublicId, Rejection, StartTimer, WaitId};
+use mandate_engine::{Failure, Input, InstanceId, Jobs, PublicId, Rejection, StartTimer, WaitId};
 use mandate_store::query::JobFilter;
 use mandate_store::{Claim, ClaimedJob, Holder, RevisedTimer, StartTimerClaim, StartTimerRow};
 use tokio::sync::oneshot;
@@ -26,7 +26,7 @@ impl Runtime {
             let failed = row.failures > 0 || row.timer.retries == 0;
             let changes = retries_set((row.timer.retries, row.timer.due), (retries, due));
             let due = due.or((retries > 0 && failed).then_some(now)).unwrap_or(row.timer.due);
-            (RevisedTimer { due, retries: retries.into(), ..row.unchanged() }, changes)
+            Ok((RevisedTimer { due, retries: retries.into(), ..row.unchanged() }, changes))
         })
         .await
     }
@@ -37,7 +37,7 @@ impl Runtime {
             return self.set_delivery_due(job, due).await;
         }
         let input = Input::SetDue { wait: WaitId(job.number), due };
-        self.revise(job, input, "SetDueDate", |row, _, _| moved(row, due, row.timer.cycle.clone())).await
+        self.revise(job, input, "SetDueDate", |row, _, _| Ok(moved(row, due, row.timer.cycle.clone()))).await
     }
 
     /// Gives a job another priority: the higher, the sooner a host takes it.
@@ -45,7 +45,7 @@ impl Runtime {
         let input = Input::SetPriority { jobs: Jobs::One(WaitId(job.number)), priority };
         self.revise(job, input, "SetPriority", |row, _, _| {
             let change = Change::new("priority", Some(row.timer.priority.to_string()), Some(priority.to_string()));
-            (RevisedTimer { priority, ..row.unchanged() }, vec![change])
+            Ok((RevisedTimer { priority, ..row.unchanged() }, vec![change]))
         })
         .await
     }
@@ -55,7 +55,7 @@ impl Runtime {
         let input = Input::SuspendJobs { jobs: Jobs::One(WaitId(job.number)), suspended };
         self.revise(job, input, suspend_verb(suspended), |row, _, _| {
             let change = Change::suspension(Some(row.suspended), suspended);
-            (RevisedTimer { suspended, ..row.unchanged() }, vec![change])
+            Ok((RevisedTimer { suspended, ..row.unchanged() }, vec![change]))
         })
         .await
     }
@@ -105,13 +105,21 @@ impl Runtime {
         }
         let input = Input::RecalculateDue { wait: WaitId(job.number), since_creation };
         self.revise(job, input, "RecalculateDueDate", |row, definition, now| {
-            // What was deployed can be set at any moment: it has no variables.
+            // It has no variables, but what it says may depend on the moment.
             let timers = StartTimer::open(&definition.model, if since_creation { row.created } else { now });
-            match timers.into_iter().flatten().find(|timer| *definition.model.element(timer.element).id == row.timer.activity_id) {
-                // One that has its next firing in a row of its own goes on so.
-                Some(timer) => moved(row, timer.due, row.timer.cycle.as_ref().and(timer.cycle)),
-                None => moved(row, row.timer.due, row.timer.cycle.clone()),
-            }
+            let element =
+                |timer: &Result<StartTimer, Failure>| timer.as_ref().map_or_else(|failure| failure.element, |it| Some(it.element));
+            let is_it = |timer: &_| element(timer).is_some_and(|it| *definition.model.element(it).id == row.timer.activity_id);
+            let mut of_event = timers.into_iter().filter(is_it);
+            let (timer, other) = (of_event.next(), of_event.next());
+            let Some(timer) = timer.filter(|_| other.is_none()) else {
+                // As of a job of an instance.
+                let wait = WaitId(job.number);
+                return Err(Rejection::WrongKind { wait, expected: "timer", is: "timer beside others of its event" }.into());
+            };
+            let timer = timer.map_err(|failure| Error::UnitFailed(Box::new(failure)))?;
+            // One that has its next firing in a row of its own goes on so.
+            Ok(moved(row, timer.due, row.timer.cycle.as_ref().and(timer.cycle)))
         })
         .await
     }
@@ -122,7 +130,7 @@ impl Runtime {
         job: PublicId,
         input: Input,
         verb: &'static str,
-        change: impl Fn(&StartTimerRow, &Definition, i64) -> (RevisedTimer, Vec<Change>) + Send,
+        change: impl Fn(&StartTimerRow, &Definition, i64) -> Result<(RevisedTimer, Vec<Change>), Error> + Send,
     ) -> Result<(), Error> {
         let missing = || Error::NotFound { what: "job", id: job.to_string() };
         match self.operate(job.instance, input).await {
@@ -134,7 +142,7 @@ impl Runtime {
         loop {
             let row = self.0.store.start_timer(id, firing).await?.ok_or_else(missing)?;
             let definition = self.0.definitions.get(&self.0.store, &row.definition_id).await?;
-            let (revised, changes) = change(&row, &definition, self.now());
+            let (revised, changes) = change(&row, &definition, self.now())?;
             let subject = Subject {
                 tenant: definition.row.tenant.clone(),
                 definition_id: Some(definition.row.id.clone()),

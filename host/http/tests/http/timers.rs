@@ -106,6 +106,44 @@ async fn timers_are_moved_and_set_anew() {
     host.close().await;
 }
 
+/// A process that starts at Christmas if it is deployed or asked before eleven, and at one of two hours.
+fn early() -> String {
+    model(
+        "<bpmn:process id='early' isExecutable='true'><bpmn:startEvent id='date'><bpmn:timerEventDefinition><bpmn:timeDate>= if now() &lt; \
+         @\"2099-11-20T11:00:00Z\" then \"2099-12-24T00:00:00Z\" else \"too late\"</bpmn:timeDate></bpmn:timerEventDefinition></bpmn:startEvent>\
+         <bpmn:sequenceFlow id='f1' sourceRef='date' targetRef='u'/><bpmn:userTask id='u'/><bpmn:startEvent id='two'>\
+         <bpmn:timerEventDefinition><bpmn:timeDate>2100-01-01T00:00:00Z</bpmn:timeDate></bpmn:timerEventDefinition>\
+         <bpmn:timerEventDefinition><bpmn:timeDate>2100-01-02T00:00:00Z</bpmn:timeDate></bpmn:timerEventDefinition></bpmn:startEvent>\
+         <bpmn:sequenceFlow id='f2' sourceRef='two' targetRef='u'/></bpmn:process>",
+    )
+}
+
+#[tokio::test]
+async fn a_start_timer_that_cannot_be_set_anew_stays_as_it_is_and_says_why() {
+    let host = Host::open_under_a_set_clock().await;
+    to(&host, "10:30").await;
+    host.deploy("early", &early()).await;
+    let start = job(&host, "activityId=date").await;
+    to(&host, "11:05").await;
+    let said = host.post(&format!("{}/duedate/recalculate?creationDateBased=false", path(&start)), json!({})).await;
+    let said = said.error(500, "ProcessEngineException");
+    assert!(said.contains("TIMER_INVALID") && said.contains("of 'date' is not an ISO 8601 date"), "{said}");
+    assert_eq!(host.get(&path(&start)).await.ok(), start);
+    assert_eq!(host.count("/engine-rest/history/user-operation/count?operationType=RecalculateDueDate").await, 0);
+    host.put(&format!("{}/duedate", path(&start)), json!({"duedate": "2099-12-26T00:00:00.000Z"})).await.no_content();
+    host.post(&format!("{}/duedate/recalculate", path(&start)), json!({})).await.no_content();
+    assert_eq!(job(&host, "activityId=date").await["dueDate"], "2099-12-24T00:00:00.000+0000", "when it was made it could be");
+
+    // As of an instance's jobs: nothing says which of the two it is.
+    let both = host.get("/engine-rest/job?activityId=two&sortBy=jobDueDate&sortOrder=asc").await.ok();
+    for (job, day) in both.as_array().expect("a list").iter().zip(1..) {
+        host.post(&format!("{}/duedate/recalculate", path(job)), json!({})).await.error(404, REFUSED);
+        assert_eq!(host.get(&path(job)).await.ok()["dueDate"], format!("2100-01-0{day}T00:00:00.000+0000"));
+    }
+    assert_eq!(both.as_array().map(Vec::len), Some(2));
+    host.close().await;
+}
+
 #[tokio::test]
 async fn job_definitions_follow_from_the_model() {
     let host = Host::open().await;
