@@ -287,7 +287,12 @@ impl<'a> Machine<'a> {
     fn run(&mut self) -> Result<(), Failure> {
         while self.unit.call.is_none() {
             if let Some(element) = self.tell_next() {
-                self.count_step(element)?;
+                self.count_step(element).map_err(|failure| Failure {
+                    message: format!(
+                        "one unit of work cancels so many user tasks that delegates would be told more than {MAX_STEPS} times"
+                    ),
+                    ..failure
+                })?;
                 continue;
             }
             self.ask_conditions();
@@ -312,7 +317,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Each element that is entered counts, and each condition that is asked and each receiver of a signal as well.
+    /// Each element that is entered counts, and each condition that is asked, each receiver of a signal and each delegate that is told of a cancelled task
+    /// as well.
     fn count_step(&mut self, element: ElementIndex) -> Result<(), Failure> {
         self.unit.steps += 1;
         if self.unit.steps > MAX_STEPS {

@@ -125,6 +125,15 @@ impl Error {
         }
     }
 
+    /// This error of a deletion whose delegates could not be told; what can be done about it as well.
+    pub(crate) fn or_without_listeners(self) -> Self {
+        let Self::Runtime(mandate_runtime::Error::UnitFailed(mut failure)) = self else { return self };
+        failure
+            .message
+            .push_str("; repeat it with skipCustomListeners=true to delete the instance without telling the delegates of its user tasks");
+        Self::Runtime(mandate_runtime::Error::UnitFailed(failure))
+    }
+
     fn answer(self) -> Answer {
         let answer = |status, kind, message| Answer { status, kind, message, details: None };
         match self {

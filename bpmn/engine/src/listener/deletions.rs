@@ -7,6 +7,7 @@ use mandate_model::ProcessDefinition;
 use uuid::Uuid;
 
 use crate::call::{Catch, CatchKind};
+use crate::limits::MAX_STEPS;
 use crate::testing::{MESSAGE, Run, check, parse};
 use crate::{Caller, InstanceId, WaitId};
 
@@ -180,6 +181,33 @@ fn task_that_is_completed_is_not_gone_and_what_is_terminated_is() {
           end
     "#]],
     );
+}
+
+#[test]
+fn more_who_are_to_be_told_than_one_unit_may_tell_keep_the_instance() {
+    let model = format!("<startEvent id='s'/><parallelGateway id='f'/>{}{}{{s>f}}{{f>u}}{{f>w}}", task("u", "a"), task("w", "b"));
+    let definition = parse(&model);
+    let mut run = Run::new(&definition);
+    for line in ["start", "cancel no more"] {
+        run.line(line);
+    }
+    // As if it were the last of a hundred thousand.
+    run.instance.unit.as_mut().expect("a delegate is being told").steps = MAX_STEPS;
+    run.trace.clear();
+    run.line("return");
+    run.line("cancel silent: no more");
+    expect![[r#"
+        > return
+          failed: STEP_LIMIT: one unit of work cancels so many user tasks that delegates would be told more than 100000 times
+        > cancel silent: no more
+          task !5 gone
+          - #4 canceled
+          task !7 gone
+          - #6 canceled
+          ended: ExternallyTerminated (no more)
+          end
+    "#]]
+    .assert_eq(&run.trace);
 }
 
 #[test]

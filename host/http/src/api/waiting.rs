@@ -1,4 +1,4 @@
-//! Nothing is silently stuck: every leaf of every active instance with the reason why it stands where it stands.
+//! Nothing is silently stuck: every leaf of every active instance with the reason why it stands where it stands, and every open incident beside them.
 
 use axum::extract::State;
 use axum::routing::get;

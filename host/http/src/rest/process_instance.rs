@@ -159,7 +159,7 @@ async fn remove(Acting(app): Acting, Segments(id): Segments<String>, Params(mut 
     let deleted = app.runtime.delete_instance(instance_or_none(&id), None, skip_listeners).await.map_err(Error::from);
     match deleted {
         Err(error) if error.is_missing() && !lenient => Err(missing(&id)),
-        Err(error) if !error.is_missing() => Err(error),
+        Err(error) if !error.is_missing() => Err(if skip_listeners { error } else { error.or_without_listeners() }),
         _ => Ok(StatusCode::NO_CONTENT),
     }
 }
