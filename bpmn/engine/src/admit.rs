@@ -2,22 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use mandate_model::{ElementKind, ProcessDefinition, ROOT};
+use mandate_model::{ElementIndex, ElementKind, ProcessDefinition, ROOT};
 
-use crate::due::not_to_recalculate;
-use crate::effect::SubscriptionKind;
-use crate::error::error_catcher;
-use crate::escalation::escalation_catcher;
 use crate::ids::{ActivityId, WaitId};
-use crate::input::{DelegateOutcome, Input, TaskRevision};
+use crate::input::{Input, TaskRevision};
 use crate::instance::{Instance, Phase, State, size};
-use crate::job::Jobs;
 use crate::modification::{self, Instruction, Misfit, Modification};
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variables};
 
 mod sizes;
+mod waits;
 
-use sizes::{check_delivery, check_event, check_own, check_sizes, check_sizes_less, check_thrown, freed};
+use sizes::{check_sizes, check_sizes_less};
+use waits::{
+    check_claim, check_error, check_escalation, check_external_error, check_external_task, check_jobs, check_message, check_report,
+    check_revision, check_run, check_signal, check_task, check_timer, expect,
+};
 
 /// Why an input was refused. The instance is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -162,143 +162,98 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
 
 fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
     match input {
-        Input::Start { element, variables, hold } => {
-            check_not_held(variables, *hold)?;
-            let start = definition.elements.get(element.0 as usize);
-            let is_start_event = start.is_some_and(|start| matches!(start.kind, ElementKind::StartEvent(_)) && start.parent == Some(ROOT));
-            if !is_start_event && definition.start() != Some(*element) {
-                return Err(Rejection::NotAStartEvent);
-            }
-            check_sizes(instance, variables, |_| None)
-        }
-        Input::StartAt { variables, modification } => {
-            let starts = |instruction: &Instruction| matches!(instruction, Instruction::Start(_));
-            if let Some(nth) = modification.instructions.iter().position(|instruction| !starts(instruction)) {
-                return Err(Rejection::Instruction { nth: nth + 1, misfit: Misfit::NotAStart });
-            }
-            if modification.instructions.is_empty() {
-                return Err(Rejection::NothingToStart);
-            }
-            check_not_held(variables, modification.hold)?;
-            check_sizes(instance, variables, |_| None)?;
-            check_modification(definition, instance, modification)
-        }
+        Input::Start { element, variables, hold } => check_start(definition, instance, *element, variables, *hold),
+        Input::StartAt { variables, modification } => check_start_at(definition, instance, variables, modification),
         Input::Modify(modification) => check_modification(definition, instance, modification),
-        Input::Held(input) => {
-            if let Input::ReviseTask { revision: TaskRevision::Resolve { variables }, .. } = &**input {
-                check_not_held(variables, true)?;
-            }
-            check_input(definition, instance, input)
-        }
-        Input::RunJob { wait } | Input::FailJob { wait, .. } => {
-            expect(instance, *wait, "job")?;
-            if instance.jobs[wait].suspended { Err(Rejection::JobSuspended { wait: *wait }) } else { Ok(()) }
-        }
-        Input::SetRetries { wait, .. }
-        | Input::SetDue { wait, .. }
-        | Input::SetPriority { jobs: Jobs::One(wait), .. }
-        | Input::SuspendJobs { jobs: Jobs::One(wait), .. } => expect(instance, *wait, "job"),
-        Input::SetPriority { .. } | Input::SuspendJobs { .. } => Ok(()),
-        Input::RecalculateDue { wait, .. } => {
-            expect(instance, *wait, "job")?;
-            let is = not_to_recalculate(definition, &instance.jobs[wait]);
-            is.map_or(Ok(()), |is| Err(Rejection::WrongKind { wait: *wait, expected: "timer", is }))
-        }
-        Input::CompleteTask { wait, variables } => {
-            expect(instance, *wait, "user task")?;
-            let activity = instance.tasks[wait].activity;
-            check_delivery(definition, instance, activity, variables)
-        }
-        Input::ReviseTask { wait, revision } => {
-            expect(instance, *wait, "user task")?;
-            match revision {
-                TaskRevision::Resolve { variables } => check_delivery(definition, instance, instance.tasks[wait].activity, variables),
-                _ => Ok(()),
-            }
-        }
-        Input::ThrowFromTask { wait, code, variables, .. } => {
-            expect(instance, *wait, "user task")?;
-            let activity = instance.tasks[wait].activity;
-            let catcher = error_catcher(definition, instance, activity, code);
-            check_caught(catcher.is_some() || instance.caller_catches_error(code), "BPMN error", code)?;
-            check_thrown(definition, instance, activity, catcher, variables)
-        }
-        Input::EscalateFromTask { wait, code, variables } => {
-            expect(instance, *wait, "user task")?;
-            let activity = instance.tasks[wait].activity;
-            let catcher = escalation_catcher(definition, instance, activity, Some(code));
-            check_caught(catcher.is_some() || instance.caller_catches_escalation(Some(code)).is_some(), "escalation", code)?;
-            check_thrown(definition, instance, activity, catcher, variables)
-        }
-        Input::ClaimTask { wait, user } => {
-            expect(instance, *wait, "user task")?;
-            match &instance.tasks[wait].assignee {
-                Some(by) if by != user => Err(Rejection::AlreadyClaimed { by: by.clone() }),
-                _ => Ok(()),
-            }
-        }
+        Input::Held(input) => check_held(definition, instance, input),
+        Input::RunJob { wait } | Input::FailJob { wait, .. } => check_run(instance, *wait),
+        Input::SetRetries { wait, .. } | Input::SetDue { wait, .. } => expect(instance, *wait, "job"),
+        Input::SetPriority { jobs, .. } | Input::SuspendJobs { jobs, .. } => check_jobs(instance, jobs),
+        Input::RecalculateDue { wait, .. } => check_timer(definition, instance, *wait),
+        Input::CompleteTask { wait, variables } => check_task(definition, instance, *wait, variables),
+        Input::ReviseTask { wait, revision } => check_revision(definition, instance, *wait, revision),
+        Input::ThrowFromTask { wait, code, variables, .. } => check_error(definition, instance, *wait, code, variables),
+        Input::EscalateFromTask { wait, code, variables } => check_escalation(definition, instance, *wait, code, variables),
+        Input::ClaimTask { wait, user } => check_claim(instance, *wait, user),
         Input::CompleteExternalTask { wait, variables, local_variables }
         | Input::FailExternalTask { wait, variables, local_variables, .. } => {
-            expect(instance, *wait, "external task")?;
-            let activity = instance.external_tasks[wait].activity;
-            check_own(instance, activity, local_variables)?;
-            check_delivery(definition, instance, activity, variables)
+            check_external_task(definition, instance, *wait, variables, local_variables)
         }
-        Input::ThrowFromExternalTask { wait, code, variables, .. } => {
-            expect(instance, *wait, "external task")?;
-            let activity = instance.external_tasks[wait].activity;
-            check_thrown(definition, instance, activity, error_catcher(definition, instance, activity, code), variables)
-        }
+        Input::ThrowFromExternalTask { wait, code, variables, .. } => check_external_error(definition, instance, *wait, code, variables),
         Input::SetExternalTaskRetries { wait, .. } | Input::SetExternalTaskPriority { wait, .. } => {
             expect(instance, *wait, "external task")
         }
         Input::Message { wait, variables, local_variables, triggered_variables } => {
-            expect(instance, *wait, subscription(SubscriptionKind::Message))?;
-            let it = &instance.subscriptions[wait];
-            check_own(instance, it.activity, local_variables)?;
-            // They are in no scope yet, or may replace what is there: then the bound is met sooner.
-            check_sizes_less(instance, triggered_variables, || freed(definition, instance, (it.activity, it.element)), |_| None)?;
-            check_event(definition, instance, *wait, variables)
+            check_message(definition, instance, *wait, variables, local_variables, triggered_variables)
         }
-        Input::Signal { wait, variables } => {
-            expect(instance, *wait, subscription(SubscriptionKind::Signal))?;
-            check_event(definition, instance, *wait, variables)
-        }
-        Input::Called { wait, report, .. } => {
-            expect(instance, *wait, "call")?;
-            let call = &instance.calls[wait];
-            match report.number {
-                _ if call.over => Err(Rejection::NoSuchWait { wait: *wait }),
-                number if number == call.heard + 1 => Ok(()),
-                number => Err(Rejection::OutOfTurn { heard: call.heard, number }),
-            }
-        }
+        Input::Signal { wait, variables } => check_signal(definition, instance, *wait, variables),
+        Input::Called { wait, report, .. } => check_report(instance, *wait, report.number),
         Input::EndCalled { .. } => instance.caller().map(drop).ok_or(Rejection::NotCalled),
-        Input::DelegateReturned { wait, outcome } => {
-            // Sizes of what a delegate returns are checked where they are set: past them the unit fails, it is not refused.
-            let (DelegateOutcome::Completed { .. } | DelegateOutcome::BpmnError { .. }) = outcome;
-            expect(instance, *wait, "delegate call")
-        }
-        Input::SetVariables { scope, set, remove, local } => {
-            if !instance.is_open_scope(*scope) {
-                return Err(Rejection::NoSuchScope { scope: *scope });
-            }
-            let holder = |name: &str| match local {
-                true => Some(*scope).filter(|scope| instance.variables(*scope).is_some_and(|own| own.contains_key(name))),
-                false => instance.holder(*scope, name),
-            };
-            let value = |name: &String| instance.variables(holder(name)?)?.get(name).map(|it| size(name, it));
-            // Whoever names one twice makes no more room.
-            let remove: BTreeSet<_> = remove.iter().filter(|name| !set.contains_key(*name)).collect();
-            let removed: usize = remove.into_iter().filter_map(value).sum();
-            check_sizes_less(instance, set, || removed, holder)
-        }
-        Input::BeginActivity { activity } => {
-            let it = instance.activity(*activity).filter(|it| it.phase == Phase::Enabled { chosen: false });
-            it.map(|_| ()).ok_or(Rejection::NotEnabled { activity: *activity })
-        }
+        // Sizes of what a delegate returns are checked where they are set: past them the unit fails, it is not refused.
+        Input::DelegateReturned { wait, .. } => expect(instance, *wait, "delegate call"),
+        Input::SetVariables { scope, set, remove, local } => check_variables(instance, *scope, set, remove, *local),
+        Input::BeginActivity { activity } => check_enabled(instance, *activity),
         Input::Suspend | Input::Activate | Input::Cancel { .. } => Ok(()),
     }
+}
+
+fn check_start(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    element: ElementIndex,
+    variables: &Variables,
+    hold: bool,
+) -> Result<(), Rejection> {
+    check_not_held(variables, hold)?;
+    let start = definition.elements.get(element.0 as usize);
+    let is_start_event = start.is_some_and(|start| matches!(start.kind, ElementKind::StartEvent(_)) && start.parent == Some(ROOT));
+    if !is_start_event && definition.start() != Some(element) {
+        return Err(Rejection::NotAStartEvent);
+    }
+    check_sizes(instance, variables, |_| None)
+}
+
+fn check_start_at(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    variables: &Variables,
+    modification: &Modification,
+) -> Result<(), Rejection> {
+    let starts = |instruction: &Instruction| matches!(instruction, Instruction::Start(_));
+    if let Some(nth) = modification.instructions.iter().position(|instruction| !starts(instruction)) {
+        return Err(Rejection::Instruction { nth: nth + 1, misfit: Misfit::NotAStart });
+    }
+    if modification.instructions.is_empty() {
+        return Err(Rejection::NothingToStart);
+    }
+    check_not_held(variables, modification.hold)?;
+    check_sizes(instance, variables, |_| None)?;
+    check_modification(definition, instance, modification)
+}
+
+fn check_held(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
+    if let Input::ReviseTask { revision: TaskRevision::Resolve { variables }, .. } = input {
+        check_not_held(variables, true)?;
+    }
+    check_input(definition, instance, input)
+}
+
+fn check_variables(instance: &Instance, scope: ActivityId, set: &Variables, remove: &[String], local: bool) -> Result<(), Rejection> {
+    if !instance.is_open_scope(scope) {
+        return Err(Rejection::NoSuchScope { scope });
+    }
+    let own = |name: &str| Some(scope).filter(|scope| instance.variables(*scope).is_some_and(|own| own.contains_key(name)));
+    let holder = |name: &str| if local { own(name) } else { instance.holder(scope, name) };
+    let value = |name: &String| instance.variables(holder(name)?)?.get(name).map(|it| size(name, it));
+    // Whoever names one twice makes no more room.
+    let remove: BTreeSet<_> = remove.iter().filter(|name| !set.contains_key(*name)).collect();
+    let removed: usize = remove.into_iter().filter_map(value).sum();
+    check_sizes_less(instance, set, || removed, holder)
+}
+
+fn check_enabled(instance: &Instance, activity: ActivityId) -> Result<(), Rejection> {
+    let it = instance.activity(activity).filter(|it| it.phase == Phase::Enabled { chosen: false });
+    it.map(drop).ok_or(Rejection::NotEnabled { activity })
 }
 
 /// What the first instruction finds is known. The others come after it, so that of them only what they name is looked at.
@@ -362,39 +317,6 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
                 | Input::Cancel { .. }
         );
     if instance.suspended && !allowed { Err(Rejection::Suspended) } else { Ok(()) }
-}
-
-/// Somebody who answers a task with what nothing catches is told, and the task stays.
-fn check_caught(caught: bool, what: &'static str, code: &str) -> Result<(), Rejection> {
-    if caught { Ok(()) } else { Err(Rejection::NothingCatches { what, code: code.to_owned() }) }
-}
-
-fn expect(instance: &Instance, wait: WaitId, expected: &'static str) -> Result<(), Rejection> {
-    let call = instance.unit.as_ref().and_then(|unit| unit.call.as_ref());
-    let is = if instance.jobs.contains_key(&wait) {
-        "job"
-    } else if instance.tasks.contains_key(&wait) {
-        "user task"
-    } else if instance.external_tasks.contains_key(&wait) {
-        "external task"
-    } else if instance.calls.contains_key(&wait) {
-        "call"
-    } else if let Some(it) = instance.subscriptions.get(&wait) {
-        subscription(it.kind)
-    } else if call.is_some_and(|call| call.wait == wait) {
-        "delegate call"
-    } else {
-        return Err(Rejection::NoSuchWait { wait });
-    };
-    if is == expected { Ok(()) } else { Err(Rejection::WrongKind { wait, expected, is }) }
-}
-
-fn subscription(kind: SubscriptionKind) -> &'static str {
-    match kind {
-        SubscriptionKind::Message => "message subscription",
-        SubscriptionKind::Signal => "signal subscription",
-        SubscriptionKind::Condition => "conditional subscription",
-    }
 }
 
 /// What is there for a unit of work only does not come to the one that goes on with what is held.

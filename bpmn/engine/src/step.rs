@@ -136,15 +136,7 @@ impl<'a> Machine<'a> {
             }
             Input::RunJob { wait } => self.run_job(wait)?,
             Input::FailJob { wait, failure } => self.fail_job(wait, failure),
-            Input::CompleteTask { wait, variables } => {
-                let activity = self.instance.tasks[&wait].activity;
-                // Its listeners see the task.
-                if !self.has_listeners_for(activity, ListenerEvent::Complete) {
-                    self.remove_wait(activity, wait);
-                }
-                self.deliver(activity, variables)?;
-                self.notify(activity, Occasion::Complete)?;
-            }
+            Input::CompleteTask { wait, variables } => self.complete_task(wait, variables)?,
             Input::ClaimTask { wait, user } => self.revise_task(wait, TaskRevision::Assign { user: Some(user) })?,
             Input::ReviseTask { wait, revision } => self.revise_task(wait, revision)?,
             Input::ThrowFromTask { wait, code, message, variables } => self.throw_from_task(wait, Thrown { code, message, variables })?,
@@ -180,14 +172,7 @@ impl<'a> Machine<'a> {
             }
             Input::Called { wait, report, hold } => self.hear(wait, *report, hold)?,
             Input::EndCalled { ending } => self.end_called(ending),
-            Input::Cancel { reason, skip_listeners } => {
-                self.unit.skip_listeners = skip_listeners;
-                self.ending = Ending { state: EndState::ExternallyTerminated, reason: reason.clone(), skip_listeners };
-                self.unit.skip_io_mappings = true;
-                self.cancel_children(self.instance.root());
-                let news = Some(News::Deleted { reason: reason.clone() });
-                self.end_when_told(InstanceEnd { news, state: EndState::ExternallyTerminated, reason });
-            }
+            Input::Cancel { reason, skip_listeners } => self.cancel_instance(reason, skip_listeners),
         }
         Ok(())
     }
@@ -247,6 +232,15 @@ impl<'a> Machine<'a> {
         }
         self.set_variables_in(root, variables)?;
         self.arm_event_sub_processes(root)
+    }
+
+    fn cancel_instance(&mut self, reason: Option<String>, skip_listeners: bool) {
+        self.unit.skip_listeners = skip_listeners;
+        self.ending = Ending { state: EndState::ExternallyTerminated, reason: reason.clone(), skip_listeners };
+        self.unit.skip_io_mappings = true;
+        self.cancel_children(self.instance.root());
+        let news = Some(News::Deleted { reason: reason.clone() });
+        self.end_when_told(InstanceEnd { news, state: EndState::ExternallyTerminated, reason });
     }
 
     fn delegate_returned(&mut self, outcome: DelegateOutcome) -> Result<(), Failure> {

@@ -2,13 +2,27 @@
 
 use std::sync::Arc;
 
+use mandate_model::ListenerEvent;
+
 use crate::effect::{Delegation, Effect, Task};
 use crate::ids::WaitId;
 use crate::input::{Failure, TaskFields, TaskRevision};
 use crate::listener::Occasion;
 use crate::step::Machine;
+use crate::variable::Variables;
 
 impl Machine<'_> {
+    /// A task is done: what it brings is set, and it goes on when its listeners have been called.
+    pub(crate) fn complete_task(&mut self, wait: WaitId, variables: Variables) -> Result<(), Failure> {
+        let activity = self.instance.tasks[&wait].activity;
+        // Its listeners see the task.
+        if !self.has_listeners_for(activity, ListenerEvent::Complete) {
+            self.remove_wait(activity, wait);
+        }
+        self.deliver(activity, variables)?;
+        self.notify(activity, Occasion::Complete)
+    }
+
     /// A task is changed by hand, and its row with it if anything of it is otherwise than before.
     pub(crate) fn revise_task(&mut self, wait: WaitId, mut revision: TaskRevision) -> Result<(), Failure> {
         let before = self.instance.tasks[&wait].clone();
