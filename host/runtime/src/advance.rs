@@ -23,6 +23,7 @@ use mandate_store::{ClaimedJob, CommitError, FiredTimer, InstanceWrite, RunningJ
 use tracing::Instrument;
 
 use crate::definitions::{Definition, suspended};
+use crate::error::{LEASE_NOT_RENEWED, TAKEN_OVER};
 use crate::executor::{Mine, Permit, Places};
 use crate::ledger::Closings;
 use crate::metrics::Acquired;
@@ -179,11 +180,7 @@ impl Inner {
     /// Takes an input up on a task of its own, so that no client that hangs up drops a unit half-way.
     pub(crate) async fn advance(self: &Arc<Self>, work: Work) -> Result<Advanced, Error> {
         let inner = self.clone();
-        match self.spawn_unit(async move { inner.advance_here(work).await }).await {
-            Ok(advanced) => advanced,
-            Err(error) if error.is_panic() => Err(Error::Bug),
-            Err(_) => Err(Error::NotActing("it is shutting down")),
-        }
+        self.spawn_unit(async move { inner.advance_here(work).await }).await?
     }
 
     /// Takes an input up on this task, which nobody drops half-way and which [`Inner::spawn_unit`] has made: a delegate that the unit calls runs
@@ -223,7 +220,7 @@ impl Inner {
         let asked = work.asked.unwrap_or_else(|| self.clock.now_ms());
         loop {
             if !self.store.may_act() {
-                return Err(Error::NotActing("it could not renew its lease"));
+                return Err(Error::NotActing(LEASE_NOT_RENEWED));
             }
             let mut parties = Parties::new(self.base(&work).await?, &work.input);
             // Whoever gave the instructions has seen the instance as it is stored, and not as this host remembers it.
@@ -480,7 +477,7 @@ impl Inner {
                 Some(begin) if self.is_superseded(begin).await? => Stored::Superseded,
                 _ => Stored::Conflict,
             },
-            CommitError::Fenced => return Err(Error::NotActing("another host has taken over its work")),
+            CommitError::Fenced => return Err(Error::NotActing(TAKEN_OVER)),
             CommitError::Refused(reason) => Stored::Refused(reason),
             CommitError::Database(error) => {
                 // It may have been stored all the same.

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use mandate_store::Store;
 use tokio::sync::Mutex;
 
+use crate::error::SHUTTING_DOWN;
 use crate::{Error, Inner, Runtime};
 
 /// What a host takes the time from.
@@ -148,7 +149,7 @@ impl Inner {
         let mut pause = FIRST_PAUSE;
         loop {
             if self.executor.is_stopping() {
-                return Err(Error::NotActing("it is shutting down"));
+                return Err(Error::NotActing(SHUTTING_DOWN));
             }
             let except = self.executor.held_back(Instant::now());
             let is_idle = self.executor.is_idle() && self.delivering.is_idle();

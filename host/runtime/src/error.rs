@@ -1,6 +1,16 @@
 //! What can go wrong between a request and its answer. The HTTP layer maps each variant to a status in one place.
 
 use mandate_engine::{Failure, InstanceId, Rejection};
+use tokio::task::JoinError;
+
+/// Why a host that is about to end does not act.
+pub(crate) const SHUTTING_DOWN: &str = "it is shutting down";
+
+/// Why a host does not act that may have been taken over, or is about to be.
+pub(crate) const LEASE_NOT_RENEWED: &str = "it could not renew its lease";
+
+/// Why a host does not act that has been.
+pub(crate) const TAKEN_OVER: &str = "another host has taken over its work";
 
 /// Why a request was not carried out. Unless said otherwise nothing was stored.
 #[derive(Debug, thiserror::Error)]
@@ -99,4 +109,11 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+}
+
+/// What has become of work on a task of its own that has no answer: it has panicked, or the host has ended with it.
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Self {
+        if error.is_panic() { Self::Bug } else { Self::NotActing(SHUTTING_DOWN) }
+    }
 }

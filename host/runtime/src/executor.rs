@@ -28,6 +28,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::advance::{Advanced, State, Work};
+use crate::error::SHUTTING_DOWN;
 use crate::executor::held_back::{HeldBack, Subject};
 use crate::unit::{Next, Rows};
 use crate::{Error, Inner};
@@ -348,7 +349,7 @@ impl Inner {
         let _worker = self.executor.workers.acquire().await.expect("nobody closes it");
         if self.executor.is_stopping() {
             self.release(instance, wait).await;
-            return Ran::Done(Err(Error::NotActing("it is shutting down")));
+            return Ran::Done(Err(Error::NotActing(SHUTTING_DOWN)));
         }
         let died = (takeovers > MAX_TAKEOVERS).then(|| host_died(takeovers));
         let mut trouble = died.as_ref().map(|failure| Error::Invalid(failure.message.clone()));

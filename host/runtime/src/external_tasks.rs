@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::advance::{Advanced, Work, Worker};
 use crate::definitions::Definition;
+use crate::error::LEASE_NOT_RENEWED;
 use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::{Error, Inner, Runtime, text};
 
@@ -297,7 +298,7 @@ impl Inner {
     /// One look. On a task of its own, which gives back what its client has hung up on: nobody would do it before the lock runs out.
     async fn fetch(self: &Arc<Self>, mut fetch: Fetch, wanted: &BTreeMap<String, Wanted>) -> Result<Vec<FetchedTask>, Error> {
         if !self.store.may_act() {
-            return Err(Error::NotActing("it could not renew its lease"));
+            return Err(Error::NotActing(LEASE_NOT_RENEWED));
         }
         fetch.now = self.clock.now_ms();
         let inner = self.clone();

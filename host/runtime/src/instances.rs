@@ -8,7 +8,6 @@ use mandate_model::ElementIndex;
 use mandate_store::StartKey;
 use mandate_store::query::KeyedStart;
 use sha2::{Digest, Sha256};
-use tokio::task::JoinHandle;
 
 use crate::advance::{Advanced, Begin, State, Work};
 use crate::definitions::Definition;
@@ -250,7 +249,7 @@ impl Inner {
         operator: Option<Arc<Operator>>,
     ) -> Result<Option<Started>, Error> {
         let (inner, at) = (self.clone(), at.into());
-        started(self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, operator, None).await })).await
+        self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, operator, None).await }).await?
     }
 
     /// The same by a signal or message that is delivered, on nobody's behalf: the delivery is taken up with the first unit.
@@ -262,7 +261,7 @@ impl Inner {
         delivery: TakenUp,
     ) -> Result<Option<Started>, Error> {
         let (inner, at) = (self.clone(), at.into());
-        started(self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, None, Some(delivery)).await })).await
+        self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, None, Some(delivery)).await }).await?
     }
 
     async fn start_undisturbed(
@@ -380,11 +379,6 @@ impl Inner {
             variables: now.and_then(|instance| instance.variables(instance.root()).cloned()),
         })
     }
-}
-
-/// What becomes of a start on a task of its own.
-async fn started(starting: JoinHandle<Result<Option<Started>, Error>>) -> Result<Option<Started>, Error> {
-    starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
 }
 
 /// Where a process begins that is started without a message. Of several none start events nobody has said which is meant: start instructions do.

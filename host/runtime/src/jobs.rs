@@ -8,6 +8,7 @@ use mandate_store::{Claim, ClaimedJob, Holder, RevisedTimer, StartTimerClaim, St
 use tokio::sync::oneshot;
 
 use crate::definitions::Definition;
+use crate::error::{LEASE_NOT_RENEWED, SHUTTING_DOWN};
 use crate::executor::Queued;
 use crate::executor::start_timers::given_up_by_hand;
 use crate::job_definitions::{JobDefinition, TIMER, unless_gone};
@@ -167,17 +168,17 @@ impl Runtime {
         let inner = self.0.clone();
         // On a task of its own: a client that hangs up must not leave a job locked that nobody runs.
         let executing = self.0.tasks.spawn(async move { inner.execute(job).await });
-        executing.await.unwrap_or_else(|error| Err(if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") }))
+        executing.await?
     }
 }
 
 impl Inner {
     async fn execute(self: &Arc<Self>, id: PublicId) -> Result<(), Error> {
         if self.executor.is_stopping() {
-            return Err(Error::NotActing("it is shutting down"));
+            return Err(Error::NotActing(SHUTTING_DOWN));
         }
         if !self.store.may_act() {
-            return Err(Error::NotActing("it could not renew its lease"));
+            return Err(Error::NotActing(LEASE_NOT_RENEWED));
         }
         if is_delivery(id) {
             return self.execute_delivery(id).await;
@@ -195,7 +196,7 @@ impl Inner {
         let missing = || Error::NotFound { what: "job", id: id.to_string() };
         let firing = i64::try_from(id.number).map_err(|_| missing())?;
         let claim = match self.store.claim_start_timer(id.instance.0, firing).await {
-            Err(StoreError::Fenced) => return Err(Error::NotActing("it could not renew its lease")),
+            Err(StoreError::Fenced) => return Err(Error::NotActing(LEASE_NOT_RENEWED)),
             claim => claim?,
         };
         match claim {
@@ -210,9 +211,7 @@ impl Inner {
                 let inner = self.clone();
                 // On a thread that guests run on, as any unit.
                 let fired = self.spawn_unit(async move { inner.fire(*timer).await }).await;
-                let fired =
-                    fired.unwrap_or_else(|error| Err(if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") }));
-                fired.map_err(|error| match error {
+                fired?.map_err(|error| match error {
                     Error::UnitFailed(failure) => Error::Invalid(format!("job {id} failed: {}", failure.message)),
                     error => error,
                 })
@@ -245,7 +244,7 @@ impl Inner {
 
     async fn claim_one(&self, id: PublicId, wait: i64) -> Result<Claim, Error> {
         match self.store.claim_one(id.instance.0, wait).await {
-            Err(StoreError::Fenced) => Err(Error::NotActing("it could not renew its lease")),
+            Err(StoreError::Fenced) => Err(Error::NotActing(LEASE_NOT_RENEWED)),
             claim => Ok(claim?),
         }
     }

@@ -41,6 +41,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clock::Clock;
+use error::LEASE_NOT_RENEWED;
 use mandate_commands::{Catalogue, Sender};
 use mandate_engine::VariableKind;
 use mandate_wasm::{Limits, Sandbox};
@@ -204,7 +205,7 @@ impl Runtime {
     /// Whether this host holds its lease and its store answers: it should get requests.
     pub async fn ready(&self) -> Result<(), Error> {
         if !self.0.store.may_act() {
-            return Err(Error::NotActing("it could not renew its lease"));
+            return Err(Error::NotActing(LEASE_NOT_RENEWED));
         }
         Ok(self.0.store.ping().await?)
     }

@@ -168,7 +168,7 @@ impl Runtime {
     async fn try_out(&self, definition: Arc<Definition>, mut instance: Instance, input: Input) -> Result<Result<Vec<Effect>, Stop>, Error> {
         let now = self.now();
         let trying = self.0.spawn_unit(async move { mandate_engine::step(&definition.model, &mut instance, input, now) });
-        trying.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })
+        Ok(trying.await?)
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use crate::advance::{Advanced, Work};
+use crate::error::SHUTTING_DOWN;
 use crate::executor::POLL;
 use crate::instances::{DefinitionRef, Start};
 use crate::message_flows::LOOKED_AT;
@@ -268,7 +269,7 @@ impl Inner {
     async fn deliver(self: &Arc<Self>, delivery: &Delivery) -> Result<(), Error> {
         if self.executor.is_stopping() {
             self.release_delivery(delivery).await;
-            return Err(Error::NotActing("it is shutting down"));
+            return Err(Error::NotActing(SHUTTING_DOWN));
         }
         let variables = serde_json::from_str(&delivery.variables);
         let variables =

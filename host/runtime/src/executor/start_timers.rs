@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{Mine, POLL, Queued};
 use crate::advance::{Advanced, Begin, MAX_FAILURE_BYTES, Work};
 use crate::definitions::Definition;
+use crate::error::SHUTTING_DOWN;
 use crate::executor::held_back::Subject;
 use crate::incidents::explain_start_timer;
 use crate::{Error, Inner, text};
@@ -49,7 +50,7 @@ impl Inner {
     pub(crate) async fn fire(self: &Arc<Self>, row: StartTimerRow) -> Result<(), Error> {
         if self.executor.is_stopping() {
             self.release_start_timer(row.id).await;
-            return Err(Error::NotActing("it is shutting down"));
+            return Err(Error::NotActing(SHUTTING_DOWN));
         }
         let (definition, element) = match self.start_event_of(&row).await {
             Ok(found) => found,

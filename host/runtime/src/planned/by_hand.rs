@@ -22,7 +22,7 @@ impl Runtime {
         let runtime = self.clone();
         // On a task of its own: a client that hangs up must not leave it locked half-way.
         let executing = self.0.tasks.spawn(async move { runtime.execute_plan(id).await });
-        executing.await.unwrap_or_else(|error| Err(if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") }))
+        executing.await?
     }
 
     async fn execute_plan(&self, id: Uuid) -> Result<(), Error> {

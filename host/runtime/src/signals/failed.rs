@@ -6,6 +6,7 @@ use mandate_engine::{Code, Failure, InstanceId, PublicId, Rejection, Retry, Wait
 use mandate_store::{Delivery, DeliveryClaim, FIRST_DELIVERY, FailedDelivery, Receiver};
 
 use crate::advance::MAX_FAILURE_BYTES;
+use crate::error::LEASE_NOT_RENEWED;
 use crate::executor::POLL;
 use crate::executor::held_back::Subject as Unreadable;
 use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set};
@@ -79,7 +80,7 @@ impl Inner {
     pub(crate) async fn execute_delivery(self: &Arc<Self>, job: PublicId) -> Result<(), Error> {
         let _busy = self.delivering.begin(job.instance.0);
         let claim = match self.store.claim_delivery(job.instance.0, number(job)).await {
-            Err(StoreError::Fenced) => return Err(Error::NotActing("it could not renew its lease")),
+            Err(StoreError::Fenced) => return Err(Error::NotActing(LEASE_NOT_RENEWED)),
             claim => claim?,
         };
         match claim {
