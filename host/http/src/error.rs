@@ -159,6 +159,8 @@ fn of_runtime(error: mandate_runtime::Error) -> Answer {
             let message = format!("{}: {}; the unit of work was rolled back and nothing was stored", failure.code, failure.message);
             answer(StatusCode::INTERNAL_SERVER_ERROR, ENGINE, message)
         }
+        // The request was fine, as Camunda's 500 says.
+        Runtime::JobFailed { .. } => answer(StatusCode::INTERNAL_SERVER_ERROR, REST, error.to_string()),
         Runtime::PlanFailed(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, ENGINE, error.to_string()),
         Runtime::NotHeld { .. } => answer(StatusCode::BAD_REQUEST, REST, capitalised(&error.to_string())),
         // Camunda's words and status for a queue that is full.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Retry, WaitId};
+use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, PublicId, Rejection, Retry, WaitId};
 use mandate_store::{ClaimedJob, CommitError, FiredTimer, InstanceWrite, RunningJob, StartKey, Stood, Unit};
 use tracing::Instrument;
 
@@ -303,7 +303,8 @@ impl Inner {
                         work.input = failed_job(&definition, wait, failure);
                         failed = true;
                     }
-                    _ => return Err(Error::Invalid(reason)),
+                    Some(WaitId(number)) => return Err(Error::JobFailed { job: PublicId { instance: work.instance, number }, reason }),
+                    None => return Err(Error::Invalid(reason)),
                 },
                 Stored::Conflict if matches!(work.input, Input::Modify(_)) => {
                     let id = work.instance;

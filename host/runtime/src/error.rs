@@ -1,6 +1,6 @@
 //! What can go wrong between a request and its answer. The HTTP layer maps each variant to a status in one place.
 
-use mandate_engine::{Failure, InstanceId, Rejection};
+use mandate_engine::{Failure, InstanceId, PublicId, Rejection};
 use tokio::task::JoinError;
 
 /// Why a host that is about to end does not act.
@@ -40,6 +40,14 @@ pub enum Error {
     /// The unit of work failed and was thrown away: the instance is where it was.
     #[error("the unit of work failed and was rolled back: {}: {}", .0.code, .0.message)]
     UnitFailed(Box<Failure>),
+    /// A job was run for whoever asked, and failed: that is stored, and it is tried again or has an incident.
+    #[error("job {job} failed: {reason}")]
+    JobFailed {
+        /// Which.
+        job: PublicId,
+        /// What went wrong.
+        reason: String,
+    },
     /// A planned suspension that was executed by hand could not be done, or not all of it: it is tried again as any that has failed.
     #[error("what was planned could not be done: {0}")]
     PlanFailed(String),

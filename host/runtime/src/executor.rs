@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use mandate_engine::{Code, Failure, Input, Instance, InstanceId, Rejection, Retry, WaitId};
+use mandate_engine::{Code, Failure, Input, Instance, InstanceId, PublicId, Rejection, Retry, WaitId};
 use mandate_store::{ClaimedJob, Except};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -352,7 +352,8 @@ impl Inner {
             return Ran::Done(Err(Error::NotActing(SHUTTING_DOWN)));
         }
         let died = (takeovers > MAX_TAKEOVERS).then(|| host_died(takeovers));
-        let mut trouble = died.as_ref().map(|failure| Error::Invalid(failure.message.clone()));
+        let job = PublicId { instance, number: wait.0 };
+        let mut trouble = died.as_ref().map(|failure| Error::JobFailed { job, reason: failure.message.clone() });
         if died.is_some() {
             crate::metrics::job_failed("unknown", Code::HostDied.as_str());
         }
@@ -481,8 +482,8 @@ fn outcome(state: &State, wait: WaitId) -> Result<(), Error> {
         return Ok(());
     }
     let reason = state.instance.jobs().find(|job| job.wait == wait).and_then(|job| job.failure.clone());
-    let id = mandate_engine::PublicId { instance: state.instance.id(), number: wait.0 };
-    Err(Error::Invalid(format!("job {id} failed: {}", reason.unwrap_or_default())))
+    let job = PublicId { instance: state.instance.id(), number: wait.0 };
+    Err(Error::JobFailed { job, reason: reason.unwrap_or_default() })
 }
 
 fn bug() -> Failure {

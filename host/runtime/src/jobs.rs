@@ -161,8 +161,8 @@ impl Runtime {
         }
     }
 
-    /// Runs a job now, whenever it is due and whether it has retries or not, and answers when it has run: with [`Error::Invalid`] and the failure
-    /// if it failed. An exclusive job waits for those that this host runs of its instance; it is refused with [`Error::Conflict`] while another
+    /// Runs a job now, whenever it is due and whether it has retries or not, and answers when it has run: with [`Error::JobFailed`] if it
+    /// failed. An exclusive job waits for those that this host runs of its instance; it is refused with [`Error::Conflict`] while another
     /// host runs one, and so is a job that a host has already. Works on hosts that leave other jobs alone.
     pub async fn execute_job(&self, job: PublicId) -> Result<(), Error> {
         let inner = self.0.clone();
@@ -212,7 +212,7 @@ impl Inner {
                 // On a thread that guests run on, as any unit.
                 let fired = self.spawn_unit(async move { inner.fire(*timer).await }).await;
                 fired?.map_err(|error| match error {
-                    Error::UnitFailed(failure) => Error::Invalid(format!("job {id} failed: {}", failure.message)),
+                    Error::UnitFailed(failure) => Error::JobFailed { job: id, reason: failure.message },
                     error => error,
                 })
             }

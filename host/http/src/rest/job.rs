@@ -217,8 +217,6 @@ async fn recalculate(Acting(app): Acting, Segments(id): Segments<String>, Params
 async fn execute(State(app): State<App>, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
     match app.runtime.execute_job(public_or_none(&id)).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
-        // The runtime says `Invalid` of a job that ran and failed: the request was fine, as Camunda's 500 says.
-        Err(mandate_runtime::Error::Invalid(message)) => Err(Error::rest(message)),
         Err(mandate_runtime::Error::Rejected(Rejection::JobSuspended { .. })) => {
             Err(Error::suspended(format!("Job '{id}' is suspended; activate it first (PUT /job/{id}/suspended)")))
         }

@@ -87,7 +87,7 @@ impl Inner {
             DeliveryClaim::Missing => Err(Error::NotFound { what: "job", id: job.to_string() }),
             DeliveryClaim::Taken(name) => Err(Error::Conflict(format!("job {job} is being run by host {name}"))),
             DeliveryClaim::Locked(delivery) => self.deliver(&delivery).await.map_err(|error| match error {
-                Error::UnitFailed(failure) => Error::Invalid(format!("job {job} failed: {}", failure.message)),
+                Error::UnitFailed(failure) => Error::JobFailed { job, reason: failure.message },
                 error => error,
             }),
         }

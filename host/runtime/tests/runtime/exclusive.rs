@@ -119,7 +119,7 @@ async fn a_host_that_leaves_jobs_alone_executes_those_that_an_operator_names() {
         let work = id(&host.runtime, started.id, "a").await;
         for attempt in [1, 2] {
             let failed = host.runtime.execute_job(work).await;
-            assert!(matches!(&failed, Err(Error::Invalid(reason)) if reason.contains("told to fail")), "{failed:?}");
+            assert!(matches!(&failed, Err(Error::JobFailed { reason, .. }) if reason.contains("told to fail")), "{failed:?}");
             let view = host.runtime.instance(started.id).await.expect("it lives");
             assert_eq!(view.instance.incidents().map(|incident| incident.attempt).collect::<Vec<_>>(), [attempt]);
         }

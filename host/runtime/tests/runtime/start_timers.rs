@@ -104,7 +104,7 @@ async fn start_that_fails_for_good_waits_beside_the_cycle() {
         let failed = found.iter().find(|job| job.row.retries == 0).expect("it failed");
         assert!(failed.row.failure.as_deref().is_some_and(|failure| failure.contains("missing")), "{:?}", failed.row.failure);
         let again = host.runtime.execute_job(id(failed)).await;
-        assert!(matches!(&again, Err(Error::Invalid(message)) if message.contains("missing")), "{again:?}");
+        assert!(matches!(&again, Err(Error::JobFailed { reason, .. }) if reason.contains("missing")), "{again:?}");
         host.runtime.set_job_retries(id(failed), 1, None).await.expect("retries are given");
         to(&host, begun + 100 * MINUTE).await;
         assert!(jobs(&host).await.iter().all(|job| job.row.retries == 0));
