@@ -31,6 +31,7 @@ use crate::operator::Operator;
 use crate::parties::{Course, Parties, Party};
 use crate::running::Registered;
 use crate::signals::{MAX_HOPS, TakenUp, too_many_hops};
+use crate::unit::Writing;
 use crate::{Error, Inner};
 
 mod failed;
@@ -420,7 +421,8 @@ impl Inner {
         let incidents = rows.incidents_raised(base);
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
         let worker = work.and_then(|work| work.worker.as_ref());
-        let mut write = rows.into_write(&base.definition, instance, base, self.store.host(), &places.waits(), worker, detail, now);
+        let writing = Writing { instance, base, me: self.store.host(), locked: &places.waits(), worker, now };
+        let mut write = rows.into_write(writing, detail);
         write.delivery = work.and_then(|work| work.delivery).map(|delivery| delivery.name);
         write.fired = work.and_then(|work| work.begin.as_ref()).and_then(|begin| begin.fired.clone());
         let (running, throws) = (write.running.clone(), !(write.signals.is_empty() && write.messages.is_empty()));

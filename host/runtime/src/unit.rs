@@ -6,14 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mandate_engine::{
-    Effect, ExternalTask, Incident, IncidentId, Input, Instance, Job, PartId, Rejection, Subscription, SubscriptionKind, Task, WaitId,
+    Effect, ExternalTask, Incident, IncidentId, Input, Instance, Job, Rejection, Subscription, SubscriptionKind, Task, WaitId,
 };
-use mandate_store::{
-    Beside, EndedIncident, ExternalTaskFailure, ExternalTaskRevision, HeldExternalTask, HistoryRow, HostRef, InstanceWrite,
-    JobDefinitionRow, JobRevision, JobRow, PartRow, Parts, RunningJob, State, Stood,
-};
+use mandate_store::{HistoryRow, JobDefinitionRow};
 
-use crate::advance::Worker;
 use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::job_definitions::{Known, kind_of};
@@ -23,8 +19,10 @@ pub(crate) use rows::{
     body_id, element_rows, external_task_row, incident_row, job_definition_id, job_row, public, subscription_row, task_row, task_texts,
 };
 use rows::{history_row, is_behind, message_row, signal_row};
+pub(crate) use write::Writing;
 
 mod rows;
+mod write;
 
 /// An instance's next exclusive job: of those that have attempts left and are not suspended the one that is due first, of these the one of the highest priority, and of these the
 /// oldest. All others are *behind* it: no claim finds them, however many they are, until a unit of work makes one of them the next.
@@ -269,169 +267,11 @@ impl Rows {
         let waits = gone(&self.jobs).chain(gone(&self.tasks)).chain(gone(&self.external_tasks)).chain(gone(&self.subscriptions)).collect();
         (waits, self.ended)
     }
-
-    /// The write for the store. `locked` are the jobs that this host will run from memory; `worker` must have the external task that the unit
-    /// is about; `detail` explains each incident.
-    #[expect(clippy::too_many_arguments, reason = "everything a write consists of, in one place")]
-    pub(crate) fn into_write(
-        self,
-        definition: &Definition,
-        instance: &Instance,
-        base: &Base,
-        me: HostRef,
-        locked: &BTreeSet<WaitId>,
-        worker: Option<&Worker>,
-        detail: impl Fn(&Incident) -> String,
-        now: i64,
-    ) -> InstanceWrite {
-        let state = if self.ended { State::Ended { beside: beside(base) } } else { live(instance, base.stored()) };
-        let mut write = InstanceWrite {
-            suspended: self.suspended,
-            job_definitions: self.known,
-            taken_jobs: self.along.iter().filter(|(wait, _)| is_old(base, *wait)).map(|(wait, _)| number(wait.0)).collect(),
-            history: self.history,
-            ..InstanceWrite::new(instance.id().0, base.expect.clone(), state)
-        };
-        let (before, next, revises) = (self.before.map(|before| before.wait), self.next.map(|next| next.wait), self.revises);
-        let was_running = base.running.as_ref().map(|running| running.wait);
-        let in_its_row = |wait: &WaitId| was_running == Some(number(wait.0));
-        if next != before {
-            let kept = |wait: &WaitId| !self.jobs.contains_key(wait) && !in_its_row(wait);
-            write.behind_jobs.extend(next.filter(kept).map(|wait| (number(wait.0), false)));
-            write.behind_jobs.extend(before.filter(kept).map(|wait| (number(wait.0), true)));
-        }
-        let is_revised = |wait: &WaitId| revises && is_old(base, *wait);
-        let put = |wait: &WaitId| !is_revised(wait) && self.jobs.get(wait).is_some_and(Option::is_some);
-        write.other_exclusive_jobs = instance.exclusive_jobs().any(|job| !put(&job.wait));
-        write.lock_jobs = locked.iter().filter(|wait| !put(wait)).map(|wait| number(wait.0)).collect();
-        write.running = base.running.clone().filter(|running| !self.jobs.keys().any(|wait| number(wait.0) == running.wait));
-        for (wait, job) in self.jobs {
-            match job {
-                Some(job) if is_revised(&wait) && in_its_row(&wait) => {
-                    let (due, retries) = (job.due, i64::from(job.retries));
-                    let revised = |running| RunningJob { due, retries, priority: job.priority, suspended: job.suspended, ..running };
-                    write.running = base.running.clone().map(revised);
-                }
-                Some(job) if is_revised(&wait) => write.revise_jobs.push(JobRevision {
-                    wait: number(wait.0),
-                    due: job.due,
-                    retries: i64::from(job.retries),
-                    priority: job.priority,
-                    suspended: job.suspended,
-                    behind: is_behind(&job, next),
-                }),
-                Some(job) => write.put_jobs.push(job_row(definition, instance, &job, next, locked.contains(&wait))),
-                None if in_its_row(&wait) || !is_old(base, wait) => {}
-                None => write.remove_jobs.push(number(wait.0)),
-            }
-        }
-        for (wait, task) in self.tasks {
-            match task {
-                Some(task) => {
-                    let before = base.stored().and_then(|stored| stored.task(wait));
-                    let candidates = |it: &Task| (it.candidate_users.clone(), it.candidate_groups.clone());
-                    write.recast_tasks.extend(before.filter(|it| candidates(it) != candidates(&task)).map(|_| number(wait.0)));
-                    write.put_tasks.push(task_row(definition, task));
-                }
-                None => write.remove_tasks.push(number(wait.0)),
-            }
-        }
-        write.past_tasks.extend(self.past_tasks.into_values().map(|task| task_row(definition, task)));
-        write.held_external_task = worker.map(|worker| HeldExternalTask { wait: number(worker.wait.0), worker: worker.id.clone() });
-        for (wait, task) in self.external_tasks {
-            let is_old = base.stored().is_some_and(|stored| stored.external_task(wait).is_some());
-            match task {
-                Some(task) if is_old => write.revise_external_tasks.push(ExternalTaskRevision {
-                    wait: number(wait.0),
-                    priority: task.priority,
-                    retries: task.retries.map(i64::from),
-                    failures: i64::from(task.failures),
-                    failure: task.failure,
-                    failed: worker.map(|worker| ExternalTaskFailure {
-                        details: worker.details.clone(),
-                        lock_until: now.saturating_add(worker.rest_ms),
-                    }),
-                }),
-                Some(task) => write.put_external_tasks.push(external_task_row(definition, task)),
-                None => write.remove_external_tasks.push(number(wait.0)),
-            }
-        }
-        for (wait, subscription) in self.subscriptions {
-            match subscription {
-                Some(subscription) => write.put_subscriptions.push(subscription_row(definition, subscription)),
-                None => write.remove_subscriptions.push(number(wait.0)),
-            }
-        }
-        write.signals = self.signals.into_iter().map(|signal| signal_row(instance, signal, now)).collect();
-        write.messages = self.messages.into_iter().map(|message| message_row(definition, message, now)).collect();
-        for (incident, it) in self.incidents {
-            match it {
-                IncidentNow::Open(it) => write.put_incidents.push(incident_row(definition, instance, &it, detail(&it))),
-                IncidentNow::Over { deleted } => {
-                    write.remove_incidents.push(EndedIncident { n: number(incident.0), at: now, deleted });
-                }
-            }
-        }
-        write.past_incidents.extend(self.past_incidents.into_values().map(|it| incident_row(definition, instance, &it, detail(&it))));
-        if write.running.is_none() && !self.ended && !instance.is_suspended() {
-            if let Some(job) = take_running(&mut write.put_jobs, write.other_exclusive_jobs) {
-                (write.running, write.running_stood) = (Some(running(job, me)), Stood::Nowhere);
-            } else if !revises && let Some(job) = take_handed_on(&mut write.lock_jobs, instance) {
-                (write.running, write.running_stood) = (Some(running(job_row(definition, instance, job, next, true), me)), Stood::InARow);
-            }
-        }
-        write
-    }
-}
-
-/// One of the jobs that this host locks with the unit needs no row: the first that has not failed, and runs beside no other exclusive one.
-fn take_running(jobs: &mut Vec<JobRow>, other_exclusive_jobs: bool) -> Option<JobRow> {
-    let fits = |job: &JobRow| job.locked && job.failures == 0 && job.failure.is_none() && !(job.exclusive && other_exclusive_jobs);
-    Some(jobs.remove(jobs.iter().position(fits)?))
-}
-
-/// Nor does the exclusive job that the turn is handed on to need its row any longer: to lock it there is one write more than to take it away, which
-/// comes anyhow.
-fn take_handed_on<'a>(locked: &mut Vec<i64>, instance: &'a Instance) -> Option<&'a Job> {
-    let fits = |job: &&Job| job.failures == 0 && job.failure.is_none() && !job.suspended;
-    let job = instance.exclusive_jobs().next().filter(fits)?;
-    locked.remove(locked.iter().position(|wait| *wait == number(job.wait.0))?);
-    Some(job)
-}
-
-fn running(job: JobRow, me: HostRef) -> RunningJob {
-    let JobRow { wait, activity, activity_id, kind, due, retries, exclusive, priority, suspended, created, .. } = job;
-    RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, priority, suspended, created, holder: me }
 }
 
 /// Whether a job was there before the unit.
 fn is_old(base: &Base, wait: WaitId) -> bool {
     base.stored().is_some_and(|stored| stored.job(wait).is_some())
-}
-
-/// Where an instance has rows beside its own, by the state that is stored.
-fn beside(base: &Base) -> Beside {
-    let Some(stored) = base.stored() else { return Beside::NONE };
-    Beside {
-        parts: stored.parts() > 0,
-        jobs: stored.jobs().count() > usize::from(base.running.is_some()),
-        tasks: stored.tasks().next().is_some(),
-        external_tasks: stored.external_tasks().next().is_some(),
-        subscriptions: stored.subscriptions().next().is_some(),
-        incidents: stored.incidents().next().is_some(),
-    }
-}
-
-/// The stored form, as far as it has changed.
-fn live(instance: &Instance, stored: Option<&Instance>) -> State {
-    let changes = instance.changes(stored);
-    let put = |(part, bytes): (PartId, Vec<u8>)| PartRow { activity: number(part.activity.0), variable: part.variable, bytes };
-    let parts = Parts {
-        count: i64::try_from(changes.parts).expect("parts are in memory"),
-        put: changes.put.into_iter().map(put).collect(),
-        remove: changes.remove.into_iter().map(|part| (number(part.activity.0), part.variable)).collect(),
-    };
-    State::Live { snapshot: changes.snapshot, parts }
 }
 
 fn put<K: Ord, V>(map: &mut BTreeMap<K, Option<V>>, key: K, value: V) {
