@@ -19,6 +19,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, PublicId, Rejection, Retry, WaitId};
 use mandate_store::{FiredTimer, StartKey};
+use tokio::sync::OwnedMutexGuard;
 use tracing::Instrument;
 
 use crate::definitions::Definition;
@@ -176,6 +177,61 @@ impl Calls {
     }
 }
 
+/// A unit on its way, however often it is begun again.
+struct UnderWay<'a> {
+    work: Work,
+    registered: &'a Registered<'a>,
+    /// When it was asked for.
+    asked: i64,
+    calls: Calls,
+    /// Instances other than its own that stop at a job before they go on.
+    held: BTreeSet<InstanceId>,
+    /// Races that it has lost.
+    conflicts: u32,
+    /// Its turn in a tree of calls, once it has lost one there.
+    turn: Option<OwnedMutexGuard<()>>,
+    /// Its job has failed: what is to be stored is the failure.
+    failed: bool,
+}
+
+impl<'a> UnderWay<'a> {
+    fn new(work: Work, registered: &'a Registered<'a>, asked: i64) -> Self {
+        Self { work, registered, asked, calls: Calls::default(), held: BTreeSet::new(), conflicts: 0, turn: None, failed: false }
+    }
+
+    fn is_modification(&self) -> bool {
+        matches!(self.work.input, Input::Modify(_))
+    }
+
+    /// Goes on with the failure of its job.
+    fn fail(&mut self, definition: &Definition, wait: WaitId, failure: Failure) {
+        self.work.input = failed_job(definition, wait, failure);
+        self.failed = true;
+    }
+
+    /// Goes on after the store has refused what the unit holds: whatever made it will likely make it again. So it is a failure that is counted, not a job
+    /// that comes back for ever.
+    fn refused(&mut self, definition: &Definition, reason: String) -> Result<(), Error> {
+        match self.work.job() {
+            Some(wait) if !self.failed => {
+                let message = format!("what the unit of work would store is refused: {reason}");
+                self.fail(definition, wait, Failure { code: Code::VariableLimit, message, element: None, retry: Retry::ByPolicy });
+                Ok(())
+            }
+            Some(WaitId(number)) => Err(Error::JobFailed { job: PublicId { instance: self.work.instance, number }, reason }),
+            None => Err(Error::Invalid(reason)),
+        }
+    }
+}
+
+/// What is done with what the steps of a unit have come to.
+enum AfterSteps {
+    Store,
+    /// It is begun again, on a newer state or otherwise.
+    Again,
+    Answer(Advanced),
+}
+
 impl Inner {
     /// Takes an input up on a task of its own, so that no client that hangs up drops a unit half-way.
     pub(crate) async fn advance(self: &Arc<Self>, work: Work) -> Result<Advanced, Error> {
@@ -210,124 +266,136 @@ impl Inner {
         AssertUnwindSafe(unit).catch_unwind().instrument(span).await.unwrap_or(Err(Error::Bug))
     }
 
-    async fn advance_registered(self: &Arc<Self>, mut work: Work, registered: &Registered<'_>) -> Result<Advanced, Error> {
-        let mut calls = Calls::default();
-        let mut held = BTreeSet::new();
-        let mut conflicts = 0;
-        let mut turn = None;
-        let mut failed = false;
+    async fn advance_registered(self: &Arc<Self>, work: Work, registered: &Registered<'_>) -> Result<Advanced, Error> {
         // The same however often the unit is stepped anew.
         let asked = work.asked.unwrap_or_else(|| self.clock.now_ms());
+        let mut unit = UnderWay::new(work, registered, asked);
         loop {
             if !self.store.may_act() {
                 return Err(Error::NotActing(LEASE_NOT_RENEWED));
             }
-            let mut parties = Parties::new(self.base(&work).await?, &work.input);
+            let mut parties = Parties::new(self.base(&unit.work).await?, &unit.work.input);
             // Whoever gave the instructions has seen the instance as it is stored, and not as this host remembers it.
-            if matches!(work.input, Input::Modify(_)) && self.is_any_stale(&mut parties).await? {
+            if unit.is_modification() && self.is_any_stale(&mut parties).await? {
                 continue;
             }
             let definition = parties.first().base.definition.clone();
             describe(&definition, &parties.first().instance);
-            self.refuse_suspended(&work.input, &definition).await?;
-            let mut course = Course::new(&work, parties.first(), registered, &held, &mut calls, (self.clock.now_ms(), asked));
-            let ended = self.run(&mut parties, &mut course).await;
-            let now = course.now;
-            let ended = match calls.closings.settle().await {
-                Ok(()) => ended?,
-                Err(failure) => Ended::Failed(failure),
-            };
-            if matches!(&ended, Ended::Failed(failure) if failure.code == Code::CommandOutcomeUnknown) {
-                // Delegates may have gone on with what the ledger does not say, also before the one whose command was told so.
-                calls.answers.clear();
+            self.refuse_suspended(&unit.work.input, &definition).await?;
+            let (ended, now) = self.take_steps(&mut unit, &mut parties).await?;
+            match self.after_steps(&mut unit, &mut parties, ended).await? {
+                AfterSteps::Store => {}
+                AfterSteps::Again => continue,
+                AfterSteps::Answer(advanced) => return Ok(advanced),
             }
-            if ended.refuses() && self.is_any_stale(&mut parties).await? {
-                continue;
-            }
-            if let Some(begin) = &work.begin
-                && ended.refuses()
-                && self.is_superseded(begin).await?
-            {
-                return Ok(Advanced::Superseded);
-            }
-            match ended {
-                Ended::Quiet => {}
-                Ended::Stale => continue,
-                Ended::Hold => {
-                    hold(&mut work.input);
-                    continue;
-                }
-                Ended::HoldParty(instance) if held.insert(instance) => continue,
-                // What is held calls nobody.
-                Ended::HoldParty(_) => return Err(Error::Bug),
-                Ended::Withdrawn => return Ok(Advanced::Withdrawn),
-                Ended::Stuck => return Err(Error::NotActing(crate::ledger::STUCK)),
-                Ended::Rejected(Rejection::NoSuchWait { .. }) if failed => return Ok(Advanced::Withdrawn),
-                Ended::Rejected(rejection) => return Err(rejection.into()),
-                Ended::Failed(failure) => match work.job() {
-                    Some(wait) => {
-                        work.input = failed_job(&definition, wait, failure);
-                        failed = true;
-                        continue;
-                    }
-                    None => return Err(Error::UnitFailed(Box::new(failure))),
-                },
-            }
-            self.refuse_undecided(&parties, &work).await?;
-            if work.hops() > MAX_HOPS && parties.iter().any(|party| party.rows.throws()) {
+            self.refuse_undecided(&parties, &unit.work).await?;
+            if unit.work.hops() > MAX_HOPS && parties.iter().any(|party| party.rows.throws()) {
                 return Err(Error::UnitFailed(Box::new(too_many_hops())));
             }
-            match self.store_unit(&mut parties, &work, registered, now).await? {
-                Stored::Committed(held) => {
-                    let instance = parties.into_first().instance;
-                    return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
-                }
-                Stored::Unknowing => {}
-                Stored::Delivered => return Ok(Advanced::Withdrawn),
-                Stored::NotHeld(worker) => return Err(Error::NotHeld { worker }),
-                Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
-                Stored::Superseded => return Ok(Advanced::Superseded),
-                Stored::Gone if work.begin.is_some() => return Ok(Advanced::Superseded),
-                // Memory did not know; the store will say what to answer.
-                Stored::Gone if parties.first().base.remembered => {}
-                Stored::Gone => return Ok(Advanced::Withdrawn),
-                // What was wrong with an old state need not be wrong with the one that is stored.
-                Stored::Refused(_) if self.is_any_stale(&mut parties).await? => {}
-                // Whose fault it is will be seen when each is stored by itself.
-                Stored::Refused(_) if calls.took_along => {}
-                Stored::Refused(reason) => match work.job() {
-                    // Whatever made it will likely make it again: a failure that is counted, not a job that comes back for ever.
-                    Some(wait) if !failed => {
-                        let message = format!("what the unit of work would store is refused: {reason}");
-                        let failure = Failure { code: Code::VariableLimit, message, element: None, retry: Retry::ByPolicy };
-                        work.input = failed_job(&definition, wait, failure);
-                        failed = true;
-                    }
-                    Some(WaitId(number)) => return Err(Error::JobFailed { job: PublicId { instance: work.instance, number }, reason }),
-                    None => return Err(Error::Invalid(reason)),
-                },
-                Stored::Conflict if matches!(work.input, Input::Modify(_)) => {
-                    let id = work.instance;
-                    let message = format!(
-                        "process instance {id} has changed while it was being modified; look at it again, and repeat what still fits"
-                    );
-                    return Err(Error::Conflict(message));
-                }
-                Stored::Conflict => {
-                    conflicts += 1;
-                    let races = work.job().is_some_and(|wait| !self.executor.has_turn(work.instance, wait));
-                    if races && conflicts >= MAX_JOB_CONFLICTS {
-                        return Ok(Advanced::Contended);
-                    }
-                    if conflicts >= MAX_API_CONFLICTS {
-                        return Err(Error::Contended(work.instance));
-                    }
-                    if turn.is_none() && parties.len() > 1 {
-                        turn = Some(self.trees.turn(parties.first().instance.root_instance()).await);
-                    }
-                }
+            let stored = self.store_unit(&mut parties, &unit.work, unit.registered, now).await?;
+            if let Some(advanced) = self.after_store(&mut unit, parties, stored).await? {
+                return Ok(advanced);
             }
         }
+    }
+
+    /// Steps the unit until it comes to rest, and waits until what came of its commands is recorded. Answers how that ended, and when.
+    async fn take_steps(self: &Arc<Self>, unit: &mut UnderWay<'_>, parties: &mut Parties) -> Result<(Ended, i64), Error> {
+        let (now, asked) = (self.clock.now_ms(), unit.asked);
+        let mut course = Course::new(&unit.work, parties.first(), unit.registered, &unit.held, &mut unit.calls, (now, asked));
+        let ended = self.run(parties, &mut course).await;
+        let now = course.now;
+        let ended = match unit.calls.closings.settle().await {
+            Ok(()) => ended?,
+            Err(failure) => Ended::Failed(failure),
+        };
+        if matches!(&ended, Ended::Failed(failure) if failure.code == Code::CommandOutcomeUnknown) {
+            // Delegates may have gone on with what the ledger does not say, also before the one whose command was told so.
+            unit.calls.answers.clear();
+        }
+        Ok((ended, now))
+    }
+
+    /// Whether what a unit has come to is to be stored.
+    async fn after_steps(&self, unit: &mut UnderWay<'_>, parties: &mut Parties, ended: Ended) -> Result<AfterSteps, Error> {
+        if ended.refuses() && self.is_any_stale(parties).await? {
+            return Ok(AfterSteps::Again);
+        }
+        if let Some(begin) = &unit.work.begin
+            && ended.refuses()
+            && self.is_superseded(begin).await?
+        {
+            return Ok(AfterSteps::Answer(Advanced::Superseded));
+        }
+        match ended {
+            Ended::Quiet => Ok(AfterSteps::Store),
+            Ended::Stale => Ok(AfterSteps::Again),
+            Ended::Hold => {
+                hold(&mut unit.work.input);
+                Ok(AfterSteps::Again)
+            }
+            Ended::HoldParty(instance) if unit.held.insert(instance) => Ok(AfterSteps::Again),
+            // What is held calls nobody.
+            Ended::HoldParty(_) => Err(Error::Bug),
+            Ended::Withdrawn => Ok(AfterSteps::Answer(Advanced::Withdrawn)),
+            Ended::Stuck => Err(Error::NotActing(crate::ledger::STUCK)),
+            Ended::Rejected(Rejection::NoSuchWait { .. }) if unit.failed => Ok(AfterSteps::Answer(Advanced::Withdrawn)),
+            Ended::Rejected(rejection) => Err(rejection.into()),
+            Ended::Failed(failure) => match unit.work.job() {
+                Some(wait) => {
+                    unit.fail(&parties.first().base.definition, wait, failure);
+                    Ok(AfterSteps::Again)
+                }
+                None => Err(Error::UnitFailed(Box::new(failure))),
+            },
+        }
+    }
+
+    /// What is answered after a unit was to be stored; nothing, where it is begun again.
+    async fn after_store(&self, unit: &mut UnderWay<'_>, mut parties: Parties, stored: Stored) -> Result<Option<Advanced>, Error> {
+        match stored {
+            Stored::Committed(held) => {
+                let instance = parties.into_first().instance;
+                Ok(Some(Advanced::Committed(Box::new(State { instance, failed: unit.failed, held }))))
+            }
+            Stored::Unknowing => Ok(None),
+            Stored::Delivered => Ok(Some(Advanced::Withdrawn)),
+            Stored::NotHeld(worker) => Err(Error::NotHeld { worker }),
+            Stored::AlreadyStarted(existing) => Ok(Some(Advanced::AlreadyStarted(existing))),
+            Stored::Superseded => Ok(Some(Advanced::Superseded)),
+            Stored::Gone if unit.work.begin.is_some() => Ok(Some(Advanced::Superseded)),
+            // Memory did not know; the store will say what to answer.
+            Stored::Gone if parties.first().base.remembered => Ok(None),
+            Stored::Gone => Ok(Some(Advanced::Withdrawn)),
+            // What was wrong with an old state need not be wrong with the one that is stored.
+            Stored::Refused(_) if self.is_any_stale(&mut parties).await? => Ok(None),
+            // Whose fault it is will be seen when each is stored by itself.
+            Stored::Refused(_) if unit.calls.took_along => Ok(None),
+            Stored::Refused(reason) => unit.refused(&parties.first().base.definition, reason).map(|()| None),
+            Stored::Conflict if unit.is_modification() => {
+                let id = unit.work.instance;
+                let message =
+                    format!("process instance {id} has changed while it was being modified; look at it again, and repeat what still fits");
+                Err(Error::Conflict(message))
+            }
+            Stored::Conflict => self.after_conflict(unit, &parties).await,
+        }
+    }
+
+    /// Whether a unit that has lost a race is begun again.
+    async fn after_conflict(&self, unit: &mut UnderWay<'_>, parties: &Parties) -> Result<Option<Advanced>, Error> {
+        unit.conflicts += 1;
+        let races = unit.work.job().is_some_and(|wait| !self.executor.has_turn(unit.work.instance, wait));
+        if races && unit.conflicts >= MAX_JOB_CONFLICTS {
+            return Ok(Some(Advanced::Contended));
+        }
+        if unit.conflicts >= MAX_API_CONFLICTS {
+            return Err(Error::Contended(unit.work.instance));
+        }
+        if unit.turn.is_none() && parties.len() > 1 {
+            unit.turn = Some(self.trees.turn(parties.first().instance.root_instance()).await);
+        }
+        Ok(None)
     }
 }
 
