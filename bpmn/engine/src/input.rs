@@ -1,7 +1,7 @@
 //! Everything that can happen to an instance.
 //!
-//! Every input but a start and a modification names the wait it ends. A late or repeated one finds no such wait and is rejected with the
-//! instance unchanged.
+//! An input that moves a token names the wait that it ends: a late or repeated one finds no such wait and is rejected with the instance unchanged.
+//! What people and operators change names what it changes, or nothing.
 
 use mandate_model::ElementIndex;
 
@@ -16,6 +16,7 @@ use crate::variable::Variables;
 /// One thing that happens.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
+    // What begins an instance.
     /// Begin a new instance at a start event.
     Start {
         /// Which start event.
@@ -33,8 +34,8 @@ pub enum Input {
         /// Where: starts only, at least one.
         modification: Modification,
     },
-    /// Change by hand what is active. Names no wait: repeated without a key of its own, it is done again.
-    Modify(Modification),
+
+    // What has happened to a wait.
     /// A due job runs.
     RunJob {
         /// The job.
@@ -53,20 +54,6 @@ pub enum Input {
         wait: WaitId,
         /// Variables to set before it goes on.
         variables: Variables,
-    },
-    /// A user claims a task that nobody else has (claiming one's own again is fine).
-    ClaimTask {
-        /// The task.
-        wait: WaitId,
-        /// Who.
-        user: String,
-    },
-    /// A user task is changed by hand.
-    ReviseTask {
-        /// The task.
-        wait: WaitId,
-        /// How.
-        revision: TaskRevision,
     },
     /// A person answers a user task with a BPMN error. Refused if nothing catches it: the task stays.
     ThrowFromTask {
@@ -123,6 +110,57 @@ pub enum Input {
         /// Variables to set where the error is caught.
         variables: Variables,
     },
+    /// A message arrives for a subscription.
+    Message {
+        /// The subscription.
+        wait: WaitId,
+        /// Variables to set before it goes on.
+        variables: Variables,
+        /// Variables of the activity's own that waits, to be set before anything else.
+        local_variables: Variables,
+        /// Variables of what the message begins (Camunda 7.22, `setVariablesToTriggeredScope`): an event sub-process's own, an activity's own that
+        /// waits; the path of a boundary event has no scope of its own and has them in the one that it is in.
+        triggered_variables: Variables,
+    },
+    /// A signal arrives for a subscription.
+    Signal {
+        /// The subscription.
+        wait: WaitId,
+        /// Variables to set before it goes on.
+        variables: Variables,
+    },
+    /// A called instance says something: as a rule, that it has ended.
+    Called {
+        /// The call.
+        wait: WaitId,
+        /// What.
+        report: Box<Report>,
+        /// Go on by a job that is due at once, because what follows may send commands and its origin must be durable first.
+        hold: bool,
+    },
+    /// The outstanding delegate call has ended. A technical failure is not an input: the host throws the unit away.
+    DelegateReturned {
+        /// The call.
+        wait: WaitId,
+        /// How.
+        outcome: DelegateOutcome,
+    },
+
+    // What is changed of a wait.
+    /// A user claims a task that nobody else has (claiming one's own again is fine).
+    ClaimTask {
+        /// The task.
+        wait: WaitId,
+        /// Who.
+        user: String,
+    },
+    /// A user task is changed by hand.
+    ReviseTask {
+        /// The task.
+        wait: WaitId,
+        /// How.
+        revision: TaskRevision,
+    },
     /// An operator gives an external task retries; above 0 its incident is resolved.
     SetExternalTaskRetries {
         /// The task.
@@ -136,63 +174,6 @@ pub enum Input {
         wait: WaitId,
         /// Any whole number.
         priority: i64,
-    },
-    /// A message arrives for a subscription.
-    Message {
-        /// The subscription.
-        wait: WaitId,
-        /// Variables to set before it goes on.
-        variables: Variables,
-        /// Variables of the activity's own that waits, to be set before anything else.
-        local_variables: Variables,
-        /// Variables of what the message begins (Camunda 7.22, `setVariablesToTriggeredScope`): an event sub-process's own, an activity's own that
-        /// waits; the path of a boundary event has no scope of its own and has them in the one that it is in.
-        triggered_variables: Variables,
-    },
-    /// A called instance says something: as a rule, that it has ended.
-    Called {
-        /// The call.
-        wait: WaitId,
-        /// What.
-        report: Box<Report>,
-        /// Go on by a job that is due at once, because what follows may send commands and its origin must be durable first.
-        hold: bool,
-    },
-    /// The caller leaves its call before this instance, which it has called, has ended.
-    EndCalled {
-        /// How it ends.
-        ending: Ending,
-    },
-    /// A signal arrives for a subscription.
-    Signal {
-        /// The subscription.
-        wait: WaitId,
-        /// Variables to set before it goes on.
-        variables: Variables,
-    },
-    /// The outstanding delegate call has ended. A technical failure is not an input: the host throws the unit away.
-    DelegateReturned {
-        /// The call.
-        wait: WaitId,
-        /// How.
-        outcome: DelegateOutcome,
-    },
-    /// Somebody edits variables.
-    SetVariables {
-        /// Whose; the instance's root activity for process variables, [`Task::scope`](crate::Task::scope) for those of an open user task.
-        scope: ActivityId,
-        /// New values.
-        set: Variables,
-        /// Names to remove.
-        remove: Vec<String>,
-        /// The scope's own variables and no others (Camunda's `setVariableLocal`). Otherwise each name is the one that the scope sees, and one that
-        /// it does not see becomes the process's.
-        local: bool,
-    },
-    /// Somebody begins an activity that is enabled in an ad-hoc sub-process and was not chosen yet.
-    BeginActivity {
-        /// Its number as an enabled activity: once it has begun it has another.
-        activity: ActivityId,
     },
     /// An operator gives a job new retries; above 0 its incident is resolved, and if it has failed it is due at once.
     SetRetries {
@@ -210,6 +191,13 @@ pub enum Input {
         /// Not before.
         due: i64,
     },
+    /// An operator has a timer set anew, by its model and the variables as they are now.
+    RecalculateDue {
+        /// The timer's job.
+        wait: WaitId,
+        /// As if it had been set when its wait began, and not at this moment.
+        since_creation: bool,
+    },
     /// An operator gives jobs another priority.
     SetPriority {
         /// Which.
@@ -224,21 +212,42 @@ pub enum Input {
         /// Whether they are suspended afterwards.
         suspended: bool,
     },
-    /// An operator has a timer set anew, by its model and the variables as they are now.
-    RecalculateDue {
-        /// The timer's job.
-        wait: WaitId,
-        /// As if it had been set when its wait began, and not at this moment.
-        since_creation: bool,
+
+    // What is changed of the instance.
+    /// Somebody edits variables.
+    SetVariables {
+        /// Whose; the instance's root activity for process variables, [`Task::scope`](crate::Task::scope) for those of an open user task.
+        scope: ActivityId,
+        /// New values.
+        set: Variables,
+        /// Names to remove.
+        remove: Vec<String>,
+        /// The scope's own variables and no others (Camunda's `setVariableLocal`). Otherwise each name is the one that the scope sees, and one that
+        /// it does not see becomes the process's.
+        local: bool,
     },
+    /// Somebody begins an activity that is enabled in an ad-hoc sub-process and was not chosen yet.
+    BeginActivity {
+        /// Its number as an enabled activity: once it has begun it has another.
+        activity: ActivityId,
+    },
+    /// Change by hand what is active. Names no wait: repeated without a key of its own, it is done again.
+    Modify(Modification),
     /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetDue`, `SetPriority`, `SuspendJobs`,
     /// `RecalculateDue`, `SetExternalTaskRetries`, `SetExternalTaskPriority`, `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
     Suspend,
     /// Let it go on, with all of its jobs.
     Activate,
-    /// The same, but each token stops with a job before the element that it would enter: of an input that ends no wait, and whose chain comes to a
+    /// What the input in it says, but each token stops with a job before the element that it would enter: of an input that ends no wait, and whose chain comes to a
     /// delegate with commands, which need one that is durable first.
     Held(Box<Input>),
+
+    // What ends it.
+    /// The caller leaves its call before this instance, which it has called, has ended.
+    EndCalled {
+        /// How it ends.
+        ending: Ending,
+    },
     /// Delete the instance.
     Cancel {
         /// For history.

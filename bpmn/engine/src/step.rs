@@ -19,7 +19,7 @@ use crate::listener::Occasion;
 use crate::listener::gone::InstanceEnd;
 use crate::modification;
 use crate::moment::Moment;
-use crate::unit::{Call, Later, LaterKind, START, Token, Unit};
+use crate::unit::{Call, Later, LaterKind, NO_WAIT, Token, Unit};
 use crate::variable::{Variable, Variables};
 
 /// Why a step gave no effects.
@@ -98,7 +98,7 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::SuspendJobs { .. }
         | Input::Suspend
         | Input::Activate
-        | Input::Cancel { .. } => START,
+        | Input::Cancel { .. } => NO_WAIT,
     }
 }
 

@@ -12,13 +12,13 @@ use crate::listener::gone::{AllGone, InstanceEnd, Untold};
 use crate::modification::Underway;
 use crate::variable::Variables;
 
-/// The wait that names the origin of a start that is not held: no wait has this number.
-pub(crate) const START: WaitId = WaitId(0);
+/// The wait that names the origin of an input that names none: no wait has this number.
+pub(crate) const NO_WAIT: WaitId = WaitId(0);
 
 /// One unit of work while it runs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Unit {
-    /// The wait that the unit's input named; of a modification a number that no wait has.
+    /// The wait that the unit's input named; of a modification, and of what named none, a number that no wait has.
     pub origin: WaitId,
     /// Which attempt of its job this is.
     pub attempt: u32,
