@@ -284,39 +284,17 @@ fn check_modification(definition: &ProcessDefinition, instance: &Instance, modif
 }
 
 fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
-    if let Input::Held(input) = input {
-        return check_state(instance, input);
+    match instance.state {
+        State::Created if input.is_start() => return Ok(()),
+        State::Created => return Err(Rejection::NotStarted),
+        State::Active | State::Ended if input.is_start() => return Err(Rejection::AlreadyStarted),
+        State::Ended => return Err(Rejection::Ended),
+        State::Active => {}
     }
-    match (instance.state, input) {
-        (State::Created, Input::Start { .. } | Input::StartAt { .. }) => return Ok(()),
-        (State::Created, _) => return Err(Rejection::NotStarted),
-        (_, Input::Start { .. } | Input::StartAt { .. }) => return Err(Rejection::AlreadyStarted),
-        (State::Ended, _) => return Err(Rejection::Ended),
-        (State::Active, _) => {}
-    }
-    let answers = matches!(input, Input::DelegateReturned { .. });
-    if instance.in_unit() && !answers {
+    if instance.in_unit() && !matches!(input, Input::DelegateReturned { .. }) {
         return Err(Rejection::InUnit);
     }
-    let allowed = answers
-        || matches!(
-            input,
-            Input::Suspend
-                | Input::Activate
-                | Input::Modify(_)
-                | Input::SetVariables { .. }
-                | Input::SetRetries { .. }
-                | Input::SetDue { .. }
-                | Input::SetPriority { .. }
-                | Input::SuspendJobs { .. }
-                | Input::RecalculateDue { .. }
-                | Input::SetExternalTaskRetries { .. }
-                | Input::SetExternalTaskPriority { .. }
-                | Input::Called { .. }
-                | Input::EndCalled { .. }
-                | Input::Cancel { .. }
-        );
-    if instance.suspended && !allowed { Err(Rejection::Suspended) } else { Ok(()) }
+    if instance.suspended && !input.is_taken_while_suspended() { Err(Rejection::Suspended) } else { Ok(()) }
 }
 
 /// What is there for a unit of work only does not come to the one that goes on with what is held.

@@ -233,8 +233,8 @@ pub enum Input {
     },
     /// Change by hand what is active. Names no wait: repeated without a key of its own, it is done again.
     Modify(Modification),
-    /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetDue`, `SetPriority`, `SuspendJobs`,
-    /// `RecalculateDue`, `SetExternalTaskRetries`, `SetExternalTaskPriority`, `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
+    /// Suspend the instance: nothing of it runs, and it rejects all inputs but those that [`Input::is_taken_while_suspended`]. What a called instance says then
+    /// is kept until it goes on.
     Suspend,
     /// Let it go on, with all of its jobs.
     Activate,
@@ -255,6 +255,131 @@ pub enum Input {
         /// No listener is called for its user tasks, nor for those of what it calls.
         skip_listeners: bool,
     },
+}
+
+/// The wait that a unit of work resumes: commands of the unit are sent while it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// A job is run, or has failed.
+    Job(WaitId),
+    /// A user task is answered.
+    Task(WaitId),
+    /// An escalation is reported from a user task, which may go on waiting.
+    Escalation(WaitId),
+    /// A worker answers for an external task.
+    ExternalTask(WaitId),
+    /// A message or a signal is there that was waited for.
+    Subscription(WaitId),
+}
+
+impl Resumed {
+    /// The number of the wait.
+    pub fn wait(self) -> WaitId {
+        match self {
+            Self::Job(wait) | Self::Task(wait) | Self::Escalation(wait) | Self::ExternalTask(wait) | Self::Subscription(wait) => wait,
+        }
+    }
+}
+
+/// What is to be known of an input before it is taken.
+struct Kind {
+    names: Option<WaitId>,
+    resumes: Option<Resumed>,
+    is_start: bool,
+    is_held: bool,
+    is_taken_while_suspended: bool,
+    revises_jobs: bool,
+}
+
+impl Kind {
+    /// Of an input that names no wait.
+    const PLAIN: Self =
+        Self { names: None, resumes: None, is_start: false, is_held: false, is_taken_while_suspended: false, revises_jobs: false };
+
+    fn names(wait: WaitId) -> Self {
+        Self { names: Some(wait), ..Self::PLAIN }
+    }
+
+    fn resumes(resumed: Resumed) -> Self {
+        Self { resumes: Some(resumed), ..Self::names(resumed.wait()) }
+    }
+}
+
+impl Input {
+    /// The wait that it names.
+    pub fn wait(&self) -> Option<WaitId> {
+        self.kind().names
+    }
+
+    /// The wait that it resumes, for which commands of its unit are sent. A unit that resumes none is held before the first of them.
+    pub fn resumes(&self) -> Option<Resumed> {
+        self.kind().resumes
+    }
+
+    /// Whether it begins an instance.
+    pub fn is_start(&self) -> bool {
+        self.kind().is_start
+    }
+
+    /// Whether tokens stop at jobs before what it leads to, whose waits are durable before a command is sent.
+    pub fn is_held(&self) -> bool {
+        self.kind().is_held
+    }
+
+    /// Makes it one that is held.
+    pub fn hold(&mut self) {
+        match self {
+            Self::Start { hold, .. } | Self::Called { hold, .. } => *hold = true,
+            Self::StartAt { modification, .. } | Self::Modify(modification) => modification.hold = true,
+            other => *other = Self::Held(Box::new(other.clone())),
+        }
+    }
+
+    /// Whether an instance takes it that is suspended.
+    pub fn is_taken_while_suspended(&self) -> bool {
+        self.kind().is_taken_while_suspended
+    }
+
+    /// Whether it changes jobs that are there, which somebody may be running.
+    pub fn revises_jobs(&self) -> bool {
+        self.kind().revises_jobs
+    }
+
+    /// All inputs are here by name, so that whoever adds one decides all of it.
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Start { hold, .. } => Kind { is_start: true, is_held: *hold, ..Kind::PLAIN },
+            Self::StartAt { modification, .. } => Kind { is_start: true, is_held: modification.hold, ..Kind::PLAIN },
+            Self::RunJob { wait } | Self::FailJob { wait, .. } => Kind::resumes(Resumed::Job(*wait)),
+            Self::CompleteTask { wait, .. } | Self::ThrowFromTask { wait, .. } => Kind::resumes(Resumed::Task(*wait)),
+            Self::EscalateFromTask { wait, .. } => Kind::resumes(Resumed::Escalation(*wait)),
+            Self::CompleteExternalTask { wait, .. } | Self::ThrowFromExternalTask { wait, .. } => {
+                Kind::resumes(Resumed::ExternalTask(*wait))
+            }
+            Self::Message { wait, .. } | Self::Signal { wait, .. } => Kind::resumes(Resumed::Subscription(*wait)),
+            // As a rule the task stays, and nothing goes on.
+            Self::FailExternalTask { wait, .. } => Kind::names(*wait),
+            // These come in units that another input has begun.
+            Self::Called { wait, hold, .. } => Kind { is_held: *hold, is_taken_while_suspended: true, ..Kind::names(*wait) },
+            Self::DelegateReturned { wait, .. } => Kind { is_taken_while_suspended: true, ..Kind::names(*wait) },
+            Self::ClaimTask { wait, .. } | Self::ReviseTask { wait, .. } => Kind::names(*wait),
+            Self::SetExternalTaskRetries { wait, .. } | Self::SetExternalTaskPriority { wait, .. } => {
+                Kind { is_taken_while_suspended: true, ..Kind::names(*wait) }
+            }
+            Self::SetRetries { wait, .. } | Self::SetDue { wait, .. } | Self::RecalculateDue { wait, .. } => {
+                Kind { is_taken_while_suspended: true, revises_jobs: true, ..Kind::names(*wait) }
+            }
+            Self::SetPriority { .. } | Self::SuspendJobs { .. } | Self::Activate => {
+                Kind { is_taken_while_suspended: true, revises_jobs: true, ..Kind::PLAIN }
+            }
+            Self::Modify(modification) => Kind { is_held: modification.hold, is_taken_while_suspended: true, ..Kind::PLAIN },
+            Self::SetVariables { .. } | Self::Suspend | Self::EndCalled { .. } | Self::Cancel { .. } => {
+                Kind { is_taken_while_suspended: true, ..Kind::PLAIN }
+            }
+            Self::BeginActivity { .. } => Kind::PLAIN,
+            Self::Held(input) => Kind { is_held: true, ..input.kind() },
+        }
+    }
 }
 
 /// A change of a user task by hand (Camunda 7, `TaskService`).

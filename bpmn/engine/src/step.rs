@@ -64,41 +64,14 @@ pub fn step<'a>(
     }
 }
 
-/// The wait that an input names; it names the unit's origin as well.
+/// What names the origin of an input's unit: the wait that it names, or what there is instead.
 fn origin(instance: &Instance, input: &Input) -> WaitId {
     match input {
-        Input::RunJob { wait }
-        | Input::FailJob { wait, .. }
-        | Input::CompleteTask { wait, .. }
-        | Input::ClaimTask { wait, .. }
-        | Input::ReviseTask { wait, .. }
-        | Input::ThrowFromTask { wait, .. }
-        | Input::EscalateFromTask { wait, .. }
-        | Input::CompleteExternalTask { wait, .. }
-        | Input::FailExternalTask { wait, .. }
-        | Input::ThrowFromExternalTask { wait, .. }
-        | Input::SetExternalTaskRetries { wait, .. }
-        | Input::SetExternalTaskPriority { wait, .. }
-        | Input::Message { wait, .. }
-        | Input::Called { wait, .. }
-        | Input::Signal { wait, .. }
-        | Input::DelegateReturned { wait, .. }
-        | Input::SetRetries { wait, .. }
-        | Input::SetDue { wait, .. }
-        | Input::RecalculateDue { wait, .. } => *wait,
+        Input::Held(input) => origin(instance, input),
+        Input::Modify(_) => modification::origin(instance),
         // Activities and waits are numbered together.
         Input::BeginActivity { activity } => WaitId(activity.0),
-        Input::Modify(_) => modification::origin(instance),
-        Input::Held(input) => origin(instance, input),
-        Input::Start { .. }
-        | Input::StartAt { .. }
-        | Input::SetVariables { .. }
-        | Input::EndCalled { .. }
-        | Input::SetPriority { .. }
-        | Input::SuspendJobs { .. }
-        | Input::Suspend
-        | Input::Activate
-        | Input::Cancel { .. } => NO_WAIT,
+        other => other.wait().unwrap_or(NO_WAIT),
     }
 }
 

@@ -17,7 +17,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, PublicId, Rejection, Retry, WaitId};
+use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, PublicId, Rejection, Resumed, Retry, WaitId};
 use mandate_store::{FiredTimer, StartKey};
 use tokio::sync::OwnedMutexGuard;
 use tracing::Instrument;
@@ -38,7 +38,6 @@ mod sent;
 mod store;
 
 use failed::failed_job;
-use held::hold;
 use store::Stored;
 
 /// After this many lost races a job that is not exclusive queues with the exclusive ones of its instance.
@@ -331,7 +330,7 @@ impl Inner {
             Ended::Quiet => Ok(AfterSteps::Store),
             Ended::Stale => Ok(AfterSteps::Again),
             Ended::Hold => {
-                hold(&mut unit.work.input);
+                unit.work.input.hold();
                 Ok(AfterSteps::Again)
             }
             Ended::HoldParty(instance) if unit.held.insert(instance) => Ok(AfterSteps::Again),
@@ -430,9 +429,9 @@ impl Work {
 
     /// The job that this input runs or fails.
     pub(crate) fn job(&self) -> Option<WaitId> {
-        match self.input {
-            Input::RunJob { wait } | Input::FailJob { wait, .. } => Some(wait),
-            _ => None,
+        match self.input.resumes()? {
+            Resumed::Job(wait) => Some(wait),
+            Resumed::Task(_) | Resumed::Escalation(_) | Resumed::ExternalTask(_) | Resumed::Subscription(_) => None,
         }
     }
 
@@ -443,17 +442,6 @@ impl Work {
 
     /// The wait that this input resumes.
     pub(crate) fn wait(&self) -> Option<WaitId> {
-        match self.input {
-            Input::RunJob { wait }
-            | Input::FailJob { wait, .. }
-            | Input::CompleteTask { wait, .. }
-            | Input::ThrowFromTask { wait, .. }
-            | Input::EscalateFromTask { wait, .. }
-            | Input::CompleteExternalTask { wait, .. }
-            | Input::ThrowFromExternalTask { wait, .. }
-            | Input::Message { wait, .. }
-            | Input::Signal { wait, .. } => Some(wait),
-            _ => None,
-        }
+        self.input.resumes().map(Resumed::wait)
     }
 }

@@ -78,17 +78,7 @@ pub(crate) struct Rows {
 impl Rows {
     /// Nothing yet, of an instance that is about to take this input.
     pub(crate) fn before(instance: &Instance, input: &Input) -> Self {
-        let input = if let Input::Held(input) = input { input } else { input };
-        let revises = matches!(
-            input,
-            Input::SetRetries { .. }
-                | Input::SetDue { .. }
-                | Input::SetPriority { .. }
-                | Input::SuspendJobs { .. }
-                | Input::RecalculateDue { .. }
-                | Input::Activate
-        );
-        Self { before: Next::of(instance), revises, ..Self::default() }
+        Self { before: Next::of(instance), revises: input.revises_jobs(), ..Self::default() }
     }
 
     /// What operators have said of job definitions holds of the jobs that the unit makes.

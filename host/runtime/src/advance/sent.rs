@@ -15,7 +15,7 @@
 
 use std::collections::HashSet;
 
-use mandate_engine::{Code, Failure, Input, Retry, WaitId};
+use mandate_engine::{Code, Failure, Input, Resumed, Retry, WaitId};
 use mandate_store::{Origin, Sent};
 
 use super::held::NO_WAIT;
@@ -23,23 +23,23 @@ use super::{Calls, Work};
 use crate::cache::Base;
 use crate::ledger::hex;
 use crate::parties::Parties;
+use crate::unit::number;
 use crate::{Error, Inner};
 
 impl Work {
     /// What must still exist when a command of this unit, which begins from `base`, is sent.
     pub(crate) fn origin(&self, base: &Base) -> Origin {
-        match self.input {
-            Input::CompleteTask { wait, .. } | Input::ThrowFromTask { wait, .. } => Origin::Task(crate::unit::number(wait.0)),
-            Input::EscalateFromTask { wait, .. } => {
-                let before = base.instance.task(wait).map_or(0, |task| task.reports);
-                Origin::Escalation { wait: crate::unit::number(wait.0), report: i64::from(before) + 1 }
+        let Some(resumed) = self.input.resumes() else { return NO_WAIT };
+        let wait = number(resumed.wait().0);
+        match resumed {
+            Resumed::Job(_) => Origin::Job(wait),
+            Resumed::Task(_) => Origin::Task(wait),
+            Resumed::Escalation(task) => {
+                let before = base.instance.task(task).map_or(0, |task| task.reports);
+                Origin::Escalation { wait, report: i64::from(before) + 1 }
             }
-            Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
-                Origin::ExternalTask(crate::unit::number(wait.0))
-            }
-            Input::Message { wait, .. } | Input::Signal { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
-            Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
-            _ => NO_WAIT,
+            Resumed::ExternalTask(_) => Origin::ExternalTask(wait),
+            Resumed::Subscription(_) => Origin::Subscription(wait),
         }
     }
 }

@@ -8,7 +8,7 @@ use mandate_engine::{InstanceId, WaitId};
 use mandate_store::{ClaimedJob, CommitError, InstanceWrite, RunningJob, Stood, Unit};
 
 use super::Work;
-use super::held::{NO_WAIT, is_held_start};
+use super::held::NO_WAIT;
 use crate::definitions::suspended;
 use crate::error::TAKEN_OVER;
 use crate::executor::{Mine, Permit, Places};
@@ -74,7 +74,7 @@ impl Inner {
         }
         // The job of a start that is held is run for the caller.
         let mut held = None;
-        let runs_held = is_held_start(&work.input);
+        let runs_held = work.is_held_start();
         let mut begun = Vec::new();
         for (party, mut after) in parties.iter().zip(afters) {
             let id = party.instance.id();
