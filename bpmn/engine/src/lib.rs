@@ -4,25 +4,7 @@
 //! from digests; so the same arguments give the same answer, byte for byte.
 //!
 //! Read in this order: [`Effect`] (all that can be asked of the world), [`Input`] (all that can happen), [`step`] (the
-//! one loop), then any element under `elements/`. What crosses elements lives beside the loop:
-//!
-//! | file | what it knows |
-//! |---|---|
-//! | `step.rs` | the loop: inputs become moves, what an element answers is acted upon |
-//! | `admit.rs` | which inputs are refused, before anything has changed |
-//! | `scope.rs` | entering, leaving, cancelling, ending scopes |
-//! | `wait.rs`, `task.rs` | waits and their rows; what people change of user tasks |
-//! | `trigger.rs` | boundary events and event sub-processes: armed, triggered, catching |
-//! | `all_of.rs` | events that are triggered when several things have happened |
-//! | `join.rs`, `error.rs`, `escalation.rs` | joins, BPMN errors, escalations |
-//! | `compensation.rs` | what has completed, and how it is undone |
-//! | `multi_instance.rs` | bodies and the instances in them |
-//! | `mapping.rs`, `variable_scope.rs` | variables and input/output mapping; activities and user tasks as scopes |
-//! | `modification.rs` | what is active, changed by hand |
-//! | `retry.rs`, `due.rs` | jobs, failures, incidents; jobs that are moved |
-//! | `start_timer.rs` | timers that begin instances |
-//! | `lineage.rs`, `unit.rs` | what makes ledger keys stable; a unit of work |
-//! | `snapshot/` | the stored form |
+//! one loop), then any element under `elements/`. What crosses elements lives beside the loop; the map of `ARCHITECTURE.md` has a row for each file.
 //!
 //! # Three kinds of going wrong
 //! A *rejection* refuses the input, and the instance is unchanged. A *failure* means that the unit of work cannot go on: the instance

@@ -156,3 +156,45 @@ fn what_documents_point_at_is_there() {
     hold(rule, &[("a.md", "see `host/nowhere.rs`\n")]);
     hold(rule, &[("a.md", "run `make nothing`\n")]);
 }
+
+#[test]
+fn the_map_has_every_file_of_the_engine_and_of_the_runtime() {
+    let rule = |files: &[File]| {
+        let map = text_of(files, "ARCHITECTURE.md");
+        let mut findings = Vec::new();
+        for folder in ["bpmn/engine/src", "host/runtime/src"] {
+            let below = |path: &'_ str| path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
+            let paths: BTreeSet<String> = files.iter().filter(|file| file.is("rs")).filter_map(|file| below(&file.path)).collect();
+            let section =
+                map.split_once(&format!("### Inside `{folder}`\n")).map_or("", |(_, rest)| rest.split("\n#").next().unwrap_or_default());
+            let cells: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next()).collect();
+            let cells = cells.join("\n");
+            let said: BTreeSet<&str> = between(&cells, "`", "`").into_iter().map(|(_, name)| name).collect();
+            // What is in a folder is said with it, or with the file that it belongs to.
+            let is_said = |path: &str| match path.split_once('/') {
+                None => said.contains(path),
+                Some((inner, _)) => said.contains(format!("{inner}/").as_str()),
+            };
+            findings.extend(
+                paths
+                    .iter()
+                    .filter(|path| !is_said(path))
+                    .map(|path| format!("ARCHITECTURE.md: the map of {folder} has no row for {path}: say in one what it is for")),
+            );
+            let is_there = |name: &str| paths.iter().any(|path| path == name || (name.ends_with('/') && path.starts_with(name)));
+            findings.extend(
+                said.iter()
+                    .filter(|name| !is_there(name))
+                    .map(|name| format!("ARCHITECTURE.md: the map of {folder} has a row for {name}, which is not there: take it out")),
+            );
+        }
+        findings
+    };
+    let map = |rows: &str| format!("### Inside `bpmn/engine/src`\n\n| file | what |\n|---|---|\n{rows}\n## Next\n");
+    hold(rule, &[("ARCHITECTURE.md", &map("| `step.rs` | the loop |")), ("bpmn/engine/src/step.rs", ""), ("bpmn/engine/src/new.rs", "")]);
+    hold(
+        rule,
+        &[("ARCHITECTURE.md", &map("| `step.rs` | not `new/` |")), ("bpmn/engine/src/step.rs", ""), ("bpmn/engine/src/new/a.rs", "")],
+    );
+    hold(rule, &[("ARCHITECTURE.md", &map("| `old.rs` | nothing |"))]);
+}
