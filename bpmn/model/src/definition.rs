@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use mandate_feel::Expression;
 
+mod activity_type;
 mod calls;
 mod events;
 mod forms;

@@ -68,7 +68,7 @@ pub use operator::{MAX_ANNOTATION_CHARS, Operator};
 pub use planned::{PlannedSuspension, Suspended, Suspension};
 pub use retention::{Cleaned, DEFAULT_SHARE, HistoryCleanup, HistoryExport};
 pub use signals::SignalThrown;
-pub use unit::{BODY_TYPE, activity_id, activity_type};
+pub use unit::{BODY_TYPE, activity_id};
 pub use waiting::{Reason, Waiting, WaitingFilter};
 
 pub use mandate_commands as commands;

@@ -14,7 +14,7 @@ use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::job_definitions::{Known, kind_of};
 
-pub use rows::{BODY_TYPE, activity_id, activity_type};
+pub use rows::{BODY_TYPE, activity_id};
 pub(crate) use rows::{
     body_id, element_rows, external_task_row, incident_row, job_definition_id, job_row, public, subscription_row, task_row, task_texts,
 };

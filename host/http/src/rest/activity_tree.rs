@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mandate_runtime::engine::{Activity, ActivityId, Phase, PublicId, Role};
 use mandate_runtime::query::IncidentListed;
-use mandate_runtime::{BODY_TYPE, InstanceView, activity_id, activity_type};
+use mandate_runtime::{BODY_TYPE, InstanceView, activity_id};
 use serde_json::{Value, json};
 
 /// Camunda's `ActivityInstanceDto` of the process, with everything inside it. What stands before or behind its element and waits for a job is
@@ -94,7 +94,7 @@ impl Tree<'_> {
             // The process's activity id is its definition's id.
             "activityId": if activity.parent.is_none() { row.id.clone() } else { id },
             "activityName": element.name.as_deref().filter(|_| !body),
-            "activityType": if body { BODY_TYPE } else { activity_type(&element.kind) },
+            "activityType": if body { BODY_TYPE } else { element.kind.activity_type() },
             "processInstanceId": self.view.instance.id().to_string(),
             "processDefinitionId": row.id,
             "incidentIds": incident_ids,
