@@ -302,7 +302,7 @@ impl Inner {
     async fn take_steps(self: &Arc<Self>, unit: &mut UnderWay<'_>, parties: &mut Parties) -> Result<(Ended, i64), Error> {
         let (now, asked) = (self.clock.now_ms(), unit.asked);
         let mut course = Course::new(&unit.work, parties.first(), unit.registered, &unit.held, &mut unit.calls, (now, asked));
-        let ended = self.run(parties, &mut course).await;
+        let ended = self.step_until_quiet(parties, &mut course).await;
         let now = course.now;
         let ended = match unit.calls.closings.settle().await {
             Ok(()) => ended?,

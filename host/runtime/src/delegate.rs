@@ -34,7 +34,7 @@ pub(crate) struct CallContext {
 
 /// How a call ended.
 #[derive(Clone, Debug)]
-pub(crate) enum Called {
+pub(crate) enum CallEnd {
     /// With an answer that the engine takes up.
     Answered(DelegateOutcome),
     /// Technically: the unit is thrown away.
@@ -50,18 +50,18 @@ const MAX_KEY_BYTES: usize = 200;
 
 impl Inner {
     /// Calls the component that the definition has bound to the task.
-    pub(crate) async fn call(
+    pub(crate) async fn call_delegate(
         self: &Arc<Self>,
         definition: &Definition,
         binding: &Arc<Binding>,
         call: &DelegateCall,
         context: &CallContext,
-    ) -> Result<Called, Error> {
+    ) -> Result<CallEnd, Error> {
         let delegate = match self.delegate(&binding.digest).await {
             Ok(delegate) => delegate,
             Err(error) => {
                 let message = format!("delegate {} ({}) could not be loaded: {error}", binding.delegate, binding.digest);
-                return Ok(Called::Failed(failure(Code::DelegateUnavailable, message, call, Retry::ByPolicy)));
+                return Ok(CallEnd::Failed(failure(Code::DelegateUnavailable, message, call, Retry::ByPolicy)));
             }
         };
         let element = definition.model.element(call.element);
@@ -111,9 +111,9 @@ impl Inner {
         let stop = task.stop.lock().expect("no holder of this lock panics").take();
         let unavailable = task.unavailable.lock().expect("no holder of this lock panics").take();
         let took = returned.stats.wall;
-        let called = interpret(returned.outcome, stop, unavailable, binding, call);
-        binding.has_run(matches!(called, Called::Answered(_)), took);
-        Ok(called)
+        let end = interpret(returned.outcome, stop, unavailable, binding, call);
+        binding.has_run(matches!(end, CallEnd::Answered(_)), took);
+        Ok(end)
     }
 
     /// The component with this digest, from memory, the cache or the store.
@@ -130,23 +130,23 @@ impl Inner {
 /// talk its unit past a command whose outcome is unknown.
 ///
 /// A service that said when to come again is taken at its word, unless the delegate knows better.
-fn interpret(outcome: Outcome, stop: Option<Stop>, unavailable: Option<Unavailable>, binding: &Binding, call: &DelegateCall) -> Called {
+fn interpret(outcome: Outcome, stop: Option<Stop>, unavailable: Option<Unavailable>, binding: &Binding, call: &DelegateCall) -> CallEnd {
     match stop {
-        Some(Stop::Withdrawn) => return Called::Withdrawn,
-        Some(Stop::Stuck) => return Called::Stuck,
-        Some(Stop::Failed(noted)) => return Called::Failed(Failure { element: Some(call.element), ..noted }),
+        Some(Stop::Withdrawn) => return CallEnd::Withdrawn,
+        Some(Stop::Stuck) => return CallEnd::Stuck,
+        Some(Stop::Failed(noted)) => return CallEnd::Failed(Failure { element: Some(call.element), ..noted }),
         None => {}
     }
     let name = &binding.delegate;
     let digest = &binding.digest[..12.min(binding.digest.len())];
     match outcome {
         Outcome::Result(json) => match variables(&json) {
-            Ok(variables) => Called::Answered(DelegateOutcome::Completed { variables }),
-            Err(reason) => Called::Failed(invalid_answer(name, digest, &reason, call)),
+            Ok(variables) => CallEnd::Answered(DelegateOutcome::Completed { variables }),
+            Err(reason) => CallEnd::Failed(invalid_answer(name, digest, &reason, call)),
         },
         Outcome::BpmnError { code, message, variables: json } => match variables(&json) {
-            Ok(variables) => Called::Answered(DelegateOutcome::BpmnError { code, message, variables }),
-            Err(reason) => Called::Failed(invalid_answer(name, digest, &reason, call)),
+            Ok(variables) => CallEnd::Answered(DelegateOutcome::BpmnError { code, message, variables }),
+            Err(reason) => CallEnd::Failed(invalid_answer(name, digest, &reason, call)),
         },
         Outcome::Technical { message, code, retry } => {
             let message = match code {
@@ -160,17 +160,17 @@ fn interpret(outcome: Outcome, stop: Option<Stop>, unavailable: Option<Unavailab
                 (mandate_wasm::Retry::Never, _) => Retry::Never,
             };
             let code = if unavailable.is_some() { Code::CommandUnavailable } else { Code::DelegateFailed };
-            Called::Failed(failure(code, message, call, retry))
+            CallEnd::Failed(failure(code, message, call, retry))
         }
         Outcome::Trapped(reason) => {
             let message = format!("delegate {name} ({digest}) trapped: {reason}");
-            Called::Failed(failure(Code::DelegateTrapped, message, call, Retry::ByPolicy))
+            CallEnd::Failed(failure(Code::DelegateTrapped, message, call, Retry::ByPolicy))
         }
         Outcome::LimitExceeded { limit, message } => {
             let message = format!("delegate {name} ({digest}) exceeded its {limit} limit: {message}");
-            Called::Failed(failure(Code::DelegateLimitExceeded, message, call, Retry::ByPolicy))
+            CallEnd::Failed(failure(Code::DelegateLimitExceeded, message, call, Retry::ByPolicy))
         }
-        Outcome::Cancelled | Outcome::Aborted => Called::Withdrawn,
+        Outcome::Cancelled | Outcome::Aborted => CallEnd::Withdrawn,
     }
 }
 

@@ -115,7 +115,7 @@ impl Runtime {
     }
 
     /// The same at what the instructions start, rather than at the start event.
-    pub async fn start_by(&self, start: Start, modify: Modify) -> Result<Started, Error> {
+    pub async fn start_with_instructions(&self, start: Start, modify: Modify) -> Result<Started, Error> {
         self.0.start(start, Some(&modify), self.1.clone()).await.map_err(|error| modify.explain(error))
     }
 
@@ -253,7 +253,7 @@ impl Inner {
     }
 
     /// The same by a signal or message that is delivered, on nobody's behalf: the delivery is taken up with the first unit.
-    pub(crate) async fn start_by(
+    pub(crate) async fn start_delivered(
         self: &Arc<Self>,
         definition: Arc<Definition>,
         at: impl Into<BeginAt>,

@@ -23,7 +23,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::advance::{Calls, Ended, Work};
 use crate::cache::Base;
 use crate::definitions::Definition;
-use crate::delegate::{CallContext, Called};
+use crate::delegate::{CallContext, CallEnd};
 use crate::running::Registered;
 use crate::unit::{Rows, activity_id, number};
 use crate::{Error, Inner};
@@ -120,7 +120,7 @@ pub(crate) struct Course<'a> {
     /// Instances that stop at a job before they go on.
     pub(crate) held: &'a BTreeSet<InstanceId>,
     /// Which definitions calls of this unit have named.
-    pub(crate) called: Vec<(Name, Callable)>,
+    pub(crate) callables: Vec<(Name, Callable)>,
     /// The moment of whatever happens next.
     pub(crate) now: i64,
     /// What runs now is a job that the unit has taken along: it waits for no slow delegate.
@@ -144,7 +144,7 @@ impl<'a> Course<'a> {
         (now, asked): (i64, i64),
     ) -> Self {
         let (user, origin) = (work.user().map(str::to_owned), work.origin(&first.base));
-        let mut course = Self { work, registered, calls, held, called: Vec::new(), now, along: false, asked, user, origin };
+        let mut course = Self { work, registered, calls, held, callables: Vec::new(), now, along: false, asked, user, origin };
         if let Some(job) = work.job().and_then(|wait| first.instance.job(wait)) {
             course.runs(job, now);
         }
@@ -191,7 +191,7 @@ impl Trees {
 
 impl Inner {
     /// Steps until no instance asks for anything more.
-    pub(crate) async fn run(self: &Arc<Self>, parties: &mut Parties, course: &mut Course<'_>) -> Result<Ended, Error> {
+    pub(crate) async fn step_until_quiet(self: &Arc<Self>, parties: &mut Parties, course: &mut Course<'_>) -> Result<Ended, Error> {
         let turns = vec![Turn::Input(course.work.instance, Box::new(course.work.input.clone()))];
         let mut taken = 0;
         let is_first_run = course.calls.begin();
@@ -283,11 +283,11 @@ impl Inner {
     ) -> Result<Result<(usize, Input), Failure>, Error> {
         let Beginning { call, caller, activity_id, traceparent } = beginning;
         let name = (caller.row.id.clone(), call.process.clone(), call.version.clone(), call.tenant.clone());
-        if !course.called.iter().any(|(named, _)| *named == name) {
+        if !course.callables.iter().any(|(named, _)| *named == name) {
             let found = self.callable(&call, &caller).await?;
-            course.called.push((name.clone(), found));
+            course.callables.push((name.clone(), found));
         }
-        let found = course.called.iter().find(|(named, _)| *named == name).map(|(_, found)| found.clone());
+        let found = course.callables.iter().find(|(named, _)| *named == name).map(|(_, found)| found.clone());
         let (definition, element) = match found.expect("it was put there just now") {
             Ok(found) => found,
             Err(reason) => return Ok(Err(uncallable(&parties.0[0], &caller, &call, &reason))),
@@ -360,14 +360,14 @@ impl Inner {
             let outcome = match course.calls.answers.get(&given) {
                 Some(outcome) => outcome.clone(),
                 None if commands && self.is_stale(&mut party.base).await? => return Ok(Ended::Stale),
-                None => match self.call(&definition, binding, &call, &context).await? {
-                    Called::Answered(outcome) => {
+                None => match self.call_delegate(&definition, binding, &call, &context).await? {
+                    CallEnd::Answered(outcome) => {
                         course.calls.answers.insert(given, outcome.clone());
                         outcome
                     }
-                    Called::Failed(failure) => return Ok(Ended::Failed(failure)),
-                    Called::Withdrawn => return Ok(Ended::Withdrawn),
-                    Called::Stuck => return Ok(Ended::Stuck),
+                    CallEnd::Failed(failure) => return Ok(Ended::Failed(failure)),
+                    CallEnd::Withdrawn => return Ok(Ended::Withdrawn),
+                    CallEnd::Stuck => return Ok(Ended::Stuck),
                 },
             };
             // The delegate took its time: what follows happened after it.

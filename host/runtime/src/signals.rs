@@ -366,7 +366,7 @@ impl Inner {
             idempotency_key: None,
             traceparent: None,
         };
-        match self.start_by(definition, element, start, TakenUp::of(delivery)).await {
+        match self.start_delivered(definition, element, start, TakenUp::of(delivery)).await {
             Ok(Some(_)) => Ended::Received,
             Ok(None) => Ended::NobodyThere,
             Err(error) => Ended::Not(error),

@@ -97,7 +97,7 @@ pub(super) async fn run(app: &App, start: Start, modify: Modify, with_variables:
     // Of several units a client that hangs up would otherwise cut off the later ones.
     let runtime = app.runtime.clone();
     let started = to_the_end(async move {
-        if modify.instructions.is_empty() { runtime.start(start).await } else { runtime.start_by(start, modify).await }
+        if modify.instructions.is_empty() { runtime.start(start).await } else { runtime.start_with_instructions(start, modify).await }
     })
     .await?;
     let mut dto = process_instance::started(&started);

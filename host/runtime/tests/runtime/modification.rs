@@ -103,8 +103,8 @@ async fn instance_that_begins_at_a_delegate_sends_once_for_its_start_key() {
             idempotency_key: Some("once".into()),
             traceparent: None,
         };
-        let first = host.runtime.start_by(start.clone(), modify(vec![before("a")])).await.expect("it starts");
-        let second = host.runtime.start_by(start, modify(vec![before("a")])).await.expect("it was started");
+        let first = host.runtime.start_with_instructions(start.clone(), modify(vec![before("a")])).await.expect("it starts");
+        let second = host.runtime.start_with_instructions(start, modify(vec![before("a")])).await.expect("it was started");
         assert_eq!((first.id, second.existing), (second.id, true));
         assert_eq!(applied(&host, first.id).await, ["a"]);
     })
