@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
+use mandate_http::Hosts;
 use mandate_runtime::{Config, Runtime, StoreConfig, wasm};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -22,7 +23,8 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     println!("mandate listening on http://{address}");
     tracing::info!(%address, "serving");
-    let options = mandate_http::Options { upload_limit: settings.upload_limit, prometheus: Some(prometheus) };
+    let hosts = if settings.insecure { Hosts::Any } else { Hosts::Loopback(settings.allowed_hosts) };
+    let options = mandate_http::Options { upload_limit: settings.upload_limit, prometheus: Some(prometheus), hosts };
     let fenced = runtime.clone();
     let ending = async move {
         tokio::select! {

@@ -32,6 +32,9 @@ pub(crate) struct Settings {
     /// Serve on an address that other machines reach, although there is no authentication.
     #[arg(long, env = "MANDATE_INSECURE", num_args = 0..=1, default_missing_value = "true")]
     insecure: Option<bool>,
+    /// Names besides localhost and loopback addresses that clients may ask this host as, such as what a proxy sends as Host; with --insecure any name will do.
+    #[arg(long, env = "MANDATE_ALLOWED_HOSTS", value_delimiter = ',')]
+    allowed_hosts: Option<Vec<String>>,
     /// sqlite:FILE or postgres://USER@HOST/DATABASE [default: sqlite:mandate.db].
     #[arg(long, env = "MANDATE_DATABASE", hide_env_values = true)]
     database: Option<String>,
@@ -120,6 +123,7 @@ pub(crate) enum ClockArg {
 pub(crate) struct Resolved {
     pub(crate) listen: SocketAddr,
     pub(crate) insecure: bool,
+    pub(crate) allowed_hosts: Vec<String>,
     pub(crate) database: String,
     pub(crate) catalogue: Option<PathBuf>,
     pub(crate) migrate: Migrate,
@@ -153,6 +157,7 @@ impl ServeArgs {
         Ok(Resolved {
             listen: given.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             insecure: given.insecure.or(file.insecure).unwrap_or(false),
+            allowed_hosts: given.allowed_hosts.or(file.allowed_hosts).unwrap_or_default(),
             catalogue: given.catalogue.or(file.catalogue),
             migrate: match given.migrate.or(file.migrate) {
                 Some(MigrateArg::Off) => Migrate::Off,

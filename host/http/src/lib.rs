@@ -8,6 +8,7 @@
 //! - `record.rs`: an ended instance as one line.
 //! - `variable.rs`, `date.rs`: values on the wire.
 //! - `fuzzing.rs`: what holds of every body; for tests only.
+//! - `origin.rs`: what browsers may ask on behalf of pages.
 //! - `server.rs`: what surrounds every request. `connections.rs`, `patience.rs`: for how long a client may keep a host waiting.
 //!
 //! This crate knows the runtime, never the store or the sandbox.
@@ -21,6 +22,7 @@ mod extract;
 pub mod fuzzing;
 mod metrics_page;
 mod operator;
+mod origin;
 mod patience;
 mod query_params;
 mod record;
@@ -38,6 +40,7 @@ use tracing::Instrument as _;
 
 pub use error::Error;
 pub use metrics_page::{Metrics, metrics_recorder};
+pub use origin::Hosts;
 pub use query_params::{DEFAULT_MAX_RESULTS, LARGEST_MAX_RESULTS};
 pub use record::history_line;
 pub use server::{check_listen, serve};
@@ -55,11 +58,13 @@ pub struct Options {
     pub upload_limit: usize,
     /// What `GET /metrics` renders; none: it answers 404.
     pub prometheus: Option<Metrics>,
+    /// Under which names it answers.
+    pub hosts: Hosts,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { upload_limit: DEFAULT_UPLOAD_LIMIT, prometheus: None }
+        Self { upload_limit: DEFAULT_UPLOAD_LIMIT, prometheus: None, hosts: Hosts::Any }
     }
 }
 
@@ -92,7 +97,7 @@ pub fn router(runtime: Runtime, options: Options) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(JSON_LIMIT))
-        .layer(middleware::from_fn(server::guard))
+        .layer(middleware::from_fn_with_state(options.hosts, origin::guard))
         .layer(middleware::from_fn(server::read_body))
         .layer(CatchPanicLayer::custom(server::panicked))
         .layer(middleware::from_fn(server::trace))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use mandate_runtime::Runtime;
@@ -69,19 +69,6 @@ pub fn check_listen(address: SocketAddr, insecure: bool) -> Result<(), String> {
     ))
 }
 
-/// Refuses what must not reach any handler.
-pub(crate) async fn guard(request: Request, next: Next) -> Response {
-    if request.uri().path().contains("%00") {
-        return Error::Invalid("the path holds a NUL byte".to_owned()).into_response();
-    }
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if changes && is_foreign(request.headers()) {
-        let message = "web pages of another origin may not change anything here";
-        return Error::with_status(StatusCode::FORBIDDEN, message).into_response();
-    }
-    next.run(request).await
-}
-
 /// Reads a body before anybody answers: a connection on which the answer overtakes the rest of its request is closed by the server, and what a client with a
 /// pool of connections has sent on it meanwhile is lost. An upload may be large and is read by its handler; where that refuses it, the answer
 /// says that the connection closes. Nobody waits for a body for ever ([`patient`]).
@@ -125,19 +112,6 @@ fn closing(mut response: Response) -> Response {
     response
 }
 
-/// Whether a web page of another origin sends the request. Browsers say so in `Origin`, and other clients send none. Without this check
-/// any page that a developer looks at could deploy to the host on their machine. Desktop programs, such as the Modeler, say `file://`.
-fn is_foreign(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let origin = origin.to_str().unwrap_or("null");
-    if origin.starts_with("file://") {
-        return false;
-    }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    authority.is_none() || authority != host
-}
-
 /// One span per request: method, path and status, never a query string or a body, which may hold what people typed.
 pub(crate) async fn trace(request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", method = %request.method(), path = request.uri().path(), status = tracing::field::Empty);
@@ -168,24 +142,6 @@ mod tests {
             let error = check_listen(address, false).expect_err("reachable");
             assert!(error.contains("--insecure"), "{error}");
             check_listen(address, true).expect("asked for");
-        }
-    }
-
-    #[test]
-    fn pages_of_other_origins_are_foreign() {
-        let headers = |origin: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, "127.0.0.1:8080".parse().expect("a host"));
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, origin.parse().expect("an origin"));
-            }
-            headers
-        };
-        for origin in [None, Some("http://127.0.0.1:8080"), Some("file://")] {
-            assert!(!is_foreign(&headers(origin)), "{origin:?}");
-        }
-        for origin in ["https://evil.example", "null", "http://127.0.0.1:9090", "http://evil.example:8080"] {
-            assert!(is_foreign(&headers(Some(origin))), "{origin}");
         }
     }
 

@@ -153,7 +153,7 @@ async fn uploads_that_are_no_deployments_are_refused() {
 
 #[tokio::test]
 async fn an_upload_beyond_the_limit_is_refused() {
-    let options = mandate_http::Options { upload_limit: 20_000, prometheus: None };
+    let options = mandate_http::Options { upload_limit: 20_000, ..mandate_http::Options::default() };
     let host = Host::open_with(options).await;
     host.deploy("fits", &review()).await;
     let large = vec![b' '; 30_000];

@@ -344,6 +344,23 @@ async fn unknown_paths_and_methods_have_the_shape_of_errors() {
 }
 
 #[tokio::test]
+async fn web_pages_whose_name_was_made_to_lead_here_read_nothing() {
+    let hosts = mandate_http::Hosts::Loopback(vec!["mandate.internal".to_owned()]);
+    let host = Host::open_executing(mandate_http::Options { hosts, ..mandate_http::Options::default() }).await;
+    let list = |asked: &str| {
+        let request = Request::get("/engine-rest/process-instance").header(header::HOST, asked);
+        request.header(header::ORIGIN, format!("http://{asked}")).body(Body::empty()).expect("a request")
+    };
+    for asked in ["evil.example:8080", "localhost.evil.example"] {
+        assert!(host.send(list(asked)).await.error(421, REFUSED).contains("--allowed-hosts"));
+    }
+    for asked in ["localhost:8080", "[::1]:8080", "mandate.internal"] {
+        host.send(list(asked)).await.ok();
+    }
+    host.close().await;
+}
+
+#[tokio::test]
 async fn web_pages_of_another_origin_change_nothing() {
     let host = Host::open().await;
     host.deploy("reviews", &review()).await;
