@@ -71,8 +71,10 @@ async fn parked(cluster: Option<&Cluster>, seed: u64) -> anyhow::Result<()> {
 
         completed += 1;
         let is_there = range.host.ask(&format!("/engine-rest/history/process-instance/{id}")).await?;
-        if is_there["state"] != "COMPLETED" {
-            go_on(&range.host, &id).await.with_context(|| format!("round {round}, {shot:?}"))?;
+        if is_there["state"] != "COMPLETED" && go_on(&range.host, &id).await.is_err() {
+            // What was told before the crash may have brought him to his end meanwhile.
+            let path = format!("/engine-rest/history/process-instance/{id}");
+            range.host.until(&path, |it| it["state"] == "COMPLETED").await.with_context(|| format!("round {round}, {shot:?}"))?;
         }
         let lives = range.count(&format!("/engine-rest/process-instance/count?processInstanceIds={other}")).await?;
         if lives == 1 {

@@ -76,7 +76,7 @@ async fn agree(host: &Lone, suspended: bool) -> anyhow::Result<()> {
 
 /// Suspends and activates it through every crash. Answers how often that was answered, and what it is since.
 async fn change(http: reqwest::Client, url: String, mut phase: watch::Receiver<Phase>) -> (usize, bool) {
-    let (mut changes, mut suspended) = (0, true);
+    let (mut changes, mut suspended, mut failed) = (0, true, false);
     // The last change is answered: what is asked for when a host dies may have happened or not.
     loop {
         let over = *phase.borrow_and_update() == Phase::Over;
@@ -88,6 +88,8 @@ async fn change(http: reqwest::Client, url: String, mut phase: watch::Receiver<P
                 }
                 suspended = !suspended;
             }
+            // The connection may still be one to the host that died.
+            Err(_) if over && !failed => failed = true,
             Err(error) if over => panic!("the host is there: {error}"),
             Err(_) => drop(phase.changed().await),
         }
