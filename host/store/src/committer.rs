@@ -32,7 +32,8 @@ use crate::ledger::{self, LedgerClose, LedgerOpen, LedgerOpened, Name};
 use crate::lock::FileLock;
 use crate::unit::{CommitError, Committed, Expect, StartKey, Unit};
 use crate::wake::Wake;
-use crate::write::{Begun, now_ms};
+use crate::write::begun::{self, Begun, Memory};
+use crate::write::now_ms;
 use crate::{Error, Store, write};
 
 /// Requests that wait for the committer; beyond it callers wait to hand theirs in.
@@ -191,6 +192,7 @@ pub(crate) struct Committer {
     /// For asking what became of a transaction: never the connection that it was lost on.
     witness: Lane,
     lease: Arc<Lease>,
+    memory: Memory,
     history: HistoryLevel,
     meter: Arc<Meter>,
     /// The file is this process's until the last unit is stored.
@@ -208,11 +210,11 @@ impl Committer {
         lock: Option<Arc<FileLock>>,
         wake: Arc<Wake>,
     ) -> Self {
-        Self { lane, witness, lease, history, meter, _lock: lock, wake }
+        Self { lane, witness, lease, memory: Memory::default(), history, meter, _lock: lock, wake }
     }
 
     /// Works until the store is closed or dropped.
-    pub(crate) async fn run(self, mut requests: mpsc::Receiver<Request>) {
+    pub(crate) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut waiting: VecDeque<(Item, Caller)> = VecDeque::new();
         let mut stopped = None;
         // When the last transaction of many requests was begun.
@@ -253,7 +255,7 @@ impl Committer {
     }
 
     /// Stores what can be stored, and says for each request what it came to.
-    fn settle<'a>(&'a self, items: &'a [Item]) -> BoxFuture<'a, Vec<Outcome>> {
+    fn settle<'a>(&'a mut self, items: &'a [Item]) -> BoxFuture<'a, Vec<Outcome>> {
         Box::pin(async move {
             if items.is_empty() {
                 return Vec::new();
@@ -292,7 +294,7 @@ impl Committer {
     }
 
     /// One transaction.
-    async fn attempt(&self, items: &[Item], entries: ledger::Write) -> Result<Attempt, Error> {
+    async fn attempt(&mut self, items: &[Item], entries: ledger::Write) -> Result<Attempt, Error> {
         let mut tx = self.lane.begin().await?;
         // On SQLite what is gathered is another text for each number of rows.
         if items.len() < LOAD || tx.dialect == Dialect::Postgres {
@@ -300,7 +302,7 @@ impl Committer {
         }
         let me = self.lease.host;
         let units = items.iter().filter_map(|item| if let Item::Unit(unit) = item { Some(unit) } else { None });
-        let (held, definitions) = write::begin(&mut tx, me, units).await?;
+        let (held, definitions) = begun::begin(&mut tx, me, units, &mut self.memory).await?;
         let (transaction, begun) = match held {
             Held::Valid { transaction, job_definitions } => (transaction, Begun { job_definitions, definitions }),
             Held::Expired => {

@@ -173,6 +173,8 @@ struct LaneState {
     connection: Option<Connection>,
     /// Something was begun and its end was not seen: its owner was dropped.
     dangling: bool,
+    /// Transactions and single statements that were begun.
+    begun: u64,
     /// What was put together.
     texts: Texts,
 }
@@ -185,7 +187,7 @@ impl Lane {
         };
         Self {
             dialect,
-            state: Arc::new(Mutex::new(LaneState { options, connection: None, dangling: false, texts: Texts::default() })),
+            state: Arc::new(Mutex::new(LaneState { options, connection: None, dangling: false, begun: 0, texts: Texts::default() })),
             meter,
         }
     }
@@ -194,6 +196,7 @@ impl Lane {
     /// another has written in between. There it begins with its first statement.
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
         let mut state = self.state.clone().lock_owned().await;
+        state.begun += 1;
         state.tidy().await?;
         let is_begun = self.dialect == Dialect::Postgres;
         if is_begun {
@@ -210,6 +213,7 @@ impl Lane {
     /// One statement that is a transaction of its own.
     pub(crate) async fn fetch(&self, sql: &str, params: Vec<Param>) -> Result<Vec<Row>, Error> {
         let mut state = self.state.lock().await;
+        state.begun += 1;
         state.tidy().await?;
         Meter::add(&self.meter.statements, 1);
         let sql = AssertSqlSafe(self.dialect.render(sql)).into_sql_str();
@@ -306,6 +310,11 @@ impl Tx {
         self.gathers
     }
 
+    /// On SQLite, where everything that writes does so through one lane: which of the lane's transactions this is. Between two in a row nothing was written.
+    pub(crate) fn nth(&self) -> Option<u64> {
+        (self.dialect == Dialect::Sqlite).then_some(self.state.begun)
+    }
+
     pub(crate) async fn fetch(&mut self, sql: &str, params: Vec<Param>) -> Result<Vec<Row>, Error> {
         self.flush().await?;
         let mut sql = self.dialect.render(sql);
@@ -362,8 +371,15 @@ impl Tx {
         Ok(())
     }
 
-    /// Runs what waits.
+    /// Runs what waits; on SQLite the transaction begins with it, if it has not yet.
     async fn flush(&mut self) -> Result<(), Error> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.is_begun, true) {
+            self.state.dangling = true;
+            self.waiting.insert(0, Waiting::control(BEGIN_AS_WRITER));
+        }
         let waiting = std::mem::take(&mut self.waiting);
         if !self.state.texts.take(&waiting) {
             for one in waiting {
@@ -409,7 +425,7 @@ impl Tx {
     /// The same for who must know whether it was the COMMIT that failed. What has waited is written before, on SQLite in one go with it.
     pub(crate) async fn conclude(mut self) -> Result<(), CommitFailure> {
         let committed = if self.dialect == Dialect::Sqlite && !self.waiting.is_empty() {
-            self.waiting.push(Waiting { sql: SqlStr::from_static("COMMIT"), params: Vec::new(), table: "" });
+            self.waiting.push(Waiting::control("COMMIT"));
             self.flush().await
         } else {
             if let Err(error) = self.prepare_commit().await {

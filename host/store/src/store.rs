@@ -26,6 +26,10 @@ const SQLITE_BUSY: Duration = Duration::from_secs(10);
 /// The pages of log, 16 MiB, after which SQLite writes them into the file: four times its default. Whoever commits then waits for it.
 const SQLITE_CHECKPOINT: &str = "4000";
 
+/// What the connection that writes keeps of the file in memory, in KiB with SQLite's sign for it: four times the default. What is not there is looked for in the log, which is
+/// long while somebody reads for long, and then in the file.
+const SQLITE_WRITER_CACHE: &str = "-8000";
+
 /// Statements that a connection keeps prepared: on SQLite some 30 multi-row writes of five sizes each, on both databases what is gathered of them in small transactions, a
 /// text for each set of tables that models come to write together (`MOST_TEXTS` in `host/store/src/db/queue.rs`), and what is read.
 const PREPARED: usize = 400;
@@ -208,7 +212,7 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
         .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT)
         // As on PostgreSQL.
         .pragma("case_sensitive_like", "ON");
-    let options = Options::Sqlite(Box::new(base.clone()));
+    let options = Options::Sqlite(Box::new(base.clone().pragma("cache_size", SQLITE_WRITER_CACHE)));
     migrate::migrate(&options, config.migrate).await?;
     let meter = Arc::new(Meter::default());
     let writer = Lane::new(options, meter.clone());

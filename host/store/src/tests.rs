@@ -407,7 +407,7 @@ async fn a_workers_task_is_locked_behind_all_instances_of_its_batch() {
     other.fetch(&format!("SELECT 1 FROM instance WHERE id = '{first}' FOR UPDATE"), Vec::new()).await.expect("locked");
     let writing = async {
         let mut tx = store.inner().jobs.begin().await.expect("begun");
-        let begun = write::Begun { job_definitions: 0, definitions: None };
+        let begun = write::begun::Begun { job_definitions: 0, definitions: None };
         let written = write::units(&mut tx, store.host(), HistoryLevel::None, &units.each_ref(), begun).await.expect("written");
         tx.rollback().await;
         written

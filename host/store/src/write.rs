@@ -1,6 +1,6 @@
 //! What a batch of units writes: checks first, then one statement a table.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
@@ -9,16 +9,17 @@ use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::claim::ClaimedJob;
 use crate::config::HistoryLevel;
-use crate::db::{Dialect, Param, Row, Tx, params};
+use crate::db::{Dialect, Param, Tx, params};
 use crate::delivery;
-use crate::hosts::{HELD, HELD_COLUMNS, HOLDS, Held, IN_EPOCH, hold_epoch};
 use crate::job_definitions;
 use crate::lease::HostRef;
 use crate::message;
 use crate::rows::JobRow;
 use crate::start_timers;
 use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, StartKey, State, Stood, Unit};
+use begun::{Begun, hold_definitions, refuse_starts, started};
 
+pub(crate) mod begun;
 pub(crate) mod history;
 pub(crate) mod instances;
 pub(crate) mod operations;
@@ -113,86 +114,6 @@ fn hand_out(locked: Vec<ClaimedJob>, units: &[&Unit], answers: &mut [Answer]) {
         if let Ok(committed) = &mut answers[owners[&job.instance]] {
             committed.locked_jobs.push(job);
         }
-    }
-}
-
-/// What a transaction has found out as it began, and keeps so until it ends.
-pub(crate) struct Begun {
-    /// How many changes of job definitions there are.
-    pub(crate) job_definitions: i64,
-    /// Those of the definitions that units start which are there, if that was looked at.
-    pub(crate) definitions: Option<HashMap<String, Startable>>,
-}
-
-/// What a start must know of its definition.
-pub(crate) struct Startable {
-    suspended: bool,
-    newest: bool,
-}
-
-fn started(unit: &Unit) -> impl Iterator<Item = &String> {
-    unit.instances.iter().filter_map(|write| match &write.expect {
-        Expect::New(head) => Some(&head.definition_id),
-        Expect::Revision(_) => None,
-    })
-}
-
-/// Of a definition, behind what is asked of the epoch.
-const STARTABLE: &str = "d.id, d.suspended, \
-     NOT EXISTS (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version)";
-
-fn startable(row: &Row, first: usize) -> Result<(String, Startable), Error> {
-    Ok((row.get(first)?, Startable { suspended: row.get(first + 1)?, newest: row.get(first + 2)? }))
-}
-
-/// Whether this host may write in this transaction, as [`hold_epoch`] says, and which of the definitions that its units start are there: both at one look, and
-/// kept so until the commit. Where units send messages they are not looked at yet: their addressees' definitions are held as well, and all in one order.
-pub(crate) async fn begin<'u>(
-    tx: &mut Tx,
-    me: HostRef,
-    units: impl Iterator<Item = &'u Unit> + Clone,
-) -> Result<(Held, Option<HashMap<String, Startable>>), Error> {
-    if units.clone().flat_map(|unit| &unit.instances).any(|write| !write.messages.is_empty()) {
-        return Ok((hold_epoch(tx, me).await?, None));
-    }
-    let asked: BTreeSet<String> = units.flat_map(started).cloned().collect();
-    if !asked.is_empty() {
-        let sql = format!(
-            "SELECT {HELD}, {STARTABLE} FROM {HOLDS}, definition d WHERE {IN_EPOCH} AND d.id {{any_text:3}} \
-             ORDER BY d.id {{pg:FOR KEY SHARE OF h, c FOR SHARE OF d}}"
-        );
-        let rows = tx.fetch(&sql, vec![me.id.into(), me.epoch.into(), Param::Texts(asked.into_iter().collect())]).await?;
-        if let Some(first) = rows.first() {
-            let there = rows.iter().map(|row| startable(row, HELD_COLUMNS)).collect::<Result<_, _>>()?;
-            return Ok((Held::read(first)?, Some(there)));
-        }
-        // None of them is there, or the epoch is over.
-    }
-    Ok((hold_epoch(tx, me).await?, Some(HashMap::new())))
-}
-
-/// Keeps definitions until the commit: deleting one waits. Answers which of them are there.
-async fn hold_definitions(tx: &mut Tx, asked: BTreeSet<String>) -> Result<HashMap<String, Startable>, Error> {
-    if asked.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let sql = format!("SELECT {STARTABLE} FROM definition d WHERE d.id {{any_text:1}} ORDER BY d.id {{pg:FOR SHARE OF d}}");
-    let rows = tx.fetch(&sql, vec![Param::Texts(asked.into_iter().collect())]).await?;
-    rows.iter().map(|row| startable(row, 0)).collect()
-}
-
-/// A definition gets no instance while it is suspended, when it is not the newest one and that was asked for, or when it was deleted.
-fn refuse_starts(units: &[&Unit], there: &HashMap<String, Startable>, answers: &mut [Option<CommitError>]) {
-    for (unit, answer) in units.iter().zip(answers) {
-        // What is called is found by its caller, who says which version it means.
-        let starts = matches!(unit.instances[0].expect, Expect::New(_));
-        let refused = started(unit).enumerate().find_map(|(nth, definition)| match there.get(definition) {
-            None => Some(CommitError::Gone),
-            Some(found) if unit.newest && starts && nth == 0 && !found.newest => Some(CommitError::Superseded),
-            Some(found) if found.suspended => Some(CommitError::Suspended),
-            Some(_) => None,
-        });
-        *answer = answer.take().or(refused);
     }
 }
 

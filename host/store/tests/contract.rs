@@ -81,6 +81,7 @@ on_both! {
         suspending_an_instance_takes_its_jobs_and_tasks_along
         history_keeps_what_its_level_says
         a_unit_of_nothing_that_is_there_is_gone
+        a_start_knows_the_last_that_became_of_its_definition
         many_units_share_few_transactions;
     jobs:
         due_jobs_are_claimed_longest_due_first

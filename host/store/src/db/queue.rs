@@ -7,7 +7,7 @@
 //! **A text of several statements on SQLite** is what the driver makes of it, not SQLite: `sqlx` 0.9 prepares one after the other what `;` separates, keeps
 //! all of them under the whole text, gives each the parameters behind those of the ones before it, and answers with all their rows (its
 //! `VirtualStatement` and `ExecuteIter`; the documentation of `sqlx::query` calls it deprecated, and `raw_sql`, which is not, takes no parameters). This crate makes such texts in [`joined`] and nowhere else:
-//! of what is gathered, of the COMMIT behind it, and of the BEGIN before the first question of a transaction. A test here says if a driver does it no more; then
+//! of what is gathered, of the COMMIT behind it, and of the BEGIN before what is asked or gathered first in a transaction. A test here says if a driver does it no more; then
 //! `joined` is to become as many calls as there are statements.
 //!
 //! A text is prepared for every set of tables that is written together, and a connection keeps a number of texts. So that many models do not push out of there what
@@ -28,6 +28,13 @@ pub(super) struct Waiting {
     pub(super) params: Vec<Param>,
     /// What it writes.
     pub(super) table: &'static str,
+}
+
+impl Waiting {
+    /// BEGIN or COMMIT on SQLite, which writes no table.
+    pub(super) fn control(sql: &'static str) -> Self {
+        Self { sql: SqlStr::from_static(sql), params: Vec::new(), table: "" }
+    }
 }
 
 /// How many texts of several statements a lane makes, of those that its connection keeps prepared (`PREPARED` in `host/store/src/store.rs`).

@@ -370,6 +370,35 @@ pub(crate) async fn a_unit_of_nothing_that_is_there_is_gone(fixture: Fixture) {
     assert!(matches!(store.commit(unit).await, Err(CommitError::Refused(_))));
 }
 
+/// On SQLite a start does not ask again what its host knows from the start before it.
+pub(crate) async fn a_start_knows_the_last_that_became_of_its_definition(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let begin = async || {
+        let mut begin = unit(start(&process, Uuid::now_v7()));
+        begin.newest = true;
+        let before = store.counters().statements;
+        (store.commit(begin).await, store.counters().statements - before)
+    };
+    let ((first, asking), (second, knowing)) = (begin().await, begin().await);
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(asking - knowing, u64::from(!fixture.is_postgres()));
+    assert!(fixture.is_postgres() || knowing == 1, "all that a lone start asks of SQLite is one text: {knowing}");
+
+    for (suspended, instances) in [(true, 2), (false, 3)] {
+        store.set_definition_suspended(&process.id, suspended, |_| Vec::new()).await.expect("written");
+        let (begun, _) = begin().await;
+        assert_eq!(matches!(begun, Err(CommitError::Suspended)), suspended, "{begun:?}");
+        assert_eq!(fixture.count("instance").await, instances);
+    }
+    let newest = definition(&store, "p").await;
+    assert!(matches!(begin().await.0, Err(CommitError::Superseded)));
+    store.delete_definitions(vec![newest.id], true, &[], &Vec::new(), 0).await.expect("deleted");
+    assert!(begin().await.0.is_ok(), "it is the newest again");
+    store.delete_definitions(vec![process.id.clone()], true, &[], &Vec::new(), 0).await.expect("deleted");
+    assert!(matches!(begin().await.0, Err(CommitError::Gone)));
+}
+
 pub(crate) async fn many_units_share_few_transactions(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
