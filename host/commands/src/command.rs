@@ -124,7 +124,7 @@ impl Command {
     /// queues before the service. A query's "not applied" counts only after it.
     ///
     /// `started_ms` is the moment [`Sender::send`](crate::Sender::send) was called, or any later one; to count from an
-    /// earlier one, such as that of the ledger row, bound the gap with [`Place::not_after`](crate::Place::not_after).
+    /// earlier one, such as that of the ledger row, bound the gap with [`Place::leaves_within`](crate::Place::leaves_within).
     pub fn last_arrival(&self, started_ms: i64) -> i64 {
         let span = self.timeout + self.target.arrives_within;
         // Both are bounded by the catalogue to minutes, hence far within i64.

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -25,7 +26,21 @@ const HELD: u8 = 2;
 #[derive(Clone, Debug)]
 pub(crate) struct Departure {
     state: Arc<AtomicU8>,
-    not_after: Instant,
+    latest: Latest,
+}
+
+/// The last moment at which a request may leave, by each clock that is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latest {
+    pub(crate) instant: Instant,
+    /// On Linux [`Instant`] stands still while the machine is suspended. For whoever must know: a clock that goes on, and what it may say at the most.
+    pub(crate) awake: Option<(fn() -> Duration, Duration)>,
+}
+
+impl Latest {
+    fn is_over(&self) -> bool {
+        Instant::now() > self.instant || self.awake.is_some_and(|(clock, latest)| clock() > latest)
+    }
 }
 
 /// A body that leaves once, in time or not at all.
@@ -40,8 +55,8 @@ pub(crate) struct Departing {
 pub(crate) struct Held;
 
 impl Departure {
-    pub(crate) fn new(not_after: Instant) -> Self {
-        Self { state: Arc::new(AtomicU8::new(WAITING)), not_after }
+    pub(crate) fn new(latest: Latest) -> Self {
+        Self { state: Arc::new(AtomicU8::new(WAITING)), latest }
     }
 
     /// The body to send. `bytes` is not empty, for an empty body is never asked for.
@@ -52,7 +67,7 @@ impl Departure {
 
     /// Lets the request leave, unless it is too late or forbidden.
     pub(crate) fn leave(&self) -> Result<(), Held> {
-        let to = if Instant::now() > self.not_after { HELD } else { LEFT };
+        let to = if self.latest.is_over() { HELD } else { LEFT };
         match self.state.compare_exchange(WAITING, to, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) if to == LEFT => Ok(()),
             _ => Err(Held),
@@ -91,16 +106,20 @@ impl Body for Departing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicU64;
     use std::task::Waker;
-    use std::time::Duration;
 
     fn poll(body: &mut Departing) -> Poll<Option<Result<Frame<Bytes>, Held>>> {
         Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()))
     }
 
+    fn within(span: Duration, awake: Option<(fn() -> Duration, Duration)>) -> Latest {
+        Latest { instant: Instant::now() + span, awake }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_body_in_time_leaves_and_cannot_be_held() {
-        let departure = Departure::new(Instant::now() + Duration::from_secs(5));
+        let departure = Departure::new(within(Duration::from_secs(5), None));
         let mut body = departure.body(Bytes::from_static(b"{}"));
         assert_eq!(body.size_hint().exact(), Some(2));
         assert!(matches!(poll(&mut body), Poll::Ready(Some(Ok(_)))));
@@ -110,16 +129,31 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sender_that_slept_past_its_time_sends_nothing() {
-        let departure = Departure::new(Instant::now() + Duration::from_secs(5));
+        let departure = Departure::new(within(Duration::from_secs(5), None));
         let mut body = departure.body(Bytes::from_static(b"{}"));
         tokio::time::advance(Duration::from_secs(6)).await;
         assert!(matches!(poll(&mut body), Poll::Ready(Some(Err(Held)))));
         assert!(departure.hold());
     }
 
+    /// Only the clock that goes on in suspend moves.
+    #[tokio::test(start_paused = true)]
+    async fn a_machine_that_was_suspended_past_its_time_sends_nothing() {
+        static SECONDS: AtomicU64 = AtomicU64::new(100);
+        let clock = || Duration::from_secs(SECONDS.load(Ordering::Relaxed));
+        let departure = || Departure::new(within(Duration::from_secs(5), Some((clock, clock() + Duration::from_secs(5)))));
+        let (in_time, late) = (departure(), departure());
+        SECONDS.store(105, Ordering::Relaxed);
+        assert!(in_time.leave().is_ok());
+        SECONDS.store(106, Ordering::Relaxed);
+        let mut body = late.body(Bytes::from_static(b"{}"));
+        assert!(matches!(poll(&mut body), Poll::Ready(Some(Err(Held)))));
+        assert!(late.hold());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_body_that_was_held_does_not_leave_later() {
-        let departure = Departure::new(Instant::now() + Duration::from_secs(5));
+        let departure = Departure::new(within(Duration::from_secs(5), None));
         let mut body = departure.body(Bytes::from_static(b"{}"));
         assert!(departure.hold());
         assert!(matches!(poll(&mut body), Poll::Ready(Some(Err(Held)))));

@@ -7,6 +7,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::command::Target;
+use crate::departure::Latest;
 use crate::quantity::Rate;
 
 /// How far ahead of an even pace requests may run. Timers are exact to a millisecond only, so that without it a rate above
@@ -34,7 +35,7 @@ struct Pace {
 #[must_use = "a place that is dropped is given back"]
 pub struct Place {
     target: String,
-    not_after: Option<Instant>,
+    latest: Option<Latest>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -54,7 +55,7 @@ impl Room {
         if let Some(pace) = &self.rate {
             pace.turn().await;
         }
-        Place { target: self.target.clone(), not_after: None, _permit: permit }
+        Place { target: self.target.clone(), latest: None, _permit: permit }
     }
 }
 
@@ -71,17 +72,19 @@ impl Pace {
 }
 
 impl Place {
-    /// Forbids the request to leave after this moment, by the monotonic clock. For a host whose right to send ends with
-    /// its lease: the check is made as the request is handed to the connection, so that a host that was suspended after
-    /// its own check sends nothing. The outcome is then unavailable, since nothing was applied.
-    pub fn not_after(mut self, moment: Instant) -> Self {
-        self.not_after = Some(self.not_after.map_or(moment, |earlier| earlier.min(moment)));
+    /// Forbids the request to leave later than this span from now, by the monotonic clock and by `awake`: a clock that goes on while the machine is
+    /// suspended, as the monotonic one does not. For a host whose right to send ends with its lease: the check is made as the request is handed to
+    /// the connection, so that a host that was suspended after its own check, by itself or with its machine, sends nothing. The outcome is then
+    /// unavailable, since nothing was applied.
+    pub fn leaves_within(mut self, span: Duration, awake: fn() -> Duration) -> Self {
+        self.latest = Some(Latest { instant: Instant::now() + span, awake: Some((awake, awake() + span)) });
         self
     }
 
     /// The last moment at which the request may leave, given the attempt's own deadline.
-    pub(crate) fn latest(&self, deadline: Instant) -> Instant {
-        self.not_after.map_or(deadline, |moment| moment.min(deadline))
+    pub(crate) fn latest(&self, deadline: Instant) -> Latest {
+        let Some(latest) = self.latest else { return Latest { instant: deadline, awake: None } };
+        Latest { instant: latest.instant.min(deadline), ..latest }
     }
 
     /// The target it is a place at.

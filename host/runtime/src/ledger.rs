@@ -219,8 +219,8 @@ impl Inner {
         cancelled: &impl Fn() -> bool,
     ) -> Result<Option<Issued>, mandate_store::Error> {
         let place = self.sender.place(command).await;
-        // Counted from before the checks: a host that is suspended anywhere below sends nothing when it wakes.
-        let place = place.not_after(tokio::time::Instant::now() + self.departure);
+        // Counted from before the checks: a host that is suspended anywhere below, or its machine, sends nothing when it wakes.
+        let place = place.leaves_within(self.departure, mandate_store::awake);
         if cancelled() || !self.store.may_act() {
             return Ok(Some(Issued::Withdrawn));
         }

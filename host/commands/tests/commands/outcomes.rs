@@ -2,12 +2,12 @@
 
 use crate::support;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::support::{PATIENCE, SECRET, Script, Service, answer, body, catalogue, command, request, send};
 use mandate_commands::{Outcome, Request, Sender};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 fn assert_unknown(outcome: &Outcome, expected: &str) {
     match outcome {
@@ -315,6 +315,11 @@ async fn a_missing_path_field_is_refused_by_name_and_never_by_value() {
     assert_eq!(command.check(&request(&long)), Ok(()), "512 bytes are within the limits");
 }
 
+fn an_hour_later_each_time() -> Duration {
+    static HOURS: AtomicU64 = AtomicU64::new(0);
+    Duration::from_hours(HOURS.fetch_add(1, Ordering::Relaxed))
+}
+
 #[tokio::test]
 async fn a_place_whose_time_is_over_sends_nothing() {
     let service = Service::answering(200, &json!({})).await;
@@ -322,9 +327,11 @@ async fn a_place_whose_time_is_over_sends_nothing() {
         let catalogue = catalogue(&service.url, "", more);
         let sender = Sender::new(Arc::clone(&catalogue)).unwrap();
         let command = command(&catalogue);
-        let over = Instant::now();
-        // The moment has passed by the time the request would leave, however soon that is.
-        let place = sender.place(command).await.not_after(over.checked_sub(Duration::from_millis(1)).unwrap());
+        // A nanosecond has passed by the time the request would leave, however soon that is.
+        let place = sender.place(command).await.leaves_within(Duration::ZERO, || Duration::ZERO);
+        assert_unavailable(&sender.send(place, command, request(&body())).await, "target orders");
+        // The machine was suspended for an hour: the monotonic clock does not know.
+        let place = sender.place(command).await.leaves_within(Duration::from_mins(1), an_hour_later_each_time);
         assert_unavailable(&sender.send(place, command, request(&body())).await, "target orders");
     }
     assert_eq!(service.requests(), Vec::<String>::new(), "no complete request arrived");
