@@ -248,7 +248,13 @@ impl Runtime {
         }
         let mut matching = Vec::new();
         for receiver in listed {
-            let Ok(view) = self.0.view(InstanceId(receiver.instance)).await else { continue };
+            let view = match self.0.view(InstanceId(receiver.instance)).await {
+                Ok(view) => view,
+                // It has ended since it was listed.
+                Err(Error::NotFound { .. }) => continue,
+                // It may be the one that is meant: without it the message would go to another one, or begin a process.
+                Err(error) => return Err(error),
+            };
             let scope = u64::try_from(receiver.activity).ok().map(ActivityId);
             let has = |keys: &Variables, scope: Option<ActivityId>| {
                 let variables = scope.and_then(|scope| view.instance.variables(scope));
