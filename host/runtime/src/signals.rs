@@ -133,12 +133,12 @@ impl Default for Delivering {
 }
 
 impl Delivering {
-    fn begin(&self, key: Uuid) -> Busy {
+    pub(crate) fn begin(&self, key: Uuid) -> Busy {
         *self.busy.lock().expect("no holder of this lock panics").entry(key).or_default() += 1;
         Busy { busy: self.busy.clone(), key }
     }
 
-    fn busy(&self) -> Vec<Uuid> {
+    pub(crate) fn busy(&self) -> Vec<Uuid> {
         self.busy.lock().expect("no holder of this lock panics").keys().copied().collect()
     }
 
@@ -149,7 +149,7 @@ impl Delivering {
 }
 
 /// Says that this host is at something, for as long as it lives.
-struct Busy {
+pub(crate) struct Busy {
     busy: Arc<Mutex<HashMap<Uuid, u32>>>,
     key: Uuid,
 }

@@ -469,6 +469,20 @@ impl Store {
         Ok(claim)
     }
 
+    /// The deliveries that this host has locked, each with its receiver: those that may be claimed, and those that have failed, which an operator may have tried.
+    pub async fn locked_deliveries(&self) -> Result<Vec<(DeliveryName, Uuid)>, Error> {
+        let me = self.host();
+        // Each by its index: parked ones, which may be many, are nobody's.
+        let of = |which: &str| {
+            format!(
+                "SELECT t.signal, t.n, COALESCE(t.instance_id, t.signal) FROM delivery t WHERE {which} AND t.locked_by = $1 AND t.locked_epoch = $2"
+            )
+        };
+        let sql = format!("{} UNION {}", of(IS_CLAIMABLE), of("t.failures > 0"));
+        let rows = self.pool.fetch(&sql, params![me.id, me.epoch]).await?;
+        rows.iter().map(|row| Ok((DeliveryName { signal: row.get(0)?, n: row.get(1)? }, row.get(2)?))).collect()
+    }
+
     /// Unlocks a delivery of this host, unchanged.
     pub async fn release_delivery(&self, name: DeliveryName) -> Result<(), Error> {
         let me = self.host();

@@ -238,6 +238,14 @@ impl Store {
         Ok(claim)
     }
 
+    /// The firings that this host has locked.
+    pub async fn locked_start_timers(&self) -> Result<Vec<(Uuid, i64)>, Error> {
+        let me = self.host();
+        let sql = "SELECT id, firing FROM start_timer WHERE locked_by = $1 AND locked_epoch = $2";
+        let rows = self.pool.fetch(sql, params![me.id, me.epoch]).await?;
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+
     /// Unlocks a firing of this host, unchanged.
     pub async fn release_start_timer(&self, id: Uuid) -> Result<(), Error> {
         let me = self.host();

@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mandate_engine::{InstanceId, WaitId};
+use mandate_store::DeliveryName;
+use uuid::Uuid;
 
 use super::{JobName, POLL, Permit};
 use crate::clock::Clock;
@@ -14,6 +16,14 @@ use crate::{Error, Inner};
 
 /// Jobs taken from the store at once.
 const CLAIM: u32 = 100;
+
+/// What a host has locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Locked {
+    Job(JobName),
+    Delivery(DeliveryName),
+    StartTimer(Uuid),
+}
 
 impl Inner {
     /// Starts this host's loops; each goes on until the host stops.
@@ -98,15 +108,13 @@ impl Inner {
         while !self.executor.is_stopping() {
             match self.forgotten().await {
                 Ok(forgotten) => {
-                    // Seen twice, so that a job on its way between store and memory is not meant.
-                    for (instance, wait) in forgotten.intersection(&suspects) {
-                        tracing::warn!(%instance, job = wait.0, "this host had locked a job that it did not know of; it is put back");
-                        self.release(*instance, *wait).await;
-                        self.executor.wake.notify_one();
+                    // Seen twice, so that what is on its way between store and memory is not meant.
+                    for locked in forgotten.intersection(&suspects) {
+                        self.put_back_forgotten(*locked).await;
                     }
                     suspects = forgotten;
                 }
-                Err(error) => tracing::error!("could not look for jobs that this host has locked and forgotten: {error}"),
+                Err(error) => tracing::error!("could not look for what this host has locked and forgotten: {error}"),
             }
             match self.store.take_over().await {
                 Ok(taken) if taken.hosts > 0 => {
@@ -136,12 +144,39 @@ impl Inner {
         }
     }
 
-    /// Jobs that are locked by this host and not in its memory: the answer to the COMMIT that locked them was lost, or whoever had them ended
-    /// before its time. As long as this host lives nobody else would run them.
-    async fn forgotten(&self) -> Result<HashSet<JobName>, Error> {
-        let locked = self.store.locked().await?;
-        let mine = self.executor.mine.lock().expect("no holder of this lock panics");
-        let names = locked.into_iter().filter_map(|(instance, wait)| Some((InstanceId(instance), WaitId(u64::try_from(wait).ok()?))));
-        Ok(names.filter(|name| !mine.contains_key(name)).collect())
+    /// What is locked by this host and not in its memory: the answer to the COMMIT that locked it was lost, or whoever had it ended before its time. As
+    /// long as this host lives nobody else would run it; nor would this one, where it executes no jobs but those that an operator asks for.
+    async fn forgotten(&self) -> Result<HashSet<Locked>, Error> {
+        let jobs = self.store.locked().await?;
+        let timers = self.store.locked_start_timers().await?;
+        let deliveries = self.store.locked_deliveries().await?;
+        let mut forgotten = HashSet::new();
+        {
+            let mine = self.executor.mine.lock().expect("no holder of this lock panics");
+            let name = |(id, number): (Uuid, i64)| Some((InstanceId(id), WaitId(u64::try_from(number).ok()?)));
+            let unknown = |name: &JobName| !mine.contains_key(name);
+            forgotten.extend(jobs.into_iter().filter_map(name).filter(unknown).map(Locked::Job));
+            forgotten.extend(timers.into_iter().filter_map(name).filter(unknown).map(|(id, _)| Locked::StartTimer(id.0)));
+        }
+        let busy = self.delivering.busy();
+        let unknown = deliveries.into_iter().filter(|(name, receiver)| !busy.contains(&name.signal) && !busy.contains(receiver));
+        forgotten.extend(unknown.map(|(name, _)| Locked::Delivery(name)));
+        Ok(forgotten)
+    }
+
+    async fn put_back_forgotten(&self, locked: Locked) {
+        tracing::warn!(?locked, "this host had locked what it did not know of; it is put back");
+        match locked {
+            Locked::Job((instance, wait)) => drop(self.release(instance, wait).await),
+            Locked::StartTimer(id) => self.release_start_timer(id).await,
+            Locked::Delivery(name) => {
+                // It is found the next time again.
+                if let Err(error) = self.store.release_delivery(name).await {
+                    tracing::warn!(?name, "a signal is still locked: {error}");
+                }
+                self.thrown.notify_one();
+            }
+        }
+        self.executor.wake.notify_one();
     }
 }

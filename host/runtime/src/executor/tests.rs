@@ -433,6 +433,7 @@ async fn retries_that_are_given_while_a_timer_fires_are_those_that_its_failure_s
         let id = store.all_start_timers().await.expect("read").remove(0).id;
         let claim = store.claim_start_timer(id, 1).await.expect("claimed");
         let mandate_store::StartTimerClaim::Locked(row) = claim else { panic!("{claim:?}") };
+        let mine = host.inner().executor.mine_of_start_timer(&row);
         // As whoever fires it has found it, before an operator has a word.
         host.runtime.set_job_retries(mandate_engine::PublicId { instance: InstanceId(id), number: 1 }, 9, None).await.expect("given");
         let failed = host.inner().fire(*row).await;
@@ -441,6 +442,7 @@ async fn retries_that_are_given_while_a_timer_fires_are_those_that_its_failure_s
         rows.sort_by_key(|row| row.failures);
         let left: Vec<_> = rows.iter().map(|row| (row.timer.retries, row.failures, row.timer.cycle.is_some())).collect();
         assert_eq!(left, [(3, 0, true), (8, 1, false)], "the next firing has its own");
+        drop(mine);
         host.close().await;
     })
     .await;

@@ -37,3 +37,37 @@ async fn a_message_goes_to_nobody_else_while_one_who_may_be_meant_cannot_be_read
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_runs_no_jobs_puts_back_deliveries_and_firings_that_it_does_not_know_of() {
+    let cluster = Cluster::start().expect("PostgreSQL starts");
+    for database in [None, Some(cluster.create_database("host").expect("a database"))] {
+        let host = Host::open_with(database, false).await;
+        let upload = Upload { resources: vec![("h.bpmn".to_owned(), HOURLY.as_bytes().to_vec())], ..Upload::default() };
+        host.runtime.deploy(upload).await.expect("deployed");
+        let store = &host.inner().store;
+        let throw = async || {
+            let (id, name) = (Uuid::now_v7(), "alarm".to_owned());
+            let (tenants, variables) = (mandate_store::SignalTenants::Any, "{}".to_owned());
+            let signal = mandate_store::Signal { id, name, tenants, variables, business_key: None, hops: 1, at: 1 };
+            store.throw(&signal).await.expect("thrown");
+            id
+        };
+        // As throws and claims whose COMMIT was never answered. One is being tried.
+        let under_way = throw().await;
+        let busy = host.inner().delivering.begin(under_way);
+        let timer = store.all_start_timers().await.expect("read").remove(0);
+        for _ in 0..2 {
+            throw().await;
+            assert!(matches!(store.claim_start_timer(timer.id, 1).await.expect("claimed"), mandate_store::StartTimerClaim::Locked(_)));
+            host.until("they are put back", async || {
+                let locked = store.locked_deliveries().await.expect("read");
+                store.locked_start_timers().await.expect("read").is_empty() && locked.iter().all(|(name, _)| name.signal == under_way)
+            })
+            .await;
+        }
+        assert_eq!(store.locked_deliveries().await.expect("read").len(), 1, "what is being tried is not put back");
+        drop(busy);
+        host.close().await;
+    }
+}
