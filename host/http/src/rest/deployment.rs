@@ -15,7 +15,7 @@ use crate::error::{problem_dto, stored};
 use crate::extract::{Params, Segments};
 use crate::operator::Acting;
 use crate::query_params::{Fields, check_stored};
-use crate::{App, Error, date};
+use crate::{App, Error, date, to_the_end};
 
 /// A part of the upload whose name is none of Camunda's: the dry run is ours.
 const DRY_RUN: &str = "mandate-dry-run";
@@ -240,6 +240,9 @@ fn created(report: &Report, changed_only: bool) -> Value {
 
 async fn delete(Acting(app): Acting, Segments(id): Segments<String>, Params(mut params): Params) -> Result<StatusCode, Error> {
     let cascade = params.flag("cascade")?;
-    app.runtime.delete_deployment(&id, cascade).await.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
+    let (runtime, named) = (app.runtime.clone(), id.clone());
+    // Whoever hangs up before a long cascade is done would have it rolled back, however often he asks.
+    let deleted = to_the_end(async move { runtime.delete_deployment(&named, cascade).await }).await;
+    deleted.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }
