@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use client::Client;
+use table::say;
 
 /// Units of work are made on one thread and thrown away on another, many small things each.
 #[global_allocator]
@@ -289,7 +290,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Delegates { server, output } => show::delegates(&Client::new(&server.server)?, output.json).await,
         Command::CheckStore { database, server, output } => check::store(database, &Client::new(&server.server)?, output.json).await,
         Command::MigrationScript { dialect } => {
-            print!("{}", mandate_runtime::migration_script(matches!(dialect, Dialect::Postgres)));
+            say!("{}", mandate_runtime::migration_script(matches!(dialect, Dialect::Postgres)).trim_end());
             Ok(())
         }
         Command::CompileComponent => unreachable!("handled before the runtime starts"),

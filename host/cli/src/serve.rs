@@ -1,6 +1,6 @@
 //! `mandate serve`.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
 use mandate_http::Hosts;
@@ -21,7 +21,8 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     // Before anybody is told that it serves: whoever is may stop it at once, and it is to drain.
     let stopped = stopped();
     let address = listener.local_addr()?;
-    println!("mandate listening on http://{address}");
+    // It serves whether or not anybody reads that.
+    let _ = writeln!(std::io::stdout().lock(), "mandate listening on http://{address}");
     tracing::info!(%address, "serving");
     let hosts = if settings.insecure { Hosts::Any } else { Hosts::Loopback(settings.allowed_hosts) };
     let options = mandate_http::Options { upload_limit: settings.upload_limit, prometheus: Some(prometheus), hosts };

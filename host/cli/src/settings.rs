@@ -73,7 +73,7 @@ pub(crate) struct Settings {
     lease: Option<u64>,
     /// The largest deployment, in MiB [default: 64].
     #[arg(long, env = "MANDATE_UPLOAD_LIMIT")]
-    upload_limit: Option<usize>,
+    upload_limit: Option<u64>,
     /// Memory for delegates that run at once, in MiB [default: 2048].
     #[arg(long, env = "MANDATE_DELEGATE_MEMORY")]
     delegate_memory: Option<u64>,
@@ -140,8 +140,6 @@ pub(crate) struct Resolved {
     pub(crate) drain: Duration,
 }
 
-const MIB: u64 = 1 << 20;
-
 impl ServeArgs {
     /// Flags and environment (clap has merged them) over the file over defaults.
     pub(crate) fn resolve(self) -> anyhow::Result<Resolved> {
@@ -182,12 +180,19 @@ impl ServeArgs {
             },
             cache: given.cache.or(file.cache).unwrap_or_else(|| default_cache(&database)),
             lease: Duration::from_secs(lease),
-            upload_limit: given.upload_limit.or(file.upload_limit).unwrap_or(64) << 20,
-            delegate_memory: given.delegate_memory.or(file.delegate_memory).unwrap_or(2048) * MIB,
+            upload_limit: usize::try_from(mebibytes("upload-limit", given.upload_limit.or(file.upload_limit).unwrap_or(64))?)?,
+            delegate_memory: mebibytes("delegate-memory", given.delegate_memory.or(file.delegate_memory).unwrap_or(2048))?,
             drain: Duration::from_secs(given.drain.or(file.drain).unwrap_or(30)),
             database,
         })
     }
+}
+
+/// So many MiB in bytes.
+fn mebibytes(setting: &str, given: u64) -> anyhow::Result<u64> {
+    let most = u64::from(u32::MAX);
+    anyhow::ensure!((1..=most).contains(&given), "{setting} is {given} MiB: give between 1 and {most}");
+    Ok(given << 20)
 }
 
 fn cleanup(switch: Switch, share: Option<u32>, export: Option<PathBuf>) -> anyhow::Result<Option<HistoryCleanup>> {
@@ -214,4 +219,19 @@ fn default_cache(database: &str) -> PathBuf {
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
     home.unwrap_or_else(std::env::temp_dir).join("mandate/components")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_cannot_be_counted_in_bytes_are_refused() {
+        assert_eq!(mebibytes("upload-limit", 64).unwrap(), 64 << 20);
+        // Shifted, it would be none.
+        for given in [0, 1 << 32, 1 << 44, u64::MAX] {
+            let refused = mebibytes("upload-limit", given).unwrap_err().to_string();
+            assert!(refused.contains("upload-limit") && refused.contains(&given.to_string()), "{refused}");
+        }
+    }
 }
