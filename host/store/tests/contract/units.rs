@@ -4,7 +4,9 @@ use futures_util::future::join_all;
 use mandate_store::query::{
     AskedValue, HistoryActivityFilter, HistoryInstanceFilter, IndexRows, InstanceFilter, JobFilter, Page, TaskFilter,
 };
-use mandate_store::{Beside, CommitError, Except, Expect, HistoryLevel, HistoryRow, InstanceWrite, PartRow, Parts, StartKey, State, Unit};
+use mandate_store::{
+    Beside, CommitError, DeploymentDeletion, Except, Expect, HistoryLevel, HistoryRow, InstanceWrite, PartRow, Parts, StartKey, State, Unit,
+};
 use uuid::Uuid;
 
 use crate::common::{
@@ -393,9 +395,8 @@ pub(crate) async fn a_start_knows_the_last_that_became_of_its_definition(fixture
     }
     let newest = definition(&store, "p").await;
     assert!(matches!(begin().await.0, Err(CommitError::Superseded)));
-    store.delete_definitions(vec![newest.id], true, &[], &Vec::new(), 0).await.expect("deleted");
-    assert!(begin().await.0.is_ok(), "it is the newest again");
-    store.delete_definitions(vec![process.id.clone()], true, &[], &Vec::new(), 0).await.expect("deleted");
+    let gone = store.delete_definitions(vec![process.id.clone(), newest.id], true, &[], &Vec::new(), 0).await.expect("answered");
+    assert!(matches!(gone, DeploymentDeletion::Deleted { .. }), "{gone:?}");
     assert!(matches!(begin().await.0, Err(CommitError::Gone)));
 }
 
