@@ -58,6 +58,19 @@ pub(crate) async fn are_repaired_as_somebody_decides(desk: &Desk) -> anyhow::Res
     let again = "again submit awaitLine lineFulfilled lineSettled stageDone complete orderCompleted";
     desk.went("retried", PROCESS, &format!("{failed} {again}")).await?;
 
+    // It is fulfilled after all, after it was decided to try again and before that is done.
+    desk.order("fulfilled-late", order(), line_fails()).await?;
+    desk.waits("fulfilled-late", REPAIR, "decide").await?;
+    desk.faults(json!({ "errorAfterApply": 1.0 })).await?;
+    desk.decide("fulfilled-late", "decide", "decision", "RETRY").await?;
+    desk.until("/job/count?activityId=tryAgain&withException=true", |found| found["count"] == 1).await?;
+    desk.faults(well()).await?;
+    desk.by_hand("fulfilled-late", "mark-line-fulfilled", json!({ "lineId": "L1" })).await?;
+    desk.seconds_pass(60).await?;
+    desk.went("fulfilled-late", REPAIR, &format!("{opened} tryAgain repaired")).await?;
+    let settled_meanwhile = "again submit settledMeanwhile lineSettled stageDone complete orderCompleted";
+    desk.went("fulfilled-late", PROCESS, &format!("{failed} {settled_meanwhile}")).await?;
+
     desk.order("skipped", order(), stalled()).await?;
     desk.waits("skipped", PROCESS, "awaitLine").await?;
     desk.hours_pass(1).await?;

@@ -335,3 +335,91 @@ fn order_is_cancelled_when_a_repair_gives_it_up() {
         "#]],
     );
 }
+
+#[test]
+fn line_that_is_settled_before_it_is_ordered_again_is_not_ordered() {
+    check(
+        "line-fulfillment.bpmn",
+        r#"
+            start {"tenantId": "t", "orderId": "17", "fulfillmentTimeout": "PT1H"}
+            run validate
+            return
+            run plan
+            return {"plan": [["L1"]]}
+            run reserve
+            return
+            run submit
+            error LINE_ALREADY_SETTLED
+        "#,
+        expect![[r#"
+            > start {"tenantId": "t", "orderId": "17", "fulfillmentTimeout": "PT1H"}
+              started at orderReceived
+              fulfillmentTimeout = "PT1H"
+              orderId = "17"
+              tenantId = "t"
+              + orderReceived #2
+              - #2
+              job AsyncBefore validate !4 due 0, 8 left, 0 failed
+            > run validate
+              job !4 gone
+              + validate #3
+              call validate !5 attempt 1, 7 left {fulfillmentTimeout: "PT1H", orderId: "17", tenantId: "t"}
+            > return
+              - #3
+              job AsyncBefore plan !7 due 0, 8 left, 0 failed
+            > run plan
+              job !7 gone
+              + plan #6
+              call plan !8 attempt 1, 7 left {fulfillmentTimeout: "PT1H", orderId: "17", tenantId: "t"}
+            > return {"plan": [["L1"]]}
+              plan = [["L1"]]
+              - #6
+              + stage body #9
+              nrOfActiveInstances = 1 in #9
+              nrOfCompletedInstances = 0 in #9
+              nrOfInstances = 1 in #9
+              loopCounter = 0 in #10
+              stageLines = ["L1"] in #10
+              + stage #10 in #9
+              + stageBegun #11 in #10
+              - #11
+              + fulfillLine body #12 in #10
+              nrOfActiveInstances = 1 in #12
+              nrOfCompletedInstances = 0 in #12
+              nrOfInstances = 1 in #12
+              lineId = "L1" in #13
+              loopCounter = 0 in #13
+              + fulfillLine #13 in #12
+              + lineBegun #14 in #13
+              - #14
+              job AsyncBefore reserve !16 due 0, 8 left, 0 failed
+            > run reserve
+              job !16 gone
+              + reserve #15 in #13
+              call reserve !17 attempt 1, 7 left {fulfillmentTimeout: "PT1H", lineId: "L1", loopCounter: 0, nrOfActiveInstances: 1, nrOfCompletedInstances: 0, nrOfInstances: 1, orderId: "17", plan: [["L1"]], stageLines: ["L1"], tenantId: "t"}
+            > return
+              - #15
+              job AsyncBefore submit !19 due 0, 8 left, 0 failed
+            > run submit
+              job !19 gone
+              + submit #18 in #13
+              call submit !20 attempt 1, 7 left {fulfillmentTimeout: "PT1H", lineId: "L1", loopCounter: 0, nrOfActiveInstances: 1, nrOfCompletedInstances: 0, nrOfInstances: 1, orderId: "17", plan: [["L1"]], stageLines: ["L1"], tenantId: "t"}
+            > error LINE_ALREADY_SETTLED
+              - #18 canceled
+              + settledMeanwhile #21 in #13
+              - #21
+              + lineSettled #22 in #13
+              - #22
+              - #13
+              nrOfActiveInstances = 0 in #12
+              nrOfCompletedInstances = 1 in #12
+              - #12
+              + stageDone #23 in #10
+              - #23
+              - #10
+              nrOfCompletedInstances = 1 in #9
+              - #9
+              job AsyncBefore complete !25 due 0, 8 left, 0 failed
+        "#]],
+    );
+}

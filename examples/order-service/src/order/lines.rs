@@ -27,6 +27,9 @@ impl Order {
         self.must_be_open()?;
         let index = self.line(line_id)?;
         let line = &self.lines[index];
+        if line.state.settled() {
+            return Err(Rejection::new("LINE_ALREADY_SETTLED", format!("line {line_id} is {}", line.state.as_str())));
+        }
         if line.submitted {
             return Err(Rejection::new("LINE_ALREADY_SUBMITTED", format!("fulfilment of line {line_id} was ordered before")));
         }
@@ -122,6 +125,7 @@ mod tests {
         assert_eq!(code(order.submit_line("L2")), "LINE_ALREADY_SUBMITTED");
         assert_eq!(code(order.submit_line("L3")), "LINE_NEEDS_ANOTHER");
         order.mark_line_fulfilled("L2").unwrap();
+        assert_eq!(code(order.submit_line("L2")), "LINE_ALREADY_SETTLED");
         order.submit_line("L3").unwrap();
         assert_eq!(code(order.release_line("L3")), "ORDER_ALREADY_SUBMITTED");
     }
