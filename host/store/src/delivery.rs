@@ -140,23 +140,6 @@ pub enum DeliveryClaim {
     Taken(String),
 }
 
-/// A delivery that was given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undelivered {
-    /// The receiver's instance.
-    pub instance: Uuid,
-    /// Its number.
-    pub n: i64,
-    /// The activity instance that waits; 0: its row does not say.
-    pub activity: i64,
-    /// The element of the event there.
-    pub activity_id: String,
-    /// The last failure's message.
-    pub failure: String,
-    /// Since when it is given up.
-    pub since: i64,
-}
-
 /// Who gets a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receiver {
@@ -546,25 +529,6 @@ impl Store {
     pub async fn failed_delivery(&self, receiver: Uuid, n: i64) -> Result<Option<Delivery>, Error> {
         let rows = self.pool.fetch(&format!("SELECT {DELIVERY} FROM delivery t WHERE {BY_JOB}"), params![receiver, n]).await?;
         rows.first().map(|row| delivery(&mut row.columns())).transpose()
-    }
-
-    /// The deliveries to these instances that were given up, as far as somebody still waits for them.
-    pub async fn undelivered(&self, instances: Vec<Uuid>) -> Result<Vec<Undelivered>, Error> {
-        let sql = "SELECT c.instance_id, c.n, c.activity, c.activity_id, c.message, c.created FROM any_incident c WHERE c.instance_id {any_uuid:1} \
-                   AND c.code = 'UNDELIVERED' ORDER BY c.instance_id, c.n";
-        let rows = self.pool.fetch(sql, vec![Param::Uuids(instances)]).await?;
-        let undelivered = |row: &crate::db::Row| {
-            let mut columns = row.columns();
-            Ok(Undelivered {
-                instance: columns.next()?,
-                n: columns.next()?,
-                activity: columns.next()?,
-                activity_id: columns.next()?,
-                failure: columns.next()?,
-                since: columns.next()?,
-            })
-        };
-        rows.iter().map(undelivered).collect()
     }
 
     /// Deliveries in the order of their names, after one.

@@ -41,7 +41,8 @@ mod write;
 pub use audit::HistoryDeletion;
 pub use claim::{Claim, ClaimedJob, Except, Holder};
 pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
-pub use delivery::{Delivery, DeliveryClaim, DeliveryName, FIRST_DELIVERY, FailedDelivery, Receiver, Signal, SignalTenants, Undelivered};
+pub use delivery::incident::Undelivered;
+pub use delivery::{Delivery, DeliveryClaim, DeliveryName, FIRST_DELIVERY, FailedDelivery, Receiver, Signal, SignalTenants};
 pub use deployment::{
     BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, ElementRow, NewDefinition, Resource, StartEventRow,
 };

@@ -3,12 +3,29 @@
 
 use uuid::Uuid;
 
-use crate::Error;
 use crate::batch::{Batch, Type, cells};
 use crate::config::HistoryLevel;
-use crate::db::{Tx, params};
+use crate::db::{Param, Tx, params};
 use crate::delivery::DeliveryName;
 use crate::write::history::PUT_CALLERS;
+use crate::{Error, Store};
+
+/// A delivery that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The receiver's instance.
+    pub instance: Uuid,
+    /// Its number.
+    pub n: i64,
+    /// The activity instance that waits; 0: its row does not say.
+    pub activity: i64,
+    /// The element of the event there.
+    pub activity_id: String,
+    /// The last failure's message.
+    pub failure: String,
+    /// Since when it is given up.
+    pub since: i64,
+}
 
 /// One that fails again after it has got new attempts is the same incident again.
 const RAISE: &str = "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, failed_activity_id, definition_id, code, message, attempt, \
@@ -73,4 +90,25 @@ pub(crate) async fn raise_timer(tx: &mut Tx, level: HistoryLevel, timer: Uuid, f
 pub(crate) async fn end(tx: &mut Tx, jobs: Vec<(Uuid, i64)>, at: i64, how: End) -> Result<(), Error> {
     let deleted = how == End::Deleted;
     END.execute(tx, jobs.into_iter().map(|(instance, wait)| cells![instance, wait, at, deleted]).collect()).await.map(drop)
+}
+
+impl Store {
+    /// The deliveries to these instances that were given up, as far as somebody still waits for them.
+    pub async fn undelivered(&self, instances: Vec<Uuid>) -> Result<Vec<Undelivered>, Error> {
+        let sql = "SELECT c.instance_id, c.n, c.activity, c.activity_id, c.message, c.created FROM any_incident c WHERE c.instance_id {any_uuid:1} \
+                   AND c.code = 'UNDELIVERED' ORDER BY c.instance_id, c.n";
+        let rows = self.pool.fetch(sql, vec![Param::Uuids(instances)]).await?;
+        let undelivered = |row: &crate::db::Row| {
+            let mut columns = row.columns();
+            Ok(Undelivered {
+                instance: columns.next()?,
+                n: columns.next()?,
+                activity: columns.next()?,
+                activity_id: columns.next()?,
+                failure: columns.next()?,
+                since: columns.next()?,
+            })
+        };
+        rows.iter().map(undelivered).collect()
+    }
 }
