@@ -2,12 +2,12 @@
 //! polling.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::ensure;
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 use tokio::sync::Notify;
 
 /// The runtime's counter of instances that have ended.
@@ -44,14 +44,16 @@ pub struct Tally {
 
 /// Makes this process count. Further calls answer with the same counts. Needs a tokio runtime.
 pub fn count() -> anyhow::Result<Counts> {
-    static INSTALLED: OnceLock<(Counts, PrometheusHandle)> = OnceLock::new();
-    if let Some((counts, _)) = INSTALLED.get() {
+    static INSTALLED: Mutex<Option<Counts>> = Mutex::new(None);
+    // Held until they count: a process has one recorder, and two tests of it may begin at once.
+    let mut installed = INSTALLED.lock().expect("no holder of this lock panics");
+    if let Some(counts) = &*installed {
         return Ok(counts.clone());
     }
     let prometheus = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?.build_recorder();
-    let handle = prometheus.handle();
-    let (counts, handle) = INSTALLED.get_or_init(|| (Counts::default(), handle)).clone();
+    let (counts, handle) = (Counts::default(), prometheus.handle());
     metrics::set_global_recorder(Tee { prometheus, counts: counts.clone() }).map_err(|error| anyhow::anyhow!("{error}"))?;
+    *installed = Some(counts.clone());
     tokio::spawn(async move {
         let mut interval = tokio::time::interval(UPKEEP);
         loop {
