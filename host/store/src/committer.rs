@@ -3,7 +3,8 @@
 //! The committer takes what is there and does not wait for more; while it commits, the next batch collects. Only under load does it let [`PACE`]
 //! pass between two transactions: then every unit waits a little, and all of them share fewer transactions. A transaction:
 //!
-//! 1. This host's epoch must hold; its row is kept until the commit, so that a takeover must wait.
+//! 1. This host's epoch must hold; its row is kept until the commit, so that a takeover must wait. On SQLite, where nobody can take over, it is known from the
+//!    transaction before ([`Memory`]).
 //! 2. Ledger entries are checked against their waits; start keys are claimed.
 //! 3. Instances are written, in the order of their ids, if they are at the revision that their unit began from. A unit that is too late is left out;
 //!    its neighbours go on. Then every other table is written by one statement; on PostgreSQL, and with few requests on SQLite, several of these go to the database together.
