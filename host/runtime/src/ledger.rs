@@ -23,6 +23,7 @@ use mandate_commands::{Command, Outcome, Reconciled, Request, Undo};
 use mandate_engine::{Code, Failure, Retry};
 use mandate_store::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin};
 
+use crate::cache::Doubt;
 use crate::{Inner, text};
 
 mod closings;
@@ -64,6 +65,8 @@ pub(crate) struct Issue {
     pub(crate) sent_before: Arc<AtomicBool>,
     /// What commands of the same unit have come to.
     pub(crate) closings: Closings,
+    /// The unit's state came from memory: none of its commands leaves before the store is known to hold it. Shared by the unit.
+    pub(crate) doubt: Option<Doubt>,
 }
 
 impl Issue {
@@ -94,6 +97,8 @@ pub(crate) enum Issued {
     Withdrawn,
     /// What became of another command cannot be recorded, and this host sends nothing until it is: nothing was sent.
     Stuck,
+    /// The state that the unit has from memory is not the stored one: nothing was sent.
+    Stale,
 }
 
 /// What the last attempt under a key means for this request.
@@ -245,6 +250,7 @@ impl Inner {
             // By the database's clock, which is read later than this host's was: whether an attempt can still arrive may be decided by another host.
             at: None,
             first: after == 0,
+            revision: issue.doubt.as_ref().and_then(Doubt::revision),
         };
         let (opened, settled) = tokio::join!(self.store.ledger_open(open), issue.closings.settle());
         if let Err(failure) = settled {
@@ -273,11 +279,18 @@ impl Inner {
                 flight.land();
                 return Ok(Some(Issued::Withdrawn));
             }
+            Ok(LedgerOpened::MovedOn) => {
+                flight.land();
+                return Ok(Some(Issued::Stale));
+            }
             Err(error) => {
                 flight.fail(&error);
                 return Err(error);
             }
         };
+        if let Some(doubt) = &issue.doubt {
+            doubt.dispel();
+        }
         flight = self.same_or_other(flight, issue, attempt, after);
         let key = wire_key(&issue.key, generation);
         let started = Instant::now();
@@ -542,57 +555,4 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    pub(super) fn row(state: LedgerState) -> LedgerRow {
-        LedgerRow {
-            tenant: String::new(),
-            command: "c@1".into(),
-            key: "k".into(),
-            attempt: 3,
-            generation: 2,
-            instance: uuid::Uuid::nil(),
-            origin: Origin::Job(1),
-            activity_key: "here".into(),
-            activity_id: "a".into(),
-            definition_id: "p:1:x".into(),
-            request_digest: "same".into(),
-            request: "{}".into(),
-            state,
-            reply: None,
-            code: None,
-            message: None,
-            host: uuid::Uuid::nil(),
-            epoch: 1,
-            opened_at: 0,
-            closed_at: None,
-            cancelled: false,
-            verdict: None,
-        }
-    }
-
-    #[test]
-    fn what_the_last_attempt_under_a_key_means() {
-        use Decision::{Answer, AwaitHolder, Conflict, Reconcile, Send};
-        use LedgerState::{Applied, Open, Rejected, Unavailable, Unknown};
-        for (state, alive, request, activity, decision) in [
-            (Applied, false, "same", "elsewhere", Answer),
-            (Applied, false, "other", "here", Conflict),
-            (Rejected, false, "same", "here", Answer),
-            (Rejected, false, "same", "elsewhere", Send { generation: 3 }),
-            (Rejected, false, "other", "here", Send { generation: 3 }),
-            (Unavailable, false, "same", "elsewhere", Send { generation: 2 }),
-            (Unavailable, false, "other", "here", Send { generation: 3 }),
-            (Open, true, "same", "here", AwaitHolder),
-            (Open, true, "other", "here", AwaitHolder),
-            (Open, false, "same", "here", Reconcile),
-            (Open, false, "other", "here", Conflict),
-            (Unknown, false, "same", "here", Reconcile),
-            (Unknown, false, "other", "here", Conflict),
-        ] {
-            assert_eq!(decide(Some(&row(state)), request, activity, alive), decision, "{state:?} {alive} {request} {activity}");
-        }
-        assert_eq!(decide(None, "any", "here", false), Send { generation: 1 });
-    }
-}
+mod tests;
