@@ -178,7 +178,7 @@ impl Stage {
                 self.leave(&place)?;
             }
         }
-        let floor = median(floors, |floor: &Measured| floor.lone_commit_ms.unwrap_or_else(|| floor.total_ms()));
+        let floor = median(floors, |floor: &Measured| floor.lone.map_or_else(|| floor.total_ms(), |lone| lone.commit_ms));
         run.figures.floor_ratio =
             floor.filter(|floor| floor.total_ms() > 0.0).map(|floor| run.figures.cpu_ms_per_instance.total / floor.total_ms());
         Ok(Line { run, floor })

@@ -56,8 +56,8 @@ fn behind(line: &Line) -> String {
     let (run, name) = (&line.run, format!("{} {}", line.run.figures.scenario, line.run.figures.database));
     let mut text = String::new();
     if let Some(floor) = &line.floor {
-        let of = match floor.lone_commit_ms {
-            Some(commit) => format!("a lone commit takes {commit:.2} ms"),
+        let of = match floor.lone {
+            Some(lone) => format!("a lone commit takes {:.2} ms, a lone request {:.2} ms", lone.commit_ms, lone.request_ms),
             None => format!(
                 "{:.3} ms: rows {:.3} in batches of {:.0}, calls {:.3}, commands {:.3}",
                 floor.total_ms(),

@@ -6,26 +6,21 @@
 //! within the measurement, as the engine's are.
 
 mod calls;
+mod lone;
 mod rows;
 mod statements;
-
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::database::Database;
 use crate::drive::{Driver, Unit};
-use crate::figures::{ms_each, quantile};
+use crate::figures::ms_each;
 use crate::host::{self, Setup};
 use crate::scenarios::{Floor, Scenario};
 use crate::{figures::Run, process};
 
-/// Commits to see how long a lone one takes.
-const LONE_COMMITS: u32 = 300;
-
-/// Between two of them, so that they are alone.
-const BETWEEN_LONE_COMMITS: Duration = Duration::from_millis(5);
+pub use lone::PAUSE;
 
 /// What a scenario's run says about the rows that it wrote.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +48,17 @@ pub struct Measured {
     pub calls_ms: f64,
     /// CPU for the requests to the stub, the stub's own not included.
     pub commands_ms: f64,
-    /// How long a lone commit takes, in milliseconds; where this is asked for nothing else is measured.
-    pub lone_commit_ms: Option<f64>,
+    /// How long what is alone takes; where this is asked for nothing else is measured.
+    pub lone: Option<Lone>,
+}
+
+/// What one client waits for, in milliseconds, after a pause in which nothing happened.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Lone {
+    /// One commit.
+    pub commit_ms: f64,
+    /// One HTTP request that is answered at once.
+    pub request_ms: f64,
 }
 
 impl Measured {
@@ -66,12 +70,14 @@ impl Measured {
 
 /// Measures a scenario's floor on an empty database.
 pub async fn measure(scenario: &dyn Scenario, instances: u32, setup: &Setup, observed: Observed) -> anyhow::Result<Measured> {
-    let mut measured = Measured { rows_ms: 0.0, calls_ms: 0.0, commands_ms: 0.0, lone_commit_ms: None };
+    let mut measured = Measured { rows_ms: 0.0, calls_ms: 0.0, commands_ms: 0.0, lone: None };
     let before_window = match scenario.floor() {
         Floor::None => bail!("{} has no floor", scenario.name()),
         Floor::LoneCommit => {
             let units = units(scenario, "{}")?;
-            measured.lone_commit_ms = Some(lone_commit(setup, &units, observed).await?);
+            let writer = rows::Writer::open(&setup.url, &units, Observed { batch: 1, ..observed }, 0).await?;
+            let request = host::order_json("run-17").to_string();
+            measured.lone = Some(Lone { commit_ms: lone::commit(writer).await?, request_ms: lone::request(&request).await? });
             return Ok(measured);
         }
         Floor::Units { before_window } => before_window,
@@ -112,17 +118,4 @@ fn units(scenario: &dyn Scenario, answer: &str) -> anyhow::Result<Vec<Unit>> {
         variables.extend(host::variables(&serde_json::json!({ "due": "2030-01-01T00:00:00Z" })));
     }
     Driver::new(&scenario.model(), variables, host::variables(&answer), scenario.commands() > 0)?.run(0)
-}
-
-/// The median time of a transaction with one first unit of work, in milliseconds.
-async fn lone_commit(setup: &Setup, units: &[Unit], observed: Observed) -> anyhow::Result<f64> {
-    let mut writer = rows::Writer::open(&setup.url, units, Observed { batch: 1, ..observed }, 0).await?;
-    let mut took = Vec::new();
-    for number in 0..LONE_COMMITS {
-        let begun = Instant::now();
-        writer.write_some(0..1, number..number + 1).await?;
-        took.push(begun.elapsed().as_secs_f64() * 1e3);
-        tokio::time::sleep(BETWEEN_LONE_COMMITS).await;
-    }
-    Ok(quantile(&mut took, 0.5))
 }

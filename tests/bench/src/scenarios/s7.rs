@@ -1,6 +1,6 @@
 //! How long a client waits for a durable answer when there is little to do: one client, over HTTP, one start after the other.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::ensure;
 use futures_util::future::BoxFuture;
@@ -8,12 +8,10 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::{Floor, Latency, Scenario};
+use crate::floor::PAUSE;
 use crate::host::{Batch, Host, order_json};
 use crate::http::Client;
 use crate::window::Window;
-
-/// Between an answer and the next start: the instance before has ended by then, as a rule.
-const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) struct S7;
 
@@ -56,6 +54,7 @@ impl Scenario for S7 {
                 let (status, answer) = client.post(&path, &body).await?;
                 took.push(begun.elapsed());
                 ensure!(status == 200, "the start is answered by {status}: {answer}");
+                // The instance has ended by then, as a rule.
                 tokio::time::sleep(PAUSE).await;
             }
             host.until_ended(before + u64::from(batch.count)).await?;
