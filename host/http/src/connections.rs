@@ -1,4 +1,4 @@
-//! The connections of a server, and for how long they may say nothing.
+//! The connections of a server: how many there may be, and for how long they may say nothing.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -9,14 +9,22 @@ use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_socket_send_buffer_size;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
+
+use crate::patience::{Answering, LEAST_PER_SECOND, PATIENCE};
 
 /// From when a host begins to wait for a request until it has the whole head, which nobody needs a second for. A connection on which nothing is asked is
 /// closed by it too: longer than the twenty seconds of Camunda 7's Tomcat, and clients keep an idle connection no longer than a minute or look whether it is
 /// still there.
 pub(crate) const HEAD: Duration = Duration::from_mins(1);
+
+/// What the kernel keeps of an answer for a client that is slow to take it; Linux takes twice as many bytes for it, and left to itself up to 4 MB. It says that
+/// there is room again when a third is free: within [`PATIENCE`], also of a client that takes no more than it must.
+const SEND_BUFFER: usize = LEAST_PER_SECOND as usize * PATIENCE.as_secs() as usize / 2;
 
 /// Serves until `shutdown` is done and what is asked then is answered. axum's own `serve` sets
 /// no limit for heads and can be given none: it waits for the first bytes of a connection to tell HTTP/2 apart, which it does not speak here.
@@ -31,6 +39,9 @@ where
             accepted = listener.accept() => accepted,
             () = &mut shutdown => break,
         };
+        if let Err(error) = set_socket_send_buffer_size(&io, SEND_BUFFER) {
+            tracing::debug!("a connection keeps the system's buffer for answers: {error}");
+        }
         tokio::spawn(connection(router.clone(), io, stop.subscribe()));
     }
     drop(listener);
@@ -39,12 +50,12 @@ where
     stop.closed().await;
 }
 
-async fn connection(router: Router, io: TcpStream, mut stop: watch::Receiver<bool>) {
+async fn connection(router: Router, io: impl AsyncRead + AsyncWrite + Unpin, mut stop: watch::Receiver<bool>) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
     let service =
         TowerToHyperService::new(router.map_request(|request: axum::http::Request<_>| -> Request { request.map(axum::body::Body::new) }));
-    let mut served = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let mut served = pin!(builder.serve_connection(TokioIo::new(Answering::new(io)), service));
     let stopped = async {
         // The sender lives until all connections have ended.
         drop(stop.wait_for(|stop| *stop).await);
@@ -65,8 +76,11 @@ async fn connection(router: Router, io: TcpStream, mut stop: watch::Receiver<boo
 mod tests {
     use std::net::Ipv4Addr;
 
+    use axum::body::Body;
+    use axum::response::Response;
     use axum::routing::get;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use futures_util::{StreamExt as _, stream};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
     use tokio::net::TcpListener;
     use tokio::sync::oneshot;
     use tokio::time::{Instant, interval, sleep};
@@ -137,5 +151,91 @@ mod tests {
         stop.send(()).expect("it listens for the signal");
         assert!(rest(&mut stream).await.ends_with("at last"));
         server.await.expect("it has ended");
+    }
+
+    /// As one piece, or as many, one after the other.
+    const ANSWERS: [&str; 2] = ["/whole", "/pieces"];
+
+    const PIECE: usize = 64 * 1024;
+    const PIECES: usize = 64;
+
+    /// Answers with more than any buffer takes.
+    fn long_answers() -> Router {
+        let pieces = async || Body::from_stream(stream::iter(0..PIECES).map(|_| Ok::<_, std::io::Error>(vec![b'x'; PIECE])));
+        Router::new().route("/whole", get(async || vec![b'x'; PIECE * PIECES])).route("/pieces", get(pieces))
+    }
+
+    /// A connection that takes a piece at a time, on which such an answer was asked for.
+    async fn asked(path: &str) -> (DuplexStream, tokio::task::JoinHandle<()>, watch::Sender<bool>) {
+        let (mut client, server) = tokio::io::duplex(PIECE);
+        let stop = watch::Sender::new(false);
+        let served = tokio::spawn(connection(long_answers(), server, stop.subscribe()));
+        client.write_all(REQUEST.replace("/ ", &format!("{path} ")).as_bytes()).await.expect("written");
+        (client, served, stop)
+    }
+
+    /// How much comes until the connection ends, to a client that takes so many bytes, and as many again after a pause.
+    async fn taken(client: &mut DuplexStream, bytes: usize, pause: Duration) -> usize {
+        let mut taken = 0;
+        let mut buffer = vec![0; bytes];
+        loop {
+            sleep(pause).await;
+            // What was written before an end can be read after it.
+            match client.read_exact(&mut buffer).await {
+                Ok(_) => taken += bytes,
+                Err(_) => return taken,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
+        for path in ANSWERS {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+            let mut stream = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+            let (stop, stopped) = oneshot::channel::<()>();
+            let server = tokio::spawn(serve(long_answers(), listener, async move { drop(stopped.await) }));
+            stream.write_all(REQUEST.replace("/ ", &format!("{path} ")).as_bytes()).await.expect("written");
+            stream.read_exact(&mut [0; 1]).await.expect("the answer begins");
+            let begun = Instant::now();
+            stop.send(()).expect("it listens for the signal");
+            // It ends when its connections have.
+            server.await.expect("it has ended");
+            assert_eq!(begun.elapsed().as_secs(), PATIENCE.as_secs(), "{path}");
+            let rest = rest(&mut stream).await;
+            assert!(rest.len() < PIECE * PIECES, "{path}: {}", rest.len());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_trickles_is_given_up() {
+        // A byte a second, what is enough after a pause that is too long, and at half the rate that is wanted.
+        for (bytes, pause) in [(1, 1), (PIECE, 31), (20_480, 10)] {
+            for path in ANSWERS {
+                let (mut client, served, _stop) = asked(path).await;
+                let begun = Instant::now();
+                let trickling = tokio::spawn(async move { taken(&mut client, bytes, Duration::from_secs(pause)).await });
+                served.await.expect("no panic");
+                let lasted = begun.elapsed();
+                assert!(lasted < Duration::from_mins(3), "{path}: {bytes} bytes each {pause} s: {lasted:?}");
+                let taken = trickling.await.expect("no panic");
+                assert!(taken < PIECE * PIECES, "{path}: {bytes} bytes each {pause} s: {taken}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_goes_on_is_given_however_long_it_takes() {
+        // Pauses as long as they may be, each made good by what comes after it.
+        for (bytes, pause) in [(8_192, 2), (40_960, 9), (PIECE, 15)] {
+            for path in ANSWERS {
+                let (mut client, served, _stop) = asked(path).await;
+                let begun = Instant::now();
+                let taken = taken(&mut client, bytes, Duration::from_secs(pause)).await;
+                assert!(taken + bytes > PIECE * PIECES, "{path}: {bytes} bytes each {pause} s: {taken}");
+                assert!(begun.elapsed() > 10 * HEAD, "it is meant to take long");
+                served.await.expect("no panic");
+            }
+        }
     }
 }

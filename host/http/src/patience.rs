@@ -1,19 +1,39 @@
-//! Bodies of requests that come slowly, and the end of a host's patience.
+//! Clients that are slow to send a body or to take an answer, and the end of a host's patience.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::{Body, HttpBody as _};
 use futures_util::{StreamExt as _, stream};
-use tokio::time::{Instant, timeout};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
-/// The longest that a host waits for the next bytes of a body; a client whose network fails for a moment is back before.
+/// The longest that a host waits for the next bytes of a body, and for a client to take the next bytes of an answer; a client whose network fails for a moment
+/// is back before.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes that earn a client another second of waiting. A telephone line sends more; a body of [`JSON_LIMIT`](crate::JSON_LIMIT) takes nine minutes at the most.
 pub(crate) const LEAST_PER_SECOND: u32 = 4096;
+
+/// For how long a client may still keep this host waiting: for [`PATIENCE`], less what it has waited before, and more by what has come or gone since. So neither a
+/// pause nor a trickle holds anything for ever, and what goes on may take as long as it does. What the host itself takes in between does not count.
+#[derive(Clone, Copy, Debug)]
+struct Patience(Duration);
+
+impl Patience {
+    const WHOLE: Self = Self(PATIENCE);
+
+    /// What is left when so many bytes have come, or gone, after so long.
+    fn after(self, waited: Duration, bytes: usize) -> Self {
+        let earned = Duration::from_secs(bytes as u64) / LEAST_PER_SECOND;
+        Self(self.0.saturating_sub(waited).saturating_add(earned).min(PATIENCE))
+    }
+}
 
 /// Whether a body was given up for its slowness.
 #[derive(Clone, Debug, Default)]
@@ -25,27 +45,82 @@ impl GivenUp {
     }
 }
 
-/// The same body, which ends with an error when its client has kept this host waiting for too long: for [`PATIENCE`], less what it has waited before, and
-/// more by what has come since. So neither a pause nor a trickle holds a request for ever, and an upload may take as long as it goes on. What the host
-/// itself takes between two reads does not count.
+/// The same body, which ends with an error when its client has kept this host waiting for too long ([`Patience`]).
 pub(crate) fn patient(body: Body) -> (Body, GivenUp) {
     let given_up = GivenUp::default();
     if body.is_end_stream() {
         return (body, given_up);
     }
     let flag = given_up.clone();
-    let chunks = stream::try_unfold((body.into_data_stream(), PATIENCE, flag), |(mut chunks, patience, flag)| async move {
+    let chunks = stream::try_unfold((body.into_data_stream(), Patience::WHOLE, flag), |(mut chunks, patience, flag)| async move {
         let begun = Instant::now();
-        let Ok(next) = timeout(patience, chunks.next()).await else {
+        let Ok(next) = timeout(patience.0, chunks.next()).await else {
             flag.0.store(true, Ordering::Relaxed);
             return Err(BoxError::from("the body comes too slowly"));
         };
         let Some(chunk) = next.transpose()? else { return Ok(None) };
-        let earned = Duration::from_secs(chunk.len() as u64) / LEAST_PER_SECOND;
-        let patience = patience.saturating_sub(begun.elapsed()).saturating_add(earned).min(PATIENCE);
+        let patience = patience.after(begun.elapsed(), chunk.len());
         Ok(Some((chunk, (chunks, patience, flag))))
     });
     (Body::from_stream(chunks), given_up)
+}
+
+/// The same connection, on which a write fails when the client has kept this host waiting for too long to take what was written before ([`Patience`]). While nothing
+/// is written, an answer is being made, it may be silent for as long as that takes.
+#[derive(Debug)]
+pub(crate) struct Answering<S> {
+    stream: S,
+    patience: Patience,
+    /// Since when it takes nothing, and until when it may.
+    stuck: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl<S> Answering<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, patience: Patience::WHOLE, stuck: None }
+    }
+
+    /// What has come of a write.
+    fn written(&mut self, written: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(outcome) = written {
+            let waited = self.stuck.take().map_or(Duration::ZERO, |(since, _)| since.elapsed());
+            self.patience = self.patience.after(waited, *outcome.as_ref().unwrap_or(&0));
+            return Poll::Ready(outcome);
+        }
+        let (_, until) = self.stuck.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(self.patience.0))));
+        ready!(until.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes its answer too slowly")))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Answering<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Answering<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(written, context)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.written(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 #[cfg(test)]
