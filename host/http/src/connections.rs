@@ -1,20 +1,27 @@
 //! The connections of a server: how many there may be, and for how long they may say nothing.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 
+use crate::Error;
 use crate::patience::{Answering, LEAST_PER_SECOND, PATIENCE};
 
 /// From when a host begins to wait for a request until it has the whole head, which nobody needs a second for. A connection on which nothing is asked is
@@ -26,23 +33,79 @@ pub(crate) const HEAD: Duration = Duration::from_mins(1);
 /// there is room again when a third is free: within [`PATIENCE`], also of a client that takes no more than it must.
 const SEND_BUFFER: usize = LEAST_PER_SECOND as usize * PATIENCE.as_secs() as usize / 2;
 
-/// Serves until `shutdown` is done and what is asked then is answered. axum's own `serve` sets
+/// The most connections that are served at once: more than the clients and waiting workers of one host, few enough for what they are asked to fit into memory.
+const MOST: usize = 4096;
+
+/// Connections beyond these that are told so, and how the host is: who watches it must not take it for dead because others have all connections.
+const RESERVE: usize = 32;
+
+/// As [`HEAD`], for those: whoever says nothing on one keeps it from somebody who asks.
+const CROWDED_HEAD: Duration = Duration::from_secs(5);
+
+/// How often the log says that there are too many.
+const SAY_CROWDED: Duration = Duration::from_mins(1);
+
+/// How many connections this process may serve at once: half of the files that it may have open, since databases, domain services and compiled components need some too.
+pub(crate) fn most() -> usize {
+    let Some(files) = getrlimit(Resource::Nofile).current else { return MOST };
+    let half = usize::try_from(files / 2).unwrap_or(MOST);
+    if half < MOST {
+        tracing::info!(
+            "at most {half} connections are served at once and not {MOST}, for this process may have only {files} files open (ulimit -n, LimitNOFILE)"
+        );
+    }
+    half.min(MOST)
+}
+
+/// That a request came on a connection beyond those that are served.
+#[derive(Clone, Copy)]
+struct Crowded;
+
+/// Beyond the connections that are served, answers who asks how the host is, and nobody else.
+pub(crate) async fn turn_away(request: Request, next: Next) -> Response {
+    let watches = matches!(request.uri().path(), "/api/v1/health" | "/api/v1/readiness" | "/metrics");
+    if watches || request.extensions().get::<Crowded>().is_none() {
+        return next.run(request).await;
+    }
+    let message = "this host has as many connections as it serves at once and nothing was done: come again, or ask another host";
+    Error::with_status(StatusCode::SERVICE_UNAVAILABLE, message).into_response()
+}
+
+/// Serves until `shutdown` is done and what is asked then is answered, as many connections as `most` at once. A few more may each ask one thing
+/// ([`turn_away`]); whoever comes then waits where the kernel keeps connections until they are accepted. axum's own `serve` sets
 /// no limit for heads and can be given none: it waits for the first bytes of a connection to tell HTTP/2 apart, which it does not speak here.
-pub(crate) async fn serve<L>(router: Router, mut listener: L, shutdown: impl Future<Output = ()>)
+pub(crate) async fn serve<L>(router: Router, mut listener: L, most: usize, shutdown: impl Future<Output = ()>)
 where
     L: Listener<Io = TcpStream>,
 {
     let stop = watch::Sender::new(false);
+    let places = Arc::new(Semaphore::new(most + RESERVE));
+    let mut said: Option<Instant> = None;
     let mut shutdown = pin!(shutdown);
     loop {
-        let (io, _) = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async {
+            let place = places.clone().acquire_owned().await.expect("nobody closes it");
+            (place, listener.accept().await.0)
+        };
+        let (place, io) = tokio::select! {
+            next = next => next,
             () = &mut shutdown => break,
         };
+        let crowded = places.available_permits() < RESERVE;
+        if crowded && said.is_none_or(|said| said.elapsed() >= SAY_CROWDED) {
+            said = Some(Instant::now());
+            tracing::warn!(
+                "there are more connections than the {most} that this host serves at once: on further ones it answers 503, but for its health and metrics"
+            );
+        }
         if let Err(error) = set_socket_send_buffer_size(&io, SEND_BUFFER) {
             tracing::debug!("a connection keeps the system's buffer for answers: {error}");
         }
-        tokio::spawn(connection(router.clone(), io, stop.subscribe()));
+        let connection = connection(router.clone(), io, crowded, stop.subscribe());
+        tokio::spawn(async move {
+            connection.await;
+            drop(place);
+        });
     }
     drop(listener);
     stop.send_replace(true);
@@ -50,11 +113,16 @@ where
     stop.closed().await;
 }
 
-async fn connection(router: Router, io: impl AsyncRead + AsyncWrite + Unpin, mut stop: watch::Receiver<bool>) {
+async fn connection(router: Router, io: impl AsyncRead + AsyncWrite + Unpin, crowded: bool, mut stop: watch::Receiver<bool>) {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    let service =
-        TowerToHyperService::new(router.map_request(|request: axum::http::Request<_>| -> Request { request.map(axum::body::Body::new) }));
+    builder.timer(TokioTimer::new()).header_read_timeout(if crowded { CROWDED_HEAD } else { HEAD }).keep_alive(!crowded);
+    let service = TowerToHyperService::new(router.map_request(move |request: axum::http::Request<_>| -> Request {
+        let mut request = request.map(axum::body::Body::new);
+        if crowded {
+            request.extensions_mut().insert(Crowded);
+        }
+        request
+    }));
     let mut served = pin!(builder.serve_connection(TokioIo::new(Answering::new(io)), service));
     let stopped = async {
         // The sender lives until all connections have ended.
@@ -74,16 +142,16 @@ async fn connection(router: Router, io: impl AsyncRead + AsyncWrite + Unpin, mut
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, SocketAddr};
 
     use axum::body::Body;
-    use axum::response::Response;
+    use axum::middleware::from_fn;
     use axum::routing::get;
     use futures_util::{StreamExt as _, stream};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
     use tokio::net::TcpListener;
     use tokio::sync::oneshot;
-    use tokio::time::{Instant, interval, sleep};
+    use tokio::time::{interval, sleep};
 
     use super::*;
 
@@ -99,7 +167,7 @@ mod tests {
         };
         let router = Router::new().route("/", get(async || "here")).route("/slow", get(slow));
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(serve(router, listener, async move { drop(stopped.await) }));
+        let server = tokio::spawn(serve(router, listener, MOST, async move { drop(stopped.await) }));
         (TcpStream::connect(address).await.expect("connected"), stop, server)
     }
 
@@ -169,7 +237,7 @@ mod tests {
     async fn asked(path: &str) -> (DuplexStream, tokio::task::JoinHandle<()>, watch::Sender<bool>) {
         let (mut client, server) = tokio::io::duplex(PIECE);
         let stop = watch::Sender::new(false);
-        let served = tokio::spawn(connection(long_answers(), server, stop.subscribe()));
+        let served = tokio::spawn(connection(long_answers(), server, false, stop.subscribe()));
         client.write_all(REQUEST.replace("/ ", &format!("{path} ")).as_bytes()).await.expect("written");
         (client, served, stop)
     }
@@ -194,7 +262,7 @@ mod tests {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
             let mut stream = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
             let (stop, stopped) = oneshot::channel::<()>();
-            let server = tokio::spawn(serve(long_answers(), listener, async move { drop(stopped.await) }));
+            let server = tokio::spawn(serve(long_answers(), listener, 1, async move { drop(stopped.await) }));
             stream.write_all(REQUEST.replace("/ ", &format!("{path} ")).as_bytes()).await.expect("written");
             stream.read_exact(&mut [0; 1]).await.expect("the answer begins");
             let begun = Instant::now();
@@ -237,5 +305,54 @@ mod tests {
                 served.await.expect("no panic");
             }
         }
+    }
+
+    /// A server of one connection.
+    async fn crowded() -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let router = Router::new().route("/", get(async || "here")).route("/api/v1/health", get(async || "well")).layer(from_fn(turn_away));
+        tokio::spawn(serve(router, listener, 1, std::future::pending()));
+        address
+    }
+
+    /// What is answered on a connection of its own, until that ends.
+    async fn answer(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        stream.write_all(request.as_bytes()).await.expect("written");
+        rest(&mut stream).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn beyond_the_connections_that_are_served_only_health_is_answered() {
+        let address = crowded().await;
+        let mut first = TcpStream::connect(address).await.expect("connected");
+        first.write_all(REQUEST.as_bytes()).await.expect("written");
+        first.read_exact(&mut [0; 1]).await.expect("the answer begins");
+        let begun = Instant::now();
+
+        let turned_away = answer(address, REQUEST).await.to_ascii_lowercase();
+        assert!(turned_away.starts_with("http/1.1 503 ") && turned_away.contains("nothing was done"), "{turned_away}");
+        assert!(turned_away.contains("\r\nconnection: close\r\n") && turned_away.contains("\r\nretry-after: "), "{turned_away}");
+        let health = answer(address, &REQUEST.replace("/ ", "/api/v1/health ")).await;
+        assert!(health.starts_with("HTTP/1.1 200 ") && health.ends_with("well"), "{health}");
+        assert_eq!(begun.elapsed().as_secs(), 0, "they end with their answer");
+
+        first.shutdown().await.expect("ended");
+        rest(&mut first).await;
+        assert!(answer(address, REQUEST).await.ends_with("here"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_place_at_all_waits_for_one() {
+        let address = crowded().await;
+        let mut silent = Vec::new();
+        for _ in 0..=RESERVE {
+            silent.push(TcpStream::connect(address).await.expect("connected"));
+        }
+        let begun = Instant::now();
+        let health = answer(address, &REQUEST.replace("/ ", "/api/v1/health ")).await;
+        assert!(health.ends_with("well"), "{health}");
+        assert_eq!(begun.elapsed().as_secs(), CROWDED_HEAD.as_secs());
     }
 }

@@ -9,7 +9,7 @@
 //! - `variable.rs`, `date.rs`: values on the wire.
 //! - `fuzzing.rs`: what holds of every body; for tests only.
 //! - `origin.rs`: what browsers may ask on behalf of pages.
-//! - `server.rs`: what surrounds every request. `connections.rs`, `patience.rs`: for how long a client may keep a host waiting.
+//! - `server.rs`: what surrounds every request. `connections.rs`, `patience.rs`: how many clients there may be, and for how long each may keep a host waiting.
 //!
 //! This crate knows the runtime, never the store or the sandbox.
 
@@ -98,6 +98,7 @@ pub fn router(runtime: Runtime, options: Options) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(JSON_LIMIT))
         .layer(middleware::from_fn_with_state(options.hosts, origin::guard))
+        .layer(middleware::from_fn(connections::turn_away))
         .layer(middleware::from_fn(server::read_body))
         .layer(CatchPanicLayer::custom(server::panicked))
         .layer(middleware::from_fn(server::trace))

@@ -23,7 +23,7 @@ use crate::{Error, JSON_LIMIT, Options};
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Serves until `shutdown` is done and the requests that are under way then are answered, at the longest [`DRAIN`].
-/// A connection whose client does not say what it wants is closed ([`connections`]); a listener that fails for a moment is asked again.
+/// A connection whose client does not say what it wants is closed, and there are so many at once ([`connections`]); a listener that fails for a moment is asked again.
 pub async fn serve(runtime: Runtime, listener: TcpListener, options: Options, shutdown: impl Future<Output = ()> + Send + 'static) {
     let upkeep = options.prometheus.clone().map(|metrics| tokio::spawn(metrics.upkeep()));
     let waiting = runtime.clone();
@@ -35,7 +35,7 @@ pub async fn serve(runtime: Runtime, listener: TcpListener, options: Options, sh
         // The receiver lives as long as the server.
         let _ = begun.send(());
     };
-    let server = connections::serve(crate::router(runtime, options), listener, signal);
+    let server = connections::serve(crate::router(runtime, options), listener, connections::most(), signal);
     let overdue = async {
         // Without a signal the server ends by itself or not at all.
         if draining.await.is_err() {
