@@ -13,26 +13,27 @@
 //! | open, holder alive | wait for it | wait for it |
 //! | open, holder dead; unknown | reconcile, or resend where the service honours the key, or incident | incident: key conflict |
 //!
-//! Where nothing but a person can find out what became of an attempt, a person says it: `ledger/verdict.rs`.
+//! One attempt, from its place at the target to the end of its row: `ledger/sending.rs`. Where nothing but a person can find out what became of it, a person says it: `ledger/verdict.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mandate_commands::{Command, Outcome, Reconciled, Request, Undo};
 use mandate_engine::{Code, Failure, Retry};
-use mandate_store::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin};
+use mandate_store::{LedgerClose, LedgerRow, LedgerState, Origin};
 
 use crate::cache::Doubt;
 use crate::{Inner, text};
 
 mod closings;
 mod flight;
+mod sending;
 pub(crate) mod verdict;
 
 pub(crate) use closings::Closings;
-use flight::Flight;
 pub(crate) use flight::{Flights, STUCK};
+use sending::Sending;
 
 /// How long an attempt that is in flight elsewhere is left alone between two looks at it.
 const IN_FLIGHT_POLL: Duration = Duration::from_millis(50);
@@ -178,7 +179,8 @@ impl Inner {
             match (decide(latest.as_ref(), request_digest, &issue.activity_key, holder_alive), latest) {
                 (Decision::Send { generation }, latest) => {
                     let after = latest.map_or(0, |row| row.attempt);
-                    if let Some(issued) = self.send(issue, command, request_digest, generation, after, cancelled).await? {
+                    let sending = Sending { inner: self, issue, command, request_digest, generation, after };
+                    if let Some(issued) = sending.send(cancelled).await? {
                         return Ok(issued);
                     }
                     issue.sent_before.store(true, Ordering::Relaxed);
@@ -208,148 +210,6 @@ impl Inner {
             return Ok(self.in_flight.has(row));
         }
         self.store.ledger_holder_alive(row.host, row.epoch).await
-    }
-
-    /// Sends one attempt. None means that the key's last attempt has moved meanwhile: look again.
-    ///
-    /// It leaves when the ledger has it and whatever the unit's earlier commands came to. That it was applied the delegate is told while the
-    /// ledger is: nothing it does with that leaves this host before the ledger knows.
-    async fn send(
-        self: &Arc<Self>,
-        issue: &Issue,
-        command: &Command,
-        request_digest: &str,
-        generation: i64,
-        after: i64,
-        cancelled: &impl Fn() -> bool,
-    ) -> Result<Option<Issued>, mandate_store::Error> {
-        let place = self.sender.place(command).await;
-        // Counted from before the checks: a host that is suspended anywhere below, or its machine, sends nothing when it wakes.
-        let place = place.leaves_within(self.departure, mandate_store::awake);
-        if cancelled() || !self.store.may_act() {
-            return Ok(Some(Issued::Withdrawn));
-        }
-        // No attempt of the job is spent: another host may send it.
-        if self.in_flight.is_stuck() {
-            return Ok(Some(Issued::Stuck));
-        }
-        let mut flight = self.in_flight.take_off(issue, after + 1);
-        let open = LedgerOpen {
-            tenant: issue.tenant.clone().unwrap_or_default(),
-            command: issue.command.clone(),
-            key: issue.key.clone(),
-            generation,
-            activity_key: issue.activity_key.clone(),
-            request_digest: request_digest.to_owned(),
-            request: command.redact(&issue.body).to_string(),
-            instance: issue.instance,
-            origin: issue.origin,
-            worker: issue.worker.clone(),
-            activity_id: issue.activity_id.clone(),
-            definition_id: issue.definition_id.clone(),
-            // By the database's clock, which is read later than this host's was: whether an attempt can still arrive may be decided by another host.
-            at: None,
-            first: after == 0,
-            revision: issue.doubt.as_ref().and_then(Doubt::revision),
-        };
-        let (opened, settled) = tokio::join!(self.store.ledger_open(open), issue.closings.settle());
-        if let Err(failure) = settled {
-            if let Ok(LedgerOpened::Opened { attempt }) = opened {
-                flight = self.same_or_other(flight, issue, attempt, after);
-                let reason = "it was not sent: what became of a command before it could not be recorded".to_owned();
-                let close = close(issue, command, attempt, &Outcome::Unavailable { reason, retry_after: None });
-                if let Err(error) = self.record(close.clone()).await {
-                    flight.leave(close);
-                    return Err(error);
-                }
-            }
-            match opened {
-                Ok(_) => flight.land(),
-                Err(error) => flight.fail(&error),
-            }
-            return Ok(Some(Issued::Stop(failure)));
-        }
-        let attempt = match opened {
-            Ok(LedgerOpened::Opened { attempt }) => attempt,
-            Ok(LedgerOpened::Exists(_)) => {
-                flight.land();
-                return Ok(None);
-            }
-            Ok(LedgerOpened::Gone | LedgerOpened::Fenced) => {
-                flight.land();
-                return Ok(Some(Issued::Withdrawn));
-            }
-            Ok(LedgerOpened::MovedOn) => {
-                flight.land();
-                return Ok(Some(Issued::Stale));
-            }
-            Err(error) => {
-                flight.fail(&error);
-                return Err(error);
-            }
-        };
-        if let Some(doubt) = &issue.doubt {
-            doubt.dispel();
-        }
-        flight = self.same_or_other(flight, issue, attempt, after);
-        let key = wire_key(&issue.key, generation);
-        let started = Instant::now();
-        let outcome = self.sender.send(place, command, issue.request(&key)).await;
-        crate::metrics::command_sent(&issue.command, outcome.name(), started.elapsed());
-        let retry_after = match &outcome {
-            Outcome::Unavailable { retry_after, .. } => *retry_after,
-            _ => None,
-        };
-        let close = close(issue, command, attempt, &outcome);
-        if let Outcome::Applied { .. } = outcome {
-            let issued = told(issue, command, close.clone(), None);
-            self.record_beside(issue, command, close, flight);
-            return Ok(Some(issued));
-        }
-        match self.record(close.clone()).await {
-            // None: somebody else knew more about it, and what the row says now counts.
-            Ok(closed) => {
-                flight.land();
-                Ok(closed.map(|closed| told(issue, command, closed, retry_after)))
-            }
-            Err(error) => {
-                // It left, and the ledger does not know what came of it: whoever looks next finds it open, and this host writes what it knows.
-                flight.leave(close);
-                let reason = format!("its outcome could not be recorded: {error}");
-                Ok(Some(Issued::Stop(unknown_to(issue, command, attempt, &reason, Retry::ByPolicy))))
-            }
-        }
-    }
-
-    /// The mark of the attempt that was opened, which may be a later one than was meant.
-    fn same_or_other(&self, flight: Flight, issue: &Issue, attempt: i64, after: i64) -> Flight {
-        if attempt == after + 1 {
-            return flight;
-        }
-        flight.land();
-        self.in_flight.take_off(issue, attempt)
-    }
-
-    /// Writes that a command was applied while its unit goes on. It is in flight until that is written.
-    fn record_beside(self: &Arc<Self>, issue: &Issue, command: &Command, close: LedgerClose, flight: Flight) {
-        let (inner, name, undo) = (self.clone(), close.clone(), undo(command).to_owned());
-        issue.closings.add(tokio::spawn(async move {
-            let unknown = |reason: &str, retry| Err(unknown(&name.command, &name.key, name.attempt, &undo, reason, retry));
-            let recorded = inner.record(close).await;
-            match &recorded {
-                Ok(_) => flight.land(),
-                Err(_) => flight.leave(name.clone()),
-            }
-            match recorded {
-                Ok(Some(closed)) if closed.reply == name.reply => Ok(()),
-                Ok(Some(_)) => {
-                    unknown("it was applied, and its reply could not be stored: the delegate is to go on without", Retry::ByPolicy)
-                }
-                // This host knows that it was applied and somebody has recorded otherwise: it is never sent again on their word.
-                Ok(None) => unknown("it was applied, and was recorded otherwise before this host could say so", Retry::Never),
-                Err(error) => unknown(&format!("its outcome could not be recorded: {error}"), Retry::ByPolicy),
-            }
-        }));
     }
 
     /// Writes what came of an attempt, and does not give up while this host may write: until it is written, hosts that come to the same key
@@ -428,7 +288,8 @@ impl Inner {
             return Ok(None);
         }
         if command.honours_key {
-            return self.send(issue, command, &row.request_digest.clone(), row.generation, row.attempt, cancelled).await;
+            let LedgerRow { request_digest, generation, attempt: after, .. } = &row;
+            return Sending { inner: self, issue, command, request_digest, generation: *generation, after: *after }.send(cancelled).await;
         }
         let reason = "the catalogue has no query to reconcile it and the service does not honour the key";
         Ok(Some(Issued::Stop(unknown_to(issue, command, row.attempt, reason, Retry::Never))))

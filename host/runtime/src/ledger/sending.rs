@@ -1,0 +1,201 @@
+//! One attempt at a command: opened in the ledger, sent, and closed with what came of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mandate_commands::{Command, Outcome, Place};
+use mandate_engine::{Failure, Retry};
+use mandate_store::{Error, LedgerClose, LedgerOpen, LedgerOpened};
+
+use super::flight::Flight;
+use super::{Issue, Issued, close, told, undo, unknown, unknown_to, wire_key};
+use crate::Inner;
+use crate::cache::Doubt;
+
+/// What is to be sent.
+pub(super) struct Sending<'a> {
+    pub(super) inner: &'a Arc<Inner>,
+    pub(super) issue: &'a Issue,
+    pub(super) command: &'a Command,
+    pub(super) request_digest: &'a str,
+    pub(super) generation: i64,
+    /// The last attempt under the key; zero where there is none.
+    pub(super) after: i64,
+}
+
+/// An attempt that this unit has opened.
+struct Attempt {
+    number: i64,
+    flight: Flight,
+}
+
+/// What has come of opening one.
+enum Opened {
+    Here(Attempt),
+    /// There is none of this unit. None: look again.
+    Not(Option<Issued>),
+}
+
+impl Sending<'_> {
+    /// Sends one attempt. None means that the key's last attempt has moved meanwhile: look again.
+    ///
+    /// It leaves when the ledger has it and whatever the unit's earlier commands came to. That it was applied the delegate is told while the
+    /// ledger is: nothing it does with that leaves this host before the ledger knows.
+    pub(super) async fn send(&self, cancelled: &impl Fn() -> bool) -> Result<Option<Issued>, Error> {
+        let inner = self.inner;
+        let place = inner.sender.place(self.command).await;
+        // Counted from before the checks: a host that is suspended anywhere below, or its machine, sends nothing when it wakes.
+        let place = place.leaves_within(inner.departure, mandate_store::awake);
+        if cancelled() || !inner.store.may_act() {
+            return Ok(Some(Issued::Withdrawn));
+        }
+        // No attempt of the job is spent: another host may send it.
+        if inner.in_flight.is_stuck() {
+            return Ok(Some(Issued::Stuck));
+        }
+        let flight = inner.in_flight.take_off(self.issue, self.after + 1);
+        let (opened, settled) = tokio::join!(inner.store.ledger_open(self.row()), self.issue.closings.settle());
+        let opened = self.opened(opened, flight);
+        if let Err(failure) = settled {
+            if let Ok(Opened::Here(attempt)) = opened {
+                self.withhold(attempt).await?;
+            }
+            return Ok(Some(Issued::Stop(failure)));
+        }
+        match opened? {
+            Opened::Here(attempt) => self.depart(attempt, place).await,
+            Opened::Not(issued) => Ok(issued),
+        }
+    }
+
+    /// The row of the attempt.
+    fn row(&self) -> LedgerOpen {
+        let issue = self.issue;
+        LedgerOpen {
+            tenant: issue.tenant.clone().unwrap_or_default(),
+            command: issue.command.clone(),
+            key: issue.key.clone(),
+            generation: self.generation,
+            activity_key: issue.activity_key.clone(),
+            request_digest: self.request_digest.to_owned(),
+            request: self.command.redact(&issue.body).to_string(),
+            instance: issue.instance,
+            origin: issue.origin,
+            worker: issue.worker.clone(),
+            activity_id: issue.activity_id.clone(),
+            definition_id: issue.definition_id.clone(),
+            // By the database's clock, which is read later than this host's was: whether an attempt can still arrive may be decided by another host.
+            at: None,
+            first: self.after == 0,
+            revision: issue.doubt.as_ref().and_then(Doubt::revision),
+        }
+    }
+
+    /// What the ledger has made of the row, under the mark of the attempt that was opened: it may be a later one than was meant.
+    fn opened(&self, opened: Result<LedgerOpened, Error>, flight: Flight) -> Result<Opened, Error> {
+        if let (Ok(LedgerOpened::Opened { .. }), Some(doubt)) = (&opened, &self.issue.doubt) {
+            doubt.dispel();
+        }
+        match opened {
+            Ok(LedgerOpened::Opened { attempt: number }) if number == self.after + 1 => Ok(Opened::Here(Attempt { number, flight })),
+            Ok(LedgerOpened::Opened { attempt: number }) => {
+                flight.land();
+                Ok(Opened::Here(Attempt { number, flight: self.inner.in_flight.take_off(self.issue, number) }))
+            }
+            Ok(LedgerOpened::Exists(_)) => {
+                flight.land();
+                Ok(Opened::Not(None))
+            }
+            Ok(LedgerOpened::Gone | LedgerOpened::Fenced) => {
+                flight.land();
+                Ok(Opened::Not(Some(Issued::Withdrawn)))
+            }
+            Ok(LedgerOpened::MovedOn) => {
+                flight.land();
+                Ok(Opened::Not(Some(Issued::Stale)))
+            }
+            Err(error) => {
+                flight.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Closes an attempt that is not sent after all.
+    async fn withhold(&self, Attempt { number, flight }: Attempt) -> Result<(), Error> {
+        let reason = "it was not sent: what became of a command before it could not be recorded".to_owned();
+        let close = close(self.issue, self.command, number, &Outcome::Unavailable { reason, retry_after: None });
+        match self.inner.record(close.clone()).await {
+            Ok(_) => {
+                flight.land();
+                Ok(())
+            }
+            Err(error) => {
+                flight.leave(close);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends an attempt that is open, and closes it.
+    async fn depart(&self, Attempt { number, flight }: Attempt, place: Place) -> Result<Option<Issued>, Error> {
+        let outcome = self.exchange(place).await;
+        let retry_after = match &outcome {
+            Outcome::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        let close = close(self.issue, self.command, number, &outcome);
+        if let Outcome::Applied { .. } = outcome {
+            let issued = told(self.issue, self.command, close.clone(), None);
+            self.record_beside(close, flight);
+            return Ok(Some(issued));
+        }
+        match self.inner.record(close.clone()).await {
+            // None: somebody else knew more about it, and what the row says now counts.
+            Ok(closed) => {
+                flight.land();
+                Ok(closed.map(|closed| told(self.issue, self.command, closed, retry_after)))
+            }
+            Err(error) => {
+                // It left, and the ledger does not know what came of it: whoever looks next finds it open, and this host writes what it knows.
+                flight.leave(close);
+                let reason = format!("its outcome could not be recorded: {error}");
+                Ok(Some(Issued::Stop(unknown_to(self.issue, self.command, number, &reason, Retry::ByPolicy))))
+            }
+        }
+    }
+
+    /// The request, and what the service made of it.
+    async fn exchange(&self, place: Place) -> Outcome {
+        let key = wire_key(&self.issue.key, self.generation);
+        let started = Instant::now();
+        let outcome = self.inner.sender.send(place, self.command, self.issue.request(&key)).await;
+        crate::metrics::command_sent(&self.issue.command, outcome.name(), started.elapsed());
+        outcome
+    }
+
+    /// Writes that the command was applied while its unit goes on. It is in flight until that is written, which whoever drops the unit does not end.
+    fn record_beside(&self, close: LedgerClose, flight: Flight) {
+        let (inner, undo) = (self.inner.clone(), undo(self.command).to_owned());
+        self.issue.closings.add(tokio::spawn(async move {
+            let recorded = inner.record(close.clone()).await;
+            match &recorded {
+                Ok(_) => flight.land(),
+                Err(_) => flight.leave(close.clone()),
+            }
+            went_on(&close, &undo, recorded)
+        }));
+    }
+}
+
+/// Whether a unit that has gone on with what it was told may go on: with what the ledger has of it.
+fn went_on(told: &LedgerClose, undo: &str, recorded: Result<Option<LedgerClose>, Error>) -> Result<(), Failure> {
+    let (reason, retry) = match recorded {
+        Ok(Some(closed)) if closed.reply == told.reply => return Ok(()),
+        Ok(Some(_)) => ("it was applied, and its reply could not be stored: the delegate is to go on without".to_owned(), Retry::ByPolicy),
+        // This host knows that it was applied and somebody has recorded otherwise: it is never sent again on their word.
+        Ok(None) => ("it was applied, and was recorded otherwise before this host could say so".to_owned(), Retry::Never),
+        Err(error) => (format!("its outcome could not be recorded: {error}"), Retry::ByPolicy),
+    };
+    Err(unknown(&told.command, &told.key, told.attempt, undo, &reason, retry))
+}
