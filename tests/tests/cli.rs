@@ -95,6 +95,45 @@ async fn an_instance_is_shown_by_its_id_or_its_business_key() -> anyhow::Result<
     host.stop().await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_files_of_one_name_are_not_taken_for_each_other() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let bundle = |name: &str, manifest: &str, files: &[&str]| -> anyhow::Result<std::path::PathBuf> {
+        let bundle = dir.path().join(name);
+        for file in files {
+            let path = bundle.join(file);
+            std::fs::create_dir_all(path.parent().context("a folder")?)?;
+            std::fs::write(path, ASKED)?;
+        }
+        std::fs::write(bundle.join("mandate.toml"), manifest)?;
+        Ok(bundle)
+    };
+    let model = bundle("model", "[deployment]\nmodels = [\"models/asked.bpmn\"]\n", &["asked.bpmn", "models/asked.bpmn"])?;
+    let components = "[delegates.one]\nfile = \"a/x.wasm\"\n[delegates.two]\nfile = \"b/x.wasm\"\n";
+    let component = bundle("component", components, &["a/x.wasm", "b/x.wasm"])?;
+    // However often and in whatever way one file is named, it is one.
+    let one = bundle("one", "[deployment]\nmodels = [\"models/../asked.bpmn\", \"./asked.bpmn\"]\n", &["asked.bpmn", "models/other.bpmn"])?;
+
+    let host = Lone::start(dir.path(), None, &[]).await?;
+    for command in ["check", "deploy"] {
+        for (bundle, line, first, second) in
+            [(&model, "2:11", "asked.bpmn", "models/asked.bpmn"), (&component, "4:8", "a/x.wasm", "b/x.wasm")]
+        {
+            let refused = run(&host, &[command, &bundle.display().to_string()]).await?;
+            let said = format!("{}{}", String::from_utf8(refused.stdout)?, String::from_utf8(refused.stderr)?);
+            let expected = format!(
+                "mandate.toml:{line}: error: {} and {} have one name, by which a host could not tell them apart\n  help: rename one of them",
+                bundle.join(first).display(),
+                bundle.join(second).display()
+            );
+            ensure!(!refused.status.success() && said.contains(&expected), "{command}: {said}\nand not\n{expected}");
+        }
+        mandate(&host, &[command, &one.display().to_string()]).await?;
+    }
+    ensure!(host.ask("/engine-rest/deployment/count").await?["count"] == 1, "more than one was deployed");
+    host.stop().await
+}
+
 /// What a command prints.
 async fn mandate(host: &Lone, words: &[&str]) -> anyhow::Result<String> {
     let output = run(host, words).await?;
@@ -103,5 +142,7 @@ async fn mandate(host: &Lone, words: &[&str]) -> anyhow::Result<String> {
 }
 
 async fn run(host: &Lone, words: &[&str]) -> anyhow::Result<Output> {
-    Ok(Command::new(built("mandate")?).args(words).args(["--server", host.url()]).output().await?)
+    let offline = words.first() == Some(&"check");
+    let server = ["--server", host.url()];
+    Ok(Command::new(built("mandate")?).args(words).args(if offline { &[][..] } else { &server }).output().await?)
 }

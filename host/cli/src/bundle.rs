@@ -19,11 +19,12 @@ pub(crate) struct Options {
     pub(crate) dry_run: bool,
 }
 
-/// A bundle's files by the name under which they are uploaded, and what is missing of it.
+/// A bundle's files by the name under which they are uploaded, and what is wrong with it before anybody looks into them.
 pub(crate) struct Bundle {
     pub(crate) files: Vec<(String, Vec<u8>)>,
-    /// Files that the manifest adds to the folder's and that are not there. A host would not miss them.
-    pub(crate) missing: Vec<Problem>,
+    /// What a host could not see: models that the manifest adds to the folder's and that are not there, and files of one name, of which only the first
+    /// is among the `files`.
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// Every .bpmn and .wasm file and the manifest of the folder, and what the manifest names by relative path. What else is wrong with the manifest
@@ -38,7 +39,7 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Bundle> {
             paths.push(path);
         }
     }
-    let mut missing = Vec::new();
+    let mut problems = Vec::new();
     let manifest = dir.join(MANIFEST);
     if manifest.is_file() {
         let bytes = std::fs::read(&manifest).with_context(|| format!("read {}", manifest.display()))?;
@@ -47,15 +48,24 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Bundle> {
             let path = dir.join(&model.value);
             if !path.is_file() {
                 let message = format!("the model {} is not there (looked for {})", model.value, path.display());
-                missing.push(Problem::error(MANIFEST, message, "correct its path, which is relative to the folder").at(model.at));
+                problems.push(Problem::error(MANIFEST, message, "correct its path, which is relative to the folder").at(model.at));
             }
         }
         // A component that is not there is missed by the check of the upload.
         let components = manifest.delegates.values().filter_map(|delegate| delegate.file.as_ref());
         for file in components.chain(&manifest.deployment.models) {
             let path = dir.join(&file.value);
-            if path.is_file() && !paths.iter().any(|known| known.file_name() == path.file_name()) {
-                paths.push(path);
+            if !path.is_file() {
+                continue;
+            }
+            match paths.iter().find(|known| known.file_name() == path.file_name()) {
+                None => paths.push(path),
+                Some(known) if is_same(known, &path)? => {}
+                Some(known) => {
+                    let message =
+                        format!("{} and {} have one name, by which a host could not tell them apart", known.display(), path.display());
+                    problems.push(Problem::error(MANIFEST, message, "rename one of them, here as well").at(file.at));
+                }
             }
         }
     }
@@ -65,15 +75,21 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Bundle> {
         let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         Ok((name, bytes))
     };
-    Ok(Bundle { files: paths.into_iter().map(read).collect::<anyhow::Result<_>>()?, missing })
+    Ok(Bundle { files: paths.into_iter().map(read).collect::<anyhow::Result<_>>()?, problems })
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> anyhow::Result<bool> {
+    let found = |path: &Path| path.canonicalize().with_context(|| format!("find {}", path.display()));
+    Ok(found(one)? == found(other)?)
 }
 
 /// `mandate deploy`.
 pub(crate) async fn deploy(client: &Client, dir: &Path, options: Options, json: bool) -> anyhow::Result<()> {
-    let Bundle { files, missing } = read(dir)?;
-    if !missing.is_empty() {
-        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        bail!("the bundle is not complete:\n{}", missing.join("\n"));
+    let Bundle { files, problems } = read(dir)?;
+    if !problems.is_empty() {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        bail!("the bundle cannot be uploaded:\n{}", problems.join("\n"));
     }
     let mut form =
         Form::new().text("deployment-source", "mandate CLI").text("enable-duplicate-filtering", options.skip_duplicate.to_string());

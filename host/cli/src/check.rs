@@ -27,7 +27,7 @@ pub(crate) fn run(dir: &Path, catalogue: Option<&Path>, json: bool) -> anyhow::R
         Ok((bindings, warnings)) => (bindings, warnings),
         Err(problems) => (Vec::new(), problems),
     };
-    let problems: Vec<_> = bundle.missing.into_iter().chain(found).collect();
+    let problems: Vec<_> = bundle.problems.into_iter().chain(found).collect();
     let good = !problems.iter().any(|problem| problem.is_error);
     if json {
         say!("{:#}", serde_json::json!({ "ok": good, "bindings": bindings, "problems": problems }));
