@@ -298,6 +298,7 @@ pub async fn execute(db: &Db, request: &Request, now_ms: i64, also: impl FnOnce(
             let cause = Cause { command: request.name, key: &request.key, now_ms };
             repository::save(&mut tx, &mut order, cause).await?;
             count_effect(&mut tx, request, now_ms).await?;
+            crate::relay::give_up_stale(&mut tx, &order.order_id, &request.command).await?;
             for delivery in also(&order) {
                 crate::relay::enqueue(&mut tx, &order.order_id, &delivery, now_ms).await?;
             }

@@ -140,6 +140,11 @@ impl Engine {
         }
     }
 
+    /// Whether a process instance that was started does not run any more, however it ended.
+    pub async fn is_over(&self, instance_id: &str) -> Result<bool, String> {
+        Ok(self.get(&format!("process-instance/{instance_id}")).await?.is_none())
+    }
+
     async fn get(&self, path: &str) -> Result<Option<Value>, String> {
         match exchange(self.client.get(format!("{}/{path}", self.url))).await? {
             (200, answer) => Ok(Some(answer)),

@@ -1,7 +1,8 @@
 //! What leaves the service: the start of each order's process, fulfilment, and the callback that tells the process
 //! about it. Each is a row of the outbox, written in the transaction that decided it and delivered at least once, with
-//! growing pauses, until it is answered or nobody waits for it any more. A kill between delivery and its note
-//! repeats the delivery; receivers recognise that by the start's key, the commands' keys, and the message's mismatch.
+//! growing pauses, until it is answered or nobody waits for it any more: the order is closed, its process is over, or the
+//! news is stale. A kill between delivery and its note repeats the delivery; receivers recognise that by the start's key,
+//! the commands' keys, and the message's mismatch.
 //!
 //! One service process works on one database: two would not harm the data, but would deliver everything twice.
 
@@ -15,7 +16,7 @@ use sqlx::Row;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::commands::{self, Answer, Origin};
+use crate::commands::{self, Answer, Command, Origin};
 use crate::db::{Db, Tx};
 use crate::engine::{CANCELLATION_MESSAGE, Engine, Told};
 use crate::faults::FulfillmentFault;
@@ -48,13 +49,8 @@ pub enum Error {
     #[error(transparent)]
     Command(#[from] commands::Error),
     /// A row of the outbox cannot be read.
-    #[error("outbox row {id}: {source}")]
-    Payload {
-        /// The row.
-        id: String,
-        /// What does not fit.
-        source: serde_json::Error,
-    },
+    #[error("its payload cannot be read: {0}")]
+    Payload(#[from] serde_json::Error),
 }
 
 impl From<sqlx::Error> for Error {
@@ -144,12 +140,42 @@ pub async fn enqueue(tx: &mut Tx, order_id: &str, delivery: &Delivery, now_ms: i
     .bind(uuid::Uuid::now_v7().to_string())
     .bind(kind)
     .bind(order_id)
-    .bind(serde_json::to_string(&delivery.work).expect("work is plain data"))
+    .bind(payload(&delivery.work))
     .bind(delivery.due_ms)
     .bind(now_ms)
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Gives up what is still to be told and is stale once a command is applied, as part of its transaction: a line that is ordered again, or
+/// asked about again, is waited for again, and what became of the time before would be taken for what becomes of this one. What is under way at this
+/// moment comes too early for that wait, which begins when the command is answered.
+pub async fn give_up_stale(tx: &mut Tx, order_id: &str, command: &Command) -> sqlx::Result<()> {
+    let tell = |line_id: &str, news| Work::TellLine { line_id: line_id.to_owned(), news };
+    let stale = match command {
+        Command::SubmitLine { line_id } => {
+            vec![tell(line_id, LineNews::Failed), Work::FulfillLine { line_id: line_id.clone(), fault: FulfillmentFault::LineFails }]
+        }
+        Command::AskCustomer { line_id, .. } => vec![tell(line_id, LineNews::Answered)],
+        _ => Vec::new(),
+    };
+    for work in stale {
+        sqlx::query(
+            "UPDATE outbox SET state = 'DROPPED', last_error = 'stale: the line was ordered or asked about again'
+             WHERE order_id = $1 AND state = 'PENDING' AND payload = $2",
+        )
+        .bind(order_id)
+        .bind(payload(&work))
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// How a piece of work is stored: the same work, the same text.
+fn payload(work: &Work) -> String {
+    serde_json::to_string(work).expect("work is plain data")
 }
 
 /// Now, in milliseconds since 1970 UTC.
@@ -325,22 +351,30 @@ impl Relay {
         let Some(row) = row else { return Ok(()) };
         let (order_id, payload, attempts): (String, String, i64) =
             (row.try_get("order_id")?, row.try_get("payload")?, row.try_get("attempts")?);
-        let work: Work = serde_json::from_str(&payload).map_err(|source| Error::Payload { id: id.to_owned(), source })?;
-        let Some(order) = repository::load(&self.db, &order_id).await? else {
-            return self.note(id, "DROPPED", attempts, now_ms, "the order does not exist").await;
-        };
-        let outcome = match work {
-            Work::Start => self.start(id, &order).await?,
-            Work::Fulfill { fault } => self.fulfill(id, &order, fault, now_ms).await?,
-            Work::Callback => self.call_back(id, &order, attempts).await?,
-            Work::FulfillLine { line_id, fault } => self.fulfill_line(id, &order, &line_id, fault, now_ms).await?,
-            Work::TellLine { line_id, news } => self.tell_line(id, &order, &line_id, news, attempts).await?,
-            Work::RequestCancellation => self.request_cancellation(id, &order).await?,
-        };
+        // Whatever goes wrong with one row, it makes room for those behind it.
+        let outcome = self.attempt(id, &order_id, &payload, attempts, now_ms).await.unwrap_or_else(|error| {
+            tracing::warn!(outbox = %id, order = %order_id, %error, "delivery failed");
+            Outcome::Retry(error.to_string())
+        });
         match outcome {
             Outcome::Noted => Ok(()),
             Outcome::Dropped(why) => self.note(id, "DROPPED", attempts, now_ms, &why).await,
             Outcome::Retry(why) => self.note(id, "PENDING", attempts, now_ms + pause_ms(attempts + 1), &why).await,
+        }
+    }
+
+    async fn attempt(&self, id: &str, order_id: &str, payload: &str, attempts: i64, now_ms: i64) -> Result<Outcome, Error> {
+        let work: Work = serde_json::from_str(payload)?;
+        let Some(order) = repository::load(&self.db, order_id).await? else {
+            return Ok(Outcome::Dropped("the order does not exist".to_owned()));
+        };
+        match work {
+            Work::Start => self.start(id, &order).await,
+            Work::Fulfill { fault } => self.fulfill(id, &order, fault, now_ms).await,
+            Work::Callback => self.call_back(id, &order, attempts).await,
+            Work::FulfillLine { line_id, fault } => self.fulfill_line(id, &order, &line_id, fault, now_ms).await,
+            Work::TellLine { line_id, news } => self.tell_line(id, &order, &line_id, news, attempts).await,
+            Work::RequestCancellation => self.request_cancellation(id, &order).await,
         }
     }
 
@@ -413,12 +447,32 @@ impl Relay {
                 tx.commit().await?;
                 Ok(Outcome::Noted)
             }
-            Ok(Told::Mismatch) => {
-                Ok(unwanted()
-                    .map_or_else(|| Outcome::Retry("the process does not wait for the message (yet)".to_owned()), Outcome::Dropped))
-            }
+            Ok(Told::Mismatch) => match unwanted() {
+                Some(why) => Ok(Outcome::Dropped(why)),
+                None => self.nobody_waits(order).await,
+            },
             Err(why) => Ok(Outcome::Retry(why)),
         }
+    }
+
+    /// Nobody waits for a message: not yet, or never again because the order's process is over, whatever the order itself is. One that is still
+    /// to be started, after a quote was approved, is not over.
+    async fn nobody_waits(&self, order: &Order) -> Result<Outcome, Error> {
+        let row = sqlx::query(
+            "SELECT process_instance_id FROM orders WHERE order_id = $1 AND NOT EXISTS
+             (SELECT 1 FROM outbox WHERE outbox.order_id = orders.order_id AND outbox.state = 'PENDING' AND outbox.kind = 'START')",
+        );
+        let row = row.bind(&order.order_id).fetch_optional(self.db.readers()).await?;
+        let instance: Option<String> = row.map(|row| row.try_get(0)).transpose()?.flatten();
+        let over = match &instance {
+            Some(instance) => self.engine.is_over(instance).await,
+            None => Ok(false),
+        };
+        Ok(match over {
+            Ok(true) => Outcome::Dropped("the process is over".to_owned()),
+            Ok(false) => Outcome::Retry("the process does not wait for the message (yet)".to_owned()),
+            Err(why) => Outcome::Retry(why),
+        })
     }
 
     async fn mark_fulfilled(&self, order: &Order, line_id: &str, now_ms: i64) -> Result<(), Error> {
@@ -465,7 +519,7 @@ impl Relay {
                 tx.commit().await?;
                 Ok(Outcome::Noted)
             }
-            Ok(Told::Mismatch) => Ok(Outcome::Retry("the process does not wait for the message (yet)".to_owned())),
+            Ok(Told::Mismatch) => self.nobody_waits(order).await,
             Err(why) => Ok(Outcome::Retry(why)),
         }
     }
@@ -481,7 +535,7 @@ impl Relay {
                 tx.commit().await?;
                 Ok(Outcome::Noted)
             }
-            Ok(Told::Mismatch) => Ok(Outcome::Retry("the process does not wait for the message (yet)".to_owned())),
+            Ok(Told::Mismatch) => self.nobody_waits(order).await,
             Err(why) => Ok(Outcome::Retry(why)),
         }
     }

@@ -123,7 +123,7 @@ CREATE INDEX IF NOT EXISTS effect_key ON effect (command, command_key);
 -- What the service still has to do outside, written in the transaction that decided it.
 CREATE TABLE IF NOT EXISTS outbox (
     id         TEXT PRIMARY KEY,
-    kind       TEXT NOT NULL,    -- START, FULFIL or CALLBACK
+    kind       TEXT NOT NULL,    -- START, FULFILL, CALLBACK, FULFILL_LINE, TELL_LINE or REQUEST_CANCELLATION
     order_id   TEXT NOT NULL,
     payload    TEXT NOT NULL,
     state      TEXT NOT NULL,    -- PENDING, DONE or DROPPED

@@ -84,6 +84,131 @@ async fn the_callback_is_given_up_when_the_order_no_longer_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn news_is_given_up_when_the_process_is_over_whatever_the_order_is() {
+    for db in 0..2 {
+        let faults = Faults { fulfillment_millis: 1, ..Faults::default() };
+        let Some((service, client, engine, _db)) = submitted_with(faults, db).await else {
+            return;
+        };
+        client.must("submit-fulfillment", "o-1", json!({})).await;
+        client.until("/stats", |_| engine.messages_of("o-1") >= 2).await;
+        let (_, stats) = client.get("/stats").await;
+        assert_eq!(stats["outbox"]["CALLBACK PENDING"], 1, "the process runs, and may wait yet: {stats}");
+        engine.ends("o-1", true);
+        client.until("/stats", |stats| stats["outbox"]["CALLBACK DROPPED"] == 1).await;
+        client.must("ask-customer", "o-1", json!({ "lineId": "L1", "question": "when?" })).await;
+        client.post("/orders/o-1/cancellation", &json!({})).await;
+        let dropped = |stats: &Value| stats["outbox"]["TELL_LINE DROPPED"] == 1 && stats["outbox"]["REQUEST_CANCELLATION DROPPED"] == 1;
+        client.until("/stats", dropped).await;
+        assert_eq!(client.get("/orders/o-1").await.1["state"], "FULFILLED", "the order is not closed");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn news_waits_for_the_process_that_comes_after_the_approval() {
+    for db in databases().await {
+        let engine = Engine::start().await;
+        let service = service(&db, &engine.url, Faults::default()).await;
+        let client = Client::of(&service);
+        let order = json!({
+            "orderId": "o-1", "tenantId": "acme", "customerId": "c-1", "items": [{ "product": "TV" }], "handling": "CANCELLABLE",
+            "quote": { "amount": 1, "discountPercent": 0 },
+        });
+        client.post("/orders", &order).await;
+        client.until("/orders/o-1", |order| order["processInstanceId"].is_string()).await;
+        // The approval is over, and what comes after it cannot be started yet.
+        engine.seen.lock().expect("no panic").failing_starts = usize::MAX;
+        client.must("decide-quote", "o-1", json!({ "approved": true, "approver": "kim" })).await;
+        engine.ends("o-1", true);
+        client.post("/orders/o-1/cancellation", &json!({})).await;
+        client.until("/stats", |_| engine.messages_of("o-1") >= 3).await;
+        let (_, stats) = client.get("/stats").await;
+        assert_eq!(stats["outbox"]["REQUEST_CANCELLATION PENDING"], 1, "{stats}");
+        engine.ends("o-1", false);
+        engine.seen.lock().expect("no panic").failing_starts = 0;
+        engine.waits("o-1");
+        client.until("/stats", |stats| stats["outbox"]["REQUEST_CANCELLATION DONE"] == 1).await;
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stale_news_of_a_line_is_not_told_to_who_waits_again() {
+    for db in 0..2 {
+        let faults = Faults { line_fails: 1.0, fulfillment_millis: 1, ..Faults::default() };
+        let Some((service, client, engine, _db)) = submitted_with(faults.clone(), db).await else {
+            return;
+        };
+        let injector = &service.app().injector;
+        let again = async |command: &str, line: &str, more: Value| {
+            let mut body = json!({ "lineId": line });
+            body.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+            let (status, reply) = client.command(command, &uuid::Uuid::now_v7().to_string(), "o-1", body).await;
+            assert_eq!(status, 200, "{command}: {reply}");
+        };
+        let repaired = async |line: &str| {
+            again("open-fallout", line, json!({ "reason": "OVERDUE" })).await;
+            again("resolve-fallout", line, json!({ "resolution": "RETRIED" })).await;
+            injector.set(Faults { stalled: 1.0, ..Faults::default() });
+            again("submit-line", line, json!({})).await;
+        };
+        // L1 has failed, which nobody has heard when it is ordered again; L3 would fail in an hour.
+        again("submit-line", "L1", json!({})).await;
+        client.until("/stats", |_| engine.messages_of("o-1") >= 1).await;
+        repaired("L1").await;
+        let (_, stats) = client.get("/stats").await;
+        assert_eq!((&stats["outbox"]["TELL_LINE DROPPED"], stats["outbox"].get("TELL_LINE PENDING")), (&json!(1), None), "{stats}");
+        injector.set(Faults { fulfillment_millis: 3_600_000, ..faults });
+        again("submit-line", "L3", json!({})).await;
+        repaired("L3").await;
+        let (_, stats) = client.get("/stats").await;
+        assert_eq!((&stats["outbox"]["FULFILL_LINE DROPPED"], stats["outbox"].get("FULFILL_LINE PENDING")), (&json!(1), None), "{stats}");
+
+        // The customer has not answered the first question when he is asked the second, and answers each about its line.
+        for (fulfillment_millis, line) in [(3_600_000, "L1"), (3_600_000, "L2"), (1, "L1")] {
+            injector.set(Faults { fulfillment_millis, ..Faults::default() });
+            again("ask-customer", line, json!({ "question": "when?" })).await;
+        }
+        engine.waits("o-1");
+        let stats = client.until("/stats", |stats| stats["outbox"]["TELL_LINE DONE"] == 1).await;
+        assert_eq!((&stats["outbox"]["TELL_LINE DROPPED"], &stats["outbox"]["TELL_LINE PENDING"]), (&json!(2), &json!(1)), "{stats}");
+        let last = engine.seen.lock().expect("no panic").messages.last().map(|message| message["messageName"].clone());
+        assert_eq!(last, Some(json!("CustomerAnswered:L1")));
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_cannot_be_read_hold_up_nothing() {
+    for db in databases().await {
+        let engine = Engine::start().await;
+        // More than are looked at at once, and due before all others.
+        let outbox = order_service::db::Db::open(&db.url).await.expect("it opens");
+        let mut tx = outbox.begin().await.expect("a transaction");
+        for number in 0..100 {
+            sqlx::query(
+                "INSERT INTO outbox (id, kind, order_id, payload, state, due_ms, attempts, last_error, created_ms)
+                 VALUES ($1, 'FUTURE', 'o-1', '{\"kind\":\"FUTURE\"}', 'PENDING', 0, 0, NULL, 0)",
+            )
+            .bind(format!("future-{number}"))
+            .execute(&mut *tx)
+            .await
+            .expect("it is written");
+        }
+        tx.commit().await.expect("it is written");
+        outbox.close().await;
+        let service = service(&db, &engine.url, Faults::default()).await;
+        let client = Client::of(&service);
+        client.order("o-1").await;
+        client.until("/orders/o-1", |order| order["processInstanceId"].is_string()).await;
+        let (_, stats) = client.get("/stats").await;
+        assert_eq!(stats["outbox"]["FUTURE PENDING"], 100, "a later version may know what they are: {stats}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_early_callback_comes_before_the_answer_and_again_later() {
     let faults = Faults { callback_early: 1.0, ..Faults::default() };
     let Some((service, client, engine, _db)) = submitted_with(faults, 0).await else {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use mandate_tests::postgres::Cluster;
 use order_service::faults::Faults;
@@ -153,9 +153,11 @@ pub struct Seen {
     pub failing_starts: usize,
     /// Business keys that wait for a message; each takes one.
     pub waiting: Vec<String>,
+    /// Instances that do not run any more.
+    pub over: Vec<String>,
 }
 
-/// A counterpart that speaks the engine's two calls. It is a part of the tests because it must be told to refuse at
+/// A counterpart that speaks the engine's three calls. It is a part of the tests because it must be told to refuse at
 /// moments of their choosing; the engine itself takes part in the tests of the whole system.
 pub struct Engine {
     pub url: String,
@@ -169,6 +171,7 @@ impl Engine {
         let router = Router::new()
             .route("/engine-rest/process-definition/key/{key}/start", post(start_instance))
             .route("/engine-rest/message", post(message))
+            .route("/engine-rest/process-instance/{id}", get(instance))
             .with_state(Arc::clone(&seen));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/engine-rest", listener.local_addr().expect("an address"));
@@ -178,6 +181,14 @@ impl Engine {
 
     pub fn waits(&self, order: &str) {
         self.seen.lock().expect("no panic").waiting.push(order.to_owned());
+    }
+
+    /// The order's process ends, or has not ended after all.
+    pub fn ends(&self, order: &str, over: bool) {
+        let instance = format!("instance-of-{order}");
+        let mut seen = self.seen.lock().expect("no panic");
+        seen.over.retain(|it| *it != instance);
+        seen.over.extend(over.then_some(instance));
     }
 
     pub fn messages_of(&self, order: &str) -> usize {
@@ -200,7 +211,7 @@ async fn start_instance(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> (StatusCode, Json<Value>) {
-    assert_eq!(key, "orderFulfillment");
+    assert!(["orderFulfillment", "quoteApproval"].contains(&key.as_str()), "{key}");
     let mut seen = seen.lock().expect("no panic");
     let key = headers["idempotency-key"].to_str().expect("text").to_owned();
     let instance = format!("instance-of-{key}");
@@ -210,6 +221,11 @@ async fn start_instance(
         return (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "type": "RestException" })));
     }
     (StatusCode::OK, Json(json!({ "id": instance })))
+}
+
+async fn instance(State(seen): Shared, Path(id): Path<String>) -> (StatusCode, Json<Value>) {
+    let over = seen.lock().expect("no panic").over.contains(&id);
+    (if over { StatusCode::NOT_FOUND } else { StatusCode::OK }, Json(json!({ "id": id })))
 }
 
 async fn message(State(seen): Shared, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
