@@ -40,6 +40,9 @@ const NODES: [&str; 13] = [
 /// A compensation boundary event is no step of an instance: what it names runs.
 const NO_STEPS: [&str; 1] = ["reserved"];
 
+/// How each process ends that finds its order closed.
+const CLOSED: &str = "closedMeanwhile orderIsClosed nothingLeft";
+
 /// Nothing is fulfilled, and nobody called back.
 fn stalled() -> Value {
     json!({ "stalled": 1.0 })

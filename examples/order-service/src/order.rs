@@ -348,8 +348,12 @@ impl Order {
         Ok(json!({ "completed": true }))
     }
 
-    /// Cancels the order and every line that is not settled. What was fulfilled stays fulfilled.
+    /// Cancels the order and every line that is not settled. What was fulfilled stays fulfilled. Two who cancel an order want the same: the second
+    /// is told so, and not only that it is closed.
     pub fn cancel(&mut self, reason: &str) -> Result<Value, Rejection> {
+        if self.milestones.cancelled {
+            return Err(Rejection::new("ORDER_IS_CANCELLED", "the order was cancelled before"));
+        }
         self.must_be_open()?;
         for index in 0..self.lines.len() {
             if !self.lines[index].state.settled() {
@@ -396,13 +400,12 @@ impl Order {
     }
 
     fn must_be_open(&self) -> Result<(), Rejection> {
-        if self.milestones.cancelled {
-            Err(Rejection::new("ORDER_IS_CANCELLED", "the order is cancelled, nothing changes any more"))
-        } else if self.milestones.completed {
-            Err(Rejection::new("ORDER_IS_COMPLETED", "the order is completed, nothing changes any more"))
-        } else {
-            Ok(())
-        }
+        let end = match self.milestones {
+            Milestones { cancelled: true, .. } => "cancelled",
+            Milestones { completed: true, .. } => "completed",
+            _ => return Ok(()),
+        };
+        Err(Rejection::new("ORDER_IS_CLOSED", format!("the order is {end}, nothing changes any more")))
     }
 
     fn line(&self, line_id: &str) -> Result<usize, Rejection> {

@@ -174,7 +174,9 @@ fn complete_refuses_with_each_reason_in_turn() {
 fn nothing_changes_a_closed_order() {
     let mut cancelled = submitted();
     applied(cancelled.cancel("changed my mind"));
-    for (closed, code) in [(completed(), "ORDER_IS_COMPLETED"), (cancelled, "ORDER_IS_CANCELLED")] {
+    let code = "ORDER_IS_CLOSED";
+    for (closed, cancel) in [(completed(), code), (cancelled, "ORDER_IS_CANCELLED")] {
+        refuses(closed.clone(), code, |order| order.decide_quote(true, "kim"));
         refuses(closed.clone(), code, |order| order.validate_readiness(true));
         refuses(closed.clone(), code, Order::decompose);
         refuses(closed.clone(), code, |order| order.reserve_line("L1", None));
@@ -185,7 +187,10 @@ fn nothing_changes_a_closed_order() {
         refuses(closed.clone(), code, |order| order.open_fallout("late", None, true));
         refuses(closed.clone(), code, |order| order.resolve_fallout(Resolution::Waived, None));
         refuses(closed.clone(), code, Order::complete);
-        refuses(closed, code, |order| order.cancel("again"));
+        refuses(closed.clone(), code, |order| order.submit_line("L1"));
+        refuses(closed.clone(), code, |order| order.ask_customer("L1", "when?"));
+        refuses(closed.clone(), code, |order| order.resolve_fallout(Resolution::Retried, Some("L1")));
+        refuses(closed, cancel, |order| order.cancel("again"));
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use super::{Desk, line_fails, stalled, well};
+use super::{CLOSED, Desk, line_fails, stalled, well};
 
 const PROCESS: &str = "orderCancellation";
 
@@ -78,6 +78,27 @@ pub(crate) async fn undoes_what_can_be_undone(desk: &Desk) -> anyhow::Result<()>
     desk.tell("cancelled-twice", "OrderCancellationRequested").await?;
     let twice = "cancellation cancellationRequested undo cancelNow cancelled";
     desk.went("cancelled-twice", PROCESS, &format!("orderReceived validate notReady manualReview reviewed {twice}")).await?;
+
+    // Somebody in the service was faster than the customer, and nobody told the process.
+    desk.order("closed", order(), stalled()).await?;
+    desk.waits("closed", PROCESS, "coolingOff").await?;
+    desk.by_hand("closed", "cancel-order", json!({})).await?;
+    desk.seconds_pass(1).await?;
+    desk.went("closed", PROCESS, &format!("{held} submit {CLOSED}")).await?;
+
+    // Who is to repair it finds nothing to repair.
+    for (repair, end) in [("WAIVED", "resolveFallout"), ("CANCEL", "cancelOrder")] {
+        let id = format!("closed-before-{repair}");
+        desk.order(&id, order(), stalled()).await?;
+        desk.waits(&id, PROCESS, "coolingOff").await?;
+        desk.seconds_pass(1).await?;
+        desk.waits(&id, PROCESS, "awaitFulfillment").await?;
+        desk.by_hand(&id, "resolve-fallout", json!({ "resolution": "FULFILLED" })).await?;
+        desk.by_hand(&id, "complete-order", json!({})).await?;
+        desk.tell(&id, "FulfillmentCompleted").await?;
+        desk.decide(&id, "repair", "repair", repair).await?;
+        desk.went(&id, PROCESS, &format!("{submitted} complete notComplete repair repaired {end} {CLOSED}")).await?;
+    }
 
     for (id, faults, repair, middle, end) in [
         ("overdue", stalled(), "FULFILLED", "overdue openFallout", "resolveFallout complete orderCompleted"),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Desk, line_fails, stalled, well};
+use super::{CLOSED, Desk, line_fails, stalled, well};
 
 const PROCESS: &str = "orderFulfillment";
 
@@ -68,5 +68,34 @@ pub(crate) async fn goes_every_way(desk: &Desk, version: &str, middle: &str) -> 
     desk.by_hand(&order, "open-fallout", json!({ "reason": "ADDRESS_UNKNOWN" })).await?;
     desk.tell(&order, "FulfillmentCompleted").await?;
     desk.decide(&order, "repair", "repair", "CANCEL").await?;
-    went(&order, ready, "complete falloutIsOpen repair repaired cancelOrder orderCancelled", "CANCELLED").await
+    went(&order, ready, "complete falloutIsOpen repair repaired cancelOrder orderCancelled", "CANCELLED").await?;
+
+    // Somebody closes the order in the service while the process waits, or a person has it before him.
+    let order = id("closed");
+    desk.order(&order, json!({}), stalled()).await?;
+    desk.waits(&order, PROCESS, "awaitFulfillment").await?;
+    desk.by_hand(&order, "cancel-order", json!({})).await?;
+    desk.hours_pass(1).await?;
+    went(&order, ready, &format!("overdue queryStatus isFulfilled complete {CLOSED}"), "CANCELLED").await?;
+
+    let order = id("closed-in-repair");
+    desk.order(&order, json!({}), stalled()).await?;
+    desk.waits(&order, PROCESS, "awaitFulfillment").await?;
+    desk.hours_pass(1).await?;
+    desk.waits(&order, PROCESS, "repair").await?;
+    desk.by_hand(&order, "resolve-fallout", json!({ "resolution": "FULFILLED" })).await?;
+    desk.by_hand(&order, "complete-order", json!({})).await?;
+    desk.decide(&order, "repair", "repair", "CANCEL").await?;
+    let after = format!("overdue queryStatus isFulfilled openFallout repair repaired cancelOrder {CLOSED}");
+    went(&order, ready, &after, "COMPLETED").await?;
+
+    // A review does not open it again.
+    let order = id("closed-in-review");
+    desk.order(&order, json!({ "needsReview": true }), well()).await?;
+    desk.waits(&order, PROCESS, "manualReview").await?;
+    desk.by_hand(&order, "cancel-order", json!({})).await?;
+    desk.decide(&order, "manualReview", "decision", "RETRY").await?;
+    desk.decide(&order, "manualReview", "decision", "CANCEL").await?;
+    let reviewed = "notReady manualReview reviewed";
+    desk.went(&order, PROCESS, &format!("{ready} {reviewed} validate {reviewed} cancelOrder orderCancelled")).await
 }

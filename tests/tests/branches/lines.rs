@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use super::{Desk, line_fails, stalled, well};
+use super::{CLOSED, Desk, line_fails, stalled, well};
 
 const PROCESS: &str = "lineFulfillment";
 const REPAIR: &str = "falloutRepair";
@@ -83,6 +83,23 @@ pub(crate) async fn are_repaired_as_somebody_decides(desk: &Desk) -> anyhow::Res
     desk.went("line-given-up", REPAIR, &format!("{opened} givenUp")).await?;
     desk.went("line-given-up", PROCESS, &format!("{failed} givenUp cancelOrder orderCancelled")).await?;
     desk.state_is("line-given-up", "CANCELLED").await?;
+
+    // Somebody closes the order in the service: while a line is waited for, and while it is repaired. The repair ends, and so does who called it.
+    desk.order("line-closed", order(), stalled()).await?;
+    desk.waits("line-closed", PROCESS, "awaitLine").await?;
+    desk.by_hand("line-closed", "cancel-order", json!({})).await?;
+    desk.hours_pass(1).await?;
+    desk.went("line-closed", REPAIR, "lineFailed openFallout").await?;
+    desk.went("line-closed", PROCESS, &format!("{begun} lineOverdue repair {CLOSED}")).await?;
+    for (decision, end) in [("RETRY", "tryAgain"), ("REQUEST_MORE_INFO", "askCustomer")] {
+        let id = format!("closed-before-{decision}");
+        desk.order(&id, order(), line_fails()).await?;
+        desk.waits(&id, REPAIR, "decide").await?;
+        desk.by_hand(&id, "cancel-order", json!({})).await?;
+        desk.decide(&id, "decide", "decision", decision).await?;
+        desk.went(&id, REPAIR, &format!("{opened} {end}")).await?;
+        desk.went(&id, PROCESS, &format!("{failed} {CLOSED}")).await?;
+    }
 
     // The customer is asked, answers, is asked again, and leaves it at that for three days.
     desk.order("asked", order(), line_fails()).await?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Desk, well};
+use super::{CLOSED, Desk, well};
 
 const PROCESS: &str = "quoteApproval";
 
@@ -35,6 +35,14 @@ pub(crate) async fn are_decided(desk: &Desk) -> anyhow::Result<()> {
     desk.went("undecided", PROCESS, way).await?;
     let history = desk.ask_service("/orders/undecided/history").await?.to_string();
     anyhow::ensure!(history.contains("directors"), "the service has not been told whose decision it was: {history}");
+
+    // Somebody has cancelled the order in the service.
+    desk.order("withdrawn", reduced(20), well()).await?;
+    desk.waits("withdrawn", PROCESS, "approve").await?;
+    desk.by_hand("withdrawn", "cancel-order", json!({})).await?;
+    desk.decide("withdrawn", "approve", "approval", "APPROVED").await?;
+    desk.went("withdrawn", PROCESS, &format!("quoteReceived assess needsApproval approve decide {CLOSED}")).await?;
+    desk.state_is("withdrawn", "CANCELLED").await?;
 
     for approved in ["by-policy", "by-manager", "undecided"] {
         desk.way(approved, "orderFulfillment").await?;

@@ -423,3 +423,118 @@ fn line_that_is_settled_before_it_is_ordered_again_is_not_ordered() {
         "#]],
     );
 }
+
+#[test]
+fn order_that_is_closed_while_a_line_is_repaired_is_left_alone() {
+    check(
+        "line-fulfillment.bpmn",
+        r#"
+            start {"tenantId": "t", "orderId": "17", "fulfillmentTimeout": "PT1H"}
+            run validate
+            return
+            run plan
+            return {"plan": [["L1", "L2"]]}
+            run reserve
+            return
+            run submit
+            return
+            message lineFailed
+            hear repair error ORDER_IS_CLOSED
+        "#,
+        expect![[r#"
+            > start {"tenantId": "t", "orderId": "17", "fulfillmentTimeout": "PT1H"}
+              started at orderReceived
+              fulfillmentTimeout = "PT1H"
+              orderId = "17"
+              tenantId = "t"
+              + orderReceived #2
+              - #2
+              job AsyncBefore validate !4 due 0, 8 left, 0 failed
+            > run validate
+              job !4 gone
+              + validate #3
+              call validate !5 attempt 1, 7 left {fulfillmentTimeout: "PT1H", orderId: "17", tenantId: "t"}
+            > return
+              - #3
+              job AsyncBefore plan !7 due 0, 8 left, 0 failed
+            > run plan
+              job !7 gone
+              + plan #6
+              call plan !8 attempt 1, 7 left {fulfillmentTimeout: "PT1H", orderId: "17", tenantId: "t"}
+            > return {"plan": [["L1", "L2"]]}
+              plan = [["L1","L2"]]
+              - #6
+              + stage body #9
+              nrOfActiveInstances = 1 in #9
+              nrOfCompletedInstances = 0 in #9
+              nrOfInstances = 1 in #9
+              loopCounter = 0 in #10
+              stageLines = ["L1","L2"] in #10
+              + stage #10 in #9
+              + stageBegun #11 in #10
+              - #11
+              + fulfillLine body #12 in #10
+              nrOfActiveInstances = 2 in #12
+              nrOfCompletedInstances = 0 in #12
+              nrOfInstances = 2 in #12
+              lineId = "L1" in #13
+              loopCounter = 0 in #13
+              lineId = "L2" in #14
+              loopCounter = 1 in #14
+              + fulfillLine #13 in #12
+              + lineBegun #15 in #13
+              - #15
+              job AsyncBefore reserve !17 due 0, 8 left, 0 failed
+              + fulfillLine #14 in #12
+              + lineBegun #18 in #14
+              - #18
+              job AsyncBefore reserve !20 due 0, 8 left, 0 failed
+            > run reserve
+              job !17 gone
+              + reserve #16 in #13
+              call reserve !21 attempt 1, 7 left {fulfillmentTimeout: "PT1H", lineId: "L1", loopCounter: 0, nrOfActiveInstances: 2, nrOfCompletedInstances: 0, nrOfInstances: 2, orderId: "17", plan: [["L1","L2"]], stageLines: ["L1","L2"], tenantId: "t"}
+            > return
+              - #16
+              job AsyncBefore submit !23 due 0, 8 left, 0 failed
+            > run submit
+              job !23 gone
+              + submit #22 in #13
+              call submit !24 attempt 1, 7 left {fulfillmentTimeout: "PT1H", lineId: "L1", loopCounter: 0, nrOfActiveInstances: 2, nrOfCompletedInstances: 0, nrOfInstances: 2, orderId: "17", plan: [["L1","L2"]], stageLines: ["L1","L2"], tenantId: "t"}
+            > return
+              - #22
+              + awaitLine #25 in #13
+              subscription lineFulfilled !26 'LineFulfilled:L1'
+              subscription lineFailed !27 'LineFailed:L1'
+              job Timer lineOverdue !28 due 3600000, 3 left, 0 failed
+            > message lineFailed
+              subscription !27 gone
+              subscription !26 gone
+              job !28 gone
+              - #25 canceled
+              + lineFailed #29 in #13
+              - #29
+              + repair #30 in #13
+              #30 calls
+              process call repair !31 'falloutRepair' Deployment key order-17 {lineId: "L1", orderId: "17", tenantId: "t"}
+            > hear repair error ORDER_IS_CLOSED
+              repair = null
+              rejectionCode = "ORDER_IS_CLOSED"
+              rejectionMessage = "no"
+              - #30 canceled
+              - #13 canceled
+              job !20 gone
+              - #14 canceled
+              - #12 canceled
+              - #10 canceled
+              - #9 canceled
+              + closedMeanwhile #32
+              + orderIsClosed #33 in #32
+              - #33
+              + nothingLeft #34 in #32
+              - #34
+              - #32
+              ended: Completed
+              end
+        "#]],
+    );
+}

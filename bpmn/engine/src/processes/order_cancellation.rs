@@ -329,7 +329,7 @@ fn order_that_was_completed_meanwhile_stays_completed() {
             start {"orderId": "17", "fulfillmentTimeout": "PT1H"}
             message cancellationRequested
             run cancelNow
-            error ORDER_IS_COMPLETED
+            error ORDER_IS_CLOSED
         "#,
         expect![[r#"
             > start {"orderId": "17", "fulfillmentTimeout": "PT1H"}
@@ -353,8 +353,8 @@ fn order_that_was_completed_meanwhile_stays_completed() {
               job !10 gone
               + cancelNow #9 in #6
               call cancelNow !11 attempt 1, 7 left {fulfillmentTimeout: "PT1H", orderId: "17"}
-            > error ORDER_IS_COMPLETED
-              rejectionCode = "ORDER_IS_COMPLETED"
+            > error ORDER_IS_CLOSED
+              rejectionCode = "ORDER_IS_CLOSED"
               rejectionMessage = "no"
               - #9 canceled
               + completedBefore #12 in #6

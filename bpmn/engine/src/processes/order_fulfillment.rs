@@ -367,3 +367,68 @@ fn version_2_waits_for_both_branches() {
         "#]],
     );
 }
+
+#[test]
+fn version_2_ends_with_all_branches_when_the_order_is_closed() {
+    check(
+        "order-fulfillment-v2.bpmn",
+        r#"
+            start {"orderId": "17", "fulfillmentTimeout": "PT1H"}
+            run validate
+            return
+            run decompose
+            return {"lineIds": ["L1"]}
+            return
+            run notifyCustomer
+            error ORDER_IS_CLOSED
+        "#,
+        expect![[r#"
+            > start {"orderId": "17", "fulfillmentTimeout": "PT1H"}
+              started at orderReceived
+              fulfillmentTimeout = "PT1H"
+              orderId = "17"
+              + orderReceived #2
+              - #2
+              job AsyncBefore validate !4 due 0, 8 left, 0 failed
+            > run validate
+              job !4 gone
+              + validate #3
+              call validate !5 attempt 1, 7 left {fulfillmentTimeout: "PT1H", orderId: "17"}
+            > return
+              - #3
+              job AsyncBefore decompose !7 due 0, 8 left, 0 failed
+            > run decompose
+              job !7 gone
+              + decompose #6
+              call decompose !8 attempt 1, 7 left {fulfillmentTimeout: "PT1H", orderId: "17"}
+            > return {"lineIds": ["L1"]}
+              lineIds = ["L1"]
+              - #6
+              + reserve #9
+              call reserve !10 attempt 1, 7 left {fulfillmentTimeout: "PT1H", lineIds: ["L1"], orderId: "17"}
+            > return
+              - #9
+              + fork #11
+              - #11
+              job AsyncBefore submit !13 due 0, 8 left, 0 failed
+              job AsyncBefore notifyCustomer !15 due 0, 8 left, 0 failed
+            > run notifyCustomer
+              job !15 gone
+              + notifyCustomer #14
+              call notifyCustomer !16 attempt 1, 7 left {fulfillmentTimeout: "PT1H", lineIds: ["L1"], orderId: "17"}
+            > error ORDER_IS_CLOSED
+              rejectionCode = "ORDER_IS_CLOSED"
+              rejectionMessage = "no"
+              job !13 gone
+              - #14 canceled
+              + closedMeanwhile #17
+              + orderIsClosed #18 in #17
+              - #18
+              + nothingLeft #19 in #17
+              - #19
+              - #17
+              ended: Completed
+              end
+        "#]],
+    );
+}
