@@ -8,7 +8,7 @@
 //! The order of things for an attempt:
 //!
 //! 1. [`Catalogue::grant`]: may this delegate of this tenant have the command?
-//! 2. [`Command::check`]: can the request be built at all? Nothing is recorded for one that cannot.
+//! 2. [`Command::prepare`]: the request is built. Nothing is recorded for one that cannot be.
 //! 3. [`Sender::place`]: wait until the target has room for one more request.
 //! 4. The caller opens its ledger row, durably.
 //! 5. [`Sender::send`], once.
@@ -35,5 +35,5 @@ pub use error::{Error, Problem, Refusal};
 pub use outcome::{Outcome, Reconciled};
 pub use place::Place;
 pub use redact::{NOT_STORED, Redaction};
-pub use request::Request;
+pub use request::{Prepared, Request};
 pub use sender::Sender;

@@ -43,8 +43,9 @@ pub struct Request<'a> {
     pub body: &'a Value,
 }
 
-/// A request that can be sent.
-pub(crate) struct Prepared {
+/// A request as it goes over the wire. It holds credentials and what a delegate says, so that nothing prints it.
+#[must_use = "what is prepared is to be sent"]
+pub struct Prepared {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
@@ -68,16 +69,11 @@ impl Request<'_> {
 }
 
 impl Command {
-    /// Whether this request can be sent at all; asked before anything is recorded about an attempt.
+    /// The request that issues the command, if it can be sent at all; made before anything is recorded about an attempt.
     ///
     /// # Errors
     /// A body that is no object, a path that cannot be built from it, a key or tenant that no header can carry.
-    pub fn check(&self, request: &Request<'_>) -> Result<(), Refusal> {
-        self.prepare(request).map(drop)
-    }
-
-    /// The request that issues the command.
-    pub(crate) fn prepare(&self, request: &Request<'_>) -> Result<Prepared, Refusal> {
+    pub fn prepare(&self, request: &Request<'_>) -> Result<Prepared, Refusal> {
         let url = self.url(&self.path, request)?;
         let mut headers = self.headers(request)?;
         headers.insert(

@@ -74,18 +74,11 @@ impl Sender {
     /// Sends the request once and says what became of it, within the command's timeout.
     ///
     /// Not safe to cancel: a caller that drops the future knows nothing about the outcome, so run it on a task of its own.
-    /// A request that [`Command::check`] refuses is not sent and answered as unavailable.
     ///
     /// # Panics
     /// If the place is at another target than the command's: a bug of the caller.
-    pub async fn send(&self, place: Place, command: &Command, request: Request<'_>) -> Outcome {
+    pub async fn send(&self, place: Place, command: &Command, prepared: Prepared) -> Outcome {
         assert_eq!(place.target(), command.target(), "a place at one target does for requests to it alone");
-        let prepared = match command.prepare(&request) {
-            Ok(prepared) => prepared,
-            Err(refusal) => {
-                return Outcome::Unavailable { reason: refusal.to_string(), retry_after: None };
-            }
-        };
         let started = Instant::now();
         let answers = &command.answers;
         let wanted = |status| answers.applied.contains(&status) || answers.rejected.contains(&status);

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mandate_commands::{Command, Outcome, Reconciled, Request, Undo};
+use mandate_commands::{Command, Outcome, Prepared, Reconciled, Request, Undo};
 use mandate_engine::{Code, Failure, Retry};
 use mandate_store::{LedgerClose, LedgerRow, LedgerState, Origin};
 
@@ -139,11 +139,12 @@ impl Inner {
             Err(refusal) => return Issued::Stop(failure(Code::CommandRefused, refusal.to_string(), Retry::Never)),
         };
         let request = issue.request(&issue.key);
-        if let Err(refusal) = command.check(&request) {
-            return Issued::Stop(failure(Code::CommandRefused, refusal.to_string(), Retry::Never));
-        }
+        let prepared = match command.prepare(&request) {
+            Ok(prepared) => prepared,
+            Err(refusal) => return Issued::Stop(failure(Code::CommandRefused, refusal.to_string(), Retry::Never)),
+        };
         let request_digest = request.digest(command);
-        match self.issue_granted(issue, command, &request_digest, &cancelled).await {
+        match self.issue_granted(issue, command, &request_digest, prepared, &cancelled).await {
             Ok(issued) => issued,
             // The ledger does not take the request as it is, and will not the next time.
             Err(mandate_store::Error::Refused(reason)) => Issued::Stop(failure(Code::CommandRefused, reason, Retry::Never)),
@@ -160,8 +161,11 @@ impl Inner {
         issue: &Issue,
         command: &Command,
         request_digest: &str,
+        prepared: Prepared,
         cancelled: &impl Fn() -> bool,
     ) -> Result<Issued, mandate_store::Error> {
+        // Under the key as it is, and for one attempt. Further ones are rare, and may go out under another key.
+        let mut prepared = Some(prepared);
         let tenant = issue.tenant.clone().unwrap_or_default();
         // A first run has sent nothing as a rule, and if it has the ledger says so when the attempt is opened: it need not be asked before.
         let mut latest = None;
@@ -180,7 +184,8 @@ impl Inner {
                 (Decision::Send { generation }, latest) => {
                     let after = latest.map_or(0, |row| row.attempt);
                     let sending = Sending { inner: self, issue, command, request_digest, generation, after };
-                    if let Some(issued) = sending.send(cancelled).await? {
+                    let prepared = prepared.take_if(|_| generation == 1);
+                    if let Some(issued) = sending.send(prepared, cancelled).await? {
                         return Ok(issued);
                     }
                     issue.sent_before.store(true, Ordering::Relaxed);
@@ -289,7 +294,9 @@ impl Inner {
         }
         if command.honours_key {
             let LedgerRow { request_digest, generation, attempt: after, .. } = &row;
-            return Sending { inner: self, issue, command, request_digest, generation: *generation, after: *after }.send(cancelled).await;
+            return Sending { inner: self, issue, command, request_digest, generation: *generation, after: *after }
+                .send(None, cancelled)
+                .await;
         }
         let reason = "the catalogue has no query to reconcile it and the service does not honour the key";
         Ok(Some(Issued::Stop(unknown_to(issue, command, row.attempt, reason, Retry::Never))))

@@ -17,7 +17,7 @@ pub(crate) fn catalogue(text: &str) {
                 let digest = request.digest(command);
                 assert_eq!(digest, request.digest(command));
                 // Perhaps its path wants another field: then that is said.
-                let _ = command.check(&request);
+                drop(command.prepare(&request));
                 let _ = catalogue.grant(&command.name, Some("acme"), "reserve-line");
                 command.redact(&body);
                 assert!(command.last_arrival(0) >= 0);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use mandate_commands::{Command, Outcome, Place};
+use mandate_commands::{Command, Outcome, Place, Prepared};
 use mandate_engine::{Failure, Retry};
 use mandate_store::{Error, LedgerClose, LedgerOpen, LedgerOpened};
 
@@ -37,11 +37,11 @@ enum Opened {
 }
 
 impl Sending<'_> {
-    /// Sends one attempt. None means that the key's last attempt has moved meanwhile: look again.
+    /// Sends one attempt, with the request as it was prepared if it was for this generation. None means that the key's last attempt has moved meanwhile: look again.
     ///
     /// It leaves when the ledger has it and whatever the unit's earlier commands came to. That it was applied the delegate is told while the
     /// ledger is: nothing it does with that leaves this host before the ledger knows.
-    pub(super) async fn send(&self, cancelled: &impl Fn() -> bool) -> Result<Option<Issued>, Error> {
+    pub(super) async fn send(&self, prepared: Option<Prepared>, cancelled: &impl Fn() -> bool) -> Result<Option<Issued>, Error> {
         let inner = self.inner;
         let place = inner.sender.place(self.command).await;
         // Counted from before the checks: a host that is suspended anywhere below, or its machine, sends nothing when it wakes.
@@ -63,7 +63,7 @@ impl Sending<'_> {
             return Ok(Some(Issued::Stop(failure)));
         }
         match opened? {
-            Opened::Here(attempt) => self.depart(attempt, place).await,
+            Opened::Here(attempt) => self.depart(attempt, place, prepared).await,
             Opened::Not(issued) => Ok(issued),
         }
     }
@@ -138,8 +138,8 @@ impl Sending<'_> {
     }
 
     /// Sends an attempt that is open, and closes it.
-    async fn depart(&self, Attempt { number, flight }: Attempt, place: Place) -> Result<Option<Issued>, Error> {
-        let outcome = self.exchange(place).await;
+    async fn depart(&self, Attempt { number, flight }: Attempt, place: Place, prepared: Option<Prepared>) -> Result<Option<Issued>, Error> {
+        let outcome = self.exchange(place, prepared).await;
         let retry_after = match &outcome {
             Outcome::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
@@ -166,10 +166,14 @@ impl Sending<'_> {
     }
 
     /// The request, and what the service made of it.
-    async fn exchange(&self, place: Place) -> Outcome {
-        let key = wire_key(&self.issue.key, self.generation);
+    async fn exchange(&self, place: Place, prepared: Option<Prepared>) -> Outcome {
+        let prepare = || self.command.prepare(&self.issue.request(&wire_key(&self.issue.key, self.generation)));
         let started = Instant::now();
-        let outcome = self.inner.sender.send(place, self.command, self.issue.request(&key)).await;
+        let outcome = match prepared.map_or_else(prepare, Ok) {
+            Ok(prepared) => self.inner.sender.send(place, self.command, prepared).await,
+            // With its generation the key makes too long a path.
+            Err(refusal) => Outcome::Unavailable { reason: refusal.to_string(), retry_after: None },
+        };
         crate::metrics::command_sent(&self.issue.command, outcome.name(), started.elapsed());
         outcome
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mandate_commands::{Catalogue, Command, Outcome, Request, Sender};
+use mandate_commands::{Catalogue, Command, Outcome, Prepared, Request, Sender};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -233,13 +233,18 @@ pub(crate) fn request(body: &Value) -> Request<'_> {
     }
 }
 
+/// The usual request with the usual body, as it goes over the wire.
+pub(crate) fn prepared(command: &Command) -> Prepared {
+    command.prepare(&request(&body())).expect("it can be sent")
+}
+
 /// Sends the usual request to a service at `url`, with more keys for the command.
 pub(crate) async fn send(url: &str, more: &str) -> Outcome {
     let catalogue = catalogue(url, "", more);
     let sender = Sender::new(Arc::clone(&catalogue)).expect("a sender");
     let command = command(&catalogue);
     let place = sender.place(command).await;
-    tokio::time::timeout(PATIENCE, sender.send(place, command, request(&body()))).await.expect("an outcome in time")
+    tokio::time::timeout(PATIENCE, sender.send(place, command, prepared(command))).await.expect("an outcome in time")
 }
 
 /// Runs `work` until the service has read a request, then lets the clock run ahead to its next timer: what waits for an answer
