@@ -83,7 +83,7 @@ CREATE TABLE ledger (
     -- Which report of an escalation it was for; NULL: its unit ended the wait.
     origin_report  BIGINT,
     -- Digest that names the activity's entry.
-    activity_key   TEXT COLLATE "C" NOT NULL,
+    entry_key      TEXT COLLATE "C" NOT NULL,
     activity_id    TEXT COLLATE "C" NOT NULL,
     definition_id  TEXT COLLATE "C" NOT NULL,
     request_digest TEXT COLLATE "C" NOT NULL,

@@ -81,7 +81,7 @@ CREATE TABLE ledger (
     -- Which report of an escalation it was for; NULL: its unit ended the wait.
     origin_report  INTEGER,
     -- Digest that names the activity's entry.
-    activity_key   TEXT    NOT NULL,
+    entry_key      TEXT    NOT NULL,
     activity_id    TEXT    NOT NULL,
     definition_id  TEXT    NOT NULL,
     request_digest TEXT    NOT NULL,

@@ -280,7 +280,7 @@ impl Task {
             *ordinal += 1;
             *ordinal
         };
-        let activity_key = hex(&self.entry.0);
+        let entry_key = hex(&self.entry.0);
         let key = match command.key {
             None => derived_key(self.context.instance, &self.entry, name, ordinal),
             Some(own) if is_own_key(&own) => own,
@@ -295,7 +295,7 @@ impl Task {
             delegate: self.binding.delegate.clone(),
             command: command.name,
             key,
-            activity_key,
+            entry_key,
             body,
             instance: self.context.instance.0,
             origin: self.context.origin,

@@ -54,7 +54,7 @@ pub(crate) struct Issue {
     pub(crate) delegate: String,
     pub(crate) command: String,
     pub(crate) key: String,
-    pub(crate) activity_key: String,
+    pub(crate) entry_key: String,
     pub(crate) body: serde_json::Value,
     pub(crate) instance: uuid::Uuid,
     pub(crate) origin: Origin,
@@ -112,7 +112,7 @@ enum Decision {
     Conflict,
 }
 
-fn decide(latest: Option<&LedgerRow>, request_digest: &str, activity_key: &str, holder_alive: bool) -> Decision {
+fn decide(latest: Option<&LedgerRow>, request_digest: &str, entry_key: &str, holder_alive: bool) -> Decision {
     let Some(row) = latest else {
         return Decision::Send { generation: 1 };
     };
@@ -120,7 +120,7 @@ fn decide(latest: Option<&LedgerRow>, request_digest: &str, activity_key: &str, 
     match row.state {
         LedgerState::Applied if same_request => Decision::Answer,
         LedgerState::Applied => Decision::Conflict,
-        LedgerState::Rejected if same_request && row.activity_key == activity_key => Decision::Answer,
+        LedgerState::Rejected if same_request && row.entry_key == entry_key => Decision::Answer,
         LedgerState::Rejected => Decision::Send { generation: row.generation + 1 },
         LedgerState::Unavailable if same_request => Decision::Send { generation: row.generation },
         LedgerState::Unavailable => Decision::Send { generation: row.generation + 1 },
@@ -180,7 +180,7 @@ impl Inner {
                 Some(row) if row.state == LedgerState::Open => self.is_in_flight(row).await?,
                 _ => false,
             };
-            match (decide(latest.as_ref(), request_digest, &issue.activity_key, holder_alive), latest) {
+            match (decide(latest.as_ref(), request_digest, &issue.entry_key, holder_alive), latest) {
                 (Decision::Send { generation }, latest) => {
                     let after = latest.map_or(0, |row| row.attempt);
                     let sending = Sending { inner: self, issue, command, request_digest, generation, after };

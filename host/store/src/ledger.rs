@@ -49,7 +49,7 @@ impl Store {
     }
 }
 
-const COLUMNS: &str = "l.tenant, l.command, l.key, l.attempt, l.generation, l.instance_id, l.origin_kind, l.origin_wait, l.origin_report, l.activity_key, \
+const COLUMNS: &str = "l.tenant, l.command, l.key, l.attempt, l.generation, l.instance_id, l.origin_kind, l.origin_wait, l.origin_report, l.entry_key, \
                        l.activity_id, l.definition_id, l.request_digest, l.request, l.state, l.reply, l.code, l.message, l.host, l.epoch, \
                        l.opened_at, l.closed_at, l.cancelled, l.verdict_by, l.verdict_reason, l.verdict_at";
 
@@ -72,7 +72,7 @@ fn ledger_row(row: &Row) -> Result<LedgerRow, Error> {
         generation: columns.next()?,
         instance: columns.next()?,
         origin: origin(&mut columns)?,
-        activity_key: columns.next()?,
+        entry_key: columns.next()?,
         activity_id: columns.next()?,
         definition_id: columns.next()?,
         request_digest: columns.next()?,
@@ -96,7 +96,7 @@ fn sent(row: &Row) -> Result<Sent, Error> {
     let state = columns.next::<String>()?.parse()?;
     let kind: String = columns.next()?;
     let origin = Origin::from_parts(&kind, columns.next()?, columns.next()?)?;
-    Ok(Sent { command, key, attempt, state, origin, activity_key: columns.next()?, activity_id: columns.next()? })
+    Ok(Sent { command, key, attempt, state, origin, entry_key: columns.next()?, activity_id: columns.next()? })
 }
 
 impl Reads {
@@ -133,7 +133,7 @@ impl Reads {
 
     async fn sent(&self, which: &str, params: Vec<Param>) -> Result<Vec<Sent>, Error> {
         let sql = format!(
-            "SELECT l.command, l.key, l.attempt, l.state, l.origin_kind, l.origin_wait, l.origin_report, l.activity_key, l.activity_id FROM ledger l \
+            "SELECT l.command, l.key, l.attempt, l.state, l.origin_kind, l.origin_wait, l.origin_report, l.entry_key, l.activity_id FROM ledger l \
              WHERE l.instance_id = $1 AND {which} AND NOT EXISTS (SELECT 1 FROM ledger n WHERE n.tenant = l.tenant AND n.command = l.command \
              AND n.key = l.key AND n.attempt > l.attempt) ORDER BY l.opened_at, l.command, l.key"
         );

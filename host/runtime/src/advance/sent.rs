@@ -54,7 +54,7 @@ impl Inner {
         }
         let sent = self.store.ledger_sent(work.instance.0, work.origin(base)).await?;
         let made: HashSet<_> = calls.made.iter().map(|entry| hex(&entry.0)).collect();
-        let behind = sent.into_iter().find(|sent| !made.contains(&sent.activity_key));
+        let behind = sent.into_iter().find(|sent| !made.contains(&sent.entry_key));
         Ok(behind.map(|sent| left_behind(base, &sent)))
     }
 

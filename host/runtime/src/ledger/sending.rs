@@ -76,7 +76,7 @@ impl Sending<'_> {
             command: issue.command.clone(),
             key: issue.key.clone(),
             generation: self.generation,
-            activity_key: issue.activity_key.clone(),
+            entry_key: issue.entry_key.clone(),
             request_digest: self.request_digest.to_owned(),
             request: self.command.redact(&issue.body).to_string(),
             instance: issue.instance,

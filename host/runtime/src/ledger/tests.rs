@@ -11,7 +11,7 @@ pub(super) fn row(state: LedgerState) -> LedgerRow {
         generation: 2,
         instance: uuid::Uuid::nil(),
         origin: Origin::Job(1),
-        activity_key: "here".into(),
+        entry_key: "here".into(),
         activity_id: "a".into(),
         definition_id: "p:1:x".into(),
         request_digest: "same".into(),

@@ -106,7 +106,7 @@ async fn an_attempt_that_is_open_is_decided_when_its_host_is_gone_and_not_before
         command: row.command.clone(),
         key: "left-open".into(),
         generation: 1,
-        activity_key: row.activity_key.clone(),
+        entry_key: row.entry_key.clone(),
         request_digest: row.request_digest.clone(),
         request: row.request.clone(),
         instance: row.instance,

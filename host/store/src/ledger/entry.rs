@@ -114,7 +114,7 @@ pub struct LedgerRow {
     /// The wait its unit resumed.
     pub origin: Origin,
     /// Digest that names the activity's entry.
-    pub activity_key: String,
+    pub entry_key: String,
     /// BPMN id of the activity.
     pub activity_id: String,
     /// The instance's definition.
@@ -159,7 +159,7 @@ pub struct Sent {
     /// The wait its unit resumed.
     pub origin: Origin,
     /// Digest that names the activity's entry.
-    pub activity_key: String,
+    pub entry_key: String,
     /// BPMN id of the activity.
     pub activity_id: String,
 }
@@ -188,7 +188,7 @@ pub struct LedgerOpen {
     /// The generation asked for: that of the last row seen to send the same request again, one more for another, 1 for the first.
     pub generation: i64,
     /// Digest that names the activity's entry.
-    pub activity_key: String,
+    pub entry_key: String,
     /// Digest of the request.
     pub request_digest: String,
     /// The request without what must not be stored, as JSON.
@@ -261,7 +261,7 @@ impl LedgerOpen {
         check_key("tenant", &self.tenant)?;
         check_key("command name", &self.command)?;
         check_key("idempotency key", &self.key)?;
-        check_key("activity key", &self.activity_key)?;
+        check_key("entry key", &self.entry_key)?;
         check_key("request digest", &self.request_digest)?;
         check_key("activity id", &self.activity_id)?;
         check_key("definition id", &self.definition_id)?;

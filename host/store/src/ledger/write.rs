@@ -47,7 +47,7 @@ static HELD: Batch = Batch::new(
 );
 
 static LATEST: Batch = Batch::new(
-    "SELECT l.tenant, l.command, l.key, l.attempt, l.generation, l.instance_id, l.origin_kind, l.origin_wait, l.origin_report, l.activity_key, \
+    "SELECT l.tenant, l.command, l.key, l.attempt, l.generation, l.instance_id, l.origin_kind, l.origin_wait, l.origin_report, l.entry_key, \
      l.activity_id, l.definition_id, l.request_digest, l.request, l.state, l.reply, l.code, l.message, l.host, l.epoch, l.opened_at, \
      l.closed_at, l.cancelled, l.verdict_by, l.verdict_reason, l.verdict_at FROM {rows} JOIN ledger l ON l.tenant = v.tenant AND l.command = v.command AND l.key = v.key \
      WHERE l.attempt = (SELECT MAX(m.attempt) FROM ledger m WHERE m.tenant = v.tenant AND m.command = v.command AND m.key = v.key)",
@@ -57,9 +57,9 @@ static LATEST: Batch = Batch::new(
 macro_rules! open {
     () => {
         concat!(
-            "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, origin_report, activity_key, \
+            "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, origin_report, entry_key, \
      activity_id, definition_id, request_digest, request, state, host, epoch, opened_at, cancelled) \
-     SELECT v.tenant, v.command, v.key, v.attempt, v.generation, v.instance_id, v.origin_kind, v.origin_wait, v.origin_report, v.activity_key, \
+     SELECT v.tenant, v.command, v.key, v.attempt, v.generation, v.instance_id, v.origin_kind, v.origin_wait, v.origin_report, v.entry_key, \
      v.activity_id, v.definition_id, v.request_digest, v.request, 'open', v.host, v.epoch, COALESCE(v.opened_at, {now}), FALSE FROM {rows} WHERE ",
             is_held!(),
             " AND (v.revision IS NULL OR EXISTS (SELECT 1 FROM instance i WHERE i.id = v.instance_id AND i.revision = v.revision)) ON CONFLICT DO NOTHING"
@@ -77,7 +77,7 @@ const OPENED: &[(&str, Type)] = &[
     ("origin_kind", Type::Text),
     ("origin_wait", Type::I64),
     ("origin_report", Type::I64),
-    ("activity_key", Type::Text),
+    ("entry_key", Type::Text),
     ("activity_id", Type::Text),
     ("definition_id", Type::Text),
     ("request_digest", Type::Text),
@@ -284,7 +284,7 @@ fn opened_row(open: &LedgerOpen, attempt: i64, me: HostRef) -> Vec<Cell> {
         kind,
         wait,
         report,
-        &open.activity_key,
+        &open.entry_key,
         &open.activity_id,
         &open.definition_id,
         &open.request_digest,
@@ -386,7 +386,7 @@ mod tests {
             command: "c@1".into(),
             key: "k".into(),
             generation,
-            activity_key: "a".into(),
+            entry_key: "a".into(),
             request_digest: digest.into(),
             request: "{}".into(),
             instance: Uuid::nil(),
@@ -401,9 +401,8 @@ mod tests {
     }
 
     fn last(state: LedgerState) -> LedgerRow {
-        let LedgerOpen {
-            tenant, command, key, activity_key, request_digest, request, instance, origin, activity_id, definition_id, ..
-        } = open(2, "same");
+        let LedgerOpen { tenant, command, key, entry_key, request_digest, request, instance, origin, activity_id, definition_id, .. } =
+            open(2, "same");
         LedgerRow {
             tenant,
             command,
@@ -412,7 +411,7 @@ mod tests {
             generation: 2,
             instance,
             origin,
-            activity_key,
+            entry_key,
             activity_id,
             definition_id,
             request_digest,

@@ -14,7 +14,7 @@ pub(crate) fn open(instance: Uuid, origin: Origin, key: &str) -> LedgerOpen {
         command: "orders.reserve-line@1".into(),
         key: key.into(),
         generation: 1,
-        activity_key: "entry".into(),
+        entry_key: "entry".into(),
         request_digest: "request-1".into(),
         request: "{\"line\":1}".into(),
         instance,

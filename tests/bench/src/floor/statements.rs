@@ -163,9 +163,9 @@ pub(super) static INSERT_HISTORY: Statement = Statement {
 };
 
 pub(super) static OPEN_LEDGER: Statement = Statement {
-    sql: "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, activity_key, activity_id, \
+    sql: "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, entry_key, activity_id, \
           definition_id, request_digest, request, state, reply, host, epoch, opened_at, closed_at, cancelled) \
-          SELECT tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, activity_key, activity_id, \
+          SELECT tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, entry_key, activity_id, \
           definition_id, request_digest, request, state, reply, host, epoch, opened_at, closed_at, cancelled FROM {rows}",
     columns: &[
         ("tenant", Type::Text),
@@ -176,7 +176,7 @@ pub(super) static OPEN_LEDGER: Statement = Statement {
         ("instance_id", Type::Uuid),
         ("origin_kind", Type::Text),
         ("origin_wait", Type::Number),
-        ("activity_key", Type::Text),
+        ("entry_key", Type::Text),
         ("activity_id", Type::Text),
         ("definition_id", Type::Text),
         ("request_digest", Type::Text),

@@ -158,7 +158,7 @@ async fn opened(runtime: &Runtime, job: PublicId) {
         command: "c@1".to_owned(),
         key: "k".to_owned(),
         generation: 1,
-        activity_key: "entry".to_owned(),
+        entry_key: "entry".to_owned(),
         request_digest: "request".to_owned(),
         request: "{}".to_owned(),
         instance: job.instance.0,
