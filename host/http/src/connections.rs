@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use crate::Error;
-use crate::patience::{Answering, LEAST_PER_SECOND, PATIENCE};
+use crate::patience::Answering;
 
 /// From when a host begins to wait for a request until it has the whole head, which nobody needs a second for. A connection on which nothing is asked is
 /// closed by it too: longer than the twenty seconds of Camunda 7's Tomcat, and clients keep an idle connection no longer than a minute or look whether it is
@@ -30,8 +30,9 @@ use crate::patience::{Answering, LEAST_PER_SECOND, PATIENCE};
 pub(crate) const HEAD: Duration = Duration::from_mins(1);
 
 /// What the kernel keeps of an answer for a client that is slow to take it; Linux takes twice as many bytes for it, and left to itself up to 4 MB. It says that
-/// there is room again when a third is free: within [`PATIENCE`], also of a client that takes no more than it must.
-const SEND_BUFFER: usize = LEAST_PER_SECOND as usize * PATIENCE.as_secs() as usize / 2;
+/// there is room again when a third is free: ten seconds later where a client takes no more than it must ([`LEAST_PER_SECOND`](crate::patience::LEAST_PER_SECOND)),
+/// and not after the end of [`PATIENCE`](crate::patience::PATIENCE).
+const SEND_BUFFER: usize = 60 * 1024;
 
 /// The most connections that are served at once: more than the clients and waiting workers of one host, few enough for what they are asked to fit into memory.
 const MOST: usize = 4096;
@@ -154,6 +155,7 @@ mod tests {
     use tokio::time::{interval, sleep};
 
     use super::*;
+    use crate::patience::PATIENCE;
 
     const REQUEST: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
