@@ -29,12 +29,8 @@ struct Attempt {
     flight: Flight,
 }
 
-/// What has come of opening one.
-enum Opened {
-    Here(Attempt),
-    /// There is none of this unit. None: look again.
-    Not(Option<Issued>),
-}
+/// What has come of opening one. Where it is not open: how the command ends, or none if the ledger is to be looked at again.
+type Opened = Result<Attempt, Option<Issued>>;
 
 impl Sending<'_> {
     /// Sends one attempt, with the request as it was prepared if it was for this generation. None means that the key's last attempt has moved meanwhile: look again.
@@ -57,14 +53,14 @@ impl Sending<'_> {
         let (opened, settled) = tokio::join!(inner.store.ledger_open(self.row()), self.issue.closings.settle());
         let opened = self.opened(opened, flight);
         if let Err(failure) = settled {
-            if let Ok(Opened::Here(attempt)) = opened {
+            if let Ok(Ok(attempt)) = opened {
                 self.withhold(attempt).await?;
             }
             return Ok(Some(Issued::Stop(failure)));
         }
         match opened? {
-            Opened::Here(attempt) => self.depart(attempt, place, prepared).await,
-            Opened::Not(issued) => Ok(issued),
+            Ok(attempt) => self.depart(attempt, place, prepared).await,
+            Err(issued) => Ok(issued),
         }
     }
 
@@ -97,22 +93,22 @@ impl Sending<'_> {
             doubt.dispel();
         }
         match opened {
-            Ok(LedgerOpened::Opened { attempt: number }) if number == self.after + 1 => Ok(Opened::Here(Attempt { number, flight })),
+            Ok(LedgerOpened::Opened { attempt: number }) if number == self.after + 1 => Ok(Ok(Attempt { number, flight })),
             Ok(LedgerOpened::Opened { attempt: number }) => {
                 flight.land();
-                Ok(Opened::Here(Attempt { number, flight: self.inner.in_flight.take_off(self.issue, number) }))
+                Ok(Ok(Attempt { number, flight: self.inner.in_flight.take_off(self.issue, number) }))
             }
             Ok(LedgerOpened::Exists(_)) => {
                 flight.land();
-                Ok(Opened::Not(None))
+                Ok(Err(None))
             }
             Ok(LedgerOpened::Gone | LedgerOpened::Fenced) => {
                 flight.land();
-                Ok(Opened::Not(Some(Issued::Withdrawn)))
+                Ok(Err(Some(Issued::Withdrawn)))
             }
             Ok(LedgerOpened::MovedOn) => {
                 flight.land();
-                Ok(Opened::Not(Some(Issued::Stale)))
+                Ok(Err(Some(Issued::Stale)))
             }
             Err(error) => {
                 flight.fail(&error);

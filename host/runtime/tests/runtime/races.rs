@@ -155,6 +155,18 @@ async fn a_key_that_the_service_could_take_for_another_ones_generation_is_refuse
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_under_which_a_request_was_rejected_goes_out_with_its_generation() {
+    let host = Host::start().await;
+    host.deploy(process(ONE)).await;
+    let script = json!({ "a": { "commands": [{ "name": "test.no@1", "body": {}, "key": "reserve:order-17" }] } });
+    for sent in [&["reserve:order-17"][..], &["reserve:order-17", "reserve:order-17.g2"]] {
+        host.start_instance(json!({ "script": script })).await.expect("it starts");
+        host.until("it is sent", || async { host.domain.calls().into_keys().eq(sent.iter().copied()) }).await;
+    }
+    assert!(host.domain.calls().into_values().all(|times| times == 1), "each was sent once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reply_too_large_for_the_ledger_does_not_make_what_was_applied_unknown() {
     let host = Host::start().await;
     let (url, requests) = generous_service();
