@@ -92,7 +92,7 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("host/runtime/tests/runtime/common/mod.rs", "polls a condition of the store"),
     ("host/wasm/tests/calls.rs", "a command whose duration is what is measured"),
     ("tests/bench/src/database.rs", "polls a condition of the database server"),
-    ("tests/bench/src/floor/mod.rs", "commits that are alone"),
+    ("tests/bench/src/floor/lone.rs", "commits that are alone"),
     ("tests/bench/src/scenarios/s7.rs", "a client that leaves the host in peace between two requests"),
     ("tests/src/domain.rs", "a service that is slower than its caller's patience"),
     ("tests/src/moments.rs", "random moments at which something is killed"),
