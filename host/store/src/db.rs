@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
@@ -506,9 +507,14 @@ impl Pool {
     }
 
     pub(crate) async fn fetch_rendered(&self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
+        self.fetch_within(sql, params, usize::MAX).await
+    }
+
+    /// The same of rows whose texts may have so many bytes together. What has more is refused, and not read to its end.
+    pub(crate) async fn fetch_within(&self, sql: SqlStr, params: Vec<Param>, most: usize) -> Result<Vec<Row>, Error> {
         let begun = tokio::time::Instant::now();
         for attempt in 1.. {
-            match self.fetch_once(sql.clone(), params.clone()).await {
+            match self.fetch_once(sql.clone(), params.clone(), most).await {
                 Err(Error::Connection(reason)) if attempt < READ_ATTEMPTS && begun.elapsed() < READ_PATIENCE => {
                     tracing::debug!(attempt, "a read lost its connection and is repeated: {reason}");
                 }
@@ -518,17 +524,17 @@ impl Pool {
         unreachable!("the last attempt answers");
     }
 
-    async fn fetch_once(&self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
-        Ok(match self {
+    async fn fetch_once(&self, sql: SqlStr, params: Vec<Param>, most: usize) -> Result<Vec<Row>, Error> {
+        match self {
             Self::Sqlite(pool) => {
-                let rows = sqlx::query_with(sql, sqlite_arguments(params)?).fetch_all(pool).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
+                let rows = sqlx::query_with(sql, sqlite_arguments(params)?).fetch(pool);
+                row::within(rows.map_ok(Row::Sqlite), most).await
             }
             Self::Postgres(pool) => {
-                let rows = sqlx::query_with(sql, postgres_arguments(params)?).fetch_all(pool).await?;
-                rows.into_iter().map(Row::Postgres).collect()
+                let rows = sqlx::query_with(sql, postgres_arguments(params)?).fetch(pool);
+                row::within(rows.map_ok(Row::Postgres), most).await
             }
-        })
+        }
     }
 
     /// Several reads of one moment.

@@ -25,7 +25,7 @@ pub enum Error {
     /// A migration failed, or was changed after it was applied.
     #[error("the database could not be migrated: {0}")]
     Migration(String),
-    /// A text holds a NUL byte, or a value is larger than the store takes. Nothing was stored.
+    /// A text holds a NUL byte, a value is larger than the store takes, or a list larger than it answers with. Nothing was stored.
     #[error("{0}")]
     Refused(String),
     /// Another process of the tenant starts by the same message: a message would not know which of them to start. Nothing was stored.

@@ -21,7 +21,7 @@ const BOUNDARY: &str = "----mandate-test-boundary";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// No answer of a test is larger.
-const MAX_ANSWER: usize = 16 * 1024 * 1024;
+const MAX_ANSWER: usize = 32 * 1024 * 1024;
 
 /// Tests of a host that run on SQLite and on PostgreSQL.
 macro_rules! on_both {
@@ -387,6 +387,11 @@ pub(crate) fn hasty() -> String {
          <bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='task'/><bpmn:userTask id='task'/>\
          <bpmn:sequenceFlow id='f2' sourceRef='task' targetRef='decide'/>{decide}</bpmn:process>"
     ))
+}
+
+/// Variables that have most of a mebibyte, which is as much as an instance may have: eighteen times as much is what one answer holds.
+pub(crate) fn large() -> Value {
+    (0..15).map(|n| (format!("large{n}"), json!({"value": "x".repeat(60_000)}))).collect()
 }
 
 /// Variables of every type.

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Host, delayed, model_with, on_both, review};
+use crate::common::{Host, delayed, large, model_with, on_both, review};
 
 on_both! {
     tasks_are_found_by_their_dates_and_shown_with_variables
     variables_that_are_too_many_for_one_answer_are_refused
+    lists_of_variables_end_where_they_are_too_large
     history_has_alternatives_and_reasons
     definitions_are_found_by_their_deployment_and_incidents
     definitions_are_found_by_who_is_to_start_them
@@ -80,11 +81,26 @@ async fn variables_that_are_too_many_for_one_answer_are_refused(host: Host) {
          </bpmn:multiInstanceLoopCharacteristics></bpmn:userTask></bpmn:process>",
     );
     host.deploy("many", &model).await;
-    let large = json!({"value": "x".repeat(60_000)});
-    let variables = (0..15).map(|n| (format!("large{n}"), large.clone())).collect::<serde_json::Map<_, _>>();
-    host.start("many", json!({ "variables": variables })).await;
+    host.start("many", json!({ "variables": large() })).await;
     host.get("/engine-rest/task?withTaskVariablesInReturn=true").await.error(400, REFUSED);
     host.get("/engine-rest/task?withTaskVariablesInReturn=true&maxResults=10").await.ok();
+}
+
+async fn lists_of_variables_end_where_they_are_too_large(host: Host) {
+    host.deploy("reviews", &review()).await;
+    for _ in 0..20 {
+        host.start("review", json!({ "variables": large() })).await;
+    }
+    for list in ["/engine-rest/variable-instance", "/engine-rest/history/variable-instance"] {
+        let message = host.get(list).await.error(400, REFUSED);
+        assert_eq!(message, "more than 279 of these rows are too much for one answer; ask for fewer with maxResults");
+        host.post(list, json!({"variableNameLike": "large%"})).await.error(400, REFUSED);
+        assert_eq!(host.get(&format!("{list}?maxResults=279")).await.ok().as_array().map(Vec::len), Some(279));
+        assert_eq!(host.get(&format!("{list}?firstResult=279")).await.ok().as_array().map(Vec::len), Some(21));
+        assert_eq!(host.count(&format!("{list}/count")).await, 300);
+        assert_eq!(host.get(&format!("{list}?variableName=large7")).await.ok().as_array().map(Vec::len), Some(20));
+    }
+    host.close().await;
 }
 
 async fn history_has_alternatives_and_reasons(host: Host) {

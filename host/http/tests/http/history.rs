@@ -3,7 +3,7 @@
 use mandate_runtime::HistoryLevel;
 use serde_json::{Value, json};
 
-use crate::common::{Host, assert_properties, payment, review};
+use crate::common::{Host, assert_properties, large, payment, review};
 
 const INSTANCE: &[&str] = &[
     "id",
@@ -238,6 +238,12 @@ async fn every_change_of_a_variable_is_a_detail_where_it_is_kept() {
     for (filter, expected) in [("", 4), ("?excludeTaskDetails=true", 3)] {
         assert_eq!(host.count(&format!("/engine-rest/history/detail/count{filter}")).await, expected, "{filter}");
     }
+    for _ in 0..20 {
+        host.start("review", json!({ "variables": large() })).await;
+    }
+    let message = host.get("/engine-rest/history/detail").await.error(400, REFUSED);
+    assert!(message.ends_with("of these rows are too much for one answer; ask for fewer with maxResults"), "{message}");
+    assert_eq!(host.get("/engine-rest/history/detail?maxResults=250").await.ok().as_array().map(Vec::len), Some(250));
     host.close().await;
 
     let host = Host::open().await;

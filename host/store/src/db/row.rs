@@ -1,8 +1,9 @@
 //! Rows of answers.
 
-use sqlx::Row as _;
+use futures_util::{Stream, TryStreamExt as _};
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{ColumnIndex, Decode, Row as _, TypeInfo as _, ValueRef as _};
 
 use crate::Error;
 
@@ -35,10 +36,43 @@ impl Row {
         value.map_err(Error::from)
     }
 
+    /// How many bytes its texts have.
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Sqlite(row) => text_bytes(row),
+            Self::Postgres(row) => text_bytes(row),
+        }
+    }
+
     /// Reads columns from left to right.
     pub(crate) fn columns(&self) -> Columns<'_> {
         Columns { row: self, at: 0 }
     }
+}
+
+fn text_bytes<'r, R: sqlx::Row>(row: &'r R) -> usize
+where
+    usize: ColumnIndex<R>,
+    &'r str: Decode<'r, R::Database>,
+{
+    let values = (0..row.len()).filter_map(|at| row.try_get_raw(at).ok());
+    let texts = values.filter(|value| !value.is_null() && value.type_info().name() == "TEXT");
+    texts.filter_map(|text| <&str>::decode(text).ok()).map(str::len).sum()
+}
+
+/// Takes rows as they come. No more are read when their texts have more than so many bytes, which is refused.
+pub(super) async fn within(mut rows: impl Stream<Item = Result<Row, sqlx::Error>> + Unpin, most: usize) -> Result<Vec<Row>, Error> {
+    let (mut read, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.try_next().await? {
+        bytes += if most == usize::MAX { 0 } else { row.text_bytes() };
+        if bytes > most {
+            let count = read.len();
+            let message = format!("more than {count} of these rows are too much for one answer; ask for fewer with maxResults");
+            return Err(Error::Refused(message));
+        }
+        read.push(row);
+    }
+    Ok(read)
 }
 
 /// Reads columns from left to right; a struct expression evaluates its fields in the order they are written.

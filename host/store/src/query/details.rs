@@ -101,7 +101,8 @@ impl Reads {
         sort: &[(DetailSort, Order)],
     ) -> Result<Vec<Remembered<(HistoryUpdate, Option<i64>)>>, Error> {
         let columns = format!("{OF_INSTANCE}, u.revision, u.ordinal, u.scope, u.name, u.kind, u.json, u.removed, u.at, ht.activity");
-        let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &["u.instance_id", "u.revision", "u.ordinal"]), page).await?;
+        let rows =
+            select(filter).large_rows(&self.pool, &columns, &keys(sort, &["u.instance_id", "u.revision", "u.ordinal"]), page).await?;
         rows.iter().map(|row| remembered(row, |_, columns| Ok((update(columns)?, columns.next()?)))).collect()
     }
 

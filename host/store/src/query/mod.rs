@@ -74,6 +74,10 @@ pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TASKS, TaskFilter, TaskListed, TaskSort, VariableOf};
 pub use variables::{Comparison, IgnoringCase, Operand, SortedKind, VariableCondition, VariableFilter, VariableListed, VariableSort};
 
+/// How many bytes one answer holds of what processes and clients may have made large, such as the values of variables. Lists of variables that would have
+/// more are refused.
+pub const MAX_ANSWER_BYTES: usize = 16 << 20;
+
 /// Reads of a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Reads {

@@ -336,7 +336,7 @@ impl Reads {
     ) -> Result<Vec<Remembered<(HistoryVariable, Option<i64>)>>, Error> {
         let columns = format!("{OF_INSTANCE}, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated, ht.activity");
         let ties = ["v.instance_id", "v.scope", "v.name"];
-        let rows = variables(filter).rows(&self.pool, &columns, &keys(sort, &ties), page).await?;
+        let rows = variables(filter).large_rows(&self.pool, &columns, &keys(sort, &ties), page).await?;
         let variable = |instance, columns: &mut Columns<'_>| {
             let variable = HistoryVariable {
                 instance,

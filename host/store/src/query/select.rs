@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{Order, Page};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+
+use super::{MAX_ANSWER_BYTES, Order, Page};
 use crate::Error;
 use crate::db::{Param, Pool, Row};
 
@@ -201,11 +203,20 @@ impl Select {
     /// The rows, of these columns, in this order. Each place gives its first rows in the order of its own indexes, so that a page of several costs
     /// what it does of one.
     pub(super) async fn rows(self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page) -> Result<Vec<Row>, Error> {
+        self.rows_within(pool, columns, order, page, usize::MAX).await
+    }
+
+    /// The same of rows whose texts may be large. More of them than one answer holds ([`MAX_ANSWER_BYTES`]) are refused, and not read to their end.
+    pub(super) async fn large_rows(self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page) -> Result<Vec<Row>, Error> {
+        self.rows_within(pool, columns, order, page, MAX_ANSWER_BYTES).await
+    }
+
+    async fn rows_within(self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page, most: usize) -> Result<Vec<Row>, Error> {
         if self.places.is_empty() {
             return Ok(Vec::new());
         }
         let (sql, params) = self.statement(columns, order, page);
-        pool.fetch(&sql, params).await
+        pool.fetch_within(AssertSqlSafe(pool.dialect().render(&sql)).into_sql_str(), params, most).await
     }
 
     /// The statement that asks for them; of one place at least.

@@ -290,7 +290,7 @@ impl Reads {
     ) -> Result<Vec<VariableListed>, Error> {
         let columns =
             "i.tenant, i.definition_id, t.activity, v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated";
-        let rows = select(filter).rows(&self.pool, columns, &keys(sort, &["v.instance_id", "v.scope", "v.name"]), page).await?;
+        let rows = select(filter).large_rows(&self.pool, columns, &keys(sort, &["v.instance_id", "v.scope", "v.name"]), page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();

@@ -1,14 +1,15 @@
 //! What operators' lists cost beside any number of rows that they do not show: that they read what they show by index.
 
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 use uuid::Uuid;
 
 use super::on_both;
-use crate::Store;
 use crate::db::{Dialect, Param};
 use crate::query::{
     HistoryInstanceFilter, HistoryInstanceSort, InstanceFilter, JobFilter, JobSort, Order, Page, history_instances_sql, instances_sql,
     jobs_sql, tokens_sql,
 };
+use crate::{Config, Error, Store};
 
 const PAGE: Page = Page { first: 0, max: 50 };
 
@@ -216,4 +217,16 @@ async fn tokens_of_a_definition_are_counted_alike_by_its_instances_and_by_what_w
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn rows_that_are_too_large_together_are_not_read_to_their_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(Config::new(format!("sqlite:{}", folder.path().join("a.db").display()))).await.expect("it opens");
+    let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, NULL, printf('%.1000c', 'x') FROM n";
+    let read = async |sql: String| store.pool.fetch_within(AssertSqlSafe(sql).into_sql_str(), Vec::new(), 50_000).await;
+    let refused = read(endless.to_owned()).await.err();
+    assert!(matches!(&refused, Some(Error::Refused(why)) if why.starts_with("more than 50 of these rows")), "{refused:?}");
+    assert_eq!(read(format!("{endless} LIMIT 50")).await.expect("there is room").len(), 50);
+    store.close().await;
 }
