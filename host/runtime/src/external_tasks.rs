@@ -18,7 +18,7 @@ use crate::advance::{Advanced, Work, Worker};
 use crate::definitions::Definition;
 use crate::error::LEASE_NOT_RENEWED;
 use crate::operator::{Change, OPERATOR, Operation, Subject};
-use crate::{Error, Inner, Runtime, text};
+use crate::{Error, Inner, Room, Runtime, text};
 
 /// Clients that wait for tasks at once, as in Camunda 7: each holds a connection.
 const MAX_WAITING: usize = 200;
@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Tasks that are looked at for their instances' process variables: at once, and for one fetch.
 const LOOKED_AT: u32 = 500;
 const MAX_LOOKED_AT: u32 = 10_000;
+
+/// Instances of fetched tasks that are read at once: what is too much for one answer is not read for it.
+const READ_AT_ONCE: usize = 64;
 
 /// Topics of one fetch, each of which is a query of its own: SQLite joins at most 500 in one statement.
 const MAX_TOPICS: usize = 200;
@@ -155,14 +158,15 @@ impl Drop for Place<'_> {
 }
 
 impl Runtime {
-    /// Locks tasks for a worker. If there are none, waits for some at the longest for `patience`. `wanted` says what is wanted of each topic; of one
-    /// that it does not have, all variables of any task.
+    /// Locks tasks for a worker: so many as one answer holds with their variables, and one at least. If there are none, waits for some at the longest for
+    /// `patience`. `wanted` says what is wanted of each topic; of one that it does not have, all variables of any task.
     pub async fn fetch_and_lock(
         &self,
         fetch: Fetch,
-        wanted: &BTreeMap<String, Wanted>,
+        wanted: BTreeMap<String, Wanted>,
         patience: Duration,
     ) -> Result<Vec<FetchedTask>, Error> {
+        let wanted = Arc::new(wanted);
         if fetch.topics.len() > MAX_TOPICS {
             let asked = fetch.topics.len();
             return Err(Error::Invalid(format!("{asked} topics are asked for at once; ask for at most {MAX_TOPICS} in one request")));
@@ -172,7 +176,7 @@ impl Runtime {
         let place = if patience.is_zero() { None } else { Some(self.0.workers.enter(topics.clone())?) };
         let until = Instant::now() + patience;
         loop {
-            let fetched = self.0.fetch(fetch.clone(), wanted).await?;
+            let fetched = self.0.fetch(fetch.clone(), wanted.clone()).await?;
             let Some(place) = place.as_ref().filter(|_| fetched.is_empty() && Instant::now() < until) else { return Ok(fetched) };
             if !self.0.wait_for_tasks(place, &topics, until).await? {
                 return Ok(Vec::new());
@@ -296,46 +300,63 @@ impl Inner {
     }
 
     /// One look. On a task of its own, which gives back what its client has hung up on: nobody would do it before the lock runs out.
-    async fn fetch(self: &Arc<Self>, mut fetch: Fetch, wanted: &BTreeMap<String, Wanted>) -> Result<Vec<FetchedTask>, Error> {
+    async fn fetch(self: &Arc<Self>, mut fetch: Fetch, wanted: Arc<BTreeMap<String, Wanted>>) -> Result<Vec<FetchedTask>, Error> {
         if !self.store.may_act() {
             return Err(Error::NotActing(LEASE_NOT_RENEWED));
         }
         fetch.now = self.clock.now_ms();
         let inner = self.clone();
         let (answer, answered) = oneshot::channel();
-        let by_variables: Vec<_> = wanted.iter().filter(|(_, wanted)| !wanted.process_variables.is_empty()).collect();
-        let by_variables = by_variables.into_iter().map(|(topic, wanted)| (topic.clone(), wanted.process_variables.clone())).collect();
         self.tasks.spawn(async move {
             let fetched = async {
-                inner.narrow(&mut fetch, &by_variables).await?;
-                let fetched = inner.store.fetch_external_tasks(&fetch).await?;
-                let locked: Vec<_> = fetched.iter().map(|it| it.task.clone()).collect();
-                match inner.with_instances(fetched).await {
-                    Err(error) => {
-                        inner.give_back(locked.into_iter()).await;
-                        Err(error)
-                    }
-                    found => found,
-                }
+                inner.narrow(&mut fetch, &wanted).await?;
+                inner.hand_out(inner.store.fetch_external_tasks(&fetch).await?, &wanted).await
             };
             if let Err(Ok(unwanted)) = answer.send(fetched.await) {
-                inner.give_back(unwanted.into_iter().map(|(task, _, _)| task)).await;
+                inner.give_back(unwanted.into_iter().map(|it| it.task).collect()).await;
             }
         });
-        let with_instances = answered.await.unwrap_or(Err(Error::Bug))?;
-        Ok(with_instances.into_iter().filter_map(|(task, instance, definition)| describe(task, &instance, definition, wanted)).collect())
+        answered.await.unwrap_or(Err(Error::Bug))
+    }
+
+    /// What the worker gets of tasks that are locked for it. Those that its answer has no room for are given back, for whoever asks next.
+    async fn hand_out(&self, mut fetched: Vec<Fetched>, wanted: &BTreeMap<String, Wanted>) -> Result<Vec<FetchedTask>, Error> {
+        let described = self.describe(&fetched, wanted).await;
+        let count = described.as_ref().map_or(0, |(_, count)| *count);
+        self.give_back(fetched.drain(count..).map(|it| it.task).collect()).await;
+        described.map(|(handed_out, _)| handed_out)
+    }
+
+    /// Fetched tasks as the worker gets them, and how many of them one answer has room for. What is over or cannot be read is among these, and left out.
+    async fn describe(&self, fetched: &[Fetched], wanted: &BTreeMap<String, Wanted>) -> Result<(Vec<FetchedTask>, usize), Error> {
+        let (mut described, mut room) = (Vec::new(), Room::default());
+        for (nth, some) in fetched.chunks(READ_AT_ONCE).enumerate() {
+            let known = self.instances_of(some).await?;
+            for (at, Fetched { task, .. }) in some.iter().enumerate() {
+                let Some(instance) = known.get(&InstanceId(task.instance)) else { continue };
+                let Some(it) = describe(task, instance, wanted) else { continue };
+                if !room.holds_with(&it.variables, task.details.as_ref().map_or(0, String::len)) {
+                    return Ok((described, nth * READ_AT_ONCE + at));
+                }
+                described.push(it);
+            }
+        }
+        Ok((described, fetched.len()))
     }
 
     /// Names the instances that have the process variables that a topic asks for: only they know. A worker that asks so among more than
     /// [`MAX_LOOKED_AT`] tasks that have others gets none behind these.
-    async fn narrow(&self, fetch: &mut Fetch, by_variables: &HashMap<String, Vec<(String, serde_json::Value)>>) -> Result<(), Error> {
-        if by_variables.is_empty() {
+    async fn narrow(&self, fetch: &mut Fetch, wanted: &BTreeMap<String, Wanted>) -> Result<(), Error> {
+        if wanted.values().all(|wanted| wanted.process_variables.is_empty()) {
             return Ok(());
         }
         let _turn = self.workers.looking.acquire().await.map_err(|_| Error::Bug)?;
         let mut topics = std::mem::take(&mut fetch.topics);
         for topic in &mut topics {
-            let Some(values) = by_variables.get(&topic.topic) else { continue };
+            let values = wanted.get(&topic.topic).map_or(&[][..], |wanted| &wanted.process_variables);
+            if values.is_empty() {
+                continue;
+            }
             let mut fitting = BTreeSet::new();
             for first in (0..MAX_LOOKED_AT).step_by(LOOKED_AT as usize) {
                 let page = Page { first, max: LOOKED_AT };
@@ -362,13 +383,15 @@ impl Inner {
         Ok(())
     }
 
-    async fn give_back(&self, tasks: impl Iterator<Item = ExternalTaskListed>) {
-        for task in tasks {
-            if let Err(error) = self.store.give_back_external_task(&task, self.clock.now_ms()).await {
-                tracing::warn!("an external task stays locked for a client that did not get it, until its lock runs out: {error}");
-            }
-            self.workers.tell(&BTreeSet::from([task.row.topic]));
+    async fn give_back(&self, tasks: Vec<ExternalTaskListed>) {
+        if tasks.is_empty() {
+            return;
         }
+        if let Err(error) = self.store.give_back_external_tasks(&tasks).await {
+            let count = tasks.len();
+            tracing::warn!(count, "external tasks stay locked for a client that did not get them, until their locks run out: {error}");
+        }
+        self.workers.tell(&tasks.into_iter().map(|task| task.row.topic).collect());
     }
 
     /// Waits until there may be tasks. False: there was none in time.
@@ -388,43 +411,42 @@ impl Inner {
         }
     }
 
-    /// The instances of fetched tasks, as they were when the tasks were locked or later. One that ended meanwhile is left out with its task.
-    async fn with_instances(&self, fetched: Vec<Fetched>) -> Result<Vec<(ExternalTaskListed, Instance, Arc<Definition>)>, Error> {
-        let mut known: HashMap<InstanceId, (Instance, Arc<Definition>)> = HashMap::new();
+    /// The instances of fetched tasks, as they were when the tasks were locked or later. One that ended meanwhile is left out.
+    async fn instances_of(&self, fetched: &[Fetched]) -> Result<HashMap<InstanceId, (Instance, Arc<Definition>)>, Error> {
+        let mut known = HashMap::new();
         let mut unknown = BTreeSet::new();
-        for it in &fetched {
+        for it in fetched {
             let id = InstanceId(it.task.instance);
             match it.revision.and_then(|revision| self.instances.at(id, revision)) {
                 Some(found) => drop(known.insert(id, found)),
                 None => drop(unknown.insert(id.0)),
             }
         }
-        if !unknown.is_empty() {
-            for row in self.store.load_instances(unknown.into_iter().collect()).await? {
-                let id = InstanceId(row.id);
-                let definition = match self.definition_of(&row.definition_id).await {
-                    Err(Error::Store(error)) => return Err(error.into()),
-                    definition => definition,
-                };
-                let instance = definition.and_then(|definition| {
-                    let instance =
-                        crate::cache::decode(&row).map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
-                    Ok((instance, definition))
-                });
-                match instance {
-                    Ok((instance, definition)) => {
-                        self.instances.keep(&instance, &definition, row.revision, row.running.clone());
-                        known.insert(id, (instance, definition));
-                    }
-                    // Another host may be able to: the lock runs out, and the others are not kept from their workers.
-                    Err(error) => {
-                        tracing::error!(instance = %id, "an external task is not handed out, for its instance cannot be read: {error}");
-                    }
+        if unknown.is_empty() {
+            return Ok(known);
+        }
+        for row in self.store.load_instances(unknown.into_iter().collect()).await? {
+            let id = InstanceId(row.id);
+            let definition = match self.definition_of(&row.definition_id).await {
+                Err(Error::Store(error)) => return Err(error.into()),
+                definition => definition,
+            };
+            let instance = definition.and_then(|definition| {
+                let instance = crate::cache::decode(&row).map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
+                Ok((instance, definition))
+            });
+            match instance {
+                Ok((instance, definition)) => {
+                    self.instances.keep(&instance, &definition, row.revision, row.running.clone());
+                    known.insert(id, (instance, definition));
+                }
+                // Another host may be able to: the lock runs out, and the others are not kept from their workers.
+                Err(error) => {
+                    tracing::error!(instance = %id, "an external task is not handed out, for its instance cannot be read: {error}");
                 }
             }
         }
-        let with = |it: Fetched| known.get(&InstanceId(it.task.instance)).map(|(instance, of)| (it.task, instance.clone(), of.clone()));
-        Ok(fetched.into_iter().filter_map(with).collect())
+        Ok(known)
     }
 }
 
@@ -435,9 +457,8 @@ fn stored_number(task: PublicId) -> i64 {
 
 /// What the worker gets. None: the task was over a moment after it was locked.
 fn describe(
-    task: ExternalTaskListed,
-    instance: &Instance,
-    definition: Arc<Definition>,
+    task: &ExternalTaskListed,
+    (instance, definition): &(Instance, Arc<Definition>),
     wanted: &BTreeMap<String, Wanted>,
 ) -> Option<FetchedTask> {
     let found = instance.external_task(WaitId(u64::try_from(task.row.wait).ok()?))?;
@@ -451,5 +472,5 @@ fn describe(
         variables.retain(|name, _| names.contains(name));
     }
     let properties = definition.model.element(found.element).properties.clone();
-    Some(FetchedTask { task, definition, variables, properties })
+    Some(FetchedTask { task: task.clone(), definition: definition.clone(), variables, properties })
 }

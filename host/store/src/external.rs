@@ -6,6 +6,7 @@
 
 use uuid::Uuid;
 
+use crate::batch::{Batch, Type, cells};
 use crate::db::{Param, Row, params};
 use crate::query::{ExternalTaskListed, Order, Page, external_task_columns, read_external_task};
 use crate::rows::OperationRow;
@@ -76,6 +77,14 @@ pub enum LockChange {
 
 /// What can be fetched: the same words as the index has, or it is not used.
 pub(crate) const FETCHABLE: &str = "NOT e.suspended AND (e.retries IS NULL OR e.retries > 0)";
+
+/// It comes before those that were created after it, as it did when it was fetched: if it went behind all others, some would never have their turn where
+/// more are fetched than are kept.
+static GIVE_BACK: Batch = Batch::new(
+    "UPDATE external_task SET worker_id = NULL, lock_until = external_task.created FROM {rows} WHERE external_task.instance_id = v.instance_id \
+     AND external_task.wait = v.wait AND external_task.worker_id = v.worker AND external_task.lock_until = v.lock_until",
+    &[("instance_id", Type::Uuid), ("wait", Type::I64), ("worker", Type::Text), ("lock_until", Type::I64)],
+);
 
 impl Store {
     /// Locks tasks for a worker, in one statement, and answers them in the order in which they are fetched. Tasks that somebody else is just
@@ -151,13 +160,12 @@ impl Store {
         Ok(LockChange::Changed)
     }
 
-    /// Gives a fetched task back that its worker did not get, unless somebody else has fetched it since.
-    pub async fn give_back_external_task(&self, task: &ExternalTaskListed, now: i64) -> Result<(), Error> {
-        let sql = "UPDATE external_task SET worker_id = NULL, lock_until = $5 \
-                   WHERE instance_id = $1 AND wait = $2 AND worker_id = $3 AND lock_until = $4 RETURNING wait";
-        let holder = task.worker.clone().unwrap_or_default();
-        let params = params![task.instance, task.row.wait, holder, task.lock_until, now.min(task.lock_until)];
-        self.inner().jobs.fetch(sql, params).await.map(drop)
+    /// Gives fetched tasks back that their worker did not get, but for those that somebody else has fetched since.
+    pub async fn give_back_external_tasks(&self, tasks: &[ExternalTaskListed]) -> Result<(), Error> {
+        let rows = tasks.iter().map(|it| cells![it.instance, it.row.wait, &it.worker, it.lock_until]).collect();
+        let mut tx = self.inner().jobs.begin().await?;
+        GIVE_BACK.execute(&mut tx, rows).await?;
+        tx.commit().await
     }
 
     async fn change_lock(&self, sql: &str, params: Vec<Param>, instance: Uuid, wait: i64, worker: &str) -> Result<LockChange, Error> {
@@ -250,3 +258,7 @@ fn read(row: &Row) -> Result<Fetched, Error> {
     let revision = columns.next()?;
     Ok(Fetched { revision, task: read_external_task(&mut columns)? })
 }
+
+/// The multi-row statements of this file.
+#[cfg(test)]
+pub(crate) static BATCHES: &[&Batch] = &[&GIVE_BACK];

@@ -15,7 +15,7 @@ use crate::message::{By, Who};
 use crate::store::given_up;
 use crate::{
     Config, Expect, Fetch, FetchTopic, HeldExternalTask, HistoryLevel, InstanceWrite, Parts, State, Store, Unit, claim, cleanup, delivery,
-    deploy, job_definitions, ledger, message, query, start_timers, write,
+    deploy, external, job_definitions, ledger, message, query, start_timers, write,
 };
 
 /// The multi-row statements of the crate.
@@ -25,6 +25,7 @@ fn batches() -> Vec<&'static Batch> {
         delivery::BATCHES,
         message::BATCHES,
         deploy::BATCHES,
+        external::BATCHES,
         ledger::BATCHES,
         write::BATCHES,
         write::instances::BATCHES,
@@ -72,6 +73,7 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
         include_str!("delivery/incident.rs"),
         include_str!("delivery/parked.rs"),
         include_str!("deploy.rs"),
+        include_str!("external.rs"),
         include_str!("ledger/write.rs"),
         include_str!("message.rs"),
         include_str!("write.rs"),

@@ -111,6 +111,7 @@ on_both! {
     external:
         a_fetched_task_is_its_workers_until_the_lock_runs_out
         a_task_is_given_back_only_by_whoever_has_it
+        what_is_given_back_comes_before_what_was_created_after_it
         what_must_not_be_fetched_is_not
         topics_are_asked_for_together_and_each_has_its_filters
         higher_priorities_come_first_and_of_these_the_longest_waiting

@@ -71,7 +71,7 @@ async fn fetch_and_lock(State(app): State<App>, Body(mut body): Body) -> Result<
     body.finish(&["workerId", "maxTasks", "usePriority", "asyncResponseTimeout", "sorting", "topics"])?;
     let fetch = Fetch { worker, max, topics: topics.into_values().collect(), by_created, by_priority, now: app.runtime.now() };
     let patience = Duration::from_millis(patience.unsigned_abs());
-    let fetched = app.runtime.fetch_and_lock(fetch, &wanted, patience).await?;
+    let fetched = app.runtime.fetch_and_lock(fetch, wanted, patience).await?;
     Ok(Json(fetched.iter().map(|it| locked_dto(it, with_properties.contains(&it.task.row.topic))).collect()))
 }
 

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use mandate_runtime::Room;
 use mandate_runtime::engine::Variables;
 use mandate_runtime::query::{Order, SortedKind, TASKS, TaskFilter, TaskListed, TaskSort, VariableOf};
 use serde_json::{Value, json};
@@ -19,9 +20,6 @@ pub(super) fn router() -> Router<App> {
         .route("/task/count", get(count).post(count_by_body))
         .route("/task/{id}", get(one).put(task_work::update))
 }
-
-/// How much of variables one list answers with, in bytes of JSON: each task sees all those of its instance.
-const MAX_VARIABLE_BYTES: usize = 16 << 20;
 
 const SORTS: &[(&str, TaskSort)] = &[
     ("id", TaskSort::Id),
@@ -161,7 +159,7 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
     check(app, &filter, &sort)?;
     let rows = stored(app.runtime.reads().tasks(filter, page, &sort).await)?;
     let mut dtos = Vec::with_capacity(rows.len());
-    let mut bytes = 0;
+    let mut room = Room::default();
     for row in &rows {
         let mut dto = dto(row);
         if with_info {
@@ -170,8 +168,7 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
         }
         if let Some(visible) = with_variables.iter().position(|asked| *asked).map(|first| first == 0) {
             let variables = variables(app, row, visible).await?;
-            bytes += variables.values().map(|variable| variable.json.len()).sum::<usize>();
-            if bytes > MAX_VARIABLE_BYTES {
+            if !room.holds(&variables) {
                 let tasks = dtos.len();
                 let message =
                     format!("the variables of more than {tasks} of these tasks are too much for one answer; ask for fewer with maxResults");

@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use serde_json::{Value, json};
 
-use crate::common::{Host, assert_properties, model_with, some_of_each};
+use crate::common::{Host, assert_properties, large, model_with, some_of_each};
 
 const FETCH: &str = "/engine-rest/external-task/fetchAndLock";
 const NOBODY: &str = "01936d0e-0000-7000-8000-000000000001.7";
@@ -156,6 +156,39 @@ async fn only_the_variables_that_are_asked_for_come_along() {
     assert_eq!(names(json!({"variables": ["amount", "none"]})).await, ["amount"]);
     assert_eq!(names(json!({"variables": null, "localVariables": true})).await, ["cents"]);
     assert_eq!(names(json!({"variables": []})).await, [] as [&str; 0]);
+    host.close().await;
+}
+
+/// Tasks of twenty instances are locked, of which eighteen fit: the others are nobody's, and come first with the next fetch.
+#[tokio::test]
+async fn what_one_answer_has_no_room_for_is_the_next_ones() {
+    let host = Host::open().await;
+    host.deploy("payments", &payment().replace("= amount * 100", "1").replace(" camunda:taskPriority='${priority}'", "")).await;
+    let mut instances = Vec::new();
+    for _ in 0..20 {
+        instances.push(host.start("payment", json!({ "variables": large() })).await);
+    }
+    let most = |worker: &str, variables: Value| {
+        let topic = json!({"topicName": "charge", "lockDuration": 60_000, "variables": variables});
+        json!({"workerId": worker, "maxTasks": 1_000, "topics": [topic]})
+    };
+    let of = |got: &[Value]| got.iter().map(|task| task["processInstanceId"].as_str().expect("an id").to_owned()).collect::<Vec<_>>();
+    let got = fetch(&host, most("ann", Value::Null)).await;
+    assert_eq!(of(&got), instances[..18]);
+    assert!(got.iter().all(|task| task["variables"].as_object().is_some_and(|variables| variables.len() == 16)));
+    assert_eq!(host.count("/engine-rest/external-task/count?workerId=ann").await, 18);
+    assert_eq!(host.count("/engine-rest/external-task/count?notLocked=true").await, 2);
+
+    let later = host.start("payment", json!({ "variables": large() })).await;
+    let mut body = most("bob", Value::Null);
+    body["maxTasks"] = json!(2);
+    assert_eq!(of(&fetch(&host, body).await), instances[18..]);
+    assert_eq!(of(&fetch(&host, most("bob", Value::Null)).await), [later]);
+    for task in host.get("/engine-rest/external-task").await.ok().as_array().expect("a list") {
+        host.raw("POST", &at(task["id"].as_str().expect("an id"), "unlock"), Vec::new()).await.no_content();
+    }
+    // What is not asked for takes no room.
+    assert_eq!(fetch(&host, most("ann", json!(["large3"]))).await.len(), 21);
     host.close().await;
 }
 

@@ -26,7 +26,7 @@ fn asking(worker: &str, lock_ms: i64) -> Fetch {
 }
 
 pub(crate) async fn fetch(runtime: &Runtime, worker: &str, lock_ms: i64, patience: Duration) -> Vec<FetchedTask> {
-    runtime.fetch_and_lock(asking(worker, lock_ms), &BTreeMap::new(), patience).await.expect("fetched")
+    runtime.fetch_and_lock(asking(worker, lock_ms), BTreeMap::new(), patience).await.expect("fetched")
 }
 
 pub(crate) fn id(task: &FetchedTask) -> PublicId {
@@ -198,8 +198,8 @@ async fn a_fetch_of_too_many_topics_is_refused() {
     let host = Host::start().await;
     let topics = |many: u32| (0..many).map(|n| FetchTopic { topic: format!("t{n}"), lock_ms: 1, ..FetchTopic::default() }).collect();
     let asked = |many| Fetch { topics: topics(many), ..asking("ann", 1) };
-    let most = host.runtime.fetch_and_lock(asked(200), &BTreeMap::new(), Duration::ZERO).await;
+    let most = host.runtime.fetch_and_lock(asked(200), BTreeMap::new(), Duration::ZERO).await;
     assert!(most.expect("one statement").is_empty());
-    let refused = host.runtime.fetch_and_lock(asked(201), &BTreeMap::new(), Duration::ZERO).await;
+    let refused = host.runtime.fetch_and_lock(asked(201), BTreeMap::new(), Duration::ZERO).await;
     assert!(matches!(&refused, Err(Error::Invalid(why)) if why.contains("at most 200")), "{refused:?}");
 }

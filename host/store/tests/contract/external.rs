@@ -74,17 +74,32 @@ pub(crate) async fn a_task_is_given_back_only_by_whoever_has_it(fixture: Fixture
         async move { store.fetch_external_tasks(&fetch(worker, now, vec![topic("charge")])).await.expect("fetched").remove(0).task }
     };
     let first = take("ann", 200).await;
-    store.give_back_external_task(&first, 201).await.expect("given back");
+    store.give_back_external_tasks(std::slice::from_ref(&first)).await.expect("given back");
     assert_eq!(store.external_task_worker(id, 2).await.expect("read"), None);
     let second = take("bob", 201).await;
-    store.give_back_external_task(&first, 202).await.expect("nothing to give back");
+    store.give_back_external_tasks(std::slice::from_ref(&first)).await.expect("nothing to give back");
     assert_eq!(store.external_task(id, 2).await.expect("read"), Some(second), "it is bob's");
     // The same worker's later fetch is not given back with an earlier one.
     let third = take("bob", 201 + LOCK).await;
-    store.give_back_external_task(&third, 202 + LOCK).await.expect("given back");
+    store.give_back_external_tasks(std::slice::from_ref(&third)).await.expect("given back");
     let fourth = take("bob", 300 + LOCK).await;
-    store.give_back_external_task(&third, 301 + LOCK).await.expect("nothing to give back");
+    store.give_back_external_tasks(std::slice::from_ref(&third)).await.expect("nothing to give back");
     assert_eq!(store.external_task(id, 2).await.expect("read"), Some(fourth));
+}
+
+pub(crate) async fn what_is_given_back_comes_before_what_was_created_after_it(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let created = |wait: i64| ExternalTaskRow { created: 100 + wait, ..external_task(&process, wait, "charge") };
+    let id = begun(&store, &process, (2..600).map(created).collect()).await;
+    let most = Fetch { max: 500, ..fetch("ann", 1_000, vec![topic("charge")]) };
+    let locked: Vec<_> = store.fetch_external_tasks(&most).await.expect("fetched").into_iter().map(|it| it.task).collect();
+    store.give_back_external_tasks(&locked[1..]).await.expect("given back");
+    let next = fetched(&store, Fetch { max: 3, ..fetch("bob", 1_000, vec![topic("charge")]) }).await;
+    assert_eq!(next, [(id, 3), (id, 4), (id, 5)]);
+    store.give_back_external_tasks(&locked).await.expect("given back");
+    assert_eq!(store.external_task_worker(id, 2).await.expect("read"), None);
+    assert_eq!(store.external_task_worker(id, 3).await.expect("read").as_deref(), Some("bob"), "it is his since");
 }
 
 pub(crate) async fn what_must_not_be_fetched_is_not(fixture: Fixture) {
