@@ -25,7 +25,7 @@ pub struct ExternalTaskListed {
     pub worker: Option<String>,
     /// Nobody fetches it before: the end of its lock, or of its rest after a failure.
     pub lock_until: i64,
-    /// What the worker said at length about the last failure.
+    /// What the worker said at length about the last failure; it is not read for lists.
     pub details: Option<String>,
     /// The task.
     pub row: ExternalTaskRow,
@@ -129,11 +129,15 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<ExternalTaskRow, Error> {
 }
 
 /// What an [`ExternalTaskListed`] is read from.
-const LISTED: &str = "external_task.instance_id, external_task.tenant, external_task.business_key, external_task.suspended, \
-                      external_task.worker_id, external_task.lock_until, external_task.details";
-
 pub(crate) fn columns() -> String {
-    format!("{LISTED}, {ROW}")
+    columns_with("external_task.details")
+}
+
+fn columns_with(details: &str) -> String {
+    format!(
+        "external_task.instance_id, external_task.tenant, external_task.business_key, external_task.suspended, external_task.worker_id, \
+         external_task.lock_until, {details}, {ROW}"
+    )
 }
 
 pub(crate) fn read(columns: &mut Columns<'_>) -> Result<ExternalTaskListed, Error> {
@@ -194,7 +198,8 @@ impl Reads {
         sort: &[(ExternalTaskSort, Order)],
     ) -> Result<Vec<ExternalTaskListed>, Error> {
         let ties = ["external_task.instance_id", "external_task.wait"];
-        let rows = select(filter).rows(&self.pool, &columns(), &keys(sort, &ties), page).await?;
+        let columns = columns_with("CAST(NULL AS TEXT)");
+        let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &ties), page).await?;
         rows.iter().map(|row| read(&mut row.columns())).collect()
     }
 
@@ -212,8 +217,8 @@ impl Reads {
 
     /// One external task.
     pub async fn external_task(&self, instance: Uuid, wait: i64) -> Result<Option<ExternalTaskListed>, Error> {
-        let filter = ExternalTaskFilter { ids: vec![(instance, wait)], ..ExternalTaskFilter::default() };
-        Ok(self.external_tasks(filter, Page::ALL, &[]).await?.pop())
+        let sql = format!("SELECT {} FROM external_task WHERE instance_id = $1 AND wait = $2", columns());
+        self.pool.fetch(&sql, params![instance, wait]).await?.first().map(|row| read(&mut row.columns())).transpose()
     }
 
     /// Whether anything of these topics could be fetched, without locking it.

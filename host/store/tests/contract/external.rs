@@ -246,6 +246,8 @@ pub(crate) async fn a_failure_rests_and_keeps_its_worker(fixture: Fixture) {
     let read = async || store.external_task(id, 2).await.expect("read").expect("there");
     let task = read().await;
     assert_eq!((task.worker.as_deref(), task.lock_until, task.details.as_deref()), (Some("ann"), 700, Some("at length")));
+    let listed = store.external_tasks(ExternalTaskFilter::default(), Page::ALL, &[]).await.expect("read");
+    assert_eq!(listed.iter().map(|it| it.details.as_deref()).collect::<Vec<_>>(), [None], "a list shows none");
     assert_eq!((task.row.retries, task.row.failures, task.row.failure.as_deref()), (Some(1), 1, Some("declined")));
     assert_eq!(fetched(&store, fetch("bob", 699, vec![topic("charge")])).await, []);
     assert_eq!(fetched(&store, fetch("bob", 700, vec![topic("charge")])).await, [(id, 2)]);
