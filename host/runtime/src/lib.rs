@@ -116,6 +116,8 @@ pub(crate) struct Inner {
     /// Turns of messages that were overtaken, by the instance that they are for.
     overtaken: parties::Trees,
     workers: external_tasks::Workers,
+    /// Held by whoever looks through many instances for a message's correlation keys.
+    looking_through: tokio::sync::Mutex<()>,
     /// A unit of this host has thrown a signal, sent a message, or begun to wait for one that is on its way.
     thrown: tokio::sync::Notify,
     delivering: signals::Delivering,
@@ -170,6 +172,7 @@ impl Runtime {
             trees: parties::Trees::default(),
             overtaken: parties::Trees::default(),
             workers: external_tasks::Workers::default(),
+            looking_through: tokio::sync::Mutex::default(),
             thrown: tokio::sync::Notify::new(),
             delivering: signals::Delivering::default(),
             planning: tokio::sync::Mutex::default(),

@@ -65,9 +65,14 @@ pub enum Correlated {
 /// How often a correlation is looked for again when the wait it found was gone a moment later.
 const ATTEMPTS: usize = 3;
 
-/// The most waits for one message name that are looked through for correlation keys, or delivered to with `all`. More are refused: to leave
-/// some out would lose messages.
+/// The most waits for one message name that are delivered to with `all`. More are refused: to leave some out would lose messages.
 const MAX_RECEIVERS: u32 = 100_000;
+
+/// The most of them that are looked through for correlation keys, each of which is an instance to read.
+const MAX_LOOKED_THROUGH: u32 = 10_000;
+
+/// Those who look through so many or more take turns on this host: any number of clients may ask at a time.
+const LOOKED_THROUGH_AT_ONCE: u32 = 100;
 
 /// How many other messages may come to one event before this one does. Each that does ends the wait that this one was meant for, and the event
 /// waits again; so nobody is kept from it for long.
@@ -224,6 +229,34 @@ impl Runtime {
     }
 
     async fn listed_receivers(&self, correlation: &Correlation) -> Result<Vec<SubscriptionListed>, Error> {
+        let has_keys = !correlation.correlation_keys.is_empty() || !correlation.local_correlation_keys.is_empty();
+        if !has_keys {
+            return if correlation.all {
+                self.all_that_wait(correlation, MAX_RECEIVERS).await
+            } else {
+                self.first_that_wait(correlation, MAX_COUNTED).await
+            };
+        }
+        let few = self.first_that_wait(correlation, LOOKED_THROUGH_AT_ONCE).await?;
+        if few.len() < LOOKED_THROUGH_AT_ONCE as usize {
+            return self.with_these_keys(correlation, &few).await;
+        }
+        drop(few);
+        let _turn = self.0.looking_through.lock().await;
+        self.with_these_keys(correlation, &self.all_that_wait(correlation, MAX_LOOKED_THROUGH).await?).await
+    }
+
+    async fn all_that_wait(&self, correlation: &Correlation, most: u32) -> Result<Vec<SubscriptionListed>, Error> {
+        let listed = self.first_that_wait(correlation, most + 1).await?;
+        if listed.len() > most as usize {
+            let help = "name them more closely: by business key, instance or tenant";
+            return Err(mismatch(correlation, &format!("more than {most} executions wait for it; {help}")));
+        }
+        Ok(listed)
+    }
+
+    /// What waits for the message as far as rows tell, the oldest first.
+    async fn first_that_wait(&self, correlation: &Correlation, max: u32) -> Result<Vec<SubscriptionListed>, Error> {
         let filter = SubscriptionFilter {
             kind: Some(EventKind::Message),
             name: Some(correlation.message.clone()),
@@ -235,36 +268,31 @@ impl Runtime {
             active: true,
             ..SubscriptionFilter::default()
         };
-        let has_keys = !correlation.correlation_keys.is_empty() || !correlation.local_correlation_keys.is_empty();
-        let wants_every_one = correlation.all || has_keys;
-        let max = if wants_every_one { MAX_RECEIVERS + 1 } else { MAX_COUNTED };
-        let listed = self.0.store.subscriptions(filter, Page { first: 0, max }).await?;
-        if listed.len() > MAX_RECEIVERS as usize {
-            let help = "name them more closely: by business key, instance or tenant";
-            return Err(mismatch(correlation, &format!("more than {MAX_RECEIVERS} executions wait for it; {help}")));
-        }
-        if !has_keys {
-            return Ok(listed);
-        }
+        Ok(self.0.store.subscriptions(filter, Page { first: 0, max }).await?)
+    }
+
+    /// Those of them that have the message's correlation keys, which their instances know. What of an instance began to wait together is looked at together.
+    async fn with_these_keys(&self, correlation: &Correlation, listed: &[SubscriptionListed]) -> Result<Vec<SubscriptionListed>, Error> {
         let mut matching = Vec::new();
-        for receiver in listed {
-            let view = match self.0.view(InstanceId(receiver.instance)).await {
-                Ok(view) => view,
+        for receivers in listed.chunk_by(|one, next| one.instance == next.instance) {
+            let instance = match self.0.view(InstanceId(receivers[0].instance)).await {
+                Ok(view) => view.instance,
                 // It has ended since it was listed.
                 Err(Error::NotFound { .. }) => continue,
                 // It may be the one that is meant: without it the message would go to another one, or begin a process.
                 Err(error) => return Err(error),
             };
-            let scope = u64::try_from(receiver.activity).ok().map(ActivityId);
             let has = |keys: &Variables, scope: Option<ActivityId>| {
-                let variables = scope.and_then(|scope| view.instance.variables(scope));
+                let variables = scope.and_then(|scope| instance.variables(scope));
                 let equal = |(name, wanted): (&String, &mandate_engine::Variable)| {
                     variables.and_then(|all| all.get(name)).is_some_and(|value| value.to_json() == wanted.to_json())
                 };
                 keys.iter().all(equal)
             };
-            if has(&correlation.correlation_keys, Some(view.instance.root())) && has(&correlation.local_correlation_keys, scope) {
-                matching.push(receiver);
+            if has(&correlation.correlation_keys, Some(instance.root())) {
+                let scope = |receiver: &SubscriptionListed| u64::try_from(receiver.activity).ok().map(ActivityId);
+                let here = |receiver: &&SubscriptionListed| has(&correlation.local_correlation_keys, scope(receiver));
+                matching.extend(receivers.iter().filter(here).cloned());
             }
         }
         Ok(matching)

@@ -229,3 +229,30 @@ async fn a_message_finds_its_receiver_behind_a_thousand_others() {
     host.ended(last.expect("many were started")).await;
     assert!(matches!(host.runtime.correlate(correlation(1_000)).await, Err(Error::MismatchingCorrelation(_))), "it is gone");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_than_ten_thousand_are_looked_through_for_correlation_keys() {
+    let host = Host::start().await;
+    host.deploy(process(
+        r#"
+      <bpmn:startEvent id="s"/>
+      <bpmn:receiveTask id="r" messageRef="go">
+        <bpmn:multiInstanceLoopCharacteristics><bpmn:loopCardinality>${many}</bpmn:loopCardinality></bpmn:multiInstanceLoopCharacteristics>
+      </bpmn:receiveTask>
+      <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="r"/>"#,
+    ))
+    .await;
+    host.start_instance(json!({ "many": 9_999 })).await.expect("it starts");
+    let few = host.start_instance(json!({ "many": 1, "n": 7 })).await.expect("it starts").id;
+    let correlation = |n: i32| Correlation {
+        message: "go".into(),
+        local_correlation_keys: as_variables(&json!({ "loopCounter": n })),
+        ..Correlation::default()
+    };
+    host.runtime.correlate(correlation(9_998)).await.expect("all that wait are looked through");
+    host.start_instance(json!({ "many": 2 })).await.expect("it starts");
+    let refused = host.runtime.correlate(correlation(9_997)).await;
+    assert!(matches!(&refused, Err(Error::MismatchingCorrelation(why)) if why.contains("more than 10000 executions")), "{refused:?}");
+    host.runtime.correlate(Correlation { instance: Some(few), ..correlation(0) }).await.expect("it is named more closely");
+    host.ended(few).await;
+}

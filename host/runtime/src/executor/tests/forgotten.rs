@@ -38,6 +38,56 @@ async fn a_message_goes_to_nobody_else_while_one_who_may_be_meant_cannot_be_read
     .await;
 }
 
+/// `m` waits for `come` as many times as `many` says.
+const MANY: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="test">
+  <message id="come" name="come"/>
+  <process id="m" isExecutable="true">
+    <startEvent id="s"/>
+    <receiveTask id="r" messageRef="come">
+      <multiInstanceLoopCharacteristics><loopCardinality>${many}</loopCardinality></multiInstanceLoopCharacteristics>
+    </receiveTask>
+    <sequenceFlow id="f" sourceRef="s" targetRef="r"/>
+  </process>
+</definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_look_through_many_executions_take_turns() {
+    on_both(async |host| {
+        let upload = Upload { resources: vec![("m.bpmn".to_owned(), MANY.as_bytes().to_vec())], ..Upload::default() };
+        host.runtime.deploy(upload).await.expect("deployed");
+        let start = async |many: i32| {
+            let start = Start {
+                definition: DefinitionRef::Key { key: "m".to_owned(), tenant: None },
+                business_key: None,
+                variables: Variables::from([("many".to_owned(), mandate_engine::Variable::from_json(&many.into()))]),
+                idempotency_key: None,
+                traceparent: None,
+            };
+            host.runtime.start(start).await.expect("it starts").id
+        };
+        let come = |n: i32| Correlation {
+            message: "come".to_owned(),
+            local_correlation_keys: Variables::from([("loopCounter".to_owned(), mandate_engine::Variable::from_json(&n.into()))]),
+            ..Correlation::default()
+        };
+        let many = start(100).await;
+        let few = start(50).await;
+        let turn = host.inner().looking_through.lock().await;
+        let runtime = host.runtime.clone();
+        let waiting = tokio::spawn(async move { runtime.correlate(Correlation { instance: Some(many), ..come(99) }).await });
+        for n in 0..50 {
+            let correlated = host.runtime.correlate(Correlation { instance: Some(few), ..come(n) }).await;
+            correlated.expect("among few it is looked for at once");
+        }
+        host.ended(few).await;
+        assert!(!waiting.is_finished(), "somebody else has the turn");
+        drop(turn);
+        waiting.await.expect("it ends").expect("it finds its receiver");
+        host.close().await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_runs_no_jobs_puts_back_deliveries_and_firings_that_it_does_not_know_of() {
     let cluster = Cluster::start().expect("PostgreSQL starts");
