@@ -10,7 +10,7 @@ use mandate_store::{EventKind, Origin};
 use crate::definitions::Definition;
 use crate::instances::{DefinitionRef, Start, Started};
 use crate::text::cut;
-use crate::{Error, Runtime};
+use crate::{Error, Room, Runtime};
 
 /// A message looking for its receiver.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,8 @@ pub struct Correlation {
     pub triggered_variables: Variables,
     /// Deliver to every receiver rather than to exactly one.
     pub all: bool,
+    /// Answer with the variables that each receiver's process has afterwards: of so many receivers as one answer has room for.
+    pub with_variables: bool,
 }
 
 /// Who got a message.
@@ -55,11 +57,21 @@ pub enum Correlated {
         tenant: Option<String>,
         /// The message brought the instance to its end.
         ended: bool,
-        /// The process's variables afterwards.
-        variables: Variables,
+        /// The process's variables afterwards, if they are asked for.
+        variables: Option<Variables>,
     },
-    /// A new instance was started.
+    /// A new instance was started. It has its variables if they are asked for.
     Started(Box<Started>),
+}
+
+impl Correlated {
+    /// The variables of the receiver's process afterwards, if they are asked for.
+    pub fn variables(&self) -> Option<&Variables> {
+        match self {
+            Self::Execution { variables, .. } => variables.as_ref(),
+            Self::Started(started) => started.variables.as_ref(),
+        }
+    }
 }
 
 /// How often a correlation is looked for again when the wait it found was gone a moment later.
@@ -140,10 +152,23 @@ impl Runtime {
         let receivers = self.receivers(correlation).await?;
         let starts = self.starts(correlation).await?;
         let mut correlated = Vec::with_capacity(receivers.len() + starts.len());
+        let (mut room, mut fits) = (Room::default(), true);
         for receiver in &receivers {
+            if !fits {
+                let count = correlated.len();
+                let help = "send it again, for the others only, or without 'variablesInResultEnabled'";
+                return Err(mismatch(
+                    correlation,
+                    &format!("{count} executions have it, whose variables are too much for one answer; {help}"),
+                ));
+            }
             match self.deliver(correlation, receiver).await {
                 Err(error) if has_moved_on(&error) => {}
-                delivered => correlated.push(delivered?),
+                delivered => {
+                    let delivered = delivered?;
+                    fits = delivered.variables().is_none_or(|variables| room.holds(variables));
+                    correlated.push(delivered);
+                }
             }
         }
         for start in &starts {
@@ -366,7 +391,7 @@ impl Runtime {
             activity: receiver.activity,
             tenant: receiver.tenant.clone(),
             ended: after.is_ended(),
-            variables: after.variables(after.root()).cloned().unwrap_or_default(),
+            variables: correlation.with_variables.then(|| after.variables(after.root()).cloned().unwrap_or_default()),
         })
     }
 
@@ -399,7 +424,9 @@ impl Runtime {
         };
         let started = self.0.start_at(definition, element, request, self.1.clone()).await?;
         let gone = || mismatch(correlation, "the process that starts with it was deleted in the same moment");
-        Ok(Correlated::Started(Box::new(started.ok_or_else(gone)?)))
+        let started = started.ok_or_else(gone)?;
+        let variables = started.variables.filter(|_| correlation.with_variables);
+        Ok(Correlated::Started(Box::new(Started { variables, ..started })))
     }
 }
 

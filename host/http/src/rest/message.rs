@@ -38,6 +38,7 @@ pub(super) fn router() -> Router<App> {
 async fn correlate(Acting(app): Acting, Body(mut body): Body) -> Result<Response, Error> {
     let message = body.text("messageName")?.filter(|name| !name.is_empty());
     let message = message.ok_or_else(|| Error::Invalid("No message name supplied".to_owned()))?;
+    let result_enabled = body.flag("resultEnabled")?;
     let correlation = Correlation {
         message,
         business_key: body.stored_text("businessKey")?,
@@ -51,14 +52,13 @@ async fn correlate(Acting(app): Acting, Body(mut body): Body) -> Result<Response
         local_variables: body.variables("processVariablesLocal")?,
         triggered_variables: body.variables("processVariablesToTriggeredScope")?,
         all: body.flag("all")?,
+        with_variables: body.flag("variablesInResultEnabled")?,
     };
-    let result_enabled = body.flag("resultEnabled")?;
-    let variables_enabled = body.flag("variablesInResultEnabled")?;
     body.finish(FIELDS)?;
     if correlation.tenant.is_some() && correlation.without_tenant {
         return Err(Error::Invalid("Parameter 'tenantId' cannot be used together with parameter 'withoutTenantId'.".to_owned()));
     }
-    if variables_enabled && !result_enabled {
+    if correlation.with_variables && !result_enabled {
         return Err(Error::Invalid("Parameter 'variablesInResultEnabled' cannot be used without 'resultEnabled' set to true.".to_owned()));
     }
     let runtime = app.runtime.clone();
@@ -66,7 +66,7 @@ async fn correlate(Acting(app): Acting, Body(mut body): Body) -> Result<Response
     if !result_enabled {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(Json(correlated.iter().map(|receiver| result(receiver, variables_enabled)).collect::<Value>()).into_response())
+    Ok(Json(correlated.iter().map(result).collect::<Value>()).into_response())
 }
 
 /// What tells a wait from others. A number is its text, as it is where the wait begins.
@@ -82,24 +82,23 @@ fn correlation_key(body: &mut Fields) -> Result<Option<String>, Error> {
 }
 
 /// Camunda's `MessageCorrelationResultWithVariableDto`.
-fn result(correlated: &Correlated, with_variables: bool) -> Value {
-    let (mut dto, variables) = match correlated {
-        Correlated::Execution { instance, activity, tenant, ended, variables } => {
+fn result(correlated: &Correlated) -> Value {
+    let mut dto = match correlated {
+        Correlated::Execution { instance, activity, tenant, ended, .. } => {
             let execution = json!({
                 "id": super::execution(instance.0, *activity),
                 "processInstanceId": instance.to_string(),
                 "ended": ended,
                 "tenantId": tenant,
             });
-            (json!({"resultType": "Execution", "execution": execution, "processInstance": null}), Some(variables))
+            json!({"resultType": "Execution", "execution": execution, "processInstance": null})
         }
         Correlated::Started(started) => {
-            let instance = process_instance::started(started);
-            (json!({"resultType": "ProcessDefinition", "execution": null, "processInstance": instance}), started.variables.as_ref())
+            json!({"resultType": "ProcessDefinition", "execution": null, "processInstance": process_instance::started(started)})
         }
     };
-    if with_variables {
-        dto["variables"] = variables.map_or_else(|| json!({}), variable::write_all);
+    if let Some(variables) = correlated.variables() {
+        dto["variables"] = variable::write_all(variables);
     }
     dto
 }

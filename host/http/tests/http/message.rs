@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Host, assert_properties, model_with, order, payment};
+use crate::common::{Host, assert_properties, large, model_with, order, payment};
 
 const MESSAGE: &str = "/engine-rest/message";
 const MISMATCH: &str = "RestException";
@@ -64,6 +64,29 @@ async fn every_receiver_gets_it_when_all_are_meant() {
     }
     let body = json!({"messageName": "paid", "all": true, "resultEnabled": true, "correlationKeys": {"lot": {"value": 7}}});
     assert_eq!(host.post(MESSAGE, body).await.ok().as_array().map(Vec::len), Some(3));
+    host.close().await;
+}
+
+/// Of twenty receivers nineteen have it before their variables are too much. Whoever has not is left for the next message.
+#[tokio::test]
+async fn a_message_to_all_ends_where_their_variables_are_too_much_for_one_answer() {
+    let host = Host::open().await;
+    host.deploy("payments", &payment()).await;
+    for _ in 0..20 {
+        host.start("payment", json!({ "variables": large() })).await;
+    }
+    let body = json!({"messageName": "paid", "all": true, "resultEnabled": true, "variablesInResultEnabled": true});
+    let message = host.post(MESSAGE, body.clone()).await.error(400, MISMATCH);
+    assert!(message.contains("19 executions have it, whose variables are too much for one answer"), "{message}");
+    assert_eq!(host.count("/engine-rest/process-instance/count").await, 1);
+    let answer = host.post(MESSAGE, body).await.ok();
+    assert_eq!(answer[0]["variables"].as_object().map(serde_json::Map::len), Some(15));
+
+    for _ in 0..20 {
+        host.start("payment", json!({ "variables": large() })).await;
+    }
+    let answer = host.post(MESSAGE, json!({"messageName": "paid", "all": true, "resultEnabled": true})).await.ok();
+    assert_eq!((answer.as_array().map(Vec::len), &answer[0]["variables"]), (Some(20), &json!(null)), "nobody asks for their variables");
     host.close().await;
 }
 
