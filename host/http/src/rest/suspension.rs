@@ -1,11 +1,13 @@
 //! `PUT /process-instance/suspended`: several instances, by their ids, a query, or what they run.
 
+use std::collections::BTreeSet;
+
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::put;
 use mandate_runtime::Suspension;
 use mandate_runtime::engine::InstanceId;
-use mandate_runtime::query::{InstanceFilter, Page};
+use mandate_runtime::query::InstanceFilter;
 
 use super::modification::named_instances;
 use crate::error::stored;
@@ -54,7 +56,7 @@ async fn suspend(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode
                 return Err(Error::Invalid("Process instance ids cannot be empty".to_owned()));
             }
             let filter = InstanceFilter { ids: named.iter().map(|instance| instance.0).collect(), ..InstanceFilter::default() };
-            let there = found(&app, filter).await?;
+            let there: BTreeSet<_> = found(&app, filter).await?.into_iter().collect();
             if let Some(missing) = named.iter().find(|instance| !there.contains(instance)) {
                 return Err(Error::NotFound(format!("Process instance with id {missing} does not exist")));
             }
@@ -91,6 +93,5 @@ fn of_definition(body: &mut Fields) -> Result<Option<InstanceFilter>, Error> {
 }
 
 async fn found(app: &App, filter: InstanceFilter) -> Result<Vec<InstanceId>, Error> {
-    let rows = stored(app.runtime.reads().instances(filter, Page::ALL, &[]).await)?;
-    Ok(rows.iter().map(|row| InstanceId(row.id)).collect())
+    Ok(stored(app.runtime.reads().instance_ids(filter).await)?.into_iter().map(InstanceId).collect())
 }

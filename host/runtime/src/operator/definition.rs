@@ -1,7 +1,7 @@
 //! What operators do to definitions and deployments.
 
 use mandate_engine::InstanceId;
-use mandate_store::query::{DefinitionFilter, DefinitionRow, Page};
+use mandate_store::query::{DefinitionFilter, DefinitionRow, InstanceFilter, Page};
 use mandate_store::{CarriedOut, DeploymentDeletion};
 
 use super::{Change, OPERATOR, Operation, Subject};
@@ -97,7 +97,8 @@ impl Runtime {
         let found = self.0.store.definition(id).await?.ok_or_else(not_found)?;
         self.suspend_definition_row(&found, suspended, instances, None).await?;
         if instances {
-            let all = self.0.store.instances_of(id).await?;
+            let of_it = InstanceFilter { definition_id: Some(id.to_owned()), ..InstanceFilter::default() };
+            let all = self.0.store.instance_ids(of_it).await?;
             self.suspend_instances(all.into_iter().map(InstanceId).collect(), suspended).await?;
         }
         Ok(())

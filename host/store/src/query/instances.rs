@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::incidents::CALLERS;
-use super::select::{Place, Select, Sort, keys};
+use super::select::{Place, Select, Sort, ascending, keys};
 use super::variables::{In, VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use super::{external_tasks, incidents, jobs, subscriptions, tasks};
@@ -451,14 +451,14 @@ impl Reads {
         Ok(instances)
     }
 
-    /// Ids of a definition's instances.
-    pub async fn instances_of(&self, definition_id: &str) -> Result<Vec<Uuid>, Error> {
-        let sql = "SELECT id FROM instance WHERE definition_id = $1 ORDER BY id";
-        let rows = self.pool.fetch(sql, params![definition_id]).await?;
+    /// The ids of all live instances that a filter finds, in their order.
+    pub async fn instance_ids(&self, filter: InstanceFilter) -> Result<Vec<Uuid>, Error> {
+        let select = select(filter, None, self.keeps_activities);
+        let rows = select.rows(&self.pool, "i.id", &ascending(&["i.id"]), Page::ALL).await?;
         rows.iter().map(|row| row.get(0)).collect()
     }
 
-    /// Those of a definition that are not suspended (true), or not active with all their jobs (false).
+    /// The ids of a definition's instances that are not suspended (true), or not active with all their jobs (false).
     pub async fn instances_to_suspend(&self, definition_id: &str, suspended: bool) -> Result<Vec<Uuid>, Error> {
         let sql = "SELECT i.id FROM instance i WHERE i.definition_id = $1 AND (i.suspended <> $2 OR (NOT $2 AND (COALESCE(i.job_suspended, FALSE) \
                    OR EXISTS (SELECT 1 FROM job j WHERE j.instance_id = i.id AND j.suspended)))) ORDER BY i.id";

@@ -294,7 +294,7 @@ pub(crate) async fn a_deployment_is_not_deleted_while_messages_are_on_their_way_
     let (sender, _) = participants(&store, None).await;
     let on_its_way = sent(&store, &sender, message(&sender, "paid", None)).await;
     store.address(&[(on_its_way.clone(), Address::Start("Start".into()))], &[], 200).await.expect("addressed");
-    let instances = store.instances_of(&sender.id).await.expect("read");
+    let instances = store.instance_ids(mandate_store::query::InstanceFilter::default()).await.expect("read");
     store.commit(unit(end(instances[0], 1))).await.expect("it ends");
     let delete = async |cascade| store.delete_deployment(&sender.deployment_id, cascade, &[], &Vec::new(), 0).await.expect("answered");
     assert_eq!(delete(false).await, DeploymentDeletion::Awaited { messages: 1 });

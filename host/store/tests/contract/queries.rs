@@ -206,7 +206,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         store.delegates(Some("acme")).await.expect("delegates");
         store.activity_statistics("x").await.expect("statistics");
         store.start_events(EventKind::Message, "x", Some("acme"), true).await.expect("start messages");
-        store.instances_of("x").await.expect("instances");
+        store.instance_ids(InstanceFilter { with_incident: true, ..InstanceFilter::default() }).await.expect("instances");
         store.instances_to_suspend("x", false).await.expect("instances");
         store.load_instances(vec![id]).await.expect("instances");
         store.hosts().await.expect("hosts");
