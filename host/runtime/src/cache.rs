@@ -5,11 +5,10 @@
 //!
 //! A state from memory may be old *before* the commit finds out: another host has moved the instance on, its deployment was deleted, or two units of
 //! this host left their states here in the wrong order. A unit that only steps and calls delegates without commands loses nothing by it. But
-//! nothing is sent, and nobody is refused anything, on the strength of an old state: the ledger opens a unit's first command only if the revision is
-//! the store's ([`Doubt`]), and before a rejection or a failure counts the two are compared ([`Inner::is_stale`]).
+//! nothing is sent, and nobody is refused anything, on the strength of an old state: before the first delegate that may issue commands is
+//! called, and before a rejection or a failure counts, the revision is compared with the store's ([`Inner::is_stale`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use mandate_engine::{ActivityId, Instance, InstanceId, NewInstance, PartId, SnapshotError};
 use mandate_store::query::InstanceRow;
@@ -50,25 +49,6 @@ pub(crate) struct Base {
     pub(crate) remembered: bool,
     /// It comes from memory and was not compared with the store yet.
     unsure: bool,
-}
-
-/// A state that came from memory and was not compared with the store yet. Whoever compares it first does so for all who share the doubt.
-#[derive(Clone, Debug)]
-pub(crate) struct Doubt {
-    revision: i64,
-    dispelled: Arc<AtomicBool>,
-}
-
-impl Doubt {
-    /// The revision that the store must hold; none once it is known that it does.
-    pub(crate) fn revision(&self) -> Option<i64> {
-        (!self.dispelled.load(Ordering::Relaxed)).then_some(self.revision)
-    }
-
-    /// The store holds it.
-    pub(crate) fn dispel(&self) {
-        self.dispelled.store(true, Ordering::Relaxed);
-    }
 }
 
 #[derive(Clone)]
@@ -122,14 +102,6 @@ impl Base {
             called_by,
         };
         Self { definition, instance: Instance::new(new), expect: Expect::New(head), running: None, remembered: false, unsure: false }
-    }
-
-    /// What the ledger is to compare before a command of the unit leaves.
-    pub(crate) fn doubt(&self) -> Option<Doubt> {
-        match self.expect {
-            Expect::Revision(revision) if self.unsure => Some(Doubt { revision, dispelled: Arc::default() }),
-            _ => None,
-        }
     }
 
     /// The state that the store holds, for telling what has changed; none for a new instance.

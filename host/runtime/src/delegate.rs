@@ -13,7 +13,6 @@ use mandate_wasm::{Call, Command, CommandError, Commands, Level, Outcome, World}
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::cache::Doubt;
 use crate::definitions::{Binding, Definition};
 use crate::ledger::{Closings, Issue, Issued, hex};
 use crate::{Error, Inner};
@@ -31,8 +30,6 @@ pub(crate) struct CallContext {
     pub(crate) started_at: i64,
     pub(crate) cancel: CancellationToken,
     pub(crate) closings: Closings,
-    /// As in [`Issue`].
-    pub(crate) doubt: Option<Doubt>,
 }
 
 /// How a call ended.
@@ -46,8 +43,6 @@ pub(crate) enum CallEnd {
     Withdrawn,
     /// This host sends nothing for now ([`Issued::Stuck`]).
     Stuck,
-    /// The instance has moved on since this host had it in memory: the unit begins again from the store.
-    Stale,
 }
 
 /// The longest key of a delegate's own, in bytes: HTTP header values are bounded by proxies on the way.
@@ -139,7 +134,6 @@ fn interpret(outcome: Outcome, stop: Option<Stop>, unavailable: Option<Unavailab
     match stop {
         Some(Stop::Withdrawn) => return CallEnd::Withdrawn,
         Some(Stop::Stuck) => return CallEnd::Stuck,
-        Some(Stop::Stale) => return CallEnd::Stale,
         Some(Stop::Failed(noted)) => return CallEnd::Failed(Failure { element: Some(call.element), ..noted }),
         None => {}
     }
@@ -219,7 +213,6 @@ enum Stop {
     Failed(Failure),
     Withdrawn,
     Stuck,
-    Stale,
 }
 
 /// The host's side of a guest's imports.
@@ -305,7 +298,6 @@ impl Task {
             traceparent: self.context.traceparent.clone(),
             sent_before: Arc::clone(&self.sent_before),
             closings: self.context.closings.clone(),
-            doubt: self.context.doubt.clone(),
         })
     }
 
@@ -327,10 +319,6 @@ impl Task {
             }
             Issued::Stuck => {
                 self.note(Stop::Stuck);
-                Err(CommandError::Abort)
-            }
-            Issued::Stale => {
-                self.note(Stop::Stale);
                 Err(CommandError::Abort)
             }
         }

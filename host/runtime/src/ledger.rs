@@ -23,7 +23,6 @@ use mandate_commands::{Command, Outcome, Prepared, Reconciled, Request, Undo};
 use mandate_engine::{Code, Failure, Retry};
 use mandate_store::{LedgerClose, LedgerRow, LedgerState, Origin};
 
-use crate::cache::Doubt;
 use crate::{Inner, text};
 
 mod closings;
@@ -66,8 +65,6 @@ pub(crate) struct Issue {
     pub(crate) sent_before: Arc<AtomicBool>,
     /// What commands of the same unit have come to.
     pub(crate) closings: Closings,
-    /// The unit's state came from memory: none of its commands leaves before the store is known to hold it. Shared by the unit.
-    pub(crate) doubt: Option<Doubt>,
 }
 
 impl Issue {
@@ -98,8 +95,6 @@ pub(crate) enum Issued {
     Withdrawn,
     /// What became of another command cannot be recorded, and this host sends nothing until it is: nothing was sent.
     Stuck,
-    /// The state that the unit has from memory is not the stored one: nothing was sent.
-    Stale,
 }
 
 /// What the last attempt under a key means for this request.

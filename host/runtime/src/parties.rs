@@ -321,7 +321,7 @@ impl Inner {
     ) -> Result<Ended, Error> {
         let party = &mut parties.0[at];
         let definition = party.base.definition.clone();
-        let context = context(party, course);
+        let context = context(&party.instance, course);
         let mut input = input;
         let mut follow = Vec::new();
         loop {
@@ -359,6 +359,7 @@ impl Inner {
             let given = (call.entry, digest(&call));
             let outcome = match course.calls.answers.get(&given) {
                 Some(outcome) => outcome.clone(),
+                None if commands && self.is_stale(&mut party.base).await? => return Ok(Ended::Stale),
                 None => match self.call_delegate(&definition, binding, &call, &context).await? {
                     CallEnd::Answered(outcome) => {
                         course.calls.answers.insert(given, outcome.clone());
@@ -367,10 +368,6 @@ impl Inner {
                     CallEnd::Failed(failure) => return Ok(Ended::Failed(failure)),
                     CallEnd::Withdrawn => return Ok(Ended::Withdrawn),
                     CallEnd::Stuck => return Ok(Ended::Stuck),
-                    CallEnd::Stale => {
-                        self.instances.forget(party.instance.id());
-                        return Ok(Ended::Stale);
-                    }
                 },
             };
             // The delegate took its time: what follows happened after it.
@@ -390,8 +387,8 @@ impl Inner {
 }
 
 /// What a delegate is told of the instance that it works for.
-fn context(party: &Party, course: &Course<'_>) -> CallContext {
-    let (work, instance) = (course.work, &party.instance);
+fn context(instance: &Instance, course: &Course<'_>) -> CallContext {
+    let work = course.work;
     // The same for every attempt to resume this wait. A job has no creation that would mean something to a delegate: it may be a timer's.
     let begun = work.wait().filter(|_| instance.id() == work.instance).and_then(|wait| instance.waiting_since(wait));
     CallContext {
@@ -404,7 +401,6 @@ fn context(party: &Party, course: &Course<'_>) -> CallContext {
         started_at: begun.unwrap_or(course.asked),
         cancel: course.registered.cancel.clone(),
         closings: course.calls.closings.clone(),
-        doubt: party.base.definition.sends().then(|| party.base.doubt()).flatten(),
     }
 }
 

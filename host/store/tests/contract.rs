@@ -144,7 +144,6 @@ on_both! {
         an_attempt_needs_its_wait
         one_attempt_per_key_is_open_at_a_time
         who_has_not_looked_opens_the_first_attempt_only
-        an_attempt_is_opened_only_at_the_revision_that_it_asks_for
         of_many_attempts_at_once_each_is_told_its_own
         another_request_is_another_generation
         an_unknown_outcome_is_reconciled

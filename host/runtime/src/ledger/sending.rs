@@ -10,7 +10,6 @@ use mandate_store::{Error, LedgerClose, LedgerOpen, LedgerOpened};
 use super::flight::Flight;
 use super::{Issue, Issued, close, told, undo, unknown, unknown_to, wire_key};
 use crate::Inner;
-use crate::cache::Doubt;
 
 /// What is to be sent.
 pub(super) struct Sending<'a> {
@@ -83,15 +82,11 @@ impl Sending<'_> {
             // By the database's clock, which is read later than this host's was: whether an attempt can still arrive may be decided by another host.
             at: None,
             first: self.after == 0,
-            revision: issue.doubt.as_ref().and_then(Doubt::revision),
         }
     }
 
     /// What the ledger has made of the row, under the mark of the attempt that was opened: it may be a later one than was meant.
     fn opened(&self, opened: Result<LedgerOpened, Error>, flight: Flight) -> Result<Opened, Error> {
-        if let (Ok(LedgerOpened::Opened { .. }), Some(doubt)) = (&opened, &self.issue.doubt) {
-            doubt.dispel();
-        }
         match opened {
             Ok(LedgerOpened::Opened { attempt: number }) if number == self.after + 1 => Ok(Ok(Attempt { number, flight })),
             Ok(LedgerOpened::Opened { attempt: number }) => {
@@ -105,10 +100,6 @@ impl Sending<'_> {
             Ok(LedgerOpened::Gone | LedgerOpened::Fenced) => {
                 flight.land();
                 Ok(Err(Some(Issued::Withdrawn)))
-            }
-            Ok(LedgerOpened::MovedOn) => {
-                flight.land();
-                Ok(Err(Some(Issued::Stale)))
             }
             Err(error) => {
                 flight.fail(&error);

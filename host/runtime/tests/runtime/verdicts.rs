@@ -116,7 +116,6 @@ async fn an_attempt_that_is_open_is_decided_when_its_host_is_gone_and_not_before
         definition_id: row.definition_id.clone(),
         at: Some(row.opened_at),
         first: false,
-        revision: None,
     };
     assert_eq!(store.ledger_open(left).await.expect("opened"), LedgerOpened::Opened { attempt: 1 });
     store.close().await;

@@ -207,8 +207,6 @@ pub struct LedgerOpen {
     pub at: Option<i64>,
     /// The caller has not looked and takes it to be the first attempt under its key. If it is not, nothing is opened.
     pub first: bool,
-    /// The revision that the instance must be at; none: whichever it is.
-    pub revision: Option<i64>,
 }
 
 /// Whether an attempt may be sent.
@@ -223,8 +221,6 @@ pub enum LedgerOpened {
     Exists(Box<LedgerRow>),
     /// The wait is gone, or another host has its job, or another worker its external task.
     Gone,
-    /// The wait is there, but the instance is not at the revision that was asked for.
-    MovedOn,
     /// This host may not write any more.
     Fenced,
 }

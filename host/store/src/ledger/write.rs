@@ -62,7 +62,7 @@ macro_rules! open {
      SELECT v.tenant, v.command, v.key, v.attempt, v.generation, v.instance_id, v.origin_kind, v.origin_wait, v.origin_report, v.entry_key, \
      v.activity_id, v.definition_id, v.request_digest, v.request, 'open', v.host, v.epoch, COALESCE(v.opened_at, {now}), FALSE FROM {rows} WHERE ",
             is_held!(),
-            " AND (v.revision IS NULL OR EXISTS (SELECT 1 FROM instance i WHERE i.id = v.instance_id AND i.revision = v.revision)) ON CONFLICT DO NOTHING"
+            " ON CONFLICT DO NOTHING"
         )
     };
 }
@@ -86,7 +86,6 @@ const OPENED: &[(&str, Type)] = &[
     ("epoch", Type::I64),
     ("opened_at", Type::I64),
     ("worker", Type::Text),
-    ("revision", Type::I64),
 ];
 
 /// A row that is returned costs as much as one that is written: how many there are is answer enough, as a rule.
@@ -251,20 +250,13 @@ pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, how: Write, opens: &[&Led
     Ok(Some(answers))
 }
 
-/// Why an attempt was not written: its wait is gone or another host's, or its instance has moved on, or somebody has written the same key since it was
-/// looked at.
+/// Why an attempt was not written: its wait is gone or another host's, or somebody has written the same key since it was looked at.
 async fn not_opened(tx: &mut Tx, me: HostRef, open: &LedgerOpen) -> Result<LedgerOpened, Error> {
-    if !is_held(tx, me, open).await? {
-        return Ok(LedgerOpened::Gone);
-    }
-    if open.revision.is_some() {
-        let found = tx.fetch("SELECT revision FROM instance WHERE id = $1", params![open.instance]).await?;
-        if found.first().map(|row| row.get(0)).transpose()? != open.revision {
-            return Ok(LedgerOpened::MovedOn);
-        }
-    }
     let latest = latest(tx, [open].iter()).await?.remove(&open.name());
-    Ok(latest.map_or(LedgerOpened::Gone, |last| LedgerOpened::Exists(Box::new(last))))
+    Ok(match latest {
+        Some(last) if is_held(tx, me, open).await? => LedgerOpened::Exists(Box::new(last)),
+        _ => LedgerOpened::Gone,
+    })
 }
 
 async fn is_held(tx: &mut Tx, me: HostRef, open: &LedgerOpen) -> Result<bool, Error> {
@@ -292,8 +284,7 @@ fn opened_row(open: &LedgerOpen, attempt: i64, me: HostRef) -> Vec<Cell> {
         me.id,
         me.epoch,
         open.at,
-        &open.worker,
-        open.revision
+        &open.worker
     ]
 }
 
@@ -396,7 +387,6 @@ mod tests {
             definition_id: "p:1:x".into(),
             at: Some(0),
             first: false,
-            revision: None,
         }
     }
 

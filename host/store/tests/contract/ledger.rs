@@ -24,7 +24,6 @@ pub(crate) fn open(instance: Uuid, origin: Origin, key: &str) -> LedgerOpen {
         definition_id: "p:1:x".into(),
         at: Some(100),
         first: false,
-        revision: None,
     }
 }
 
@@ -327,23 +326,6 @@ pub(crate) async fn who_has_not_looked_opens_the_first_attempt_only(fixture: Fix
     assert!(matches!(answered, LedgerOpened::Exists(row) if row.state == LedgerState::Unavailable));
     let seen = LedgerOpen { first: false, ..unseen };
     assert_eq!(store.ledger_open(seen).await.expect("answered"), LedgerOpened::Opened { attempt: 2 });
-}
-
-pub(crate) async fn an_attempt_is_opened_only_at_the_revision_that_it_asks_for(fixture: Fixture) {
-    let (store, id) = with_job(&fixture).await;
-    let at = |revision, key: &str| LedgerOpen { first: true, revision: Some(revision), ..open(id, Origin::Job(1), key) };
-    opened(&store, at(1, "now")).await;
-    let asked = [at(2, "too-late"), at(1, "also-now"), LedgerOpen { instance: Uuid::now_v7(), ..at(1, "elsewhere") }];
-    let answers = join_all(asked.iter().map(|open| store.ledger_open(open.clone()))).await;
-    let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("answered")).collect();
-    assert_eq!(answers, [LedgerOpened::MovedOn, LedgerOpened::Opened { attempt: 1 }, LedgerOpened::Gone]);
-    // Also where there was an attempt before, which else would be what is answered.
-    store.ledger_close(close(&at(1, "now"), 1, LedgerState::Unavailable)).await.expect("closed");
-    let again = |revision| LedgerOpen { first: false, ..at(revision, "now") };
-    assert_eq!(store.ledger_open(again(7)).await.expect("answered"), LedgerOpened::MovedOn);
-    assert_eq!(store.ledger_open(again(1)).await.expect("answered"), LedgerOpened::Opened { attempt: 2 });
-    let keys: Vec<_> = store.ledger_of_instance(id, Page::ALL).await.expect("read").into_iter().map(|row| (row.key, row.attempt)).collect();
-    assert_eq!(keys, [("also-now".to_owned(), 1), ("now".to_owned(), 1), ("now".to_owned(), 2)]);
 }
 
 /// They share transactions, and what is wrong with one is not told to another.

@@ -168,7 +168,6 @@ async fn opened(runtime: &Runtime, job: PublicId) {
         definition_id: "p:1:x".to_owned(),
         at: None,
         first: true,
-        revision: None,
     };
     assert_eq!(runtime.0.store.ledger_open(open).await.expect("written"), LedgerOpened::Opened { attempt: 1 });
 }
