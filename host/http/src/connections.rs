@@ -34,14 +34,14 @@ pub(crate) const HEAD: Duration = Duration::from_mins(1);
 /// and not after the end of [`PATIENCE`](crate::patience::PATIENCE).
 const SEND_BUFFER: usize = 60 * 1024;
 
-/// The most connections that are served at once: more than the clients and waiting workers of one host, few enough for what they are asked to fit into memory.
+/// The most connections that are served at once: more than the clients and waiting workers of one host. What each may hold is bounded apart from this.
 const MOST: usize = 4096;
 
 /// Connections beyond these that are told so, and how the host is: who watches it must not take it for dead because others have all connections.
 const RESERVE: usize = 32;
 
-/// As [`HEAD`], for those: whoever says nothing on one keeps it from somebody who asks.
-const CROWDED_HEAD: Duration = Duration::from_secs(5);
+/// How long one of those lasts, from when it is accepted to the end of its answer: whoever is slow on it keeps it from somebody who asks.
+const CROWDED: Duration = Duration::from_secs(5);
 
 /// How often the log says that there are too many.
 const SAY_CROWDED: Duration = Duration::from_mins(1);
@@ -104,7 +104,12 @@ where
         }
         let connection = connection(router.clone(), io, crowded, stop.subscribe());
         tokio::spawn(async move {
-            connection.await;
+            if crowded {
+                // It has ended, or it is dropped.
+                let _ = tokio::time::timeout(CROWDED, connection).await;
+            } else {
+                connection.await;
+            }
             drop(place);
         });
     }
@@ -116,7 +121,7 @@ where
 
 async fn connection(router: Router, io: impl AsyncRead + AsyncWrite + Unpin, crowded: bool, mut stop: watch::Receiver<bool>) {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(if crowded { CROWDED_HEAD } else { HEAD }).keep_alive(!crowded);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).keep_alive(!crowded);
     let service = TowerToHyperService::new(router.map_request(move |request: axum::http::Request<_>| -> Request {
         let mut request = request.map(axum::body::Body::new);
         if crowded {
@@ -355,6 +360,6 @@ mod tests {
         let begun = Instant::now();
         let health = answer(address, &REQUEST.replace("/ ", "/api/v1/health ")).await;
         assert!(health.ends_with("well"), "{health}");
-        assert_eq!(begun.elapsed().as_secs(), CROWDED_HEAD.as_secs());
+        assert_eq!(begun.elapsed().as_secs(), CROWDED.as_secs());
     }
 }

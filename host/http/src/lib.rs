@@ -98,8 +98,9 @@ pub fn router(runtime: Runtime, options: Options) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(JSON_LIMIT))
         .layer(middleware::from_fn_with_state(options.hosts, origin::guard))
-        .layer(middleware::from_fn(connections::turn_away))
         .layer(middleware::from_fn(server::read_body))
+        // Outside of what waits for bodies.
+        .layer(middleware::from_fn(connections::turn_away))
         .layer(CatchPanicLayer::custom(server::panicked))
         .layer(middleware::from_fn(server::trace))
         .with_state(app)
