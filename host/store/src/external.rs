@@ -162,7 +162,10 @@ impl Store {
 
     /// Gives fetched tasks back that their worker did not get, but for those that somebody else has fetched since.
     pub async fn give_back_external_tasks(&self, tasks: &[ExternalTaskListed]) -> Result<(), Error> {
-        let rows = tasks.iter().map(|it| cells![it.instance, it.row.wait, &it.worker, it.lock_until]).collect();
+        // In the order in which units of work lock them.
+        let mut tasks: Vec<&ExternalTaskListed> = tasks.iter().collect();
+        tasks.sort_by_key(|it| (it.instance, it.row.wait));
+        let rows = tasks.into_iter().map(|it| cells![it.instance, it.row.wait, &it.worker, it.lock_until]).collect();
         let mut tx = self.inner().jobs.begin().await?;
         GIVE_BACK.execute(&mut tx, rows).await?;
         tx.commit().await
