@@ -72,7 +72,7 @@ pub enum Error {
     /// What the request waited for was cancelled while it ran.
     #[error("instance {0} was cancelled while the request ran")]
     Cancelled(InstanceId),
-    /// The host is shutting down or has lost its lease; another host, or this one after a restart, can do it.
+    /// The host is shutting down, has lost its lease or has too much of this to do; another host, or this one later, can do it.
     #[error("this host is not accepting work: {0}")]
     NotActing(&'static str),
     /// A deployment was refused; nothing was stored.

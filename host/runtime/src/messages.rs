@@ -1,6 +1,7 @@
 //! Message correlation: to what waits for a message, and to what starts with it (Camunda 7, "Message Correlation").
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mandate_engine::{ActivityId, Code, Input, InstanceId, Rejection, Variables, WaitId, key_of_message};
 use mandate_model::StartTrigger;
@@ -85,6 +86,10 @@ const MAX_LOOKED_THROUGH: u32 = 10_000;
 
 /// Those who look through so many or more take turns on this host: any number of clients may ask at a time.
 const LOOKED_THROUGH_AT_ONCE: u32 = 100;
+
+/// How long a search waits for those before it. A client that has hung up does not leave the line, so that this bounds it.
+const LONGEST_LINE: Duration = Duration::from_secs(30);
+const LOOKED_THROUGH_TOO_LONG: &str = "it looks through many executions for the correlation keys of other messages; name the receiver by its business key or instance, or send this one again later";
 
 /// How many other messages may come to one event before this one does. Each that does ends the wait that this one was meant for, and the event
 /// waits again; so nobody is kept from it for long.
@@ -267,7 +272,8 @@ impl Runtime {
             return self.with_these_keys(correlation, &few).await;
         }
         drop(few);
-        let _turn = self.0.looking_through.lock().await;
+        let turn = tokio::time::timeout(LONGEST_LINE, self.0.looking_through.lock()).await;
+        let _turn = turn.map_err(|_| Error::NotActing(LOOKED_THROUGH_TOO_LONG))?;
         self.with_these_keys(correlation, &self.all_that_wait(correlation, MAX_LOOKED_THROUGH).await?).await
     }
 
@@ -275,7 +281,8 @@ impl Runtime {
         let listed = self.first_that_wait(correlation, most + 1).await?;
         if listed.len() > most as usize {
             let help = "name them more closely: by business key, instance or tenant";
-            return Err(mismatch(correlation, &format!("more than {most} executions wait for it; {help}")));
+            // Not a mismatch, which many clients take for nobody's waiting for it.
+            return Err(Error::Invalid(format!("message '{}': more than {most} executions wait for it; {help}", correlation.message)));
         }
         Ok(listed)
     }

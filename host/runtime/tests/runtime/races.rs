@@ -252,7 +252,7 @@ async fn no_more_than_ten_thousand_are_looked_through_for_correlation_keys() {
     host.runtime.correlate(correlation(9_998)).await.expect("all that wait are looked through");
     host.start_instance(json!({ "many": 2 })).await.expect("it starts");
     let refused = host.runtime.correlate(correlation(9_997)).await;
-    assert!(matches!(&refused, Err(Error::MismatchingCorrelation(why)) if why.contains("more than 10000 executions")), "{refused:?}");
+    assert!(matches!(&refused, Err(Error::Invalid(why)) if why.contains("more than 10000 executions")), "{refused:?}");
     host.runtime.correlate(Correlation { instance: Some(few), ..correlation(0) }).await.expect("it is named more closely");
     host.ended(few).await;
 }
