@@ -140,9 +140,15 @@ impl Engine {
         }
     }
 
-    /// Whether a process instance that was started does not run any more, however it ended.
-    pub async fn is_over(&self, instance_id: &str) -> Result<bool, String> {
-        Ok(self.get(&format!("process-instance/{instance_id}")).await?.is_none())
+    /// Whether no process instance runs that a message about the order could reach, now or later, whoever started it. Only the engine itself can say
+    /// so: a 404 may be that of a proxy that does not find the engine.
+    pub async fn is_over(&self, order: &Order) -> Result<bool, String> {
+        // What an order's id may consist of needs no escape.
+        let path = format!("process-instance?businessKey={}&maxResults=1", order.order_id);
+        match exchange(self.client.get(format!("{}/{path}", self.url))).await? {
+            (200, Value::Array(running)) => Ok(running.is_empty()),
+            (status, answer) => Err(format!("{path} answered {status}: {answer}")),
+        }
     }
 
     async fn get(&self, path: &str) -> Result<Option<Value>, String> {

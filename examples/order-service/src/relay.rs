@@ -456,23 +456,21 @@ impl Relay {
     }
 
     /// Nobody waits for a message: not yet, or never again because the order's process is over, whatever the order itself is. One that is still
-    /// to be started, after a quote was approved, is not over.
+    /// to be started, or was since the order was read, after a quote was approved, is not over.
     async fn nobody_waits(&self, order: &Order) -> Result<Outcome, Error> {
-        let row = sqlx::query(
-            "SELECT process_instance_id FROM orders WHERE order_id = $1 AND NOT EXISTS
+        let over = match self.engine.is_over(order).await {
+            Ok(over) => over,
+            Err(why) => return Ok(Outcome::Retry(why)),
+        };
+        let last = sqlx::query(
+            "SELECT 1 FROM orders WHERE order_id = $1 AND process_instance_id = $2 AND NOT EXISTS
              (SELECT 1 FROM outbox WHERE outbox.order_id = orders.order_id AND outbox.state = 'PENDING' AND outbox.kind = 'START')",
         );
-        let row = row.bind(&order.order_id).fetch_optional(self.db.readers()).await?;
-        let instance: Option<String> = row.map(|row| row.try_get(0)).transpose()?.flatten();
-        let over = match &instance {
-            Some(instance) => self.engine.is_over(instance).await,
-            None => Ok(false),
-        };
-        Ok(match over {
-            Ok(true) => Outcome::Dropped("the process is over".to_owned()),
-            Ok(false) => Outcome::Retry("the process does not wait for the message (yet)".to_owned()),
-            Err(why) => Outcome::Retry(why),
-        })
+        let last = last.bind(&order.order_id).bind(&order.process_instance_id);
+        if over && last.fetch_optional(self.db.readers()).await?.is_some() {
+            return Ok(Outcome::Dropped("the process is over".to_owned()));
+        }
+        Ok(Outcome::Retry("the process does not wait for the message (yet)".to_owned()))
     }
 
     async fn mark_fulfilled(&self, order: &Order, line_id: &str, now_ms: i64) -> Result<(), Error> {

@@ -94,13 +94,41 @@ async fn news_is_given_up_when_the_process_is_over_whatever_the_order_is() {
         client.until("/stats", |_| engine.messages_of("o-1") >= 2).await;
         let (_, stats) = client.get("/stats").await;
         assert_eq!(stats["outbox"]["CALLBACK PENDING"], 1, "the process runs, and may wait yet: {stats}");
-        engine.ends("o-1", true);
+        engine.ends("o-1");
         client.until("/stats", |stats| stats["outbox"]["CALLBACK DROPPED"] == 1).await;
         client.must("ask-customer", "o-1", json!({ "lineId": "L1", "question": "when?" })).await;
         client.post("/orders/o-1/cancellation", &json!({})).await;
         let dropped = |stats: &Value| stats["outbox"]["TELL_LINE DROPPED"] == 1 && stats["outbox"]["REQUEST_CANCELLATION DROPPED"] == 1;
         client.until("/stats", dropped).await;
         assert_eq!(client.get("/orders/o-1").await.1["state"], "FULFILLED", "the order is not closed");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn news_waits_while_any_process_of_the_order_runs_or_nobody_can_say() {
+    for db in 0..2 {
+        let Some((service, client, engine, _db)) = submitted_with(Faults::default(), db).await else {
+            return;
+        };
+        client.until("/orders/o-1", |order| order["processInstanceId"].is_string()).await;
+        let pending = async |attempts: usize| {
+            client.until("/stats", |_| engine.messages_of("o-1") >= attempts).await;
+            let (_, stats) = client.get("/stats").await;
+            assert_eq!(stats["outbox"]["REQUEST_CANCELLATION PENDING"], 1, "{stats}");
+        };
+        // An operator has deleted the instance that the service knows, and started another one.
+        engine.ends("o-1");
+        engine.starts_by_hand("o-1");
+        client.post("/orders/o-1/cancellation", &json!({})).await;
+        pending(2).await;
+        engine.seen.lock().expect("no panic").unreachable = true;
+        engine.ends("o-1");
+        pending(engine.messages_of("o-1") + 2).await;
+        engine.starts_by_hand("o-1");
+        engine.seen.lock().expect("no panic").unreachable = false;
+        engine.waits("o-1");
+        client.until("/stats", |stats| stats["outbox"]["REQUEST_CANCELLATION DONE"] == 1).await;
         service.stop().await;
     }
 }
@@ -120,12 +148,11 @@ async fn news_waits_for_the_process_that_comes_after_the_approval() {
         // The approval is over, and what comes after it cannot be started yet.
         engine.seen.lock().expect("no panic").failing_starts = usize::MAX;
         client.must("decide-quote", "o-1", json!({ "approved": true, "approver": "kim" })).await;
-        engine.ends("o-1", true);
+        engine.ends("o-1");
         client.post("/orders/o-1/cancellation", &json!({})).await;
         client.until("/stats", |_| engine.messages_of("o-1") >= 3).await;
         let (_, stats) = client.get("/stats").await;
         assert_eq!(stats["outbox"]["REQUEST_CANCELLATION PENDING"], 1, "{stats}");
-        engine.ends("o-1", false);
         engine.seen.lock().expect("no panic").failing_starts = 0;
         engine.waits("o-1");
         client.until("/stats", |stats| stats["outbox"]["REQUEST_CANCELLATION DONE"] == 1).await;

@@ -1,11 +1,12 @@
 //! What the tests share: a service on a fresh database, and a counterpart in the engine's place.
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses its part of this")]
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -153,8 +154,10 @@ pub struct Seen {
     pub failing_starts: usize,
     /// Business keys that wait for a message; each takes one.
     pub waiting: Vec<String>,
-    /// Instances that do not run any more.
-    pub over: Vec<String>,
+    /// Business keys of the instances that run.
+    pub running: Vec<String>,
+    /// A proxy answers in the engine's place when it is asked who runs: it does not find it.
+    pub unreachable: bool,
 }
 
 /// A counterpart that speaks the engine's three calls. It is a part of the tests because it must be told to refuse at
@@ -171,7 +174,7 @@ impl Engine {
         let router = Router::new()
             .route("/engine-rest/process-definition/key/{key}/start", post(start_instance))
             .route("/engine-rest/message", post(message))
-            .route("/engine-rest/process-instance/{id}", get(instance))
+            .route("/engine-rest/process-instance", get(instances))
             .with_state(Arc::clone(&seen));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/engine-rest", listener.local_addr().expect("an address"));
@@ -183,12 +186,14 @@ impl Engine {
         self.seen.lock().expect("no panic").waiting.push(order.to_owned());
     }
 
-    /// The order's process ends, or has not ended after all.
-    pub fn ends(&self, order: &str, over: bool) {
-        let instance = format!("instance-of-{order}");
-        let mut seen = self.seen.lock().expect("no panic");
-        seen.over.retain(|it| *it != instance);
-        seen.over.extend(over.then_some(instance));
+    /// The order's process ends.
+    pub fn ends(&self, order: &str) {
+        self.seen.lock().expect("no panic").running.retain(|key| key != order);
+    }
+
+    /// Somebody starts a process for the order by hand, of which the service does not hear.
+    pub fn starts_by_hand(&self, order: &str) {
+        self.seen.lock().expect("no panic").running.push(order.to_owned());
     }
 
     pub fn messages_of(&self, order: &str) -> usize {
@@ -215,17 +220,22 @@ async fn start_instance(
     let mut seen = seen.lock().expect("no panic");
     let key = headers["idempotency-key"].to_str().expect("text").to_owned();
     let instance = format!("instance-of-{key}");
-    seen.starts.push((key, body));
+    seen.starts.push((key.clone(), body));
     if seen.failing_starts > 0 {
         seen.failing_starts -= 1;
         return (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "type": "RestException" })));
     }
+    seen.running.push(key);
     (StatusCode::OK, Json(json!({ "id": instance })))
 }
 
-async fn instance(State(seen): Shared, Path(id): Path<String>) -> (StatusCode, Json<Value>) {
-    let over = seen.lock().expect("no panic").over.contains(&id);
-    (if over { StatusCode::NOT_FOUND } else { StatusCode::OK }, Json(json!({ "id": id })))
+async fn instances(State(seen): Shared, Query(query): Query<HashMap<String, String>>) -> (StatusCode, Json<Value>) {
+    let seen = seen.lock().expect("no panic");
+    if seen.unreachable {
+        return (StatusCode::NOT_FOUND, Json(json!("default backend")));
+    }
+    let running = seen.running.iter().filter(|key| **key == query["businessKey"]);
+    (StatusCode::OK, Json(running.map(|key| json!({ "businessKey": key })).collect()))
 }
 
 async fn message(State(seen): Shared, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
