@@ -155,7 +155,8 @@ pub async fn give_up_stale(tx: &mut Tx, order_id: &str, command: &Command) -> sq
     let tell = |line_id: &str, news| Work::TellLine { line_id: line_id.to_owned(), news };
     let stale = match command {
         Command::SubmitLine { line_id } => {
-            vec![tell(line_id, LineNews::Failed), Work::FulfillLine { line_id: line_id.clone(), fault: FulfillmentFault::LineFails }]
+            // What leads to the news before the news: if it is just being done, this waits for it, and then sees what it left.
+            vec![Work::FulfillLine { line_id: line_id.clone(), fault: FulfillmentFault::LineFails }, tell(line_id, LineNews::Failed)]
         }
         Command::AskCustomer { line_id, .. } => vec![tell(line_id, LineNews::Answered)],
         _ => Vec::new(),
@@ -193,7 +194,7 @@ fn pause_ms(failed: i64) -> i64 {
     (FIRST_PAUSE_MS << doublings).min(PAUSE_MS)
 }
 
-/// How a delivery ended. Some kinds note their success themselves, in a transaction with what it changed.
+/// How a delivery ended. A success is noted in a transaction with what it changed.
 enum Outcome {
     Noted,
     Dropped(String),
@@ -390,8 +391,7 @@ impl Relay {
             .bind(instance)
             .execute(&mut *tx)
             .await?;
-        done(&mut tx, id).await?;
-        tx.commit().await?;
+        finish(tx, id).await?;
         Ok(Outcome::Noted)
     }
 
@@ -417,8 +417,7 @@ impl Relay {
             let callback = Delivery { work: Work::Callback, due_ms: now_ms };
             enqueue(&mut tx, &order.order_id, &callback, now_ms).await?;
         }
-        done(&mut tx, id).await?;
-        tx.commit().await?;
+        finish(tx, id).await?;
         self.wake();
         Ok(Outcome::Noted)
     }
@@ -443,8 +442,7 @@ impl Relay {
             Ok(Told::Accepted) => {
                 let mut tx = self.db.begin().await?;
                 sqlx::query("UPDATE orders SET told = 1 WHERE order_id = $1").bind(&order.order_id).execute(&mut *tx).await?;
-                done(&mut tx, id).await?;
-                tx.commit().await?;
+                finish(tx, id).await?;
                 Ok(Outcome::Noted)
             }
             Ok(Told::Mismatch) => match unwanted() {
@@ -495,8 +493,7 @@ impl Relay {
             let work = Work::TellLine { line_id: line_id.to_owned(), news };
             enqueue(&mut tx, &order.order_id, &Delivery { work, due_ms: now_ms }, now_ms).await?;
         }
-        done(&mut tx, id).await?;
-        tx.commit().await?;
+        finish(tx, id).await?;
         self.wake();
         Ok(Outcome::Noted)
     }
@@ -513,8 +510,7 @@ impl Relay {
                     let tell = sqlx::query("UPDATE order_line SET told = 1 WHERE order_id = $1 AND line_id = $2");
                     tell.bind(&order.order_id).bind(line_id).execute(&mut *tx).await?;
                 }
-                done(&mut tx, id).await?;
-                tx.commit().await?;
+                finish(tx, id).await?;
                 Ok(Outcome::Noted)
             }
             Ok(Told::Mismatch) => self.nobody_waits(order).await,
@@ -528,9 +524,7 @@ impl Relay {
         }
         match self.engine.tell(order, CANCELLATION_MESSAGE, json!({})).await {
             Ok(Told::Accepted) => {
-                let mut tx = self.db.begin().await?;
-                done(&mut tx, id).await?;
-                tx.commit().await?;
+                finish(self.db.begin().await?, id).await?;
                 Ok(Outcome::Noted)
             }
             Ok(Told::Mismatch) => self.nobody_waits(order).await,
@@ -566,23 +560,14 @@ fn copies(fault: FulfillmentFault) -> usize {
     }
 }
 
-async fn done(tx: &mut Tx, id: &str) -> sqlx::Result<()> {
-    sqlx::query("UPDATE outbox SET state = 'DONE', attempts = attempts + 1, last_error = NULL WHERE id = $1")
-        .bind(id)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+/// Notes that a row is done and commits what came of it, unless the row was given up since it was read: then nothing came of it.
+async fn finish(mut tx: Tx, id: &str) -> sqlx::Result<()> {
+    let done = "UPDATE outbox SET state = 'DONE', attempts = attempts + 1, last_error = NULL WHERE id = $1 AND state = 'PENDING'";
+    match sqlx::query(done).bind(id).execute(&mut *tx).await?.rows_affected() {
+        0 => tx.rollback().await,
+        _ => tx.commit().await,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_and_then_stay() {
-        let pauses: Vec<_> = (1..=8).map(pause_ms).collect();
-        assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        assert_eq!(pause_ms(PATIENCE), PAUSE_MS);
-        assert_eq!(pause_ms(PATIENCE + 1), LONG_PAUSE_MS);
-    }
-}
+mod tests;
