@@ -1,8 +1,8 @@
 //! A domain service small enough to see through: it writes down what it is sent and answers as its path says.
 //!
-//! `/ok/…` applies and answers 200. `/busy-once/…` answers 503 the first time a key comes, and applies nothing. `/lost-once/…` applies and hangs up
-//! without an answer the first time; `/cut-once/…` only hangs up. `/slow/…` takes half a second. `/held/…` applies and answers when the test lets it
-//! go. `/no/…` answers 409 with the code `NO`. A key that was applied is not applied again.
+//! `/ok/…` applies and answers 200. `/busy-once/…` answers 503 the first time a key comes, and applies nothing. `/lost-once/…` applies and
+//! hangs up without an answer the first time; `/cut-once/…` only hangs up. `/slow/…` takes half a second. `/held/…` applies and answers
+//! when the test lets it go. `/no/…` answers 409 with the code `NO`. A key that was applied is not applied again.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -98,8 +98,8 @@ impl Domain {
     }
 
     /// A catalogue in which every delegate has a command per behaviour: `test.ok@1`, `test.busy-once@1`, `test.lost-once@1`, `test.no@1`,
-    /// `test.slow@1`, `test.held@1` and, which can be neither asked nor repeated, `test.dark@1`, which is applied and loses its first answer, and
-    /// `test.cut@1`, which is not applied the first time and loses its answer.
+    /// `test.slow@1`, `test.held@1` and, which can be neither asked nor repeated, `test.dark@1`, which is applied and loses its first
+    /// answer, and `test.cut@1`, which is not applied the first time and loses its answer.
     pub fn catalogue(&self) -> String {
         let mut text = format!("[targets.domain]\nurl = \"{}\"\narrives-within = \"0s\"\n", self.url);
         for (name, path, honours_key) in [

@@ -39,8 +39,8 @@ pub async fn send(system: &System, prefix: &str, count: usize) -> anyhow::Result
     stream::iter(orders).map(|order| post(system, "/orders", order)).buffer_unordered(CLIENTS).try_collect::<()>().await
 }
 
-/// Sends as many orders that need more than the usual: in turn one with a quote, one whose lines need each other, and two that the customer may
-/// cancel, of which the second is cancelled at once.
+/// Sends as many orders that need more than the usual: in turn one with a quote, one whose lines need each other, and two that the customer
+/// may cancel, of which the second is cancelled at once.
 pub async fn send_special(system: &System, prefix: &str, count: usize) -> anyhow::Result<()> {
     let one = |number: usize| async move {
         let what = match number % 4 {

@@ -179,8 +179,8 @@ impl Cluster {
     /// Starts it again after [`Cluster::kill`], and waits until it has recovered.
     pub fn start_again(&self) -> Result<(), Error> {
         let (data, log) = (self.folder.join("data"), self.folder.join("log"));
-        // A dead server that nobody has waited for yet still has its id, and would be taken for a living one by what it has left: the lock files of
-        // its data and of its socket. There is none: `kill` has seen to it.
+        // A dead server that nobody has waited for yet still has its id, and would be taken for a living one by what it has left: the lock
+        // files of its data and of its socket. There is none: `kill` has seen to it.
         std::fs::remove_file(data.join("postmaster.pid"))?;
         for entry in std::fs::read_dir(&self.folder)?.flatten().filter(|entry| entry.path().extension() == Some(OsStr::new("lock"))) {
             std::fs::remove_file(entry.path())?;

@@ -29,7 +29,8 @@ pub struct Tally {
     pub applied_once: usize,
     /// Attempts beyond the first of each command.
     pub repeated_attempts: usize,
-    /// Commands of which nobody knows what came, because their work was cancelled before it was asked; the service may have applied each once.
+    /// Commands of which nobody knows what came, because their work was cancelled before it was asked; the service may have applied each
+    /// once.
     unknown: BTreeSet<String>,
     /// Everything that should not be.
     pub faults: Vec<String>,

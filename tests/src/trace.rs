@@ -1,6 +1,7 @@
 //! System calls of running programs, seen by strace: what was on the disk when an answer left.
 //!
-//! A process that is killed leaves what it wrote in the kernel's cache, so no kill can show that a commit was synchronised. Its system calls do.
+//! A process that is killed leaves what it wrote in the kernel's cache, so no kill can show that a commit was synchronised. Its system
+//! calls do.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -124,7 +125,8 @@ async fn let_go(mut strace: Child) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One system call. Places in the trace are in the order in which things happened: a call is seen before it is carried out and after it has been.
+/// One system call. Places in the trace are in the order in which things happened: a call is seen before it is carried out and after it has
+/// been.
 #[derive(Debug)]
 struct Call {
     name: String,
@@ -186,8 +188,8 @@ impl Trace {
         Self(calls)
     }
 
-    /// How many requests that change something were answered well, each after its log was on the disk; or the first that was not. One client
-    /// must have asked, one request after the other.
+    /// How many requests that change something were answered well, each after its log was on the disk; or the first that was not. One
+    /// client must have asked, one request after the other.
     pub fn answered_after_their_sync(&self, log: Log) -> Result<usize, String> {
         let requests = self.0.iter().filter(|call| call.is(&READS, "\"POST /"));
         let mut answered = 0;

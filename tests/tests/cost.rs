@@ -1,9 +1,10 @@
-//! What an instance costs in units of work, commits, statements, rows and bytes of log: counts, which hardly depend on the machine, so that a change
-//! that makes the engine write more is seen before anybody measures time.
+//! What an instance costs in units of work, commits, statements, rows and bytes of log: counts, which hardly depend on the machine, so that
+//! a change that makes the engine write more is seen before anybody measures time.
 //!
-//! Instances run one at a time, and of many the cheapest counts: a machine that is busy makes some of them dearer, for a unit takes jobs along for some
-//! milliseconds only and a host looks after itself by the clock, and none cheaper. So it goes on for longer where it is busy. What units share that come at once is counted in the store's contract
-//! (`units_that_come_at_once_share_a_transaction`), where they do come at once whatever else the machine does.
+//! Instances run one at a time, and of many the cheapest counts: a machine that is busy makes some of them dearer, for a unit takes jobs
+//! along for some milliseconds only and a host looks after itself by the clock, and none cheaper. So it goes on for longer where it is
+//! busy. What units share that come at once is counted in the store's contract (`units_that_come_at_once_share_a_transaction`), where they
+//! do come at once whatever else the machine does.
 //!
 //! A bound that is passed by a change that is worth it is raised with that change; one that has become too high is lowered.
 

@@ -1,9 +1,10 @@
-//! SIGKILL of everything in the middle of a load of starts, PostgreSQL with all its backends included: what was answered is there, runs to its
-//! end, and did everything once; whoever waits for a signal or a message gets each once, each firing of a timer starts one instance, and what an operator
-//! says of job definitions holds.
+//! SIGKILL of everything in the middle of a load of starts, PostgreSQL with all its backends included: what was answered is there, runs to
+//! its end, and did everything once; whoever waits for a signal or a message gets each once, each firing of a timer starts one instance,
+//! and what an operator says of job definitions holds.
 //!
-//! Three crashes in the gate; `MANDATE_KILLS=100` for the long run (`make soak`). The kernel keeps what a killed process has written, so this shows
-//! recovery: logs read again, locks taken over, jobs begun again. That commits are on the disk before they are answered is shown in `durability.rs`.
+//! Three crashes in the gate; `MANDATE_KILLS=100` for the long run (`make soak`). The kernel keeps what a killed process has written, so
+//! this shows recovery: logs read again, locks taken over, jobs begun again. That commits are on the disk before they are answered is shown
+//! in `durability.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -69,7 +70,8 @@ async fn survive(cluster: Option<&Cluster>, seed: u64) -> anyhow::Result<()> {
     host.stop().await
 }
 
-/// `thrower` throws a signal; instances of `catcher` wait for it in an event that does not interrupt, and `begun` starts by it. `timed` starts by a timer.
+/// `thrower` throws a signal; instances of `catcher` wait for it in an event that does not interrupt, and `begun` starts by it. `timed`
+/// starts by a timer.
 const SIGNALS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="t">
   <bpmn:signal id="tick" name="tick"/>

@@ -114,7 +114,8 @@ fn model(id: &str, ttl: &str) -> String {
     MODEL.replace("\"ID\"", &format!("\"{id}\"")).replace("TTL", ttl)
 }
 
-/// Makes instances that are to be forgotten, one that is kept, and one that lives. Answers what is known of the first, as `mandate export` tells.
+/// Makes instances that are to be forgotten, one that is kept, and one that lives. Answers what is known of the first, as `mandate export`
+/// tells.
 async fn make_history(host: &Lone) -> anyhow::Result<BTreeMap<String, Value>> {
     let models = [
         ("forgotten.bpmn", model("forgotten", "camunda:historyTimeToLive=\"0\"")),

@@ -1,8 +1,8 @@
 //! The conventions of this repository, held by tests: who may name which library, what is absent where, what documents must say.
 //!
 //! A rule is a function from files to findings; a finding says where, what, and what to do. A test for each rule looks at the repository,
-//! and at a planted file that breaks the rule, so that a rule which finds nothing because it looks at nothing fails. To add a rule, add both.
-//! Exceptions stand in tables, each with its reason.
+//! and at a planted file that breaks the rule, so that a rule which finds nothing because it looks at nothing fails. To add a rule, add
+//! both. Exceptions stand in tables, each with its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,9 @@ const MAX_LINES: usize = 600;
 
 /// Files that are longer for a reason, with the most they may have.
 const LONG: &[(&str, usize, &str)] = &[];
+
+/// What a line of a comment may have, in characters: what rustfmt allows a line of code.
+const MAX_COMMENT_WIDTH: usize = 140;
 
 /// A line of code knows its room: which words stand in which folders only.
 const ROOMS: &[(&str, &[&str], &str)] = &[
@@ -59,8 +62,8 @@ const ABSENT_IN_BPMN: &[(&str, &str)] = &[
     ("new_v4", "ids are arguments or come from the instance's counter"),
 ];
 
-/// Which crates of the repository a crate may depend on. Arrows run one way: cli → http → runtime → {store, wasm, commands, engine} → model →
-/// feel.
+/// Which crates of the repository a crate may depend on. Arrows run one way: cli → http → runtime → {store, wasm, commands, engine} → model
+/// → feel.
 const ARROWS: &[(&str, &[&str])] = &[
     ("mandate-feel", &[]),
     ("mandate-model", &["mandate-feel"]),
@@ -306,6 +309,25 @@ fn no_file_is_long_without_a_reason() {
         findings
     };
     hold(rule, &[("host/a.rs", &"\n".repeat(MAX_LINES + 1))]);
+}
+
+#[test]
+fn no_comment_is_wider_than_the_code() {
+    let rule = |files: &[File]| {
+        let mut findings = Vec::new();
+        for file in files.iter().filter(|file| file.is("rs")) {
+            let comments = file.lines().filter(|(_, line)| line.trim_start().starts_with("//"));
+            for (number, line) in comments.filter(|(_, line)| line.chars().count() > MAX_COMMENT_WIDTH) {
+                let width = line.chars().count();
+                findings.push(format!(
+                    "{}:{number}: a comment of {width} characters, more than {MAX_COMMENT_WIDTH}: wrap it, for rustfmt does not",
+                    file.path
+                ));
+            }
+        }
+        findings
+    };
+    hold(rule, &[("host/a.rs", &format!("    /// {}\n", "ä".repeat(MAX_COMMENT_WIDTH)))]);
 }
 
 #[test]

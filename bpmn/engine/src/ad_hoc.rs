@@ -1,16 +1,17 @@
 //! Ad-hoc sub-processes: what begins in them, in which order, and when they are done (BPMN 2.0, 13.3.5).
 //!
-//! What is chosen when the sub-process begins, begins: together, or one after the other. The rest is for people: with a completion condition
-//! everything that may begin stands there as an *enabled* activity, of which history knows nothing, until somebody begins it by its number
-//! ([`Input::BeginActivity`](crate::Input::BeginActivity)); another one takes its place then, for it may begin again. A repeated input
-//! finds no such number.
+//! What is chosen when the sub-process begins, begins: together, or one after the other. The rest is for people: with a completion
+//! condition everything that may begin stands there as an *enabled* activity, of which history knows nothing, until somebody begins it by
+//! its number ([`Input::BeginActivity`](crate::Input::BeginActivity)); another one takes its place then, for it may begin again. A repeated
+//! input finds no such number.
 //!
 //! Whenever something in it has ended the condition is asked, as the sub-process sees it. Once it is true nothing more begins, and what is
-//! active is cancelled or, with `cancelRemainingInstances="false"`, awaited. Without a condition the
-//! sub-process is done when nothing is active and everything that was chosen has had its turn. If the condition is not true then, it waits for people.
+//! active is cancelled or, with `cancelRemainingInstances="false"`, awaited. Without a condition the sub-process is done when nothing is
+//! active and everything that was chosen has had its turn. If the condition is not true then, it waits for people.
 //!
-//! Event sub-processes in it watch it as they watch any scope. What they do is none of its activities: it runs beside a sequence, and is awaited, or
-//! cancelled, as the rest. One that interrupts ends also what is enabled, and the sub-process is done with it, whatever its condition says.
+//! Event sub-processes in it watch it as they watch any scope. What they do is none of its activities: it runs beside a sequence, and is
+//! awaited, or cancelled, as the rest. One that interrupts ends also what is enabled, and the sub-process is done with it, whatever its
+//! condition says.
 
 use mandate_model::{AdHocSubProcess, ElementIndex, ElementKind};
 
@@ -92,7 +93,8 @@ impl<'d> Machine<'d> {
         if self.enabled(scope, |_| true).is_empty() && !self.runs(scope, |_| true) { self.resume(scope) } else { Ok(()) }
     }
 
-    /// Whether its completion condition is to be asked: something is enabled as long as it was not true, and nothing has interrupted the scope.
+    /// Whether its completion condition is to be asked: something is enabled as long as it was not true, and nothing has interrupted the
+    /// scope.
     fn is_open(&self, scope: ActivityId, ad_hoc: &AdHocSubProcess) -> bool {
         let enables = ad_hoc.completion_condition.is_some() && !ad_hoc.scope.begins.is_empty();
         !self.is_interrupted(scope, ad_hoc) && (!enables || !self.enabled(scope, |_| true).is_empty())

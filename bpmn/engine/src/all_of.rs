@@ -1,16 +1,18 @@
 //! Events that are triggered when all of several things have happened: boundary events and start events of event sub-processes with
 //! `parallelMultiple` (BPMN 2.0, 10.5.2 and 10.5.4: "all of the triggers are required"). Camunda 7 refuses them.
 //!
-//! Each thing is an element of its own, a *part* of the event. What has happened of an event is kept with the activity that it belongs to, and is
-//! not waited for any more; the part that happens last triggers the event. What comes twice before counts once: a second message finds no wait.
+//! Each thing is an element of its own, a *part* of the event. What has happened of an event is kept with the activity that it belongs to,
+//! and is not waited for any more; the part that happens last triggers the event. What comes twice before counts once: a second message
+//! finds no wait.
 //!
-//! An event that does not interrupt collects anew when it has been triggered: messages and signals of the same names and keys, the next change that
-//! makes its condition true, and the next date of a cycle, each under a new number. A moment that has passed stays passed, so that a date or
-//! duration never triggers it again by itself; a cycle that is over never happens again.
+//! An event that does not interrupt collects anew when it has been triggered: messages and signals of the same names and keys, the next
+//! change that makes its condition true, and the next date of a cycle, each under a new number. A moment that has passed stays passed, so
+//! that a date or duration never triggers it again by itself; a cycle that is over never happens again.
 //!
-//! An escalation that is thrown inside counts like a message: what throws it goes on, unless it triggers an event that interrupts. It is not caught here
-//! when something that the event wants is not waited for any more, because the scope was interrupted. An error ends what throws it, and can't wait for
-//! others: it is caught as the last of all, and otherwise goes outward. One of a called process is none of all: where it is thrown nobody knows what has happened here.
+//! An escalation that is thrown inside counts like a message: what throws it goes on, unless it triggers an event that interrupts. It is
+//! not caught here when something that the event wants is not waited for any more, because the scope was interrupted. An error ends what
+//! throws it, and can't wait for others: it is caught as the last of all, and otherwise goes outward. One of a called process is none of
+//! all: where it is thrown nobody knows what has happened here.
 
 use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 
@@ -125,8 +127,8 @@ impl Machine<'_> {
         }
     }
 
-    /// Whether somebody should be asked for a condition when an instance goes on that was suspended: if it interrupts, or is one of all that has not
-    /// happened yet. One that has happened before may hold since then.
+    /// Whether somebody should be asked for a condition when an instance goes on that was suspended: if it interrupts, or is one of all
+    /// that has not happened yet. One that has happened before may hold since then.
     pub(crate) fn is_asked_after_suspension(&self, wait: WaitId) -> bool {
         let subscription = &self.instance.subscriptions[&wait];
         debug_assert!(subscription.kind == SubscriptionKind::Condition, "only these are asked for");

@@ -1,11 +1,12 @@
-//! Called processes (BPMN 2.0, 10.3.6 and 13.3.4): what the caller and the called instance know of each other, and what passes between them.
+//! Called processes (BPMN 2.0, 10.3.6 and 13.3.4): what the caller and the called instance know of each other, and what passes between
+//! them.
 //!
-//! Each is an instance of its own. A call activity waits; [`Effect::CallProcess`] has the host begin the called instance, and what becomes of
-//! that comes back as [`Input::Called`](crate::Input::Called), said by [`Effect::TellCaller`]. The host stores caller and called instance in one
-//! transaction whenever one moves the other: so a caller waits if, and only if, what it has called lives.
+//! Each is an instance of its own. A call activity waits; [`Effect::CallProcess`] has the host begin the called instance, and what becomes
+//! of that comes back as [`Input::Called`](crate::Input::Called), said by [`Effect::TellCaller`]. The host stores caller and called
+//! instance in one transaction whenever one moves the other: so a caller waits if, and only if, what it has called lives.
 //!
-//! The called instance knows from its beginning what is caught around the call ([`Caller::catches`]): that follows from where the call activity
-//! stands, which never changes. So an error that nothing catches inside need not ask whether anything does outside.
+//! The called instance knows from its beginning what is caught around the call ([`Caller::catches`]): that follows from where the call
+//! activity stands, which never changes. So an error that nothing catches inside need not ask whether anything does outside.
 
 use std::sync::Arc;
 
@@ -66,8 +67,8 @@ pub enum CatchKind {
         /// It does.
         interrupting: bool,
     },
-    /// An escalation that ends the call if it is the last of all that what catches it wants: the caller sees it when it hears of it, before the called
-    /// instance goes on.
+    /// An escalation that ends the call if it is the last of all that what catches it wants: the caller sees it when it hears of it, before
+    /// the called instance goes on.
     EscalationOfSeveral,
 }
 
@@ -313,8 +314,8 @@ impl Machine<'_> {
         Some(Catch { kind, code: code.as_deref().map(str::to_owned) })
     }
 
-    /// The called instance says something. Its variables are passed, and what follows from it is done, unless the caller is suspended or is to
-    /// `hold` it: then a job takes it up.
+    /// The called instance says something. Its variables are passed, and what follows from it is done, unless the caller is suspended or is
+    /// to `hold` it: then a job takes it up.
     pub(crate) fn hear(&mut self, wait: WaitId, report: Report, hold: bool) -> Result<(), Failure> {
         let call = self.called_mut(wait);
         call.heard = report.number;
@@ -382,8 +383,8 @@ impl Machine<'_> {
     }
 
     /// What was called was deleted: the activity is cancelled as by a modification, with whatever it leaves empty (Camunda 7
-    /// `AbstractDeleteProcessInstanceCmd`). If nothing is left in the process, the instance is deleted with it. As with whatever else is deleted nothing
-    /// is mapped: what the call would have brought is not there.
+    /// `AbstractDeleteProcessInstanceCmd`). If nothing is left in the process, the instance is deleted with it. As with whatever else is
+    /// deleted nothing is mapped: what the call would have brought is not there.
     fn forsake(&mut self, activity: ActivityId, reason: Option<String>) -> Result<(), Failure> {
         if self.cancel_outward(activity, false)? {
             let news = Some(News::Deleted { reason: reason.clone() });

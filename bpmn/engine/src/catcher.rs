@@ -9,8 +9,8 @@ use crate::trigger::{attached, inside};
 
 /// Who catches what is thrown somewhere: from the inside out the event sub-processes of a scope, then the boundary events on it; of each
 /// one for the code before one for all codes, whatever their order (BPMN 2.0, 10.5.6; Camunda `ErrorDeclarationForProcessInstanceFinder`).
-/// What is thrown inside an event sub-process does not begin it again. `catches` tells for which code a trigger is: some, or all; none if it
-/// waits for something else.
+/// What is thrown inside an event sub-process does not begin it again. `catches` tells for which code a trigger is: some, or all; none if
+/// it waits for something else.
 pub(crate) fn catcher(
     definition: &ProcessDefinition,
     instance: &Instance,

@@ -69,9 +69,11 @@ codes! {
     InternalError = "INTERNAL_ERROR",
     /// Somebody set a job's retries to 0.
     RetriesSetToZero = "RETRIES_SET_TO_ZERO",
-    /// No attempts are left of an external task: its worker failed, or threw a BPMN error that nothing catches, or somebody set its retries to 0.
+    /// No attempts are left of an external task: its worker failed, or threw a BPMN error that nothing catches, or somebody set its retries
+    /// to 0.
     ExternalTaskFailed = "EXTERNAL_TASK_FAILED",
-    /// An instruction of a modification does not fit what the instructions before it have made of the instance. Never an incident: it is answered.
+    /// An instruction of a modification does not fit what the instructions before it have made of the instance. Never an incident: it is
+    /// answered.
     ModificationRefused = "MODIFICATION_REFUSED",
     /// The process that a call activity calls is not there, is suspended, or has no none start event.
     CallFailed = "CALL_FAILED",

@@ -1,16 +1,18 @@
 //! Compensation: undoing what has completed (BPMN 2.0, 10.6 and 13.5.5; Camunda `CompensationUtil`, `CompensationEventHandler`).
 //!
-//! Of an activity that has completed and that something may undo a *record* stays in its scope: an activity instance that does nothing and that
-//! nobody sees. There are two kinds. [`Role::Completed`] says that the handler behind the activity's boundary event has something to undo.
-//! [`Role::EventScope`] (Camunda's event scope execution) is what is left of a sub-process, or of the body of a multi-instance activity, that has records
-//! inside or a compensation event sub-process: it keeps them, and the scope's variables as they were. Records go with their scope; what was
-//! interrupted or cancelled leaves none. A sub-process that has a handler of its own leaves both, as in Camunda 7.
+//! Of an activity that has completed and that something may undo a *record* stays in its scope: an activity instance that does nothing and
+//! that nobody sees. There are two kinds. [`Role::Completed`] says that the handler behind the activity's boundary event has something to
+//! undo. [`Role::EventScope`] (Camunda's event scope execution) is what is left of a sub-process, or of the body of a multi-instance
+//! activity, that has records inside or a compensation event sub-process: it keeps them, and the scope's variables as they were. Records go
+//! with their scope; what was interrupted or cancelled leaves none. A sub-process that has a handler of its own leaves both, as in
+//! Camunda 7.
 //!
-//! A throwing event takes the records of its scope at once, or those of one activity, and waits until everything that it began is over. From within an
-//! event sub-process it takes those around it as well. The latest begins first, and runs until it waits before the next one begins; none waits for
-//! another. What it begins runs *inside of the event*: handlers for activities, for event scopes ([`Role::Compensating`]) their compensation event
-//! sub-process or what undoes their own records. So an error of a handler goes outward from the throwing event, whoever cancels the event cancels its
-//! handlers, and they see its variables. History and Camunda's activity tree show each handler where its activity ran.
+//! A throwing event takes the records of its scope at once, or those of one activity, and waits until everything that it began is over.
+//! From within an event sub-process it takes those around it as well. The latest begins first, and runs until it waits before the next one
+//! begins; none waits for another. What it begins runs *inside of the event*: handlers for activities, for event scopes
+//! ([`Role::Compensating`]) their compensation event sub-process or what undoes their own records. So an error of a handler goes outward
+//! from the throwing event, whoever cancels the event cancels its handlers, and they see its variables. History and Camunda's activity tree
+//! show each handler where its activity ran.
 //!
 //! Compensable instances of a multi-instance activity leave a record each in the body; in models for Camunda 8, which undoes all of them at
 //! once, the body leaves one.
@@ -43,7 +45,8 @@ pub struct Compensable {
     pub id: ActivityId,
     /// The activity instance in whose scope it has completed.
     pub scope: ActivityId,
-    /// What undoes it: the handler or compensation event sub-process; a sub-process or multi-instance activity itself if what is inside does.
+    /// What undoes it: the handler or compensation event sub-process; a sub-process or multi-instance activity itself if what is inside
+    /// does.
     pub element: ElementIndex,
     /// When it completed; milliseconds since 1970.
     pub since: i64,
@@ -62,8 +65,8 @@ impl Instance {
         })
     }
 
-    /// The activity instance inside of which people see another one: its scope as the model draws it. That is its parent but for what an event has
-    /// compensated, which runs inside of that event; and what has completed is known by the number that it had.
+    /// The activity instance inside of which people see another one: its scope as the model draws it. That is its parent but for what an
+    /// event has compensated, which runs inside of that event; and what has completed is known by the number that it had.
     pub fn drawn_scope(&self, definition: &ProcessDefinition, activity: ActivityId) -> Option<ActivityId> {
         let it = self.activity(activity)?;
         let around = self.at(it.parent?);
@@ -107,7 +110,8 @@ fn undone_by(definition: &ProcessDefinition, instance: &Instance, record: &Activ
     definition.element(record.element).compensation.filter(is_asked)
 }
 
-/// Whether an activity instance is an event that waits for what it has compensated: of all that have something inside, only that is no scope.
+/// Whether an activity instance is an event that waits for what it has compensated: of all that have something inside, only that is no
+/// scope.
 pub(crate) fn is_throwing(definition: &ProcessDefinition, activity: &Activity) -> bool {
     activity.role == Role::Element && definition.element(activity.element).kind.scope().is_none()
 }
@@ -165,7 +169,8 @@ impl Machine<'_> {
         let scope = self.flow_scope(activity);
         self.check_room(element, scope)?;
         let record = self.instance.add_activity(scope, element, Phase::After { flow: None }, role, self.now);
-        // Its number depends on what other branches did before; this does not, should this unit run again. Once it is stored, the number is its name.
+        // Its number depends on what other branches did before; this does not, should this unit run again. Once it is stored, the number is
+        // its name.
         let lineage = self.unit.lineage(self.instance.id, activity);
         let id = &self.definition.element(element).id;
         let nth = self.unit.count(lineage.completion(id, 0), element);
@@ -203,7 +208,8 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Of one activity its handler is meant. Without, or of a multi-instance activity, what is inside (Camunda `getSubscriptionActivityId`).
+    /// Of one activity its handler is meant. Without, or of a multi-instance activity, what is inside (Camunda
+    /// `getSubscriptionActivityId`).
     fn is_meant(&self, record: ActivityId, activity: ElementIndex) -> bool {
         let it = self.instance.at(record);
         let element = self.definition.element(activity);

@@ -1,9 +1,10 @@
 //! Complex gateways: when they go on, and when they are reset (BPMN 2.0, 13.4.5). Camunda 7 refuses them.
 //!
-//! A gateway *waits for start* until its activation condition is true, asked whenever a token comes. Then one token of each flow by which some have come
-//! is consumed, and it *waits for reset*: for a token by each other flow, unless none can come by it any more. These are consumed as well, and the
-//! flows whose conditions are true with `waitingForStart` false are taken, which may be none. Then it waits for start again, with what came by a
-//! flow a second time. When all flows had their token at the start, or no token comes later, nothing is left for a reset to do: it makes no token.
+//! A gateway *waits for start* until its activation condition is true, asked whenever a token comes. Then one token of each flow by which
+//! some have come is consumed, and it *waits for reset*: for a token by each other flow, unless none can come by it any more. These are
+//! consumed as well, and the flows whose conditions are true with `waitingForStart` false are taken, which may be none. Then it waits for
+//! start again, with what came by a flow a second time. When all flows had their token at the start, or no token comes later, nothing is
+//! left for a reset to do: it makes no token.
 //!
 //! If the condition is not true and no other token can come, that is an incident.
 
@@ -47,8 +48,8 @@ impl<'d> Machine<'d> {
         self.merge_tokens(key, going, &tokens, true)
     }
 
-    /// Resets a complex gateway of a scope that waits for no token any more, if there is one: the first in the document. What came by a flow a second
-    /// time was left, and may start the gateway anew. To be asked when nothing else moves.
+    /// Resets a complex gateway of a scope that waits for no token any more, if there is one: the first in the document. What came by a
+    /// flow a second time was left, and may start the gateway anew. To be asked when nothing else moves.
     pub(crate) fn reset_complex(&mut self, scope: ActivityId) -> Result<bool, Failure> {
         if let Some((token, gateway)) = self.unasked(scope) {
             self.arrive_at_complex(token, gateway)?;

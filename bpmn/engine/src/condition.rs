@@ -1,11 +1,12 @@
 //! Conditional events: they wait until a condition on variables holds (BPMN 2.0, 10.5.5; Camunda 7, "Conditional Events").
 //!
-//! As in Camunda 7 a condition is asked for when what it belongs to begins (an activity with such a boundary event, before it does anything; a
-//! scope with such an event sub-process, before its first token moves; an intermediate event, when it or the event-based gateway before it is
-//! entered), and from then on whenever a variable changes that it can see: in its own scope or one around it, unless a scope in between has a variable of
-//! that name. That happens after all variables of one event, answer, mapping or round of listeners are set, and before the token goes on that brought them. Each change
-//! asks each condition once, the outer before the inner; what one of them begins runs until it waits before the next is asked. An event that does
-//! not interrupt is triggered by each change after which its condition holds.
+//! As in Camunda 7 a condition is asked for when what it belongs to begins (an activity with such a boundary event, before it does
+//! anything; a scope with such an event sub-process, before its first token moves; an intermediate event, when it or the event-based
+//! gateway before it is entered), and from then on whenever a variable changes that it can see: in its own scope or one around it, unless a
+//! scope in between has a variable of that name. That happens after all variables of one event, answer, mapping or round of listeners are
+//! set, and before the token goes on that brought them. Each change asks each condition once, the outer before the inner; what one of them
+//! begins runs until it waits before the next is asked. An event that does not interrupt is triggered by each change after which its
+//! condition holds.
 //!
 //! A model without conditional events pays for this with one look at a flag for each variable that is set.
 
@@ -25,8 +26,8 @@ use crate::unit::{Change, LaterKind};
 use crate::variable::Variables;
 use crate::wait::Awaited;
 
-/// Whether a process's conditional start event lets it start with these variables (Camunda 7, `POST /condition`): only if the variable is among
-/// them that the event names, if it names one. False of any other element.
+/// Whether a process's conditional start event lets it start with these variables (Camunda 7, `POST /condition`): only if the variable is
+/// among them that the event names, if it names one. False of any other element.
 pub fn start_condition_holds(
     definition: &ProcessDefinition,
     start: ElementIndex,
@@ -54,8 +55,8 @@ fn awaited<'a>(definition: &'a ProcessDefinition, subscription: &Subscription) -
 }
 
 impl At<'_> {
-    /// Whether a condition of this element holds. As in Camunda 7 (`UelExpressionCondition.tryEvaluate`) it does not while a variable that it
-    /// names is not there.
+    /// Whether a condition of this element holds. As in Camunda 7 (`UelExpressionCondition.tryEvaluate`) it does not while a variable that
+    /// it names is not there.
     pub(crate) fn holds(&self, condition: &Condition) -> Result<bool, Failure> {
         match self.evaluate_if_known(&condition.condition)? {
             None | Some(Value::Null) => Ok(false),

@@ -1,9 +1,10 @@
 //! Conversations: which messages belong together (BPMN 2.0, 8.4.2, "key-based correlation"). Camunda 7 knows nothing of them.
 //!
-//! Where something of a process waits for messages with a `correlationKey` and the process has no `correlationSubscription` for it, the first message with
-//! the key says what it is for the whole instance: the one that starts it, one that it sends, or one that it gets. From then on its waits for such messages
-//! are waits under this key, those that are there already under new numbers, so that what was on its way to them is looked for again; and what it
-//! sends, or gets all the same, must have it. A message without a property of its key never counts as one of any conversation: it fails.
+//! Where something of a process waits for messages with a `correlationKey` and the process has no `correlationSubscription` for it, the
+//! first message with the key says what it is for the whole instance: the one that starts it, one that it sends, or one that it gets. From
+//! then on its waits for such messages are waits under this key, those that are there already under new numbers, so that what was on its
+//! way to them is looked for again; and what it sends, or gets all the same, must have it. A message without a property of its key never
+//! counts as one of any conversation: it fails.
 
 use std::sync::Arc;
 
@@ -91,7 +92,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// What waits by a conversation waits under its key from now on. The wait that has just come to its end knows it, should its event wait again.
+    /// What waits by a conversation waits under its key from now on. The wait that has just come to its end knows it, should its event wait
+    /// again.
     fn wait_under(&mut self, of: &str, key: &str, by: Option<WaitId>) {
         let is_of = |element: ElementIndex, name: &str| self.conversation_of(element, name).is_some_and(|it| it.of.as_deref() == Some(of));
         let waits: Vec<Arc<Subscription>> =
@@ -126,7 +128,8 @@ mod tests {
 
     use crate::testing::{Run, check_definition, parse_file};
 
-    /// A process of these elements and another participant `q`, which sends and gets what it will. The messages 'paid' and 'changed' have the key `talk`.
+    /// A process of these elements and another participant `q`, which sends and gets what it will. The messages 'paid' and 'changed' have
+    /// the key `talk`.
     fn conversing(elements: &str) -> ProcessDefinition {
         let path = |message: &str, path: &str| {
             format!(

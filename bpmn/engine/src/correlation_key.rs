@@ -1,9 +1,9 @@
-//! Correlation keys: what tells a wait for a message from the others of its name (Camunda 8, "Messages"; `zeebe:subscription` of the message; or the
-//! `correlationSubscription` of a process, BPMN 2.0, 8.4.2).
+//! Correlation keys: what tells a wait for a message from the others of its name (Camunda 8, "Messages"; `zeebe:subscription` of the
+//! message; or the `correlationSubscription` of a process, BPMN 2.0, 8.4.2).
 //!
-//! The key of a wait is evaluated when the wait begins, and stays as it is then, whatever becomes of the variables. A message that is sent along a message flow
-//! has the key that the same expression, or the paths to its properties, give over what goes along with it. Of a key of several properties it is their
-//! values as a list, in JSON.
+//! The key of a wait is evaluated when the wait begins, and stays as it is then, whatever becomes of the variables. A message that is sent
+//! along a message flow has the key that the same expression, or the paths to its properties, give over what goes along with it. Of a key
+//! of several properties it is their values as a list, in JSON.
 
 use mandate_feel::{Expression, Limits, Scope, Value};
 use mandate_model::{CarriedKey, CorrelationKey, MessageReference};
@@ -14,7 +14,8 @@ use crate::input::Failure;
 use crate::variable::Variables;
 
 impl At<'_> {
-    /// The key of a wait for a message that begins here: of texts or numbers, else it fails. Of a conversation it is what its first message had.
+    /// The key of a wait for a message that begins here: of texts or numbers, else it fails. Of a conversation it is what its first message
+    /// had.
     pub(crate) fn correlation_key(&self, message: &MessageReference) -> Result<Option<String>, Failure> {
         let Some(CorrelationKey(parts)) = &message.correlation_key else {
             let of = by_conversation(message).and_then(|carried| carried.of.as_deref());
@@ -32,8 +33,9 @@ impl At<'_> {
         Ok(Some(joined(parts.iter().map(part).collect::<Result<_, _>>()?)))
     }
 
-    /// The key that the variables of a message give. If they lack what it is made of, the message has none; with the standard's key it fails: a message
-    /// that has lost it would go to whoever waits without one (BPMN 2.0, 8.4.2). `whence` says where the variables are from.
+    /// The key that the variables of a message give. If they lack what it is made of, the message has none; with the standard's key it
+    /// fails: a message that has lost it would go to whoever waits without one (BPMN 2.0, 8.4.2). `whence` says where the variables are
+    /// from.
     pub(crate) fn carried_key(&self, carried: &CarriedKey, variables: &Variables, whence: &str) -> Result<Option<String>, Failure> {
         let mut parts = Vec::with_capacity(carried.paths.0.len());
         for path in &carried.paths.0 {

@@ -14,8 +14,8 @@ impl Machine<'_> {
         self.move_job(Job { due, ..Job::clone(&self.instance.jobs[&wait]) });
     }
 
-    /// Sets a timer anew from its model and the variables as they are now: as if it were set at this moment, or when its wait began (Camunda
-    /// `RecalculateJobDuedateCmd`).
+    /// Sets a timer anew from its model and the variables as they are now: as if it were set at this moment, or when its wait began
+    /// (Camunda `RecalculateJobDuedateCmd`).
     pub(crate) fn recalculate_due(&mut self, wait: WaitId, since_creation: bool) -> Result<(), Failure> {
         let job = Job::clone(&self.instance.jobs[&wait]);
         let from = if since_creation { job.since } else { self.now };

@@ -30,11 +30,12 @@ pub enum Effect {
     PutSubscription(Subscription),
     /// It no longer does.
     RemoveSubscription(WaitId),
-    /// A signal was thrown. The instance itself has got it. It goes to everybody else who waits for it at the moment at which the unit is stored,
-    /// and starts the newest version of each process that starts by it: to each of them once, for which the host writes it down with the unit.
+    /// A signal was thrown. The instance itself has got it. It goes to everybody else who waits for it at the moment at which the unit is
+    /// stored, and starts the newest version of each process that starts by it: to each of them once, for which the host writes it down
+    /// with the unit.
     ThrowSignal(Signal),
-    /// A message was sent along a message flow. It goes to one other instance, once, for which the host writes it down with the unit: to the one that
-    /// waits for it, or will wait, or that it starts.
+    /// A message was sent along a message flow. It goes to one other instance, once, for which the host writes it down with the unit: to
+    /// the one that waits for it, or will wait, or that it starts.
     SendMessage(Message),
     /// An external task is new or has changed.
     PutExternalTask(ExternalTask),
@@ -78,7 +79,8 @@ pub enum Effect {
 pub struct DelegateCall {
     /// Names the call in the answer.
     pub wait: WaitId,
-    /// The activity instance that is executed, or whose listener is called: the process itself at its start and end, the scope around a flow.
+    /// The activity instance that is executed, or whose listener is called: the process itself at its start and end, the scope around a
+    /// flow.
     pub activity: ActivityId,
     /// The service task, or the element of the listener: of a flow, the one that it leaves.
     pub element: ElementIndex,
@@ -254,8 +256,8 @@ pub struct Subscription {
     pub element: ElementIndex,
     /// What it waits for.
     pub kind: SubscriptionKind,
-    /// The message's or signal's name, evaluated. Empty of a condition, which the model has; or which one, from 0, of an event that waits for all of
-    /// several.
+    /// The message's or signal's name, evaluated. Empty of a condition, which the model has; or which one, from 0, of an event that waits
+    /// for all of several.
     pub name: String,
     /// What tells it from other waits for the message, if the model says so.
     pub correlation_key: Option<String>,
@@ -294,7 +296,8 @@ pub struct Message {
     pub name: String,
     /// The business key of who gets it: an instance with this very key or, without one, an instance without.
     pub business_key: Option<String>,
-    /// What tells the wait that is meant, if what goes along says it: of waits that have a key the one with this one, whatever its business key.
+    /// What tells the wait that is meant, if what goes along says it: of waits that have a key the one with this one, whatever its business
+    /// key.
     pub correlation_key: Option<String>,
     /// Variables that go along.
     pub variables: Variables,
@@ -391,8 +394,8 @@ pub enum HistoryEvent {
 pub enum ActivityEnd {
     /// Its token went on: by a flow, into the next instance of a loop, through a join, or back to the event that had it compensated.
     Left,
-    /// It ended its token's way in its scope, for no flow leads on from it: an end event that was reached, an activity without outgoing flows, each
-    /// instance of a multi-instance activity (Camunda 7, `SCOPE_COMPLETE`).
+    /// It ended its token's way in its scope, for no flow leads on from it: an end event that was reached, an activity without outgoing
+    /// flows, each instance of a multi-instance activity (Camunda 7, `SCOPE_COMPLETE`).
     CompletedScope,
     /// Ended by an interruption, a termination or a deletion rather than by itself.
     Canceled,

@@ -28,8 +28,9 @@ impl Thrown {
 }
 
 impl Machine<'_> {
-    /// An error of a delegate, or one that a called instance has ended with. Uncaught, the unit fails for good: the model says nothing about this answer, and a technical retry would
-    /// only ask again (Camunda 7 ends the path silently unless `enableExceptionsAfterUnhandledBpmnError` is set; we never do).
+    /// An error of a delegate, or one that a called instance has ended with. Uncaught, the unit fails for good: the model says nothing
+    /// about this answer, and a technical retry would only ask again (Camunda 7 ends the path silently unless
+    /// `enableExceptionsAfterUnhandledBpmnError` is set; we never do).
     pub(crate) fn throw_from_delegate(&mut self, activity: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
         let Some(catcher) = self.error_catcher(activity, &thrown) else {
@@ -54,8 +55,8 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// An error that a person answers a user task with. [`admit`](crate::admit) refuses one that nothing catches: the person is there to be told,
-    /// and the task stays (Camunda 7 ends the path silently).
+    /// An error that a person answers a user task with. [`admit`](crate::admit) refuses one that nothing catches: the person is there to be
+    /// told, and the task stays (Camunda 7 ends the path silently).
     pub(crate) fn throw_from_task(&mut self, wait: WaitId, thrown: Thrown) -> Result<(), Failure> {
         let activity = self.instance.tasks[&wait].activity;
         match self.error_catcher(activity, &thrown) {
@@ -82,8 +83,8 @@ impl Machine<'_> {
         }
     }
 
-    /// Nothing catches an error inside, and something does around the call: the instance ends with it. What the error carries is set from where it
-    /// was thrown outward, and passed on as the call activity says.
+    /// Nothing catches an error inside, and something does around the call: the instance ends with it. What the error carries is set from
+    /// where it was thrown outward, and passed on as the call activity says.
     fn throw_to_caller(&mut self, from: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         self.set_variables(from, thrown.variables)?;
         self.end_by(News::Error { code: thrown.code, message: thrown.message });

@@ -35,8 +35,8 @@ impl Machine<'_> {
         self.trigger_as(activity, catching, lineage, variables)
     }
 
-    /// A called instance threw an escalation, and ended with it or goes on. It is caught here, or by who called this one: then this instance does
-    /// the same.
+    /// A called instance threw an escalation, and ended with it or goes on. It is caught here, or by who called this one: then this
+    /// instance does the same.
     pub(crate) fn escalate_from_call(&mut self, activity: ActivityId, code: Option<String>, ended: bool) -> Result<(), Failure> {
         let catcher = escalation_catcher(self.definition, self.instance, activity, code.as_deref());
         let Some((catching, event)) = catcher else {
@@ -53,9 +53,9 @@ impl Machine<'_> {
         self.trigger_as(catching, event, lineage, variables)
     }
 
-    /// Nothing inside catches an escalation. Whoever calls is told, for what comes back from the call is mapped also when nothing catches it (Camunda
-    /// `OutputVariablesPropagator`); the instance ends if what catches it interrupts. If only the caller knows whether it does, every token stops with a job
-    /// where it would enter an element: the caller hears first, and may end the call.
+    /// Nothing inside catches an escalation. Whoever calls is told, for what comes back from the call is mapped also when nothing catches
+    /// it (Camunda `OutputVariablesPropagator`); the instance ends if what catches it interrupts. If only the caller knows whether it does,
+    /// every token stops with a job where it would enter an element: the caller hears first, and may end the call.
     fn escalate_to_caller(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
         match self.instance.caller_catches_escalation(code.as_deref()) {
             Some(CatchKind::Escalation { interrupting: true }) => {
@@ -70,8 +70,8 @@ impl Machine<'_> {
         }
     }
 
-    /// A person reports an escalation from a user task (Camunda `TaskEntity.escalation`). The task goes on waiting unless what catches it interrupts.
-    /// [`admit`](crate::admit) refuses one that nothing catches, as Camunda 7 does.
+    /// A person reports an escalation from a user task (Camunda `TaskEntity.escalation`). The task goes on waiting unless what catches it
+    /// interrupts. [`admit`](crate::admit) refuses one that nothing catches, as Camunda 7 does.
     pub(crate) fn escalate_from_task(&mut self, wait: WaitId, code: String, variables: Variables) -> Result<(), Failure> {
         let task = Arc::make_mut(self.instance.tasks.get_mut(&wait).expect("admit::check found the task"));
         task.reports += 1;

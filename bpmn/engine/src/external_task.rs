@@ -1,8 +1,9 @@
 //! What workers make of external tasks. Traces: `elements/external_task.rs`.
 //!
-//! A task may say which reports are BPMN errors (Camunda 7, "External Task Error Event Definition"): when it is completed, and when it fails, its
-//! expressions are asked in their order once the variables are set that came along, and the first that is true throws its error as if the worker
-//! had (Camunda `ExternalTaskEntity.evaluateThrowBpmnError`). One that nothing catches leaves the task where it is, with an incident.
+//! A task may say which reports are BPMN errors (Camunda 7, "External Task Error Event Definition"): when it is completed, and when it
+//! fails, its expressions are asked in their order once the variables are set that came along, and the first that is true throws its error
+//! as if the worker had (Camunda `ExternalTaskEntity.evaluateThrowBpmnError`). One that nothing catches leaves the task where it is, with
+//! an incident.
 
 use std::sync::Arc;
 
@@ -45,7 +46,8 @@ impl Machine<'_> {
         self.bring(activity, brought)?;
         if let Some(error) = self.worker_error(activity, None, Err)? {
             self.throw_worker_error(wait, error)?;
-            // Where nothing catches it the wait stays, and is answered again: what conditions begin sends its commands from jobs of its own.
+            // Where nothing catches it the wait stays, and is answered again: what conditions begin sends its commands from jobs of its
+            // own.
             self.unit.hold |= self.instance.external_tasks.contains_key(&wait);
             return Ok(());
         }
@@ -54,7 +56,8 @@ impl Machine<'_> {
         self.resume(activity)
     }
 
-    /// The task could not be done, unless an expression says that this is an error. As in Camunda 7 one that cannot be evaluated says nothing.
+    /// The task could not be done, unless an expression says that this is an error. As in Camunda 7 one that cannot be evaluated says
+    /// nothing.
     pub(crate) fn external_task_failed(&mut self, wait: WaitId, unable: Unable, brought: Brought) -> Result<(), Failure> {
         let Unable { message, details, retries } = unable;
         let activity = self.instance.external_tasks[&wait].activity;
@@ -82,7 +85,8 @@ impl Machine<'_> {
         }
     }
 
-    /// The code of the error that a report is, if it is one: only true is true. `fallback` says what an expression is that cannot be evaluated.
+    /// The code of the error that a report is, if it is one: only true is true. `fallback` says what an expression is that cannot be
+    /// evaluated.
     pub(crate) fn worker_error(
         &self,
         activity: ActivityId,

@@ -1,5 +1,6 @@
-//! Generated forms (Camunda 7, "Generated Task Forms"): what the form of a user task or start event shows, and which variables what is entered
-//! becomes. Nothing here changes an instance: whoever submits a form completes its task, or starts the process, with these variables.
+//! Generated forms (Camunda 7, "Generated Task Forms"): what the form of a user task or start event shows, and which variables what is
+//! entered becomes. Nothing here changes an instance: whoever submits a form completes its task, or starts the process, with these
+//! variables.
 
 use mandate_feel::Expression;
 use mandate_model::time;
@@ -77,8 +78,8 @@ impl<'a> FormOf<'a> {
         self.fields().map(|field| self.show(field)).collect()
     }
 
-    /// The variables that an input becomes (Camunda's `FormFieldHandler.handleSubmit`): each field's as its type, defaults of fields that are
-    /// not among them, and everything that is no field as it is.
+    /// The variables that an input becomes (Camunda's `FormFieldHandler.handleSubmit`): each field's as its type, defaults of fields that
+    /// are not among them, and everything that is no field as it is.
     ///
     /// # Errors
     /// A constraint does not hold, or a value does not fit its field.

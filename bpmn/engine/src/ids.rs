@@ -10,8 +10,8 @@ use uuid::Uuid;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InstanceId(pub Uuid);
 
-/// A wait: a job, a user task, an external task, a subscription or a delegate that is running. Numbers come from one counter of the instance and
-/// are never used again, so that a late or repeated input finds nothing.
+/// A wait: a job, a user task, an external task, a subscription or a delegate that is running. Numbers come from one counter of the
+/// instance and are never used again, so that a late or repeated input finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WaitId(pub u64);
 

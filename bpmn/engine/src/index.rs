@@ -148,7 +148,8 @@ impl Index {
         }
     }
 
-    /// Files an incident under its wait or its join; `scope` is the scope around the incident's activity, which only the root does not have.
+    /// Files an incident under its wait or its join; `scope` is the scope around the incident's activity, which only the root does not
+    /// have.
     pub(crate) fn add_incident(&mut self, incident: &Incident, scope: Option<ActivityId>) {
         match (incident.wait, scope) {
             (Some(wait), _) => self.wait_incidents.insert(wait, incident.id),

@@ -1,7 +1,7 @@
 //! Everything that can happen to an instance.
 //!
-//! An input that moves a token names the wait that it ends: a late or repeated one finds no such wait and is rejected with the instance unchanged.
-//! What people and operators change names what it changes, or nothing.
+//! An input that moves a token names the wait that it ends: a late or repeated one finds no such wait and is rejected with the instance
+//! unchanged. What people and operators change names what it changes, or nothing.
 
 use mandate_model::ElementIndex;
 
@@ -23,8 +23,8 @@ pub enum Input {
         element: ElementIndex,
         /// The instance's first variables.
         variables: Variables,
-        /// Stop at the start event with a [`JobKind::Start`](crate::JobKind::Start) job that is due at once, because the chain behind it may send
-        /// commands and its origin must be durable first.
+        /// Stop at the start event with a [`JobKind::Start`](crate::JobKind::Start) job that is due at once, because the chain behind it
+        /// may send commands and its origin must be durable first.
         hold: bool,
     },
     /// Begin a new instance at elements of the caller's choice rather than at a start event.
@@ -118,8 +118,8 @@ pub enum Input {
         variables: Variables,
         /// Variables of the activity's own that waits, to be set before anything else.
         local_variables: Variables,
-        /// Variables of what the message begins (Camunda 7.22, `setVariablesToTriggeredScope`): an event sub-process's own, an activity's own that
-        /// waits; the path of a boundary event has no scope of its own and has them in the one that it is in.
+        /// Variables of what the message begins (Camunda 7.22, `setVariablesToTriggeredScope`): an event sub-process's own, an activity's
+        /// own that waits; the path of a boundary event has no scope of its own and has them in the one that it is in.
         triggered_variables: Variables,
     },
     /// A signal arrives for a subscription.
@@ -222,8 +222,8 @@ pub enum Input {
         set: Variables,
         /// Names to remove.
         remove: Vec<String>,
-        /// The scope's own variables and no others (Camunda's `setVariableLocal`). Otherwise each name is the one that the scope sees, and one that
-        /// it does not see becomes the process's.
+        /// The scope's own variables and no others (Camunda's `setVariableLocal`). Otherwise each name is the one that the scope sees, and
+        /// one that it does not see becomes the process's.
         local: bool,
     },
     /// Somebody begins an activity that is enabled in an ad-hoc sub-process and was not chosen yet.
@@ -233,13 +233,13 @@ pub enum Input {
     },
     /// Change by hand what is active. Names no wait: repeated without a key of its own, it is done again.
     Modify(Modification),
-    /// Suspend the instance: nothing of it runs, and it rejects all inputs but those that [`Input::is_taken_while_suspended`]. What a called instance says then
-    /// is kept until it goes on.
+    /// Suspend the instance: nothing of it runs, and it rejects all inputs but those that [`Input::is_taken_while_suspended`]. What a
+    /// called instance says then is kept until it goes on.
     Suspend,
     /// Let it go on, with all of its jobs.
     Activate,
-    /// What the input in it says, but each token stops with a job before the element that it would enter: of an input that ends no wait, and whose chain comes to a
-    /// delegate with commands, which need one that is durable first.
+    /// What the input in it says, but each token stops with a job before the element that it would enter: of an input that ends no wait,
+    /// and whose chain comes to a delegate with commands, which need one that is durable first.
     Held(Box<Input>),
 
     // What ends it.

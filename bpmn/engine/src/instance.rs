@@ -34,8 +34,8 @@ pub struct NewInstance {
     pub caller: Option<Caller>,
 }
 
-/// Things of an instance by their numbers. Persistent: a clone shares everything, and two states of an instance are compared by what they do not
-/// share. So a unit of work may be thrown away, a host may keep the last stored state, and what has changed since is found without
+/// Things of an instance by their numbers. Persistent: a clone shares everything, and two states of an instance are compared by what they
+/// do not share. So a unit of work may be thrown away, a host may keep the last stored state, and what has changed since is found without
 /// looking at what has not.
 pub(crate) type Map<K, V> = OrdMap<K, Arc<V>>;
 
@@ -142,9 +142,9 @@ pub enum Phase {
     },
 }
 
-/// What an activity instance is to its element. Of a multi-instance activity there is a *body* (Camunda 7's `multiInstanceBody`), which is entered,
-/// left, watched by boundary events and continued asynchronously as the element says, and in it the *inner* instances, which do what the
-/// element does. All others are the element itself.
+/// What an activity instance is to its element. Of a multi-instance activity there is a *body* (Camunda 7's `multiInstanceBody`), which is
+/// entered, left, watched by boundary events and continued asynchronously as the element says, and in it the *inner* instances, which do
+/// what the element does. All others are the element itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The element, once.
@@ -285,8 +285,8 @@ impl Instance {
         ROOT_ACTIVITY
     }
 
-    /// The tree, in the order of numbers: parents before their children, but for what has been compensated, which is older than the event that it
-    /// runs in.
+    /// The tree, in the order of numbers: parents before their children, but for what has been compensated, which is older than the event
+    /// that it runs in.
     pub fn activities(&self) -> impl Iterator<Item = &Activity> {
         self.activities.values().map(Arc::as_ref)
     }
@@ -317,8 +317,8 @@ impl Instance {
         EMPTY + self.activities.len() * ACTIVITY + self.index.bytes
     }
 
-    /// All exclusive jobs: those first that have attempts left and are not suspended, of these the one that is due first, of those the one of the highest priority, and of
-    /// those the oldest.
+    /// All exclusive jobs: those first that have attempts left and are not suspended, of these the one that is due first, of those the one
+    /// of the highest priority, and of those the oldest.
     pub fn exclusive_jobs(&self) -> impl Iterator<Item = &Job> {
         self.index.exclusive_jobs.iter().map(|(_, _, _, wait)| self.jobs[wait].as_ref())
     }
@@ -363,8 +363,8 @@ impl Instance {
         self.index.bytes
     }
 
-    /// Whether every element and flow that the instance names is one of this definition's. [`step`](crate::step) takes that for granted; ask when
-    /// the two come from where somebody could have mixed them up.
+    /// Whether every element and flow that the instance names is one of this definition's. [`step`](crate::step) takes that for granted;
+    /// ask when the two come from where somebody could have mixed them up.
     pub fn fits(&self, definition: &ProcessDefinition) -> bool {
         let element = |index: ElementIndex| (index.0 as usize) < definition.elements.len();
         let flow = |index: Option<FlowIndex>| index.is_none_or(|index| (index.0 as usize) < definition.flows.len());
@@ -437,8 +437,8 @@ impl Instance {
         self.last
     }
 
-    /// Puts a new activity into the tree. Beyond [`MAX_INLINE_ACTIVITIES`] it is stored apart, for as long as it lives; and so it is in a scope that
-    /// is, or whose children are many: in whatever order these end, what is left in the snapshot is little.
+    /// Puts a new activity into the tree. Beyond [`MAX_INLINE_ACTIVITIES`] it is stored apart, for as long as it lives; and so it is in a
+    /// scope that is, or whose children are many: in whatever order these end, what is left in the snapshot is little.
     pub(crate) fn add_activity(&mut self, scope: ActivityId, element: ElementIndex, phase: Phase, role: Role, since: i64) -> ActivityId {
         let id = ActivityId(self.number());
         let around = self.at(scope);

@@ -1,7 +1,7 @@
 //! Jobs as operators change them: which, their priority, and their suspension (Camunda 7's `SuspendJobCmd` and `SuspendJobDefinitionCmd`).
 //!
-//! A job that is suspended does not run until it is activated, or its instance is. It stands in nobody's way: of the exclusive jobs of an instance another
-//! one is the next.
+//! A job that is suspended does not run until it is activated, or its instance is. It stands in nobody's way: of the exclusive jobs of an
+//! instance another one is the next.
 
 use mandate_model::{ElementIndex, ProcessDefinition};
 
@@ -28,7 +28,8 @@ pub struct JobOrigin {
     pub element: ElementIndex,
     /// Of a multi-instance activity: around all of its instances, and not of each.
     pub body: bool,
-    /// [`JobKind::AsyncBefore`], [`JobKind::AsyncAfter`], [`JobKind::Timer`] or, for all timeouts of a task, the [`JobKind::Timeout`] of number 0.
+    /// [`JobKind::AsyncBefore`], [`JobKind::AsyncAfter`], [`JobKind::Timer`] or, for all timeouts of a task, the [`JobKind::Timeout`] of
+    /// number 0.
     pub kind: JobKind,
 }
 
@@ -45,8 +46,8 @@ impl Instance {
         Some(JobOrigin { element: job.element, body, kind })
     }
 
-    /// A job that the unit has made gets what operators have said of its origin, before it is stored: it is suspended from the beginning, or has
-    /// another priority. Answers it as it is then.
+    /// A job that the unit has made gets what operators have said of its origin, before it is stored: it is suspended from the beginning,
+    /// or has another priority. Answers it as it is then.
     ///
     /// # Panics
     ///

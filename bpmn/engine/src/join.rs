@@ -1,9 +1,9 @@
 //! Parallel and inclusive joins: they count what has come, and look where tokens may still come from. A parallel join that can never be
 //! complete is an incident; an inclusive one goes on.
 //!
-//! The standard's joins count the sequence flows that were taken (BPMN 2.0, 13.4.1 and 13.4.3): what comes twice by one flow to a parallel one
-//! waits for its next round. Those of Camunda 7's dialect count tokens (`ParallelGatewayActivityBehavior`, `InclusiveGatewayActivityBehavior.activatesGateway`):
-//! as many as the gateway has flows are enough, whichever they came by.
+//! The standard's joins count the sequence flows that were taken (BPMN 2.0, 13.4.1 and 13.4.3): what comes twice by one flow to a parallel
+//! one waits for its next round. Those of Camunda 7's dialect count tokens (`ParallelGatewayActivityBehavior`,
+//! `InclusiveGatewayActivityBehavior.activatesGateway`): as many as the gateway has flows are enough, whichever they came by.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -66,9 +66,9 @@ impl Machine<'_> {
         self.join(activity)
     }
 
-    /// Lets the inclusive join go on that waits for nothing more, if there is one: the first in the order of the scopes' numbers and of the document.
-    /// To be asked when nothing else moves. A scope is searched again only when something in it has moved. In a large model a search counts as
-    /// several steps, so that no loop around it takes long to meet the bound.
+    /// Lets the inclusive join go on that waits for nothing more, if there is one: the first in the order of the scopes' numbers and of the
+    /// document. To be asked when nothing else moves. A scope is searched again only when something in it has moved. In a large model a
+    /// search counts as several steps, so that no loop around it takes long to meet the bound.
     pub(crate) fn activate_inclusive(&mut self) -> Result<bool, Failure> {
         while let Some(&scope) = self.unit.moved.first() {
             let waiting: Vec<_> = joins_of(self.instance, scope).filter(|gateway| is_inclusive(self.definition, *gateway)).collect();
@@ -90,8 +90,8 @@ impl Machine<'_> {
         Ok(false)
     }
 
-    /// Consumes what stands at a join, so that one token goes on: all, or of a parallel one that counts flows the oldest of each, and what came
-    /// twice by the same flow stays for the next round.
+    /// Consumes what stands at a join, so that one token goes on: all, or of a parallel one that counts flows the oldest of each, and what
+    /// came twice by the same flow stays for the next round.
     fn join(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (gateway, scope) = (it.element, it.scope());
@@ -116,8 +116,9 @@ impl Machine<'_> {
         self.resume(activity)
     }
 
-    /// Raises an incident for each parallel join that waits for flows on which nothing can arrive any more or, if it counts tokens, to which none can
-    /// come by any flow. Runs when nothing moves, inclusive joins neither: so each of those is one that a token may still come to.
+    /// Raises an incident for each parallel join that waits for flows on which nothing can arrive any more or, if it counts tokens, to
+    /// which none can come by any flow. Runs when nothing moves, inclusive joins neither: so each of those is one that a token may still
+    /// come to.
     pub(crate) fn check_joins(&mut self) {
         // In scopes that this unit has not touched, a join waits for what it waited for before.
         for scope in std::mem::take(&mut self.unit.touched) {

@@ -19,8 +19,8 @@ pub struct Leaf {
     pub element: ElementIndex,
     /// Since when; milliseconds since 1970.
     pub since: i64,
-    /// Until when at the latest: its own due moment, a user task's due date or its earliest boundary timer's moment, whichever comes first; none if
-    /// nothing bounds it.
+    /// Until when at the latest: its own due moment, a user task's due date or its earliest boundary timer's moment, whichever comes first;
+    /// none if nothing bounds it.
     pub until: Option<i64>,
     /// Why.
     pub state: LeafState,
@@ -100,17 +100,18 @@ pub enum LeafState {
     },
     /// It stands at an event-based gateway.
     Events {
-        /// The elements of which the first to happen takes it further, in document order of the gateway's flows. Those whose job has an incident are
-        /// left out.
+        /// The elements of which the first to happen takes it further, in document order of the gateway's flows. Those whose job has an
+        /// incident are left out.
         events: Vec<ElementIndex>,
     },
     /// It stands at a parallel or inclusive gateway, or before an activity that begins with several tokens.
     Join {
-        /// The flows that it waits for, in document order: of an activity all, for the tokens may come by any of them; of a gateway those by which nobody has come yet or, at an inclusive gateway, by which somebody may still come.
+        /// The flows that it waits for, in document order: of an activity all, for the tokens may come by any of them; of a gateway those
+        /// by which nobody has come yet or, at an inclusive gateway, by which somebody may still come.
         missing: Vec<FlowIndex>,
     },
-    /// It may begin, in an ad-hoc sub-process: when somebody says so by [`Input::BeginActivity`](crate::Input::BeginActivity) or, if it was chosen
-    /// already, when its turn comes.
+    /// It may begin, in an ad-hoc sub-process: when somebody says so by [`Input::BeginActivity`](crate::Input::BeginActivity) or, if it was
+    /// chosen already, when its turn comes.
     Enabled {
         /// It was chosen.
         chosen: bool,

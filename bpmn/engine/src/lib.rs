@@ -3,8 +3,8 @@
 //! No I/O, no clock, no randomness, no async. Time is an argument, numbers come from one counter of the instance, jitter and keys
 //! from digests; so the same arguments give the same answer, byte for byte.
 //!
-//! Read in this order: [`Effect`] (all that can be asked of the world), [`Input`] (all that can happen), [`step`] (the
-//! one loop), then any element under `elements/`. What crosses elements lives beside the loop; the map of `ARCHITECTURE.md` has a row for each file.
+//! Read in this order: [`Effect`] (all that can be asked of the world), [`Input`] (all that can happen), [`step`] (the one loop), then any
+//! element under `elements/`. What crosses elements lives beside the loop; the map of `ARCHITECTURE.md` has a row for each file.
 //!
 //! # Three kinds of going wrong
 //! A *rejection* refuses the input, and the instance is unchanged. A *failure* means that the unit of work cannot go on: the instance
@@ -92,7 +92,7 @@ pub use start_timer::StartTimer;
 pub use step::{Stop, step};
 pub use variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, VariableKind, Variables};
 
-/// Names one entry of a unit of work into an element: SHA-256 over the instance, the wait that the unit resumes, the element and the token's
-/// way to it inside the unit. Nothing random, nothing that depends on other branches: a unit that runs again makes the same keys.
+/// Names one entry of a unit of work into an element: SHA-256 over the instance, the wait that the unit resumes, the element and the
+/// token's way to it inside the unit. Nothing random, nothing that depends on other branches: a unit that runs again makes the same keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct EntryKey(pub [u8; 32]);

@@ -1,9 +1,9 @@
 //! Where a token came from inside its unit of work, and the names that follow from it.
 //!
-//! A unit that fails is thrown away and run again, perhaps after other branches have moved on. What it sends must carry the
-//! same keys each time. So a key is made of nothing but the wait that the unit resumes (or which of the
-//! instance's modifications it is), the activity that was there before the unit and that the token comes out of, the forks that it passed since, and
-//! how often it came by the same element on that way: never of numbers that other branches count up as well.
+//! A unit that fails is thrown away and run again, perhaps after other branches have moved on. What it sends must carry the same keys each
+//! time. So a key is made of nothing but the wait that the unit resumes (or which of the instance's modifications it is), the activity that
+//! was there before the unit and that the token comes out of, the forks that it passed since, and how often it came by the same element on
+//! that way: never of numbers that other branches count up as well.
 
 use sha2::{Digest, Sha256};
 
@@ -20,7 +20,8 @@ impl Lineage {
         Self(digest("mandate-origin-1", &[instance.0.as_bytes(), &wait.0.to_be_bytes()]))
     }
 
-    /// The token in an activity that was there before the unit; `self` is the unit's origin. One unit may end several, each with the same way before it.
+    /// The token in an activity that was there before the unit; `self` is the unit's origin. One unit may end several, each with the same
+    /// way before it.
     pub(crate) fn activity(self, activity: ActivityId) -> Self {
         Self(digest("mandate-activity-1", &[&self.0, &activity.0.to_be_bytes()]))
     }
@@ -50,8 +51,8 @@ impl Lineage {
         Self(digest("mandate-completion-1", &[&self.0, element.as_bytes(), &nth.to_be_bytes()]))
     }
 
-    /// The token that undoes something; `self` is the lineage of the event that throws, and `of` names what is undone, so that it plays no part how much
-    /// else is.
+    /// The token that undoes something; `self` is the lineage of the event that throws, and `of` names what is undone, so that it plays no
+    /// part how much else is.
     pub(crate) fn compensation(self, of: &[u8]) -> Self {
         Self(digest("mandate-compensation-1", &[&self.0, of]))
     }

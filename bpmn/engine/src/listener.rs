@@ -2,11 +2,11 @@
 //! `camunda:executionListener` and `camunda:taskListener`).
 //!
 //! Start listeners come after the input mapping; end listeners after the flows are chosen and before the output mapping (Camunda
-//! `PvmExecutionImpl.enterActivityInstance`, `ExecutionEntity.destroy`). Of a multi-instance activity each instance has them, and not the body.
-//! What is cancelled, or throws what is caught, ends without its end listeners; of a user task that is cancelled `gone.rs` tells.
+//! `PvmExecutionImpl.enterActivityInstance`, `ExecutionEntity.destroy`). Of a multi-instance activity each instance has them, and not the
+//! body. What is cancelled, or throws what is caught, ends without its end listeners; of a user task that is cancelled `gone.rs` tells.
 //!
-//! A delegate is called inside the unit of work like a service task's; what it returns is set as Camunda's `execution.setVariable` does. While
-//! it is called, the unit remembers the occasion and which listener is next.
+//! A delegate is called inside the unit of work like a service task's; what it returns is set as Camunda's `execution.setVariable` does.
+//! While it is called, the unit remembers the occasion and which listener is next.
 
 #[cfg(test)]
 mod changes;
@@ -154,8 +154,8 @@ impl Machine<'_> {
         element.listeners.iter().any(|listener| listener.event == event)
     }
 
-    /// Sets the timers of a user task's listeners, before the task is there (Camunda `ExecutionEntity.initializeTimerDeclarations`). They interrupt
-    /// nothing, fire again if they say so, and are gone with the task.
+    /// Sets the timers of a user task's listeners, before the task is there (Camunda `ExecutionEntity.initializeTimerDeclarations`). They
+    /// interrupt nothing, fire again if they say so, and are gone with the task.
     pub(crate) fn arm_timeouts(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let definition = self.definition;
         let element = self.instance.at(activity).element;

@@ -16,10 +16,10 @@ use crate::step::Machine;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, Variables};
 
 impl Machine<'_> {
-    /// Puts the variables that came with an event, an answer or a completed task where they belong. In Camunda 7's dialect that is where its
-    /// `execution.setVariables` puts them, whatever the activity maps: in the nearest scope that has the name, the activity's own first, else in the
-    /// process. Otherwise it is Camunda 8's rule: with output mappings they are the activity's own and the mappings carry out what is meant to
-    /// leave; without, they are set around it.
+    /// Puts the variables that came with an event, an answer or a completed task where they belong. In Camunda 7's dialect that is where
+    /// its `execution.setVariables` puts them, whatever the activity maps: in the nearest scope that has the name, the activity's own
+    /// first, else in the process. Otherwise it is Camunda 8's rule: with output mappings they are the activity's own and the mappings
+    /// carry out what is meant to leave; without, they are set around it.
     pub(crate) fn deliver(&mut self, activity: ActivityId, variables: Variables) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
         let set = match self.definition.dialect {
@@ -161,8 +161,9 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// In Camunda 7's dialect what is cancelled maps its outputs as well (`ExecutionEntity.destroy`; its `skipOutputMappingOnCanceledActivities` is off
-    /// by default). One of several instances does not: Camunda 7 refuses output mappings there.
+    /// In Camunda 7's dialect what is cancelled maps its outputs as well (`ExecutionEntity.destroy`; its
+    /// `skipOutputMappingOnCanceledActivities` is off by default). One of several instances does not: Camunda 7 refuses output mappings
+    /// there.
     pub(crate) fn map_outputs_of_canceled(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let maps = self.definition.dialect == Dialect::Camunda7 && it.role == Role::Element && matches!(it.phase, Phase::Active { .. });
@@ -186,8 +187,8 @@ impl Machine<'_> {
     }
 }
 
-/// Where the search for a name begins that is set around an activity: in the scope around it. The loop counter and the element variable of one of several
-/// instances lie, as in Camunda 7, between the two.
+/// Where the search for a name begins that is set around an activity: in the scope around it. The loop counter and the element variable of
+/// one of several instances lie, as in Camunda 7, between the two.
 pub(crate) fn around(definition: &ProcessDefinition, instance: &Instance, activity: ActivityId, name: &str) -> ActivityId {
     let it = instance.at(activity);
     let own = matches!(it.role, Role::Inner { .. }) && is_loop_variable(definition.element(it.element), name);

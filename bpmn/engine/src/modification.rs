@@ -3,21 +3,21 @@
 //!
 //! Instructions are carried out one after the other in one unit of work, each with everything that follows from it until nothing moves; so
 //! their order matters: a scope that loses its last token to a cancellation is gone before the next instruction begins, which then makes a
-//! new one. Only the process itself stays until the last instruction is done: it ends then if nothing is left in it. Inclusive joins are looked at when
-//! all instructions are done.
+//! new one. Only the process itself stays until the last instruction is done: it ends then if nothing is left in it. Inclusive joins are
+//! looked at when all instructions are done.
 //!
 //! - **Cancelling** takes an instance with everything inside, and those around it that have nothing else inside.
-//! - **Starting** happens in the nearest scope around the element that is active; those between the two are made, without their start events, and
-//!   with their boundary events and event sub-processes armed. If there are several such scopes the instruction must name one.
+//! - **Starting** happens in the nearest scope around the element that is active; those between the two are made, without their start
+//!   events, and with their boundary events and event sub-processes armed. If there are several such scopes the instruction must name one.
 //!
 //! What cannot be known beforehand, because it follows from the instructions before, fails the unit: nothing is stored then either.
 //!
 //! # What a command may hang on
-//! A modification names no wait: repeated without a key, it is done again. So nothing that it leads to may send a command, or two hosts, or two attempts,
-//! could send it under two keys. A modification that comes to a delegate with commands is *held*: each token stops where it would
-//! enter an element, with a job, and what that job sends has the job's keys. So it is in an instance that is suspended.
-//! A listener's delegate that such a unit comes to has no wait to stand at: the unit fails.
-//! Without commands, keys begin with the number of the modification, which counts those that were stored and nothing else.
+//! A modification names no wait: repeated without a key, it is done again. So nothing that it leads to may send a command, or two hosts, or
+//! two attempts, could send it under two keys. A modification that comes to a delegate with commands is *held*: each token stops where it
+//! would enter an element, with a job, and what that job sends has the job's keys. So it is in an instance that is suspended. A listener's
+//! delegate that such a unit comes to has no wait to stand at: the unit fails. Without commands, keys begin with the number of the
+//! modification, which counts those that were stored and nothing else.
 
 mod plan;
 #[cfg(test)]
@@ -56,10 +56,11 @@ pub struct Modification {
     pub skip_io_mappings: bool,
     /// Listeners of all that begins, is taken or ends in this unit of work are not called.
     pub skip_listeners: bool,
-    /// Each token stops where it would enter an element, with a job that is due at once: the chain may send commands, and its origin must be
-    /// durable first.
+    /// Each token stops where it would enter an element, with a job that is due at once: the chain may send commands, and its origin must
+    /// be durable first.
     pub hold: bool,
-    /// Digest of the key under which somebody asks for it: asked for again under the same key, it is not done again. An instance remembers the last one.
+    /// Digest of the key under which somebody asks for it: asked for again under the same key, it is not done again. An instance remembers
+    /// the last one.
     pub key: Option<[u8; 32]>,
 }
 
@@ -192,8 +193,8 @@ impl Machine<'_> {
         self.notify(self.instance.root(), Occasion::ProcessStartInside)
     }
 
-    /// Carries out the next instruction, when all that followed from the one before stands. Whether there was one. When there is no more, and
-    /// nothing is left in the process, the instance ends.
+    /// Carries out the next instruction, when all that followed from the one before stands. Whether there was one. When there is no more,
+    /// and nothing is left in the process, the instance ends.
     pub(crate) fn next_instruction(&mut self) -> Result<bool, Failure> {
         let Some(underway) = &mut self.unit.modification else { return Ok(false) };
         let Some(instruction) = underway.rest.pop_front() else {
@@ -244,9 +245,9 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Cancels an activity with those around it that it leaves empty; the process itself stays (Camunda `AbstractInstanceCancellationCmd`). A body
-    /// of which no instance is left to end is empty, too. Unless what is cancelled `maps`, no outputs are mapped there. Whether it has left nothing in the
-    /// process.
+    /// Cancels an activity with those around it that it leaves empty; the process itself stays (Camunda `AbstractInstanceCancellationCmd`).
+    /// A body of which no instance is left to end is empty, too. Unless what is cancelled `maps`, no outputs are mapped there. Whether it
+    /// has left nothing in the process.
     pub(crate) fn cancel_outward(&mut self, activity: ActivityId, maps: bool) -> Result<bool, Failure> {
         let root = self.instance.root();
         let mut outermost = activity;
@@ -277,7 +278,8 @@ impl Machine<'_> {
         Ok(nothing_left)
     }
 
-    /// Whether nothing else is left to end in a scope. Bodies count, and keep results: nobody walks over ten thousand of these for each instance.
+    /// Whether nothing else is left to end in a scope. Bodies count, and keep results: nobody walks over ten thousand of these for each
+    /// instance.
     fn holds_only(&self, scope: ActivityId, child: ActivityId) -> bool {
         match self.instance.at(scope).role {
             // A sequence has one at a time.
@@ -357,8 +359,8 @@ impl Machine<'_> {
         Ok(activity)
     }
 
-    /// By which flow a token comes to a join that begins before it: of those by which nobody has come, or is about to after a job, the first on which
-    /// nothing can arrive any more, or else the first. Camunda 7 counts tokens, and asks by which flow no one came.
+    /// By which flow a token comes to a join that begins before it: of those by which nobody has come, or is about to after a job, the
+    /// first on which nothing can arrive any more, or else the first. Camunda 7 counts tokens, and asks by which flow no one came.
     fn flow_into(&self, scope: ActivityId, element: ElementIndex) -> Option<FlowIndex> {
         let gateway = self.definition.element(element);
         if !matches!(gateway.kind, ElementKind::ParallelGateway | ElementKind::InclusiveGateway | ElementKind::ComplexGateway(_)) {
@@ -387,8 +389,8 @@ impl Machine<'_> {
     }
 }
 
-/// The number that begins the keys of an instance's next modification. Waits count up from 1, modifications down from the largest number: neither
-/// comes to the other.
+/// The number that begins the keys of an instance's next modification. Waits count up from 1, modifications down from the largest number:
+/// neither comes to the other.
 pub(crate) fn origin(instance: &Instance) -> WaitId {
     WaitId(u64::MAX - instance.modifications)
 }

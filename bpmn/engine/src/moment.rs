@@ -1,9 +1,9 @@
 //! The moment of a step, when it was asked for, and on whose behalf it is taken.
 //!
-//! What expressions see of the world must not depend on which attempt evaluates them: a command whose body is made of it has to be the same when its unit of
-//! work runs again. So they do not see the time at which a step is taken, but the one at which its unit was *asked for*. A job says that itself: the
-//! date at which it was first due, whenever it runs, and on whose behalf it was put there. For whatever else begins a unit the host says it, once for
-//! all steps of the unit and however often it is stepped again.
+//! What expressions see of the world must not depend on which attempt evaluates them: a command whose body is made of it has to be the same
+//! when its unit of work runs again. So they do not see the time at which a step is taken, but the one at which its unit was *asked for*. A
+//! job says that itself: the date at which it was first due, whenever it runs, and on whose behalf it was put there. For whatever else
+//! begins a unit the host says it, once for all steps of the unit and however often it is stepped again.
 
 use crate::effect::Job;
 

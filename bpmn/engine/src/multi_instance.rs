@@ -2,14 +2,15 @@
 //! `SequentialMultiInstanceActivityBehavior`).
 //!
 //! The body is entered and left by the element's flows. Its boundary events watch all instances together: when one fires, or an instance's
-//! BPMN error is caught there, they are cancelled with the body. `asyncBefore` and `asyncAfter` of the element stand around the body, those of
-//! the loop characteristics around each instance; mappings run in each instance.
+//! BPMN error is caught there, they are cancelled with the body. `asyncBefore` and `asyncAfter` of the element stand around the body, those
+//! of the loop characteristics around each instance; mappings run in each instance.
 //!
 //! Parallel instances are all made at once, each with its element, and begin one after the other: one that does not wait has ended before
-//! the next begins, and may end the body before that. What has not begun then leaves no trace in history. Of a sequence each instance is made when the
-//! one before has ended, and its element is looked up then.
+//! the next begins, and may end the body before that. What has not begun then leaves no trace in history. Of a sequence each instance is
+//! made when the one before has ended, and its element is looked up then.
 //!
-//! A standard loop (13.3.6) has a body as well: it is a sequence whose end a condition says, asked behind each turn and perhaps before the first.
+//! A standard loop (13.3.6) has a body as well: it is a sequence whose end a condition says, asked behind each turn and perhaps before the
+//! first.
 //!
 //! What one instance costs does not depend on how many there are: the body counts, and nothing walks over the others until it ends.
 
@@ -71,7 +72,8 @@ pub(crate) struct Continuation<'a> {
 }
 
 impl<'a> Continuation<'a> {
-    /// Of an activity's own jobs, or those of an event that is attached to it. The loop characteristics speak for each of several instances.
+    /// Of an activity's own jobs, or those of an event that is attached to it. The loop characteristics speak for each of several
+    /// instances.
     pub(crate) fn of(definition: &'a ProcessDefinition, activity: &Activity, element: ElementIndex) -> Self {
         let it = definition.element(element);
         match (activity.role, &it.multi_instance) {
@@ -115,7 +117,8 @@ impl<'d> Machine<'d> {
         Ok(())
     }
 
-    /// A token in a body: its next instance begins, or waits for the job before it. Of parallel ones the others follow as soon as this one waits.
+    /// A token in a body: its next instance begins, or waits for the job before it. Of parallel ones the others follow as soon as this one
+    /// waits.
     pub(crate) fn begin_instance(&mut self, token: Token, body: Body) -> Result<(), Failure> {
         let index = body.begun;
         let activity = if let Some(first) = body.first {
@@ -136,8 +139,8 @@ impl<'d> Machine<'d> {
         self.enter_instance(activity, Variables::new(), lineage)
     }
 
-    /// One more instance, by hand (Camunda `ModificationObserverBehavior.createInnerInstance`). It has its counter; which element of a collection it is
-    /// for, only whoever makes it knows.
+    /// One more instance, by hand (Camunda `ModificationObserverBehavior.createInnerInstance`). It has its counter; which element of a
+    /// collection it is for, only whoever makes it knows.
     pub(crate) fn add_instance(&mut self, id: ActivityId) -> Result<ActivityId, Failure> {
         let (_, each) = self.each(id);
         let Role::Body(body) = self.instance.at(id).role else { unreachable!("only a body has instances") };
@@ -173,7 +176,8 @@ impl<'d> Machine<'d> {
         if each.sequential { Ok(()) } else { self.count(id, each, [None, None, Some(body.active())]) }
     }
 
-    /// An instance is over, as history has it; a job may stand behind it. What the completion condition reads is kept so long, and its result.
+    /// An instance is over, as history has it; a job may stand behind it. What the completion condition reads is kept so long, and its
+    /// result.
     pub(crate) fn leave_instance(&mut self, activity: ActivityId, index: u32) -> Result<(), Failure> {
         let body = self.instance.at(activity).scope();
         let (element, each) = self.each(body);
@@ -200,8 +204,8 @@ impl<'d> Machine<'d> {
         self.end_instance_of(body, activity, index, result)
     }
 
-    /// Nothing stands behind an instance any more: the body counts it, and goes on or is done. As in Camunda 7 the completion condition is asked
-    /// after each instance, but not after the last of a sequence.
+    /// Nothing stands behind an instance any more: the body counts it, and goes on or is done. As in Camunda 7 the completion condition is
+    /// asked after each instance, but not after the last of a sequence.
     fn end_instance_of(&mut self, id: ActivityId, activity: ActivityId, index: u32, result: Option<Variable>) -> Result<(), Failure> {
         let (element, each) = self.each(id);
         let Role::Body(body) = self.instance.at(id).role else { unreachable!("an inner instance stands in a body") };
@@ -246,17 +250,17 @@ impl<'d> Machine<'d> {
         Ok(())
     }
 
-    /// Whether what an instance throws ends those that have not ended, so that the activity is done. An error always ends all of it, and that is
-    /// `trigger_as`'s. Otherwise the standard has `None` throw for each instance, and `One` while the others go on: what catches it, whether it
-    /// interrupts or not, finds an instance that has ended already. With `Complex` the model says when, and means the others if it says that the
-    /// event interrupts.
+    /// Whether what an instance throws ends those that have not ended, so that the activity is done. An error always ends all of it, and
+    /// that is `trigger_as`'s. Otherwise the standard has `None` throw for each instance, and `One` while the others go on: what catches
+    /// it, whether it interrupts or not, finds an instance that has ended already. With `Complex` the model says when, and means the others
+    /// if it says that the event interrupts.
     fn ends_the_others(&self, body: ActivityId, thrown: &InstanceThrown) -> bool {
         // One of all that waits for another has not happened yet.
         thrown.chosen && self.interrupts(thrown.event) && is_last(self.definition, self.instance, body, thrown.event)
     }
 
-    /// A body is done, perhaps before all of its instances are: these are cancelled, and the list of results is set around it, in the order of the
-    /// instances and with null for those that have not ended.
+    /// A body is done, perhaps before all of its instances are: these are cancelled, and the list of results is set around it, in the order
+    /// of the instances and with null for those that have not ended.
     pub(crate) fn end_body(&mut self, id: ActivityId, body: Body) -> Result<(), Failure> {
         let (element, each) = self.each(id);
         if let Some(output) = &each.output {

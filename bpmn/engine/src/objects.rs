@@ -1,5 +1,5 @@
-//! The objects that expressions know from Camunda 7 beside variables (`VariableScopeElResolver`). They are to be looked at only, and what is asked of
-//! them by a method (`execution.getId()`) is a property (`execution.id`) to the parser.
+//! The objects that expressions know from Camunda 7 beside variables (`VariableScopeElResolver`). They are to be looked at only, and what
+//! is asked of them by a method (`execution.getId()`) is a property (`execution.id`) to the parser.
 
 use mandate_feel::{Value, date_text};
 use mandate_model::{ElementKind, Implementation, ListenerEvent, ServiceTask};
@@ -31,8 +31,8 @@ pub(crate) fn object(at: &At<'_>, name: &str) -> Option<Value> {
     Some(Value::from_json(&json))
 }
 
-/// What a method gives that asks `execution` or `task` for variables, by the call as the parser writes it: `execution.hasVariable(x)`. Local are those
-/// of the activity instance, to a task its own.
+/// What a method gives that asks `execution` or `task` for variables, by the call as the parser writes it: `execution.hasVariable(x)`.
+/// Local are those of the activity instance, to a task its own.
 fn of_variables(at: &At<'_>, call: &str) -> Option<Value> {
     let (object, call) = call.split_once('.')?;
     let scope = match object {

@@ -29,8 +29,8 @@ impl Machine<'_> {
 
 impl At<'_> {
     /// The priority of this element's jobs: its own, else its process's, with the variables as they are now. As in Camunda 7
-    /// (`DefaultPriorityProvider`) an expression that cannot be evaluated gives the default and stops nobody, and one that gives something else than a
-    /// whole number fails the unit.
+    /// (`DefaultPriorityProvider`) an expression that cannot be evaluated gives the default and stops nobody, and one that gives something
+    /// else than a whole number fails the unit.
     pub(crate) fn job_priority(&self) -> Result<i64, Failure> {
         let Some(expression) = self.element().job_priority.as_ref().or(self.process().job_priority.as_ref()) else { return Ok(DEFAULT) };
         match self.evaluate(expression) {

@@ -1,7 +1,8 @@
 //! Start quantities: activities that begin once for several tokens (BPMN 2.0, 13.3.2). Camunda 7 begins one for each.
 //!
-//! The first token makes the activity, which gathers the others and begins with the last; what the tokens came by makes no difference. History
-//! knows nothing of it until then, and boundary events are armed when it waits, as always. Tokens that can't be complete any more are an incident.
+//! The first token makes the activity, which gathers the others and begins with the last; what the tokens came by makes no difference.
+//! History knows nothing of it until then, and boundary events are armed when it waits, as always. Tokens that can't be complete any more
+//! are an incident.
 
 use mandate_model::ElementIndex;
 

@@ -1,9 +1,9 @@
 //! Jobs and external tasks that fail, are retried, and become incidents.
 //!
-//! An incident lives as in Camunda 7 (`JobEntity.setRetries`, `ExternalTaskEntity.setRetriesAndManageIncidents`): one is open from the moment when no retries
-//! are left until there are new ones or what failed is done, when it is resolved, or until that is cancelled, when it is deleted. What fails again
-//! meanwhile, because an operator executes it or its worker reports once more, has the incident that it has; other than in Camunda 7 that says what
-//! failed last, since it is what tells an operator whether a retry is safe.
+//! An incident lives as in Camunda 7 (`JobEntity.setRetries`, `ExternalTaskEntity.setRetriesAndManageIncidents`): one is open from the
+//! moment when no retries are left until there are new ones or what failed is done, when it is resolved, or until that is cancelled, when
+//! it is deleted. What fails again meanwhile, because an operator executes it or its worker reports once more, has the incident that it
+//! has; other than in Camunda 7 that says what failed last, since it is what tells an operator whether a retry is safe.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ impl Failure {
         Self { code, message, element: Some(element), retry: Retry::ByPolicy }
     }
 
-    /// A failure that no retry can help, or that is too expensive to run into again: a bound that Camunda 7 does not have, or the answer of somebody who
-    /// would only be asked again.
+    /// A failure that no retry can help, or that is too expensive to run into again: a bound that Camunda 7 does not have, or the answer of
+    /// somebody who would only be asked again.
     pub(crate) fn never(code: Code, element: ElementIndex, message: String) -> Self {
         Self { code, message, element: Some(element), retry: Retry::Never }
     }
@@ -104,8 +104,9 @@ impl Machine<'_> {
         }
     }
 
-    /// How often a job that has failed is tried, and when; none: the engine's default. A cycle that is computed is asked for with every failure, and says how
-    /// often with the first one (Camunda `DefaultJobRetryCmd`); of one that gives none the failure says why, and not what it gives.
+    /// How often a job that has failed is tried, and when; none: the engine's default. A cycle that is computed is asked for with every
+    /// failure, and says how often with the first one (Camunda `DefaultJobRetryCmd`); of one that gives none the failure says why, and not
+    /// what it gives.
     fn policy<'c>(&self, job: &Job, cycle: &'c RetryCycle) -> Result<Cow<'c, RetryPolicy>, Failure> {
         match cycle {
             RetryCycle::Fixed(policy) => Ok(Cow::Borrowed(policy)),
@@ -120,8 +121,8 @@ impl Machine<'_> {
         }
     }
 
-    /// A timer has come, or one is there that failed for the first time: if it fires again, a job of its own waits for the next date, so that no
-    /// failure ends a cycle, with the priority of this one (Camunda `TimerEntity.preExecute`, `RepeatingFailedJobListener`).
+    /// A timer has come, or one is there that failed for the first time: if it fires again, a job of its own waits for the next date, so
+    /// that no failure ends a cycle, with the priority of this one (Camunda `TimerEntity.preExecute`, `RepeatingFailedJobListener`).
     pub(crate) fn renew(&mut self, job: &Job) {
         let Some(cycle) = &job.cycle else { return };
         // One of all comes once before it is waited for again.
@@ -225,9 +226,11 @@ pub struct Spent {
     pub pause_ms: i64,
 }
 
-/// An attempt has failed of something that the host tries again by itself, as the engine does a job: as often and with such pauses as the retry cycle of
-/// its element says, or by default if that is an expression: nobody asks an instance for its value here, not even the receiver of a delivery. `retries` are those that were left before it and count from the second failure on; the cycle says how many there are in
-/// all (Camunda `DefaultJobRetryCmd`). `name` tells it from others, for its pauses to differ from theirs; `failures` counts this one.
+/// An attempt has failed of something that the host tries again by itself, as the engine does a job: as often and with such pauses as the
+/// retry cycle of its element says, or by default if that is an expression: nobody asks an instance for its value here, not even the
+/// receiver of a delivery. `retries` are those that were left before it and count from the second failure on; the cycle says how many there
+/// are in all (Camunda `DefaultJobRetryCmd`). `name` tells it from others, for its pauses to differ from theirs; `failures` counts this
+/// one.
 pub fn spend_attempt(
     definition: &ProcessDefinition,
     element: Option<ElementIndex>,

@@ -71,8 +71,8 @@ impl Machine<'_> {
         self.put_job(activity, element, JobKind::AsyncBefore, self.now)
     }
 
-    /// The start listeners of an activity have been called: it acts as soon as conditional events have been asked, those that are attached to it
-    /// and those that wait for what the listeners have changed.
+    /// The start listeners of an activity have been called: it acts as soon as conditional events have been asked, those that are attached
+    /// to it and those that wait for what the listeners have changed.
     pub(crate) fn begun(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let conditions = self.arm_conditions(activity);
         if conditions.is_empty() && self.unit.changes.is_empty() {
@@ -123,8 +123,8 @@ impl Machine<'_> {
     }
 
     /// An activity is done with all there was to do: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
-    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does. `completionQuantity` says how many leave by each. A timer event with
-    /// dates left is not done, and stays behind its tokens.
+    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does. `completionQuantity` says how many leave by each. A timer
+    /// event with dates left is not done, and stays behind its tokens.
     pub(crate) fn pass_on(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (element, scope) = (it.element, it.scope());
@@ -166,8 +166,8 @@ impl Machine<'_> {
         self.end_scope_if_empty(scope)
     }
 
-    /// How an activity ends that is left by these flows. Of a multi-instance activity the body goes on, and no instance does; what undoes something
-    /// goes back to who wants it undone (Camunda 7, `BpmnActivityBehavior`).
+    /// How an activity ends that is left by these flows. Of a multi-instance activity the body goes on, and no instance does; what undoes
+    /// something goes back to who wants it undone (Camunda 7, `BpmnActivityBehavior`).
     fn end_of(&self, activity: ActivityId, flows: &[FlowIndex]) -> ActivityEnd {
         let it = self.instance.at(activity);
         let around = self.instance.at(it.scope());
@@ -291,8 +291,9 @@ impl Machine<'_> {
         self.remove_waits(self.instance.root());
     }
 
-    /// An activity of which history has not seen the beginning, or has seen the end already, takes its variables with it: history has seen those. It
-    /// never saw the results of instances that have ended, and of a scope that is compensated it has seen the end with all that was in it.
+    /// An activity of which history has not seen the beginning, or has seen the end already, takes its variables with it: history has seen
+    /// those. It never saw the results of instances that have ended, and of a scope that is compensated it has seen the end with all that
+    /// was in it.
     pub(crate) fn forget_variables_unless_live(&mut self, activity: ActivityId) {
         let it = self.instance.at(activity);
         if it.phase.is_live() || it.role.is_past() {

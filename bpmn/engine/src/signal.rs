@@ -1,8 +1,9 @@
 //! Signals: thrown to everybody who waits for them at that moment (BPMN 2.0, 10.5.5; Camunda `ThrowSignalEventActivityBehavior`).
 //!
-//! Within its own instance a signal arrives in the unit of work that throws it: first to the wait that is the oldest, so that what watches an outer
-//! scope goes before what waits inside; what each of them begins runs until it waits before the next is triggered. A wait that is gone by then, because an
-//! earlier one has interrupted what it belongs to, gets nothing. The event that throws goes on last, if it is still there.
+//! Within its own instance a signal arrives in the unit of work that throws it: first to the wait that is the oldest, so that what watches
+//! an outer scope goes before what waits inside; what each of them begins runs until it waits before the next is triggered. A wait that is
+//! gone by then, because an earlier one has interrupted what it belongs to, gets nothing. The event that throws goes on last, if it is
+//! still there.
 //!
 //! Everybody else is the host's business ([`Effect::ThrowSignal`]).
 

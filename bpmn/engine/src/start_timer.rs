@@ -11,8 +11,8 @@ use crate::retry;
 
 /// A timer start event that waits for its next date. What the engine decides of it; the host keeps it in a row, for it has no instance.
 ///
-/// Opened when its definition is deployed, and closed by the next version. When it has come, the host begins an instance at `element` and puts
-/// [`next`](Self::next) in its place, in one transaction; if the start fails, [`failed`](Self::failed) says what takes its place.
+/// Opened when its definition is deployed, and closed by the next version. When it has come, the host begins an instance at `element` and
+/// puts [`next`](Self::next) in its place, in one transaction; if the start fails, [`failed`](Self::failed) says what takes its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartTimer {
     /// The start event.
@@ -32,8 +32,8 @@ pub struct StartTimer {
 }
 
 impl StartTimer {
-    /// The timer start events of a process, as they are when it is deployed; of one that cannot be set, why. There are no variables yet: an expression that
-    /// needs some fails.
+    /// The timer start events of a process, as they are when it is deployed; of one that cannot be set, why. There are no variables yet: an
+    /// expression that needs some fails.
     pub fn open(definition: &ProcessDefinition, now: i64) -> Vec<Result<Self, Failure>> {
         let nobody =
             Instance::new(NewInstance { id: InstanceId(Uuid::nil()), business_key: None, tenant: None, traceparent: None, caller: None });
@@ -60,8 +60,8 @@ impl StartTimer {
         Some(Self::set(definition, self.element, Alarm { due, cycle: Some(cycle.clone()) }, self.priority))
     }
 
-    /// What waits after its start has failed: it with a retry less, as any job; and with its first failure what fires for the next date, so that no
-    /// failure ends a cycle. `id` and `firing` name it among others, for its pauses to differ from theirs.
+    /// What waits after its start has failed: it with a retry less, as any job; and with its first failure what fires for the next date, so
+    /// that no failure ends a cycle. `id` and `firing` name it among others, for its pauses to differ from theirs.
     #[must_use]
     pub fn failed(&self, definition: &ProcessDefinition, id: Uuid, firing: u64, failure: &Failure, now: i64) -> (Self, Option<Self>) {
         let mut failed =

@@ -39,8 +39,8 @@ impl From<Failure> for Stop {
     }
 }
 
-/// Takes an instance one input further and says what must happen outside it, in order. `moment` is what it is told of the world: the time in
-/// milliseconds since 1970-01-01 UTC and, where somebody asks for the step, their name.
+/// Takes an instance one input further and says what must happen outside it, in order. `moment` is what it is told of the world: the time
+/// in milliseconds since 1970-01-01 UTC and, where somebody asks for the step, their name.
 ///
 /// Pure: the same arguments give the same answer, byte for byte. The definition must be the one that the instance was started with.
 /// Ends when nothing can move any more, or with an [`Effect::CallDelegate`] that is to be answered by
@@ -192,8 +192,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The process itself begins, before its first token. Who starts it becomes a variable, null for nobody, unless the variables that it starts with
-    /// say otherwise (Camunda `ExecutionEntity.initialize`, `PvmExecutionImpl.start`).
+    /// The process itself begins, before its first token. Who starts it becomes a variable, null for nobody, unless the variables that it
+    /// starts with say otherwise (Camunda `ExecutionEntity.initialize`, `PvmExecutionImpl.start`).
     pub(crate) fn open_instance(&mut self, element: ElementIndex, variables: Variables) -> Result<(), Failure> {
         let root = self.instance.root();
         self.instance.state = State::Active;
@@ -249,8 +249,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins. Then the next instruction of
-    /// a modification is carried out, and when there is none, inclusive joins that wait for nothing more go on.
+    /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins. Then the next
+    /// instruction of a modification is carried out, and when there is none, inclusive joins that wait for nothing more go on.
     fn run(&mut self) -> Result<(), Failure> {
         while self.unit.call.is_none() {
             if let Some(element) = self.tell_next() {
@@ -284,8 +284,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Each element that is entered counts, and each condition that is asked, each receiver of a signal and each delegate that is told of a cancelled task
-    /// as well.
+    /// Each element that is entered counts, and each condition that is asked, each receiver of a signal and each delegate that is told of a
+    /// cancelled task as well.
     fn count_step(&mut self, element: ElementIndex) -> Result<(), Failure> {
         self.unit.steps += 1;
         if self.unit.steps > MAX_STEPS {

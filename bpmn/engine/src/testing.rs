@@ -362,7 +362,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// `hear c completed {"x": 1}`, `error E {…}`, `escalation LATE {…}`, `escalation-ends LATE {…}` or `deleted`; `again` is what was heard last.
+    /// `hear c completed {"x": 1}`, `error E {…}`, `escalation LATE {…}`, `escalation-ends LATE {…}` or `deleted`, or `again`, the last.
     fn hear(&mut self, hold: bool, word: &str, text: &str) -> Input {
         let wait = numbered(word).unwrap_or_else(|| {
             let element = self.find(word);

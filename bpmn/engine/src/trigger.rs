@@ -1,8 +1,8 @@
 //! Events that are triggered from outside of the flow: boundary events, armed while their activity waits, and the start events of event
 //! sub-processes, armed while the scope around them is active (BPMN 2.0, 13.5.3 and 13.5.4).
 //!
-//! Both belong to an activity instance: the one they are attached to, or the scope they watch. Their timers and subscriptions are waits of that
-//! activity under the event's element, and gone with it. Conditions are `condition.rs`'s to ask.
+//! Both belong to an activity instance: the one they are attached to, or the scope they watch. Their timers and subscriptions are waits of
+//! that activity under the event's element, and gone with it. Conditions are `condition.rs`'s to ask.
 
 use mandate_model::{ElementIndex, ElementKind, EventTrigger, ProcessDefinition};
 
@@ -63,7 +63,8 @@ impl Machine<'_> {
             }
             Some((EventTrigger::Message(message), _)) => {
                 let name = at.message_name(message)?;
-                // As in Camunda 8 (`CatchEventBehavior`) the key comes from where the event's path runs: what an activity maps into itself does not count.
+                // As in Camunda 8 (`CatchEventBehavior`) the key comes from where the event's path runs: what an activity maps into itself
+                // does not count.
                 let scope = scope_behind(definition, self.instance, activity, event);
                 let key = At::new(definition, self.instance, scope, self.moment).attached(event).correlation_key(message)?;
                 self.put_subscription(activity, event, Awaited::message(name, key));
@@ -115,8 +116,9 @@ impl Machine<'_> {
         self.receive(wait, variables, triggered)
     }
 
-    /// What a subscription waits for happens in a unit of work that something else began. There are several tokens from here on: each has a lineage
-    /// of its own, made of nothing that this unit numbers, and what comes to one event several times in the unit is told apart by its count.
+    /// What a subscription waits for happens in a unit of work that something else began. There are several tokens from here on: each has a
+    /// lineage of its own, made of nothing that this unit numbers, and what comes to one event several times in the unit is told apart by
+    /// its count.
     pub(crate) fn receive_inside(&mut self, wait: WaitId, variables: Variables) -> Result<(), Failure> {
         let subscription = &self.instance.subscriptions[&wait];
         let (activity, event) = (subscription.activity, &self.definition.element(subscription.element).id);
@@ -124,8 +126,9 @@ impl Machine<'_> {
         self.receive_as(wait, lineage.branch(event), variables, Variables::new())
     }
 
-    /// What a subscription waits for has happened: its activity goes on, or it triggers an event. One that does not interrupt waits for the next
-    /// time, under another number: the same delivery, should it come again, finds no wait. Conditions are never delivered, and keep theirs.
+    /// What a subscription waits for has happened: its activity goes on, or it triggers an event. One that does not interrupt waits for the
+    /// next time, under another number: the same delivery, should it come again, finds no wait. Conditions are never delivered, and keep
+    /// theirs.
     fn receive_as(&mut self, wait: WaitId, lineage: Lineage, variables: Variables, triggered: Variables) -> Result<(), Failure> {
         let subscription = self.instance.subscriptions[&wait].clone();
         let (activity, event, kind) = (subscription.activity, subscription.element, subscription.kind);
@@ -221,7 +224,8 @@ impl Machine<'_> {
         self.definition.element(event).kind.trigger().is_none_or(|(_, interrupting)| interrupting)
     }
 
-    /// The scope is not triggered by its event sub-processes any more, and what had happened of those that want all of several is forgotten with the rest.
+    /// The scope is not triggered by its event sub-processes any more, and what had happened of those that want all of several is forgotten
+    /// with the rest.
     pub(crate) fn disarm_event_sub_processes(&mut self, scope: ActivityId) {
         let definition = self.definition;
         self.instance.forget_parts(scope, inside(definition, self.instance.at(scope)));
@@ -236,8 +240,8 @@ impl Machine<'_> {
     }
 }
 
-/// The scope in which goes on what an event of an activity begins: an event sub-process runs inside of the activity, a boundary event's path
-/// beside it.
+/// The scope in which goes on what an event of an activity begins: an event sub-process runs inside of the activity, a boundary event's
+/// path beside it.
 pub(crate) fn scope_behind(definition: &ProcessDefinition, instance: &Instance, activity: ActivityId, event: ElementIndex) -> ActivityId {
     match definition.element(event).kind {
         ElementKind::EventSubProcessStart(_) => activity,

@@ -26,8 +26,8 @@ pub struct Variable {
     pub kind: VariableKind,
     /// The value as JSON text: always one valid JSON value.
     pub json: Arc<str>,
-    /// It is there for one unit of work (Camunda 7, "Transient Variables"): the one whose input brings it. It is neither stored nor in history, and what is
-    /// made of it is a variable as any other. What stores a variable by itself takes it for one that stays.
+    /// It is there for one unit of work (Camunda 7, "Transient Variables"): the one whose input brings it. It is neither stored nor in
+    /// history, and what is made of it is a variable as any other. What stores a variable by itself takes it for one that stays.
     #[serde(skip)]
     pub transient: bool,
 }
@@ -100,7 +100,8 @@ impl Variable {
         }
     }
 
-    /// What an expression sees of it: a number knows its type. A variable's text is valid JSON by construction; were it not, there would be nothing.
+    /// What an expression sees of it: a number knows its type. A variable's text is valid JSON by construction; were it not, there would be
+    /// nothing.
     pub(crate) fn to_value(&self) -> Option<Value> {
         let known_as = match self.kind {
             VariableKind::Long => Some(NumberType::Long),

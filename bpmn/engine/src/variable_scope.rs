@@ -1,8 +1,8 @@
 //! Scopes of variables: activity instances and, inside of one, its user task.
 //!
-//! As in Camunda 7 (`TaskEntity`) a user task that is open is a scope of its own, under its own number, which no activity has: what is set in it
-//! (`/task/{id}/localVariables`) is seen by whoever looks at the task, by its listeners and its form, and by nothing else of the instance. It is gone
-//! with the task. What comes with the completed task is its activity's, whatever the task has of that name.
+//! As in Camunda 7 (`TaskEntity`) a user task that is open is a scope of its own, under its own number, which no activity has: what is set
+//! in it (`/task/{id}/localVariables`) is seen by whoever looks at the task, by its listeners and its form, and by nothing else of the
+//! instance. It is gone with the task. What comes with the completed task is its activity's, whatever the task has of that name.
 
 use std::sync::Arc;
 
@@ -31,7 +31,8 @@ impl Instance {
         }
     }
 
-    /// What an expression sees in a scope: its variables and those of all enclosing scopes, the inner before the outer. Empty if there is no such scope.
+    /// What an expression sees in a scope: its variables and those of all enclosing scopes, the inner before the outer. Empty if there is
+    /// no such scope.
     pub fn visible_variables(&self, scope: ActivityId) -> Variables {
         let mut visible = self.task_of(scope).map(|task| task.variables.clone()).unwrap_or_default();
         for activity in self.outward(self.activity_of(scope)) {

@@ -152,8 +152,8 @@ impl Machine<'_> {
         self.effects.push(Effect::PutJob(job));
     }
 
-    /// Ends one wait. An incident that it has still is deleted: whoever goes on with what had failed has [resolved](Self::resolve_incident_of) it
-    /// before.
+    /// Ends one wait. An incident that it has still is deleted: whoever goes on with what had failed has
+    /// [resolved](Self::resolve_incident_of) it before.
     pub(crate) fn remove_wait(&mut self, activity: ActivityId, wait: WaitId) {
         self.instance.index.remove_wait(activity, wait);
         if self.instance.take_job(wait).is_some() {

@@ -38,7 +38,8 @@ pub(crate) enum Node {
     Context(Vec<(String, Node)>),
     /// A built-in function with its arguments.
     Call(&'static Builtin, Vec<Node>),
-    /// JUEL's `execution.getVariable('name')`, and by the call itself what `execution.hasVariable('name')` and its like give: a name that need not be known.
+    /// JUEL's `execution.getVariable('name')`, and by the call itself what `execution.hasVariable('name')` and its like give: a name that
+    /// need not be known.
     Variable(Arc<str>),
     /// The same of an object that need not be there, as `task`.
     AskedOf(&'static str, Arc<str>),
@@ -213,7 +214,8 @@ pub(crate) fn or(left: Node, right: Node) -> Node {
 
 /// The names that an expression certainly takes from its scope, each once, in the order of their first use.
 ///
-/// A name within a FEEL filter may be an entry of the item, `is defined` and `getVariable` ask about names that need not exist: these are left out.
+/// A name within a FEEL filter may be an entry of the item, `is defined` and `getVariable` ask about names that need not exist: these are
+/// left out.
 pub(crate) fn free_names(node: &Node, brackets_filter: bool) -> Vec<Arc<str>> {
     let mut found = FreeNames { brackets_filter, bound: BTreeMap::new(), seen: BTreeSet::new(), names: Vec::new() };
     found.visit(node);

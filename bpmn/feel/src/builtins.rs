@@ -1,4 +1,5 @@
-//! FEEL's built-in functions (DMN 1.5, 10.3.4, and Camunda's extensions), and the methods that JUEL calls: one line in the table of a family for each.
+//! FEEL's built-in functions (DMN 1.5, 10.3.4, and Camunda's extensions), and the methods that JUEL calls: one line in the table of a
+//! family for each.
 //!
 //! A function says what it cannot do with its arguments by a [`Fault::Null`]; the call then is null for that reason.
 
@@ -26,8 +27,8 @@ mod values;
 /// One function.
 pub(crate) struct Builtin {
     pub(crate) name: &'static str,
-    /// The ways to call it, each by the names of its parameters, separated by commas. One that may be left out has a question mark behind it, one that
-    /// stands for any number has dots: `string, start position, length?`, `list...`, `list, items...?`.
+    /// The ways to call it, each by the names of its parameters, separated by commas. One that may be left out has a question mark behind
+    /// it, one that stands for any number has dots: `string, start position, length?`, `list...`, `list, items...?`.
     signatures: &'static [&'static str],
     run: Run,
     check: Check,
@@ -35,8 +36,8 @@ pub(crate) struct Builtin {
 
 type Run = fn(&mut Evaluator<'_>, Args<'_>) -> Result<Value, Fault>;
 
-/// Says what is wrong with the texts that an expression has for arguments itself, whatever the others are: a call that is always null is refused when
-/// it is read.
+/// Says what is wrong with the texts that an expression has for arguments itself, whatever the others are: a call that is always null is
+/// refused when it is read.
 type Check = fn(Fixed<'_>) -> Result<(), Fault>;
 
 /// The most words that the name of a function has.
@@ -64,7 +65,8 @@ pub(crate) fn find(name: &str) -> Option<&'static Builtin> {
     FAMILIES.iter().copied().flatten().find(|builtin| builtin.name == name)
 }
 
-/// What to do instead of calling a function that gives something else each time. An expression gives the same whenever its unit of work runs again.
+/// What to do instead of calling a function that gives something else each time. An expression gives the same whenever its unit of work
+/// runs again.
 pub(crate) fn instead_of(name: &str) -> Option<&'static str> {
     REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, instead)| *instead)
 }
@@ -111,7 +113,8 @@ impl Builtin {
         Builtin { check, ..self }
     }
 
-    /// Why a call with these arguments is always null, if that can be said. `room` is what is left of the bytes of patterns that are looked at.
+    /// Why a call with these arguments is always null, if that can be said. `room` is what is left of the bytes of patterns that are looked
+    /// at.
     pub(crate) fn always_null(&self, arguments: &[Node], room: &Cell<usize>) -> Option<String> {
         match (self.check)(Fixed { arguments, room }) {
             Err(Fault::Null(reason)) => Some(format!("{}(): {reason}", self.name)),
@@ -137,8 +140,8 @@ impl Builtin {
         self.signatures.iter().map(usage).collect::<Vec<_>>().join(" or ")
     }
 
-    /// The arguments of a call by the names of its parameters, in their order (DMN 1.5, grammar rule 42); in place of what was left out before others
-    /// there is a none. None at all: it cannot be called so.
+    /// The arguments of a call by the names of its parameters, in their order (DMN 1.5, grammar rule 42); in place of what was left out
+    /// before others there is a none. None at all: it cannot be called so.
     pub(crate) fn in_order<T>(&self, named: Vec<(String, T)>) -> Option<Vec<Option<T>>> {
         let mut named: Vec<_> = named.into_iter().map(|(name, argument)| (name, Some(argument))).collect();
         let fits = |signature: &&&'static str| {

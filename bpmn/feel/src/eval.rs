@@ -64,8 +64,8 @@ impl Scope for () {
 /// How much an evaluation may do. Past a limit it ends with the [`Error`] that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Steps: one for each node of the tree that is evaluated, for each item of a list that is made or looked at, and for each 64 bytes of text that are
-    /// made or looked at. This bounds both time (well below a microsecond a step) and memory (at most 64 bytes a step).
+    /// Steps: one for each node of the tree that is evaluated, for each item of a list that is made or looked at, and for each 64 bytes of
+    /// text that are made or looked at. This bounds both time (well below a microsecond a step) and memory (at most 64 bytes a step).
     pub steps: u32,
     /// Levels of expressions within each other.
     pub depth: u32,
@@ -131,7 +131,8 @@ pub enum Error {
     /// What was accepted once is no expression to this version, for this reason.
     #[error("this version cannot read it: {0}")]
     Unreadable(String),
-    /// JUEL only: an operator was given what it cannot work with, or has no result. FEEL makes this a null with the same text as its reason.
+    /// JUEL only: an operator was given what it cannot work with, or has no result. FEEL makes this a null with the same text as its
+    /// reason.
     #[error("{0}")]
     Failed(String),
 }
@@ -190,7 +191,8 @@ pub(crate) struct Evaluator<'a> {
     steps_left: u32,
     depth: u32,
     frames: Vec<Frame>,
-    /// What the scope said about each name: a scope may have to read a variable from its stored form, which a loop should not pay for again and again.
+    /// What the scope said about each name: a scope may have to read a variable from its stored form, which a loop should not pay for again
+    /// and again.
     resolved: BTreeMap<Arc<str>, Option<Value>>,
     /// The regular expression that was used last.
     compiled: Option<Arc<Compiled>>,

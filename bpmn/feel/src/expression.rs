@@ -37,12 +37,14 @@ enum Form {
 pub struct Evaluated {
     /// The value, within what JSON can carry.
     pub value: Value,
-    /// Why nulls came out on the way, whether or not the value is null itself: names that are not known, wrong types. Each reason once, at most sixteen.
+    /// Why nulls came out on the way, whether or not the value is null itself: names that are not known, wrong types. Each reason once, at
+    /// most sixteen.
     pub null_reasons: Vec<String>,
 }
 
 impl Expression {
-    /// Compiles an attribute or the text of an element as modellers write it: `= FEEL`, a JUEL template (`${amount}`, `order-${id}`), or else literal text.
+    /// Compiles an attribute or the text of an element as modellers write it: `= FEEL`, a JUEL template (`${amount}`, `order-${id}`), or
+    /// else literal text.
     ///
     /// Blanks around FEEL and around a single `${…}` do not count; literal text is taken as it is.
     pub fn parse(source: &str) -> Result<Expression, ParseError> {
@@ -54,8 +56,8 @@ impl Expression {
         Expression::parse_where(source, room, None)
     }
 
-    /// The same where an object of Camunda 7 is known to be there beside `execution`: `task`, `externalTask`. In JUEL a property that it has not is an
-    /// error then; elsewhere its name may be a variable's, which has what it has.
+    /// The same where an object of Camunda 7 is known to be there beside `execution`: `task`, `externalTask`. In JUEL a property that it
+    /// has not is an error then; elsewhere its name may be a variable's, which has what it has.
     pub fn parse_where(source: &str, room: &PatternRoom, object: Option<&str>) -> Result<Expression, ParseError> {
         let trimmed = source.trim_start();
         if trimmed.starts_with('=') {
@@ -133,8 +135,8 @@ impl Expression {
     }
 
     /// Whether a text that it has given is a date of Camunda 7, whose text is all that an evaluation has of it: `${now()}`,
-    /// `${dateTime().plusDays(2).toDate()}`, `${empty due ? now() : due}`. Of which variables the values are dates, or null, whoever asks says. FEEL has
-    /// dates of its own.
+    /// `${dateTime().plusDays(2).toDate()}`, `${empty due ? now() : due}`. Of which variables the values are dates, or null, whoever asks
+    /// says. FEEL has dates of its own.
     pub fn gives_date(&self, text: &str, is_date: &dyn Fn(&str) -> bool) -> bool {
         let Form::Tree(Language::Juel, node) = &self.0.form else { return false };
         gives_date(node, is_date) && dates::is_date(text)

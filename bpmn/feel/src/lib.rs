@@ -33,12 +33,12 @@
 //! so it may be logged. So may every [`Error`].
 //!
 //! # What is promised
-//! - No I/O, clock, randomness or threads: the same expression and variables give the same outcome. What `now()` is, the scope says, as the value of
-//!   the name `now()`: a date's text.
+//! - No I/O, clock, randomness or threads: the same expression and variables give the same outcome. What `now()` is, the scope says, as the
+//!   value of the name `now()`: a date's text.
 //! - Reading ends with a [`ParseError`] and evaluation with an [`Error`], whatever the text and the data:
 //!   never a panic, an overflow of the stack, or a hang. [`Limits`] bounds the work and, through it, the memory.
-//! - What an evaluation gives out is what JSON can carry (see [`Number::as_stored`] and [`MAX_NESTING`]), so that an instance goes on in the
-//!   same way whether or not it was stored in between.
+//! - What an evaluation gives out is what JSON can carry (see [`Number::as_stored`] and [`MAX_NESTING`]), so that an instance goes on in
+//!   the same way whether or not it was stored in between.
 //!
 //! # Where to look
 //! `value`, `number` and `temporal`: what is computed with. `lexer`, `parser` (the shared loop) with `parser/feel` and `parser/juel`,

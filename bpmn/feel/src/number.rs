@@ -1,9 +1,9 @@
 //! Decimal numbers of 34 digits, as FEEL asks for (DMN 1.5, 10.3.2.3.1), within the range of a JSON number.
 //!
-//! Written here rather than taken from a crate, after looking at the two at hand: `rust_decimal` has, by its documentation, 28 digits and nothing beyond 7.9e28.
-//! `fastnum` 0.7.5, when tried, adds, subtracts, multiplies and divides well, but of 9,500 remainders it had 1,200 wrong (1e43 modulo 569114216815.45 gave 3e18)
-//! and it panicked on each remainder by zero. What is here agrees with another implementation of IEEE 754-2008
-//! decimals: `tests/vectors` has the sums, and the program that makes more of them.
+//! Written here rather than taken from a crate, after looking at the two at hand: `rust_decimal` has, by its documentation, 28 digits and
+//! nothing beyond 7.9e28. `fastnum` 0.7.5, when tried, adds, subtracts, multiplies and divides well, but of 9,500 remainders it had 1,200
+//! wrong (1e43 modulo 569114216815.45 gave 3e18) and it panicked on each remainder by zero. What is here agrees with another implementation
+//! of IEEE 754-2008 decimals: `tests/vectors` has the sums, and the program that makes more of them.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -31,9 +31,9 @@ pub(crate) const MAX_TEXT_BYTES: usize = 4096;
 
 /// A decimal number: exact up to 34 digits, never infinite, never "not a number".
 ///
-/// There is one representation for each value (`1.0` is `1`), so equality and hashing are those of the value. Beside it a number may know which of
-/// Java's types it has; only [`Number::known_as`] tells, and arithmetic forgets it.
-/// Arithmetic gives `None` where there is no result: past the largest number or by dividing by zero.
+/// There is one representation for each value (`1.0` is `1`), so equality and hashing are those of the value. Beside it a number may know
+/// which of Java's types it has; only [`Number::known_as`] tells, and arithmetic forgets it. Arithmetic gives `None` where there is no
+/// result: past the largest number or by dividing by zero.
 #[derive(Clone, Copy)]
 pub struct Number {
     /// Below 10^34 and no multiple of ten, except for zero.
@@ -137,7 +137,8 @@ impl Number {
         self.negative
     }
 
-    /// This number as it comes back after being stored as JSON: an integer of 64 bits is kept as it is, any other number has the precision of an `f64`.
+    /// This number as it comes back after being stored as JSON: an integer of 64 bits is kept as it is, any other number has the precision
+    /// of an `f64`.
     pub fn as_stored(self) -> Number {
         if self.to_i64().is_some() || self.to_u64().is_some() {
             return self;
@@ -235,7 +236,8 @@ impl Number {
         if rest.is_zero() || rest.negative == other.negative { Some(rest) } else { rest.checked_add(other) }
     }
 
-    /// This number with at most `scale` digits behind the point (before it, where `scale` is negative); `None` where rounding leads past the largest number.
+    /// This number with at most `scale` digits behind the point (before it, where `scale` is negative); `None` where rounding leads past
+    /// the largest number.
     pub fn round(self, scale: i32, rounding: Rounding) -> Option<Number> {
         let drop = -(i64::from(self.exponent) + i64::from(scale));
         let Ok(drop) = u32::try_from(drop) else {
@@ -459,7 +461,8 @@ impl From<usize> for Number {
     }
 }
 
-/// The exponent of a text, held within bounds in which sums of exponents cannot overflow and beyond which all numbers are zero or too large anyway.
+/// The exponent of a text, held within bounds in which sums of exponents cannot overflow and beyond which all numbers are zero or too large
+/// anyway.
 fn parse_exponent(text: &str) -> Result<i32, Error> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -516,7 +519,8 @@ fn strip_zeros(mut value: u128) -> (u128, u32) {
     (value, stripped)
 }
 
-/// The leading 37 or 38 digits of a product that does not fit 128 bits, how many digits were dropped, and whether any of those was not zero.
+/// The leading 37 or 38 digits of a product that does not fit 128 bits, how many digits were dropped, and whether any of those was not
+/// zero.
 fn wide_product(left: u128, right: u128) -> (u128, u32, bool) {
     const LOW: u128 = u64::MAX as u128;
     let (left_high, left_low) = (left >> 64, left & LOW);

@@ -1,7 +1,7 @@
 //! The core that both languages share: one Pratt loop over one lexer, producing one syntax tree.
 //!
-//! A front end says what may begin an expression (`prefix`) and what may continue one and how tightly
-//! it binds (`power`, `infix`); the loop does the rest. Parsing never looks at variables, so what an expression means is settled at deployment.
+//! A front end says what may begin an expression (`prefix`) and what may continue one and how tightly it binds (`power`, `infix`); the loop
+//! does the rest. Parsing never looks at variables, so what an expression means is settled at deployment.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,20 +15,20 @@ pub(crate) mod feel;
 pub(crate) mod juel;
 pub(crate) mod objects;
 
-/// Levels of brackets, branches and prefix operators within each other; brackets in a branch, what stands behind the `in` of an iteration, and brackets of
-/// `in` and of methods are two. Each takes a few
-/// stack frames here and some in evaluation, which also a build without optimisation must have room for. People write five; a value that is stored has
-/// at most 100.
+/// Levels of brackets, branches and prefix operators within each other; brackets in a branch, what stands behind the `in` of an iteration,
+/// and brackets of `in` and of methods are two. Each takes a few stack frames here and some in evaluation, which also a build without
+/// optimisation must have room for. People write five; a value that is stored has at most 100.
 pub const MAX_SYNTAX_DEPTH: usize = 200;
 
-/// The same with the right operands in which they stand: what is multiplied in `1 + 2 * (…)` lies two levels deeper, and is evaluated there.
+/// The same with the right operands in which they stand: what is multiplied in `1 + 2 * (…)` lies two levels deeper, and is evaluated
+/// there.
 const MAX_LEVELS: usize = 300;
 
 /// The longest expression. Longer ones are data; a variable may be as long.
 pub const MAX_SOURCE_BYTES: usize = 64 * 1024;
 
-/// Of the patterns in an expression so many bytes are looked at when it is read: to read a pattern takes five microseconds a byte where each of its classes
-/// has the letters of all languages. What is wrong with another is said when it is evaluated.
+/// Of the patterns in an expression so many bytes are looked at when it is read: to read a pattern takes five microseconds a byte where
+/// each of its classes has the letters of all languages. What is wrong with another is said when it is evaluated.
 const MAX_PATTERNS: usize = 1024;
 
 /// What may yet be looked at of the patterns in several expressions: one has little, but there may be many.
@@ -216,8 +216,9 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// Reads what continues an operand, as far as it binds at least as tightly as `least`. Operators apply from left to right, and what is right of one
-    /// binds more tightly: their operands wait in a list, and not on the stack. `refusals` is how many there were before the operand.
+    /// Reads what continues an operand, as far as it binds at least as tightly as `least`. Operators apply from left to right, and what is
+    /// right of one binds more tightly: their operands wait in a list, and not on the stack. `refusals` is how many there were before the
+    /// operand.
     fn continued(&mut self, mut left: Node, mut refusals: usize, mut least: u8) -> Result<Node, ParseError> {
         let mut waiting: Vec<Waiting> = Vec::new();
         loop {

@@ -1,9 +1,10 @@
 //! Dates, times and durations (DMN 1.5, 10.3.2.3.4 to 10.3.2.3.9).
 //!
-//! They live within an evaluation only. What it gives out is their ISO 8601 text, as in Camunda 8, and whoever reads that text makes them again:
-//! `date and time(due)`. Zones come from tables that are built in, so that each machine counts the same.
+//! They live within an evaluation only. What it gives out is their ISO 8601 text, as in Camunda 8, and whoever reads that text makes them
+//! again: `date and time(due)`. Zones come from tables that are built in, so that each machine counts the same.
 //!
-//! Years are those from -9999 to 9999, as a moment's own zone shows it; seconds have nine digits behind the point. What would lie outside is null.
+//! Years are those from -9999 to 9999, as a moment's own zone shows it; seconds have nine digits behind the point. What would lie outside
+//! is null.
 
 mod arithmetic;
 mod moment;
@@ -76,7 +77,8 @@ impl Temporal {
         }
     }
 
-    /// The order of two of one kind (DMN 1.5, table 54): moments by when they are, wherever. None of two kinds, or where only one has a zone.
+    /// The order of two of one kind (DMN 1.5, table 54): moments by when they are, wherever. None of two kinds, or where only one has a
+    /// zone.
     pub(crate) fn order(&self, other: &Temporal) -> Option<Ordering> {
         match (self, other) {
             (Temporal::Date(own), Temporal::Date(other)) => Some(own.cmp(other)),

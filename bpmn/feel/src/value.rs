@@ -46,7 +46,8 @@ pub enum Value {
     Function(Arc<Closure>),
 }
 
-/// What lies between two numbers, strings, dates, times or durations. An end that is null and not included is none: everything beyond the other one.
+/// What lies between two numbers, strings, dates, times or durations. An end that is null and not included is none: everything beyond the
+/// other one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Interval {
     /// Where it begins.
@@ -83,8 +84,9 @@ impl Value {
         if json_nests_deeper(&json, MAX_NESTING) { Err(Error::Nesting) } else { Ok(Value::from_json(&json)) }
     }
 
-    /// This value as JSON. Integral numbers that fit 64 bits and are not known to be a `Double` become JSON integers, all others are rounded to an `f64`;
-    /// dates, times and durations become their text, a range and a function null; whatever lies deeper than [`MAX_NESTING`] levels is null. The outcome of an evaluation loses nothing here: it is within both bounds already.
+    /// This value as JSON. Integral numbers that fit 64 bits and are not known to be a `Double` become JSON integers, all others are
+    /// rounded to an `f64`; dates, times and durations become their text, a range and a function null; whatever lies deeper than
+    /// [`MAX_NESTING`] levels is null. The outcome of an evaluation loses nothing here: it is within both bounds already.
     pub fn to_json(&self) -> serde_json::Value {
         to_json_within(self, MAX_NESTING)
     }

@@ -59,8 +59,8 @@ pub struct ProcessDefinition {
     pub flows: Vec<SequenceFlow>,
     /// It has conditional events inside: changes of variables are looked at.
     pub has_conditions: bool,
-    /// The ids of the correlation keys by which something in it waits for the messages of a conversation: the first message that has one says what the
-    /// later ones must have (BPMN 2.0, 8.4.2, "key-based correlation").
+    /// The ids of the correlation keys by which something in it waits for the messages of a conversation: the first message that has one
+    /// says what the later ones must have (BPMN 2.0, 8.4.2, "key-based correlation").
     pub conversations: BTreeSet<Arc<str>>,
     pub(crate) by_id: BTreeMap<Arc<str>, ElementIndex>,
 }
@@ -104,14 +104,14 @@ impl ProcessDefinition {
         }
     }
 
-    /// Where an instance begins that nothing else triggers: the none start event or, in a process without any, the first of what begins. None of a
-    /// process with several none start events: whoever starts it says at which of [`none_starts`](Self::none_starts).
+    /// Where an instance begins that nothing else triggers: the none start event or, in a process without any, the first of what begins.
+    /// None of a process with several none start events: whoever starts it says at which of [`none_starts`](Self::none_starts).
     pub fn start(&self) -> Option<ElementIndex> {
         self.element(ROOT).kind.scope()?.begins.first().copied()
     }
 
-    /// The none start events of the process, in document order. Of several each is a way of its own to begin an instance, and no token stands
-    /// at the others (BPMN 2.0, 10.5.2 and 13.2).
+    /// The none start events of the process, in document order. Of several each is a way of its own to begin an instance, and no token
+    /// stands at the others (BPMN 2.0, 10.5.2 and 13.2).
     pub fn none_starts(&self) -> impl Iterator<Item = ElementIndex> {
         let children = self.element(ROOT).kind.scope().map_or(&[][..], |scope| &scope.children);
         children.iter().copied().filter(|child| matches!(self.element(*child).kind, ElementKind::StartEvent(StartTrigger::None)))
@@ -124,7 +124,8 @@ impl ProcessDefinition {
         self.iter().find(|(_, element)| is_it(element)).map(|(index, _)| index)
     }
 
-    /// Whether an element stands behind an event-based gateway: the gateway waits for it, and what it waits for has happened when it is entered.
+    /// Whether an element stands behind an event-based gateway: the gateway waits for it, and what it waits for has happened when it is
+    /// entered.
     pub fn is_awaited_by_gateway(&self, index: ElementIndex) -> bool {
         // Nothing else leads there.
         let [flow] = self.element(index).incoming[..] else { return false };
@@ -169,8 +170,8 @@ pub struct Element {
     pub outgoing: Vec<FlowIndex>,
     /// The flow taken when no other flow's condition is true (BPMN 2.0, 13.4.3).
     pub default_flow: Option<FlowIndex>,
-    /// `parallelMultiple` of a boundary event or the start event of an event sub-process: all elements of the event, this one among them. It is triggered
-    /// when all of them have happened.
+    /// `parallelMultiple` of a boundary event or the start event of an event sub-process: all elements of the event, this one among them.
+    /// It is triggered when all of them have happened.
     pub all_of: Vec<ElementIndex>,
     /// Boundary events attached to this activity, in document order.
     pub boundary_events: Vec<ElementIndex>,
@@ -192,7 +193,8 @@ pub struct Element {
     pub exclusive: bool,
     /// `camunda:failedJobRetryTimeCycle`; none means the engine's default.
     pub retries: Option<RetryCycle>,
-    /// `camunda:jobPriority`: a whole number when evaluated, as each of its jobs is made. The process's is that of all elements without one; none is 0.
+    /// `camunda:jobPriority`: a whole number when evaluated, as each of its jobs is made. The process's is that of all elements without
+    /// one; none is 0.
     pub job_priority: Option<Expression>,
     /// Data associations and `camunda:inputParameter`s, in document order.
     pub inputs: Vec<Mapping>,
@@ -208,8 +210,8 @@ pub struct Element {
     pub position: Position,
 }
 
-/// How often an activity runs, and over what: `multiInstanceLoopCharacteristics` or `standardLoopCharacteristics` (BPMN 2.0, 10.3.8). What the element itself says of
-/// asynchronous continuations and retries holds around all instances together; mappings are each instance's own.
+/// How often an activity runs, and over what: `multiInstanceLoopCharacteristics` or `standardLoopCharacteristics` (BPMN 2.0, 10.3.8). What
+/// the element itself says of asynchronous continuations and retries holds around all instances together; mappings are each instance's own.
 #[derive(Clone, Debug, Default)]
 pub struct MultiInstance {
     /// One instance after the other rather than all at once.
@@ -294,7 +296,8 @@ impl Source {
 /// `zeebe:loopCharacteristics`.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// The variable around the activity that takes the list when all is done, in the order of the instances; null for those that have not ended.
+    /// The variable around the activity that takes the list when all is done, in the order of the instances; null for those that have not
+    /// ended.
     pub collection: String,
     /// The result of an instance, as it is when that ends. A variable is the instance's own.
     pub element: Source,
@@ -373,8 +376,8 @@ impl ElementKind {
         }
     }
 
-    /// The conditions of which it waits for any, alone or beside other things: several only of an intermediate event. Those that start a process are
-    /// asked for from outside.
+    /// The conditions of which it waits for any, alone or beside other things: several only of an intermediate event. Those that start a
+    /// process are asked for from outside.
     pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
         let caught = if let ElementKind::IntermediateCatchEvent(trigger) = self { trigger.each() } else { &[] };
         let caught = caught.iter().filter_map(|it| if let CatchTrigger::Condition(condition) = it { Some(condition) } else { None });
@@ -409,8 +412,8 @@ impl ElementKind {
         }
     }
 
-    /// What an event waits for that is triggered from outside of the flow, and whether it interrupts: of a boundary event or the start event
-    /// of an event sub-process.
+    /// What an event waits for that is triggered from outside of the flow, and whether it interrupts: of a boundary event or the start
+    /// event of an event sub-process.
     pub fn trigger(&self) -> Option<(&EventTrigger, bool)> {
         match self {
             ElementKind::BoundaryEvent(event) => Some((&event.trigger, event.interrupting)),
@@ -423,8 +426,9 @@ impl ElementKind {
 /// What the process and a sub-process have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// What begins with the scope, in document order: the none start event or, in a scope without any start event, all that no flow leads to
-    /// (BPMN 2.0, 10.4.2 and 13.3.4). None of a process that only starts by message, or has several none start events, of which each begins an instance.
+    /// What begins with the scope, in document order: the none start event or, in a scope without any start event, all that no flow leads
+    /// to (BPMN 2.0, 10.4.2 and 13.3.4). None of a process that only starts by message, or has several none start events, of which each
+    /// begins an instance.
     pub begins: Vec<ElementIndex>,
     /// Everything directly inside, in document order.
     pub children: Vec<ElementIndex>,
@@ -473,7 +477,8 @@ pub struct ServiceTask {
     pub by_worker: bool,
     /// The topic of an external task, if that is an expression: evaluated when it is entered. A worker does it, whatever it gives.
     pub topic: Option<Expression>,
-    /// `camunda:taskPriority` of the task or, failing that, of the process: a whole number when evaluated; none is 0. Of external tasks only.
+    /// `camunda:taskPriority` of the task or, failing that, of the process: a whole number when evaluated; none is 0. Of external tasks
+    /// only.
     pub priority: Option<Expression>,
     /// What a worker reports that is a BPMN error, in document order.
     pub errors: Vec<WorkerError>,
@@ -506,7 +511,8 @@ pub struct ExpressionTask {
 /// How a model names the doer of a task.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Implementation {
-    /// A delegate by name: `camunda:class`, `camunda:delegateExpression` (with or without `${}`), `zeebe:taskDefinition type`, `mandate:delegate`.
+    /// A delegate by name: `camunda:class`, `camunda:delegateExpression` (with or without `${}`), `zeebe:taskDefinition type`,
+    /// `mandate:delegate`.
     Delegate {
         /// The delegate's name.
         name: String,
@@ -571,8 +577,8 @@ pub struct SequenceFlow {
 pub enum RetryCycle {
     /// As the model says.
     Fixed(RetryPolicy),
-    /// As an expression says when the job has failed: a text that [`RetryPolicy::parse`] reads. Anything else, and an expression that fails, means the
-    /// engine's default.
+    /// As an expression says when the job has failed: a text that [`RetryPolicy::parse`] reads. Anything else, and an expression that
+    /// fails, means the engine's default.
     Computed(Expression),
 }
 

@@ -11,8 +11,10 @@ impl RetryPolicy {
     /// Reads a retry cycle in one of three forms:
     ///
     /// - `R3/PT10S`: as in Camunda 7, three attempts *in all*, ten seconds apart.
-    /// - `PT10S,PT1M,PT10M`: as in Camunda 7, a wait after each failed attempt; one attempt more than waits. A single duration is a list of one.
-    /// - `R3/PT5M,R2/PT30M,R1/PT2H`: three waits of five minutes, then two of half an hour, then one of two hours; one attempt more than waits.
+    /// - `PT10S,PT1M,PT10M`: as in Camunda 7, a wait after each failed attempt; one attempt more than waits. A single duration is a list of
+    ///   one.
+    /// - `R3/PT5M,R2/PT30M,R1/PT2H`: three waits of five minutes, then two of half an hour, then one of two hours; one attempt more than
+    ///   waits.
     ///
     /// Durations are ISO 8601 without months and years. At most [`MAX_ATTEMPTS`] attempts; `R0/…` and `R/…` (without an end) are refused.
     /// The error says what is wrong, as a lowercase sentence.

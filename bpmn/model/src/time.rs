@@ -1,7 +1,8 @@
 //! ISO 8601 dates, durations and repeating intervals, and cron expressions, as timers, due dates and retry cycles write them.
 //!
-//! Moments are milliseconds since 1970-01-01T00:00:00Z. What names no time zone is UTC, so that the answer does not depend on the machine's;
-//! a date or cycle may name one in brackets (`2030-12-24T18:00:00[Europe/Berlin]`, RFC 9557). There is no clock here: now is an argument.
+//! Moments are milliseconds since 1970-01-01T00:00:00Z. What names no time zone is UTC, so that the answer does not depend on the
+//! machine's; a date or cycle may name one in brackets (`2030-12-24T18:00:00[Europe/Berlin]`, RFC 9557). There is no clock here: now is an
+//! argument.
 
 mod cron;
 mod cycle;
@@ -15,8 +16,8 @@ use jiff::fmt::temporal::SpanParser;
 use jiff::tz::TimeZone;
 use jiff::{SpanRelativeTo, Timestamp};
 
-/// No duration, date or cycle is longer than this, in bytes. The longest sensible one has some hundred: a start with its zone and a period, or
-/// a cron expression with lists.
+/// No duration, date or cycle is longer than this, in bytes. The longest sensible one has some hundred: a start with its zone and a period,
+/// or a cron expression with lists.
 const MAX_TEXT: usize = 200;
 
 /// The longest fixed duration: a hundred years of 366 days. Longer waits between attempts are slips of the pen, and with this bound a
@@ -58,8 +59,8 @@ pub enum TimeError {
     TooFar(String),
 }
 
-/// When a timer or due date falls, `now_ms` being the moment its wait begins. Like Camunda 7's due dates it takes both: what begins with `P`
-/// (or a signed `P`) is a duration, everything else a date.
+/// When a timer or due date falls, `now_ms` being the moment its wait begins. Like Camunda 7's due dates it takes both: what begins with
+/// `P` (or a signed `P`) is a duration, everything else a date.
 pub fn due(now_ms: i64, date_or_duration: &str) -> Result<i64, TimeError> {
     let text = date_or_duration.trim();
     if text.trim_start_matches(['+', '-']).starts_with(['P', 'p']) { due_after(now_ms, text) } else { due_at(text) }
@@ -80,8 +81,8 @@ pub fn due_after(now_ms: i64, iso_duration: &str) -> Result<i64, TimeError> {
     }
 }
 
-/// The moment an ISO 8601 date names: with an offset (`Z`, `+01:00`, or `+0100` as Camunda prints it), with a time zone in brackets, or without
-/// either, which then is UTC; a date without a time is its midnight.
+/// The moment an ISO 8601 date names: with an offset (`Z`, `+01:00`, or `+0100` as Camunda prints it), with a time zone in brackets, or
+/// without either, which then is UTC; a date without a time is its midnight.
 pub fn due_at(iso_date: &str) -> Result<i64, TimeError> {
     let millisecond = pattern::millisecond(&zone::moment(iso_date)?);
     // Dates are written in UTC.

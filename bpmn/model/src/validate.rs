@@ -61,9 +61,9 @@ impl<'v> Validator<'v, '_> {
         &self.draft.flows[index.0 as usize]
     }
 
-    /// A process starts by one or several none start events, by what triggers it, or both (BPMN 2.0, 10.5.2); a sub-process by exactly one none start
-    /// event (13.3.4: "a unique empty Start Event"); either, without a start event, by what no flow leads to; an event sub-process by exactly one that
-    /// something triggers.
+    /// A process starts by one or several none start events, by what triggers it, or both (BPMN 2.0, 10.5.2); a sub-process by exactly one
+    /// none start event (13.3.4: "a unique empty Start Event"); either, without a start event, by what no flow leads to; an event
+    /// sub-process by exactly one that something triggers.
     fn starts(&mut self) {
         let mut none_starts: HashSet<ElementIndex> = HashSet::new();
         let mut started: HashMap<ElementIndex, &str> = HashMap::new();
@@ -307,8 +307,8 @@ impl<'v> Validator<'v, '_> {
         }
     }
 
-    /// Of the boundary events of an activity, and of the event sub-processes in a scope, no two wait for the same: nobody could say which it
-    /// triggers (Camunda 7's `BpmnParse`).
+    /// Of the boundary events of an activity, and of the event sub-processes in a scope, no two wait for the same: nobody could say which
+    /// it triggers (Camunda 7's `BpmnParse`).
     fn triggers(&mut self) {
         let starts = |(_, element): &(usize, &Element)| matches!(element.kind, ElementKind::EventSubProcessStart(_));
         let mut inside: HashMap<ElementIndex, Vec<ElementIndex>> = HashMap::new();
@@ -363,7 +363,8 @@ impl<'v> Validator<'v, '_> {
         }
     }
 
-    /// Warns of elements that no path from a start event leads to. An event sub-process and a compensation handler are reached with the scope around them.
+    /// Warns of elements that no path from a start event leads to. An event sub-process and a compensation handler are reached with the
+    /// scope around them.
     fn reachable(&mut self) {
         let elements = &self.draft.elements;
         let mut children: HashMap<ElementIndex, Vec<ElementIndex>> = self.draft.begins().into_iter().collect();

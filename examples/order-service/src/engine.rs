@@ -140,8 +140,8 @@ impl Engine {
         }
     }
 
-    /// Whether no process instance runs that a message about the order could reach, now or later, whoever started it. Only the engine itself can say
-    /// so: a 404 may be that of a proxy that does not find the engine.
+    /// Whether no process instance runs that a message about the order could reach, now or later, whoever started it. Only the engine
+    /// itself can say so: a 404 may be that of a proxy that does not find the engine.
     pub async fn is_over(&self, order: &Order) -> Result<bool, String> {
         // What an order's id may consist of needs no escape.
         let path = format!("process-instance?businessKey={}&maxResults=1", order.order_id);

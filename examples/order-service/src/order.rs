@@ -348,8 +348,8 @@ impl Order {
         Ok(json!({ "completed": true }))
     }
 
-    /// Cancels the order and every line that is not settled. What was fulfilled stays fulfilled. Two who cancel an order want the same: the second
-    /// is told so, and not only that it is closed.
+    /// Cancels the order and every line that is not settled. What was fulfilled stays fulfilled. Two who cancel an order want the same: the
+    /// second is told so, and not only that it is closed.
     pub fn cancel(&mut self, reason: &str) -> Result<Value, Rejection> {
         if self.milestones.cancelled {
             return Err(Rejection::new("ORDER_IS_CANCELLED", "the order was cancelled before"));

@@ -149,8 +149,8 @@ pub async fn enqueue(tx: &mut Tx, order_id: &str, delivery: &Delivery, now_ms: i
 }
 
 /// Gives up what is still to be told and is stale once a command is applied, as part of its transaction: a line that is ordered again, or
-/// asked about again, is waited for again, and what became of the time before would be taken for what becomes of this one. What is under way at this
-/// moment comes too early for that wait, which begins when the command is answered.
+/// asked about again, is waited for again, and what became of the time before would be taken for what becomes of this one. What is under
+/// way at this moment comes too early for that wait, which begins when the command is answered.
 pub async fn give_up_stale(tx: &mut Tx, order_id: &str, command: &Command) -> sqlx::Result<()> {
     let tell = |line_id: &str, news| Work::TellLine { line_id: line_id.to_owned(), news };
     let stale = match command {
@@ -283,7 +283,8 @@ impl Relay {
         Ok(ids.len())
     }
 
-    /// Fulfils an order and calls its process back at once, whenever that was due, and answers when that was tried, by whomever. One attempt each.
+    /// Fulfils an order and calls its process back at once, whenever that was due, and answers when that was tried, by whomever. One
+    /// attempt each.
     pub async fn deliver_early(&self, order_id: &str) -> Result<(), Error> {
         for kind in ["FULFILL", "CALLBACK"] {
             let rows = sqlx::query("SELECT id FROM outbox WHERE order_id = $1 AND state = 'PENDING' AND kind = $2")
@@ -453,8 +454,8 @@ impl Relay {
         }
     }
 
-    /// Nobody waits for a message: not yet, or never again because the order's process is over, whatever the order itself is. One that is still
-    /// to be started, or was since the order was read, after a quote was approved, is not over.
+    /// Nobody waits for a message: not yet, or never again because the order's process is over, whatever the order itself is. One that is
+    /// still to be started, or was since the order was read, after a quote was approved, is not over.
     async fn nobody_waits(&self, order: &Order) -> Result<Outcome, Error> {
         let over = match self.engine.is_over(order).await {
             Ok(over) => over,

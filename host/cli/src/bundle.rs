@@ -22,13 +22,13 @@ pub(crate) struct Options {
 /// A bundle's files by the name under which they are uploaded, and what is wrong with it before anybody looks into them.
 pub(crate) struct Bundle {
     pub(crate) files: Vec<(String, Vec<u8>)>,
-    /// What a host could not see: models that the manifest adds to the folder's and that are not there, and files of one name, of which only the first
-    /// is among the `files`.
+    /// What a host could not see: models that the manifest adds to the folder's and that are not there, and files of one name, of which
+    /// only the first is among the `files`.
     pub(crate) problems: Vec<Problem>,
 }
 
-/// Every .bpmn and .wasm file and the manifest of the folder, and what the manifest names by relative path. What else is wrong with the manifest
-/// is for whoever checks it to say, together with everything else.
+/// Every .bpmn and .wasm file and the manifest of the folder, and what the manifest names by relative path. What else is wrong with the
+/// manifest is for whoever checks it to say, together with everything else.
 pub(crate) fn read(dir: &Path) -> anyhow::Result<Bundle> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(dir).with_context(|| format!("read the folder {}", dir.display()))? {

@@ -145,8 +145,8 @@ enum Command {
     },
     /// Print ended instances with everything that is known of them, a line of JSON each.
     ///
-    /// An instance, its activities, variables, user tasks and incidents, and the commands that it has sent: what `serve --history-export` writes
-    /// down before it removes history whose time to live is over. A command that ends with an error has not printed everything.
+    /// An instance, its activities, variables, user tasks and incidents, and the commands that it has sent: what `serve --history-export`
+    /// writes down before it removes history whose time to live is over. A command that ends with an error has not printed everything.
     Export {
         /// Only this instance.
         instance: Option<String>,

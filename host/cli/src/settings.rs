@@ -32,7 +32,8 @@ pub(crate) struct Settings {
     /// Serve on an address that other machines reach, although there is no authentication.
     #[arg(long, env = "MANDATE_INSECURE", num_args = 0..=1, default_missing_value = "true")]
     insecure: Option<bool>,
-    /// Names besides localhost and loopback addresses that clients may ask this host as, such as what a proxy sends as Host; with --insecure any name will do.
+    /// Names besides localhost and loopback addresses that clients may ask this host as, such as what a proxy sends as Host; with
+    /// --insecure any name will do.
     #[arg(long, env = "MANDATE_ALLOWED_HOSTS", value_delimiter = ',')]
     allowed_hosts: Option<Vec<String>>,
     /// sqlite:FILE or postgres://USER@HOST/DATABASE [default: sqlite:mandate.db].

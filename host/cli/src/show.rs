@@ -11,7 +11,8 @@ use crate::client::{Client, encode};
 use crate::table::{self, say};
 use crate::verdict;
 
-/// Incidents of no instance that `mandate waiting` lists, as many as a host lists at once: there are as many as start events, and not as instances.
+/// Incidents of no instance that `mandate waiting` lists, as many as a host lists at once: there are as many as start events, and not as
+/// instances.
 const MAX_OF_STARTS: u32 = 10_000;
 
 /// What `mandate start` was told.

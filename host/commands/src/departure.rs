@@ -33,7 +33,8 @@ pub(crate) struct Departure {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Latest {
     pub(crate) instant: Instant,
-    /// On Linux [`Instant`] stands still while the machine is suspended. For whoever must know: a clock that goes on, and what it may say at the most.
+    /// On Linux [`Instant`] stands still while the machine is suspended. For whoever must know: a clock that goes on, and what it may say
+    /// at the most.
     pub(crate) awake: Option<(fn() -> Duration, Duration)>,
 }
 

@@ -72,10 +72,10 @@ impl Pace {
 }
 
 impl Place {
-    /// Forbids the request to leave later than this span from now, by the monotonic clock and by `awake`: a clock that goes on while the machine is
-    /// suspended, as the monotonic one does not. For a host whose right to send ends with its lease: the check is made as the request is handed to
-    /// the connection, so that a host that was suspended after its own check, by itself or with its machine, sends nothing. The outcome is then
-    /// unavailable, since nothing was applied.
+    /// Forbids the request to leave later than this span from now, by the monotonic clock and by `awake`: a clock that goes on while the
+    /// machine is suspended, as the monotonic one does not. For a host whose right to send ends with its lease: the check is made as the
+    /// request is handed to the connection, so that a host that was suspended after its own check, by itself or with its machine, sends
+    /// nothing. The outcome is then unavailable, since nothing was applied.
     pub fn leaves_within(mut self, span: Duration, awake: fn() -> Duration) -> Self {
         self.latest = Some(Latest { instant: Instant::now() + span, awake: Some((awake, awake() + span)) });
         self

@@ -1,5 +1,5 @@
-//! Reads TOML tables key by key and collects every problem, where serde would stop at the first. The catalogue is read by it, and so are the
-//! manifests of bundles.
+//! Reads TOML tables key by key and collects every problem, where serde would stop at the first. The catalogue is read by it, and so are
+//! the manifests of bundles.
 
 use std::cell::RefCell;
 use std::ops::Range;

@@ -24,20 +24,22 @@ use tower::ServiceExt as _;
 use crate::Error;
 use crate::patience::Answering;
 
-/// From when a host begins to wait for a request until it has the whole head, which nobody needs a second for. A connection on which nothing is asked is
-/// closed by it too: longer than the twenty seconds of Camunda 7's Tomcat, and clients keep an idle connection no longer than a minute or look whether it is
-/// still there.
+/// From when a host begins to wait for a request until it has the whole head, which nobody needs a second for. A connection on which
+/// nothing is asked is closed by it too: longer than the twenty seconds of Camunda 7's Tomcat, and clients keep an idle connection no
+/// longer than a minute or look whether it is still there.
 pub(crate) const HEAD: Duration = Duration::from_mins(1);
 
-/// What the kernel keeps of an answer for a client that is slow to take it; Linux takes twice as many bytes for it, and left to itself up to 4 MB. It says that
-/// there is room again when a third is free: ten seconds later where a client takes no more than it must ([`LEAST_PER_SECOND`](crate::patience::LEAST_PER_SECOND)),
-/// and not after the end of [`PATIENCE`](crate::patience::PATIENCE).
+/// What the kernel keeps of an answer for a client that is slow to take it; Linux takes twice as many bytes for it, and left to itself up
+/// to 4 MB. It says that there is room again when a third is free: ten seconds later where a client takes no more than it must
+/// ([`LEAST_PER_SECOND`](crate::patience::LEAST_PER_SECOND)), and not after the end of [`PATIENCE`](crate::patience::PATIENCE).
 const SEND_BUFFER: usize = 60 * 1024;
 
-/// The most connections that are served at once: more than the clients and waiting workers of one host. What each may hold is bounded apart from this.
+/// The most connections that are served at once: more than the clients and waiting workers of one host. What each may hold is bounded apart
+/// from this.
 const MOST: usize = 4096;
 
-/// Connections beyond these that are told so, and how the host is: who watches it must not take it for dead because others have all connections.
+/// Connections beyond these that are told so, and how the host is: who watches it must not take it for dead because others have all
+/// connections.
 const RESERVE: usize = 32;
 
 /// How long one of those lasts, from when it is accepted to the end of its answer: whoever is slow on it keeps it from somebody who asks.
@@ -46,7 +48,8 @@ const CROWDED: Duration = Duration::from_secs(5);
 /// How often the log says that there are too many.
 const SAY_CROWDED: Duration = Duration::from_mins(1);
 
-/// How many connections this process may serve at once: half of the files that it may have open, since databases, domain services and compiled components need some too.
+/// How many connections this process may serve at once: half of the files that it may have open, since databases, domain services and
+/// compiled components need some too.
 pub(crate) fn most() -> usize {
     let Some(files) = getrlimit(Resource::Nofile).current else { return MOST };
     let half = usize::try_from(files / 2).unwrap_or(MOST);
@@ -72,9 +75,9 @@ pub(crate) async fn turn_away(request: Request, next: Next) -> Response {
     Error::with_status(StatusCode::SERVICE_UNAVAILABLE, message).into_response()
 }
 
-/// Serves until `shutdown` is done and what is asked then is answered, as many connections as `most` at once. A few more may each ask one thing
-/// ([`turn_away`]); whoever comes then waits where the kernel keeps connections until they are accepted. axum's own `serve` sets
-/// no limit for heads and can be given none: it waits for the first bytes of a connection to tell HTTP/2 apart, which it does not speak here.
+/// Serves until `shutdown` is done and what is asked then is answered, as many connections as `most` at once. A few more may each ask one
+/// thing ([`turn_away`]); whoever comes then waits where the kernel keeps connections until they are accepted. axum's own `serve` sets no
+/// limit for heads and can be given none: it waits for the first bytes of a connection to tell HTTP/2 apart, which it does not speak here.
 pub(crate) async fn serve<L>(router: Router, mut listener: L, most: usize, shutdown: impl Future<Output = ()>)
 where
     L: Listener<Io = TcpStream>,

@@ -2,8 +2,8 @@
 
 use mandate_runtime::model::time;
 
-/// A moment in Camunda's form, in UTC: milliseconds always, and no colon in the offset, for strict clients parse nothing else. What lies beyond the years
-/// a date can name becomes the first or last of them.
+/// A moment in Camunda's form, in UTC: milliseconds always, and no colon in the offset, for strict clients parse nothing else. What lies
+/// beyond the years a date can name becomes the first or last of them.
 pub(crate) fn print(millis: i64) -> String {
     let text = time::rfc_3339(millis);
     format!("{}+0000", text.trim_end_matches('Z'))
@@ -14,8 +14,8 @@ pub(crate) fn print_option(millis: Option<i64>) -> Option<String> {
     millis.map(print)
 }
 
-/// Reads a date liberally: with or without milliseconds, offset as `Z`, `+0000`, `+00:00` or none (UTC). A plus sign that a query string has
-/// turned into a space is taken for what it was.
+/// Reads a date liberally: with or without milliseconds, offset as `Z`, `+0000`, `+00:00` or none (UTC). A plus sign that a query string
+/// has turned into a space is taken for what it was.
 pub(crate) fn parse(text: &str) -> Result<i64, String> {
     let text = text.trim();
     let repaired = text.rsplit_once(' ').filter(|(before, offset)| before.contains('T') && is_offset(offset));

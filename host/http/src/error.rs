@@ -113,8 +113,8 @@ impl Error {
         if self.is_missing() { missing() } else { self }
     }
 
-    /// This error, as Camunda's REST resources report what the engine makes of `doing` something: wrapped, where the unit of work failed or the instance is
-    /// suspended (`TaskResourceImpl.complete`).
+    /// This error, as Camunda's REST resources report what the engine makes of `doing` something: wrapped, where the unit of work failed or
+    /// the instance is suspended (`TaskResourceImpl.complete`).
     pub(crate) fn of_doing(self, doing: &str) -> Self {
         use mandate_runtime::Error as Runtime;
         match self {

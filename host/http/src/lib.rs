@@ -9,7 +9,8 @@
 //! - `variable.rs`, `date.rs`: values on the wire.
 //! - `fuzzing.rs`: what holds of every body; for tests only.
 //! - `origin.rs`: what browsers may ask on behalf of pages.
-//! - `server.rs`: what surrounds every request. `connections.rs`, `patience.rs`: how many clients there may be, and for how long each may keep a host waiting.
+//! - `server.rs`: what surrounds every request. `connections.rs`, `patience.rs`: how many clients there may be, and for how long each may
+//!   keep a host waiting.
 //!
 //! This crate knows the runtime, never the store or the sandbox.
 

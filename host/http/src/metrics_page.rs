@@ -27,8 +27,8 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// Makes the process count, without a listener of its own; the result goes into [`Options::prometheus`](crate::Options::prometheus). A second
-/// call answers with the same counters.
+/// Makes the process count, without a listener of its own; the result goes into [`Options::prometheus`](crate::Options::prometheus). A
+/// second call answers with the same counters.
 pub fn metrics_recorder() -> Metrics {
     static INSTALLED: OnceLock<Metrics> = OnceLock::new();
     INSTALLED.get_or_init(install).clone()

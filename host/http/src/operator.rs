@@ -1,7 +1,7 @@
 //! Who asks for something, as they say themselves: there is no authentication, and nobody checks it.
 //!
-//! The name is the header `Mandate-User`, which a proxy that authenticates sets in place of its clients, or else the user of basic authentication,
-//! which Camunda's clients send. Why they do it is the header `Mandate-Annotation`. Both are UTF-8.
+//! The name is the header `Mandate-User`, which a proxy that authenticates sets in place of its clients, or else the user of basic
+//! authentication, which Camunda's clients send. Why they do it is the header `Mandate-Annotation`. Both are UTF-8.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

@@ -1,8 +1,9 @@
 //! What browsers ask for on behalf of the pages that they show.
 //!
-//! There is no authentication yet, so whatever reaches the port may do everything, and a browser on the machine reaches it for any page that somebody looks at. Two
-//! things about a request tell such a page: its `Origin`, and the `Host` under which the browser found this one. A page whose name was made to lead to 127.0.0.1 after it
-//! was loaded (DNS rebinding) is of the same origin as what it asks for, but under its own name.
+//! There is no authentication yet, so whatever reaches the port may do everything, and a browser on the machine reaches it for any page
+//! that somebody looks at. Two things about a request tell such a page: its `Origin`, and the `Host` under which the browser found this
+//! one. A page whose name was made to lead to 127.0.0.1 after it was loaded (DNS rebinding) is of the same origin as what it asks for, but
+//! under its own name.
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;

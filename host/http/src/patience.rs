@@ -13,15 +13,17 @@ use futures_util::{StreamExt as _, stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-/// The longest that a host waits for the next bytes of a body, and for a client to take the next bytes of an answer; a client whose network fails for a moment
-/// is back before.
+/// The longest that a host waits for the next bytes of a body, and for a client to take the next bytes of an answer; a client whose network
+/// fails for a moment is back before.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Bytes that earn a client another second of waiting. A telephone line sends more; a body of [`JSON_LIMIT`](crate::JSON_LIMIT) takes nine minutes at the most.
+/// Bytes that earn a client another second of waiting. A telephone line sends more; a body of [`JSON_LIMIT`](crate::JSON_LIMIT) takes nine
+/// minutes at the most.
 pub(crate) const LEAST_PER_SECOND: u32 = 4096;
 
-/// For how long a client may still keep this host waiting: for [`PATIENCE`], less what it has waited before, and more by what has come or gone since. So neither a
-/// pause nor a trickle holds anything for ever, and what goes on may take as long as it does. What the host itself takes in between does not count.
+/// For how long a client may still keep this host waiting: for [`PATIENCE`], less what it has waited before, and more by what has come or
+/// gone since. So neither a pause nor a trickle holds anything for ever, and what goes on may take as long as it does. What the host itself
+/// takes in between does not count.
 #[derive(Clone, Copy, Debug)]
 struct Patience(Duration);
 
@@ -65,8 +67,8 @@ pub(crate) fn patient(body: Body) -> (Body, GivenUp) {
     (Body::from_stream(chunks), given_up)
 }
 
-/// The same connection, on which a write fails when the client has kept this host waiting for too long to take what was written before ([`Patience`]). While nothing
-/// is written, an answer is being made, it may be silent for as long as that takes.
+/// The same connection, on which a write fails when the client has kept this host waiting for too long to take what was written before
+/// ([`Patience`]). While nothing is written, an answer is being made, it may be silent for as long as that takes.
 #[derive(Debug)]
 pub(crate) struct Answering<S> {
     stream: S,

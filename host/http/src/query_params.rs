@@ -171,8 +171,8 @@ impl Fields {
         }
     }
 
-    /// Dates with the operators `gt` and `lt`: `gt_<date>` separated by commas in a query string, `{"operator", "value"}` in a body. Answers
-    /// with (after, before).
+    /// Dates with the operators `gt` and `lt`: `gt_<date>` separated by commas in a query string, `{"operator", "value"}` in a body.
+    /// Answers with (after, before).
     pub(crate) fn comparisons(&mut self, name: &str) -> Result<(Option<i64>, Option<i64>), Error> {
         let pairs: Vec<(String, String)> = match self.values.remove(name) {
             None => Vec::new(),
@@ -367,8 +367,8 @@ impl Fields {
         }
     }
 
-    /// Refuses what is left, except what asks for nothing: `false`, and empty lists and objects. `camunda` are all the names that Camunda has
-    /// for this endpoint.
+    /// Refuses what is left, except what asks for nothing: `false`, and empty lists and objects. `camunda` are all the names that Camunda
+    /// has for this endpoint.
     pub(crate) fn finish(self, camunda: &[&str]) -> Result<(), Error> {
         for (name, value) in &self.values {
             let asks_nothing = match value {

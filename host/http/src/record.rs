@@ -9,8 +9,8 @@ use crate::rest::{activity_dto, execution, instance_dto, operation_dto, public};
 use crate::{date, variable};
 
 /// One line, without its end: the fields of Camunda's `HistoricProcessInstanceDto`, and `activityInstances`, `variableInstances`,
-/// `variableUpdates`, `taskInstances` and `incidents` with those of its other historic DTOs as far as there is anything to say, and `ledger` as
-/// `/api/v1` lists it.
+/// `variableUpdates`, `taskInstances` and `incidents` with those of its other historic DTOs as far as there is anything to say, and
+/// `ledger` as `/api/v1` lists it.
 pub fn history_line(record: &InstanceRecord) -> String {
     let mut line = instance_dto(&record.instance);
     line["activityInstances"] = record.activities.iter().map(activity_dto).collect();

@@ -22,8 +22,9 @@ use crate::{Error, JSON_LIMIT, Options};
 /// How long requests that are under way at the shutdown may take. Units of work are not theirs: those end with the runtime.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Serves until `shutdown` is done and the requests that are under way then are answered, at the longest [`DRAIN`].
-/// A connection whose client does not say what it wants is closed, and there are so many at once ([`connections`]); a listener that fails for a moment is asked again.
+/// Serves until `shutdown` is done and the requests that are under way then are answered, at the longest [`DRAIN`]. A connection whose
+/// client does not say what it wants is closed, and there are so many at once ([`connections`]); a listener that fails for a moment is
+/// asked again.
 pub async fn serve(runtime: Runtime, listener: TcpListener, options: Options, shutdown: impl Future<Output = ()> + Send + 'static) {
     let upkeep = options.prometheus.clone().map(|metrics| tokio::spawn(metrics.upkeep()));
     let waiting = runtime.clone();
@@ -69,9 +70,9 @@ pub fn check_listen(address: SocketAddr, insecure: bool) -> Result<(), String> {
     ))
 }
 
-/// Reads a body before anybody answers: a connection on which the answer overtakes the rest of its request is closed by the server, and what a client with a
-/// pool of connections has sent on it meanwhile is lost. An upload may be large and is read by its handler; where that refuses it, the answer
-/// says that the connection closes. Nobody waits for a body for ever ([`patient`]).
+/// Reads a body before anybody answers: a connection on which the answer overtakes the rest of its request is closed by the server, and
+/// what a client with a pool of connections has sent on it meanwhile is lost. An upload may be large and is read by its handler; where that
+/// refuses it, the answer says that the connection closes. Nobody waits for a body for ever ([`patient`]).
 pub(crate) async fn read_body(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let (body, given_up) = patient(body);

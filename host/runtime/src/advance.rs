@@ -208,8 +208,8 @@ impl<'a> UnderWay<'a> {
         self.failed = true;
     }
 
-    /// Goes on after the store has refused what the unit holds: whatever made it will likely make it again. So it is a failure that is counted, not a job
-    /// that comes back for ever.
+    /// Goes on after the store has refused what the unit holds: whatever made it will likely make it again. So it is a failure that is
+    /// counted, not a job that comes back for ever.
     fn refused(&mut self, definition: &Definition, reason: String) -> Result<(), Error> {
         match self.work.job() {
             Some(wait) if !self.failed => {
@@ -238,8 +238,8 @@ impl Inner {
         self.spawn_unit(async move { inner.advance_here(work).await }).await?
     }
 
-    /// Takes an input up on this task, which nobody drops half-way and which [`Inner::spawn_unit`] has made: a delegate that the unit calls runs
-    /// on its thread.
+    /// Takes an input up on this task, which nobody drops half-way and which [`Inner::spawn_unit`] has made: a delegate that the unit calls
+    /// runs on its thread.
     pub(crate) async fn advance_here(self: &Arc<Self>, work: Work) -> Result<Advanced, Error> {
         let span = tracing::info_span!(
             "unit",

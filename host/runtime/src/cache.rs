@@ -1,12 +1,12 @@
 //! What a unit of work begins from: the instance as it was last stored, from memory or from the store.
 //!
-//! Whoever commits a unit leaves the new state here, so that the next unit of the instance reads nothing. The revision decides: a commit that
-//! was made from an old state finds another revision and is made again from the store.
+//! Whoever commits a unit leaves the new state here, so that the next unit of the instance reads nothing. The revision decides: a commit
+//! that was made from an old state finds another revision and is made again from the store.
 //!
-//! A state from memory may be old *before* the commit finds out: another host has moved the instance on, its deployment was deleted, or two units of
-//! this host left their states here in the wrong order. A unit that only steps and calls delegates without commands loses nothing by it. But
-//! nothing is sent, and nobody is refused anything, on the strength of an old state: before the first delegate that may issue commands is
-//! called, and before a rejection or a failure counts, the revision is compared with the store's ([`Inner::is_stale`]).
+//! A state from memory may be old *before* the commit finds out: another host has moved the instance on, its deployment was deleted, or two
+//! units of this host left their states here in the wrong order. A unit that only steps and calls delegates without commands loses nothing
+//! by it. But nothing is sent, and nobody is refused anything, on the strength of an old state: before the first delegate that may issue
+//! commands is called, and before a rejection or a failure counts, the revision is compared with the store's ([`Inner::is_stale`]).
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ use crate::advance::Work;
 use crate::definitions::Definition;
 use crate::{Error, Inner};
 
-/// Memory for instances, in bytes as [`Instance::weight`] estimates them: some thousands that are busy. It does not grow with those that wait.
+/// Memory for instances, in bytes as [`Instance::weight`] estimates them: some thousands that are busy. It does not grow with those that
+/// wait.
 const MEMORY: u64 = 64 << 20;
 
 /// An instance is seldom smaller: sizes the cache's own tables.

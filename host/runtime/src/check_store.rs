@@ -1,8 +1,9 @@
 //! `mandate check-store`: proves that the store agrees with itself.
 //!
-//! Every snapshot decodes; jobs, tasks, external tasks, subscriptions, incidents and called instances of the snapshot are exactly the rows beside it, and of an instance's exclusive
-//! jobs the next is the one that can be claimed; every definition loads, and every digest it is bound to is there with the bytes that it names;
-//! what stands beside instances, timers that start some and signals on their way, is about something that is there (`beside.rs`).
+//! Every snapshot decodes; jobs, tasks, external tasks, subscriptions, incidents and called instances of the snapshot are exactly the rows
+//! beside it, and of an instance's exclusive jobs the next is the one that can be claimed; every definition loads, and every digest it is
+//! bound to is there with the bytes that it names; what stands beside instances, timers that start some and signals on their way, is about
+//! something that is there (`beside.rs`).
 
 use std::collections::BTreeSet;
 

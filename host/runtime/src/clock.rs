@@ -1,8 +1,8 @@
 //! The one place that reads a clock: the system's, or one that is set.
 //!
-//! Under a *set* clock (`mandate serve --clock=manual`) time stands still until somebody moves it, so that a process with a timeout of two days is
-//! tested in a moment. What a process sees of time follows it: due dates, times of retries, locks of external tasks, history. What keeps hosts
-//! apart does not: leases, limits and the ledger, which go by real time.
+//! Under a *set* clock (`mandate serve --clock=manual`) time stands still until somebody moves it, so that a process with a timeout of two
+//! days is tested in a moment. What a process sees of time follows it: due dates, times of retries, locks of external tasks, history. What
+//! keeps hosts apart does not: leases, limits and the ledger, which go by real time.
 //!
 //! The clock is a row of the database. Whoever has run under a set clock once stays under it: its due dates may be years ahead.
 
@@ -81,7 +81,8 @@ impl Clock {
         }
     }
 
-    /// How long to pause until a moment, `most` at the most. A clock that is set comes to no moment by itself: whoever moves it wakes who waits for one.
+    /// How long to pause until a moment, `most` at the most. A clock that is set comes to no moment by itself: whoever moves it wakes who
+    /// waits for one.
     pub(crate) fn until(&self, moment: i64, most: Duration) -> Duration {
         match self {
             Self::System => {
@@ -108,8 +109,8 @@ impl Runtime {
         self.0.clock.now_ms()
     }
 
-    /// Moves the clock forward to a moment and answers where it stands. On a host that runs jobs it stops at every due date on the way, in their order,
-    /// until all that is due there has run; retries are such dates, too. Refused on a host that uses the system's clock.
+    /// Moves the clock forward to a moment and answers where it stands. On a host that runs jobs it stops at every due date on the way, in
+    /// their order, until all that is due there has run; retries are such dates, too. Refused on a host that uses the system's clock.
     ///
     /// Dropped on its way it leaves the clock at the date that it has come to.
     pub async fn set_clock(&self, to: i64) -> Result<i64, Error> {

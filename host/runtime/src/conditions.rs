@@ -26,9 +26,9 @@ pub struct ConditionEvaluation {
 }
 
 impl Runtime {
-    /// Starts an instance for each conditional start event whose condition holds, of the newest versions or of one definition. What is suspended
-    /// does not start, nor does what this host cannot read. All conditions are asked before the first instance starts; each start is a unit of work of its own, and the first that
-    /// fails ends it.
+    /// Starts an instance for each conditional start event whose condition holds, of the newest versions or of one definition. What is
+    /// suspended does not start, nor does what this host cannot read. All conditions are asked before the first instance starts; each start
+    /// is a unit of work of its own, and the first that fails ends it.
     pub async fn evaluate_conditions(&self, evaluation: ConditionEvaluation) -> Result<Vec<Started>, Error> {
         let mut holding: Vec<(Arc<Definition>, ElementIndex)> = Vec::new();
         for (definition, element) in self.conditional_starts(&evaluation).await? {

@@ -17,9 +17,9 @@ use crate::instances::DefinitionRef;
 use crate::metrics::DelegateCounters;
 use crate::{Error, Inner};
 
-/// The text of all models in memory, in bytes: a thousand models of ordinary size. A parsed model takes as much memory as its text where that has a
-/// diagram, and five times as much where it has none. Instances of more definitions than that at one time are rare, and cost a read and a
-/// parse each time one of the others comes back.
+/// The text of all models in memory, in bytes: a thousand models of ordinary size. A parsed model takes as much memory as its text where
+/// that has a diagram, and five times as much where it has none. Instances of more definitions than that at one time are rare, and cost a
+/// read and a parse each time one of the others comes back.
 const MAX_MODEL_BYTES: u64 = 32 << 20;
 
 /// How many models that is, roughly.
@@ -152,7 +152,8 @@ fn topic_reference(topic: &str) -> String {
 /// The loaded definitions of this host, by id. What units of work use stays alive with them, in memory or not.
 pub(crate) struct Definitions {
     loaded: Cache<String, Arc<Definition>, ByText>,
-    /// Ids of the newest versions, by key and tenant, as they were last looked up. Whoever starts one has the commit say whether it still is.
+    /// Ids of the newest versions, by key and tenant, as they were last looked up. Whoever starts one has the commit say whether it still
+    /// is.
     newest: Mutex<HashMap<(String, Option<String>), String>>,
 }
 
@@ -181,8 +182,8 @@ impl Definitions {
         self.loaded.get_or_insert_async(id, async { Ok(Arc::new(load(store, id).await?)) }).await
     }
 
-    /// The same for a list: none of one that cannot be read, which is said in the log, and none of one that was deleted meanwhile. It does not hide the
-    /// others.
+    /// The same for a list: none of one that cannot be read, which is said in the log, and none of one that was deleted meanwhile. It does
+    /// not hide the others.
     pub(crate) async fn get_if_readable(&self, store: &mandate_store::Store, id: &str) -> Result<Option<Arc<Definition>>, Error> {
         match self.get(store, id).await {
             Err(error @ Error::DefinitionUnreadable { .. }) => {

@@ -347,14 +347,15 @@ impl Commands for Port {
     }
 }
 
-/// What all keys begin with that are derived in one entry into an activity: the instance's id, 32 hexadecimal digits, and as many of the entry's digest. Ids of instances
-/// are in the order of their starts as a rule, and so the keys of a time stand together in the ledger's index: what is written there are few pages, however
-/// large it is.
+/// What all keys begin with that are derived in one entry into an activity: the instance's id, 32 hexadecimal digits, and as many of the
+/// entry's digest. Ids of instances are in the order of their starts as a rule, and so the keys of a time stand together in the ledger's
+/// index: what is written there are few pages, however large it is.
 fn key_prefix(instance: InstanceId, entry: &EntryKey) -> String {
     format!("{}-{}", instance.0.simple(), hex(&entry.0[..16]))
 }
 
-/// The key of a command that was given none: the entry into the activity, and a digest of the command and of how many times this call has issued it.
+/// The key of a command that was given none: the entry into the activity, and a digest of the command and of how many times this call has
+/// issued it.
 fn derived_key(instance: InstanceId, entry: &EntryKey, command: &str, ordinal: u32) -> String {
     let mut hash = Sha256::new();
     hash.update(entry.0);

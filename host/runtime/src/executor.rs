@@ -1,12 +1,12 @@
 //! Which job runs when, on this host.
 //!
-//! **From memory.** A job that a unit of work leaves due is locked by this host in the unit's own commit, as long as there is a *place* for it in
-//! memory, and runs as soon as there is a *worker*. Everything else stays in the store for whoever claims it (`executor/loops.rs`).
+//! **From memory.** A job that a unit of work leaves due is locked by this host in the unit's own commit, as long as there is a *place* for
+//! it in memory, and runs as soon as there is a *worker*. Everything else stays in the store for whoever claims it (`executor/loops.rs`).
 //!
-//! **Exclusive jobs** of one instance run one at a time, over all hosts. In the store only the *next* of them can be claimed; the others are
-//! behind it ([`Next`]) and cost a claim nothing. The unit that ends or fails an exclusive job hands its turn on: its commit also locks the job
-//! that is next now, which takes over the place in memory and queues for a worker again. So an instance with ten thousand exclusive jobs has one
-//! place and one worker at the most, starts the next job without asking the store, and pays for each job the same.
+//! **Exclusive jobs** of one instance run one at a time, over all hosts. In the store only the *next* of them can be claimed; the others
+//! are behind it ([`Next`]) and cost a claim nothing. The unit that ends or fails an exclusive job hands its turn on: its commit also locks
+//! the job that is next now, which takes over the place in memory and queues for a worker again. So an instance with ten thousand exclusive
+//! jobs has one place and one worker at the most, starts the next job without asking the store, and pays for each job the same.
 //!
 //! What is locked otherwise while an exclusive job of its instance is under way here waits in the instance's *line*: a job that an operator
 //! executes, or one that lost too many races and should run alone. While anybody is in line no turn is handed on, so lines stay short.
@@ -172,8 +172,8 @@ impl Executor {
         Mine { jobs: self.mine.clone(), name }
     }
 
-    /// Which of the jobs that are due after a unit this host locks with it. `own` is the job that the unit runs or fails. Without a place in
-    /// memory, or where somebody else has the turn, a job stays unlocked.
+    /// Which of the jobs that are due after a unit this host locks with it. `own` is the job that the unit runs or fails. Without a place
+    /// in memory, or where somebody else has the turn, a job stays unlocked.
     pub(crate) fn places(&self, rows: &Rows, instance: InstanceId, own: Option<WaitId>, now: i64) -> Places {
         if !self.executes || self.is_stopping() {
             return Places::default();
@@ -279,8 +279,8 @@ impl Executor {
 }
 
 impl Inner {
-    /// Runs the jobs that a commit has locked, and has those looked for that it has left to whoever claims them. Those that were not there `before` it
-    /// nobody has run.
+    /// Runs the jobs that a commit has locked, and has those looked for that it has left to whoever claims them. Those that were not there
+    /// `before` it nobody has run.
     pub(crate) fn take_up(self: &Arc<Self>, before: &Instance, locked: Vec<ClaimedJob>, mut places: Places) {
         let instance = before.id();
         let left = places.due > locked.len();
@@ -383,8 +383,8 @@ impl Inner {
                 Ran::Done(trouble.map_or_else(|| outcome(&state, wait), Err))
             }
             Ok(Advanced::AlreadyStarted(_) | Advanced::Superseded) => unreachable!("a job starts nothing"),
-            // Nothing was stored. As a rule the wait is gone or another host has its job, and then there is nothing to unlock. But a host that
-            // could not renew its lease in time withdraws too, and may recover: what it kept locked then would never run.
+            // Nothing was stored. As a rule the wait is gone or another host has its job, and then there is nothing to unlock. But a host
+            // that could not renew its lease in time withdraws too, and may recover: what it kept locked then would never run.
             Ok(Advanced::Withdrawn) => {
                 self.release(instance, wait).await;
                 self.executor.wake.notify_one();
@@ -449,8 +449,8 @@ impl Inner {
         }
     }
 
-    /// Unlocks a job unchanged, for whichever host claims it next, and answers whether it was there. Does not give up while this host works:
-    /// nobody else may run the job, and it does not itself.
+    /// Unlocks a job unchanged, for whichever host claims it next, and answers whether it was there. Does not give up while this host
+    /// works: nobody else may run the job, and it does not itself.
     pub(crate) async fn release(&self, instance: InstanceId, wait: WaitId) -> bool {
         loop {
             let error = match self.store.release(&[(instance.0, crate::unit::number(wait.0))]).await {

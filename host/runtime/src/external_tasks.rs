@@ -1,8 +1,8 @@
 //! External tasks: workers fetch them, complete them, fail at them.
 //!
-//! Fetching is the store's alone (`mandate_store::Fetch`): it locks rows and reads no instance. What a worker gets to see comes from memory where
-//! that holds the revision that the store named with the task, and from one read for all others. Every answer of a worker is a unit of work, which
-//! is stored only if the worker still has its task.
+//! Fetching is the store's alone (`mandate_store::Fetch`): it locks rows and reads no instance. What a worker gets to see comes from memory
+//! where that holds the revision that the store named with the task, and from one read for all others. Every answer of a worker is a unit
+//! of work, which is stored only if the worker still has its task.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -158,8 +158,8 @@ impl Drop for Place<'_> {
 }
 
 impl Runtime {
-    /// Locks tasks for a worker: so many as one answer holds with their variables, and one at least. If there are none, waits for some at the longest for
-    /// `patience`. `wanted` says what is wanted of each topic; of one that it does not have, all variables of any task.
+    /// Locks tasks for a worker: so many as one answer holds with their variables, and one at least. If there are none, waits for some at
+    /// the longest for `patience`. `wanted` says what is wanted of each topic; of one that it does not have, all variables of any task.
     pub async fn fetch_and_lock(
         &self,
         fetch: Fetch,
@@ -327,7 +327,8 @@ impl Inner {
         described.map(|(handed_out, _)| handed_out)
     }
 
-    /// Fetched tasks as the worker gets them, and how many of them one answer has room for. What is over or cannot be read is among these, and left out.
+    /// Fetched tasks as the worker gets them, and how many of them one answer has room for. What is over or cannot be read is among these,
+    /// and left out.
     async fn describe(&self, fetched: &[Fetched], wanted: &BTreeMap<String, Wanted>) -> Result<(Vec<FetchedTask>, usize), Error> {
         let (mut described, mut room) = (Vec::new(), Room::default());
         for (nth, some) in fetched.chunks(READ_AT_ONCE).enumerate() {

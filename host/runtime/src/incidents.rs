@@ -153,7 +153,8 @@ impl Inner {
     }
 }
 
-/// The detail of a timer start event that was given up, as JSON. Its start has sent nothing: an instance is stored before its first command.
+/// The detail of a timer start event that was given up, as JSON. Its start has sent nothing: an instance is stored before its first
+/// command.
 pub(crate) fn explain_start_timer(definition: &Definition, activity_id: &str, attempt: u32, failure: &Failure) -> String {
     let binding = failure.element.and_then(|failed| definition.doer(failed));
     let (retry, next) = advice(failure.code);

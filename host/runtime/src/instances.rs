@@ -108,8 +108,8 @@ impl Runtime {
     /// Starts an instance. Answers once it is durable: at its first wait state, at its end, or, where its chain may send commands, once
     /// that chain has run or has failed and is the instance's own to retry.
     ///
-    /// What the idempotency key has started before is the answer, whatever has become of the definition since: suspended, replaced by a newer
-    /// version, or deleted.
+    /// What the idempotency key has started before is the answer, whatever has become of the definition since: suspended, replaced by a
+    /// newer version, or deleted.
     pub async fn start(&self, start: Start) -> Result<Started, Error> {
         self.0.start(start, None, self.1.clone()).await
     }
@@ -143,8 +143,8 @@ impl Runtime {
         self.operate(id, Input::BeginActivity { activity }).await.map(drop)
     }
 
-    /// Deletes a running instance; history and ledger stay. Delegates that listen for it are told of its user tasks, and of those of what it calls,
-    /// unless listeners are to be skipped; one that fails keeps the instance from being deleted.
+    /// Deletes a running instance; history and ledger stay. Delegates that listen for it are told of its user tasks, and of those of what
+    /// it calls, unless listeners are to be skipped; one that fails keeps the instance from being deleted.
     pub async fn delete_instance(&self, id: InstanceId, reason: Option<String>, skip_listeners: bool) -> Result<(), Error> {
         self.operate(id, Input::Cancel { reason, skip_listeners }).await.map(drop)
     }
@@ -155,7 +155,8 @@ impl Runtime {
         self.operate(id, input).await.map(drop)
     }
 
-    /// The same for several. Those that have ended meanwhile are as they should be; one that fails does not keep the others, and is what is answered.
+    /// The same for several. Those that have ended meanwhile are as they should be; one that fails does not keep the others, and is what is
+    /// answered.
     pub async fn suspend_instances(&self, ids: Vec<InstanceId>, suspended: bool) -> Result<(), Error> {
         let mut failed = Ok(());
         for id in ids {
@@ -239,8 +240,9 @@ impl Inner {
         Ok((definition, at))
     }
 
-    /// Starts an instance, at a start event or where instructions say. Runs on a task of its own: a held start is two units, and a client that hangs up must not
-    /// leave the second one undone. None: the definition is deleted, or a newer version of the key that is to be started has been deployed.
+    /// Starts an instance, at a start event or where instructions say. Runs on a task of its own: a held start is two units, and a client
+    /// that hangs up must not leave the second one undone. None: the definition is deleted, or a newer version of the key that is to be
+    /// started has been deployed.
     pub(crate) async fn start_at(
         self: &Arc<Self>,
         definition: Arc<Definition>,
@@ -381,7 +383,8 @@ impl Inner {
     }
 }
 
-/// Where a process begins that is started without a message. Of several none start events nobody has said which is meant: start instructions do.
+/// Where a process begins that is started without a message. Of several none start events nobody has said which is meant: start
+/// instructions do.
 pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
     // As in Camunda 7 what starts by time can also be started by hand.
     let mut timers = definition.model.iter().filter(|(_, element)| {

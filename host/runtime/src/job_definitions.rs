@@ -1,8 +1,8 @@
-//! What of a definition can make jobs: Camunda 7's job definitions. They follow from the model. Stored is only what operators have said of them: that
-//! their jobs are suspended, or have another priority.
+//! What of a definition can make jobs: Camunda 7's job definitions. They follow from the model. Stored is only what operators have said of
+//! them: that their jobs are suspended, or have another priority.
 //!
-//! A job that a unit of work makes gets what was said of its definition before it is stored. No unit reads it: this host remembers it, and the store refuses
-//! what was made by a host that has not heard of a change.
+//! A job that a unit of work makes gets what was said of its definition before it is stored. No unit reads it: this host remembers it, and
+//! the store refuses what was made by a host that has not heard of a change.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -164,8 +164,8 @@ impl Inner {
 }
 
 impl Runtime {
-    /// The job definitions of these definitions, in the order of their definitions and models: without those of a definition that cannot be read, which is
-    /// an error only where it is asked for by its id.
+    /// The job definitions of these definitions, in the order of their definitions and models: without those of a definition that cannot be
+    /// read, which is an error only where it is asked for by its id.
     pub async fn job_definitions(&self, filter: DefinitionFilter) -> Result<Vec<JobDefinition>, Error> {
         let mut found = Vec::new();
         let known = Known::new(self.0.store.job_definitions().await?);
@@ -199,8 +199,9 @@ impl Runtime {
         Ok(found)
     }
 
-    /// Suspends job definitions: their new jobs are suspended until somebody activates them. With `jobs` those that there are, too, those of each
-    /// instance in a unit of work of its own: whatever ends the request in between leaves definitions that are suspended, and may be repeated.
+    /// Suspends job definitions: their new jobs are suspended until somebody activates them. With `jobs` those that there are, too, those
+    /// of each instance in a unit of work of its own: whatever ends the request in between leaves definitions that are suspended, and may
+    /// be repeated.
     pub async fn suspend_job_definitions(&self, which: &[JobDefinition], suspended: bool, jobs: bool) -> Result<(), Error> {
         self.suspend_job_definitions_as(which, suspended, jobs, None).await?;
         if jobs { self.change_jobs_of(which, |jobs| Input::SuspendJobs { jobs, suspended }).await } else { Ok(()) }
@@ -219,7 +220,8 @@ impl Runtime {
         self.change_job_definitions(which, (JobDefinitionChange::Suspended(suspended), jobs), plan, verb, change).await
     }
 
-    /// Gives job definitions a priority, which their new jobs have whatever the model says, or takes it from them. With `jobs` those that there are get it, too.
+    /// Gives job definitions a priority, which their new jobs have whatever the model says, or takes it from them. With `jobs` those that
+    /// there are get it, too.
     pub async fn prioritize_job_definitions(&self, which: &[JobDefinition], priority: Option<i64>, jobs: bool) -> Result<(), Error> {
         let shown = |priority: Option<i64>| priority.map(|it| it.to_string());
         let change = |it: &JobDefinition| Change::new("overridingPriority", shown(it.priority), shown(priority));
@@ -230,7 +232,8 @@ impl Runtime {
         }
     }
 
-    /// Gives retries, and another due date if there is one, to those jobs of job definitions that have none left, each in a unit of work of its own.
+    /// Gives retries, and another due date if there is one, to those jobs of job definitions that have none left, each in a unit of work of
+    /// its own.
     pub async fn set_retries_of_job_definitions(&self, which: &[JobDefinition], retries: u32, due: Option<i64>) -> Result<(), Error> {
         for it in which {
             let filter = JobFilter { job_definition: Some(it.name()), no_retries_left: true, ..JobFilter::default() };

@@ -17,7 +17,8 @@ use crate::signals::is_delivery;
 use crate::{Error, Inner, Runtime, StoreError};
 
 impl Runtime {
-    /// Gives a job retries, and another due date if there is one. Above 0 its incident is resolved, and without a date it runs at once if it has failed.
+    /// Gives a job retries, and another due date if there is one. Above 0 its incident is resolved, and without a date it runs at once if
+    /// it has failed.
     pub async fn set_job_retries(&self, job: PublicId, retries: u32, due: Option<i64>) -> Result<(), Error> {
         if is_delivery(job) {
             return self.set_delivery_retries(job, retries, due).await;
@@ -51,7 +52,8 @@ impl Runtime {
         .await
     }
 
-    /// Suspends a job, or lets it go on: a job that is suspended does not run. What is running of it is thrown away, unless it is stored before.
+    /// Suspends a job, or lets it go on: a job that is suspended does not run. What is running of it is thrown away, unless it is stored
+    /// before.
     pub async fn suspend_job(&self, job: PublicId, suspended: bool) -> Result<(), Error> {
         let input = Input::SuspendJobs { jobs: Jobs::One(WaitId(job.number)), suspended };
         self.revise(job, input, suspend_verb(suspended), |row, _, _| {
@@ -66,8 +68,8 @@ impl Runtime {
         unless_gone(self.operate(instance, Input::SuspendJobs { jobs: Jobs::All, suspended }).await)
     }
 
-    /// The same with all jobs of a definition that there are, timer start events included, those of each instance in a unit of work of its own: whatever
-    /// ends the request in between, it may be repeated.
+    /// The same with all jobs of a definition that there are, timer start events included, those of each instance in a unit of work of its
+    /// own: whatever ends the request in between, it may be repeated.
     pub async fn suspend_jobs_of_definition(&self, definition_id: &str, suspended: bool) -> Result<(), Error> {
         self.suspend_start_timers(definition_id, None, suspended).await?;
         let filter = JobFilter { definition_id: Some(definition_id.to_owned()), ..JobFilter::default() };
@@ -99,7 +101,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// Sets a timer anew, by its model and the variables as they are now: as if that were done at this moment or, `since_creation`, when it was made.
+    /// Sets a timer anew, by its model and the variables as they are now: as if that were done at this moment or, `since_creation`, when it
+    /// was made.
     pub async fn recalculate_job_due(&self, job: PublicId, since_creation: bool) -> Result<(), Error> {
         if is_delivery(job) {
             return Err(Error::Invalid(format!("job {job} is a signal's delivery, not a timer")));

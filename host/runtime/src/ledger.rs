@@ -13,7 +13,8 @@
 //! | open, holder alive | wait for it | wait for it |
 //! | open, holder dead; unknown | reconcile, or resend where the service honours the key, or incident | incident: key conflict |
 //!
-//! One attempt, from its place at the target to the end of its row: `ledger/sending.rs`. Where nothing but a person can find out what became of it, a person says it: `ledger/verdict.rs`.
+//! One attempt, from its place at the target to the end of its row: `ledger/sending.rs`. Where nothing but a person can find out what
+//! became of it, a person says it: `ledger/verdict.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,7 +62,8 @@ pub(crate) struct Issue {
     pub(crate) activity_id: String,
     pub(crate) definition_id: String,
     pub(crate) traceparent: Option<String>,
-    /// Commands of this call may have been sent before: the ledger is asked before there is a place at the target to wait for. Shared by the call.
+    /// Commands of this call may have been sent before: the ledger is asked before there is a place at the target to wait for. Shared by
+    /// the call.
     pub(crate) sent_before: Arc<AtomicBool>,
     /// What commands of the same unit have come to.
     pub(crate) closings: Closings,

@@ -1,8 +1,9 @@
 //! What does: takes inputs to instances and their effects to the world.
 //!
 //! Read `advance.rs` first: it is the one path. Everything else finds the next input (`executor.rs`: jobs and timers; `instances.rs`,
-//! `tasks.rs`, `external_tasks.rs`, `messages.rs`, `signals.rs`, `conditions.rs`, `jobs.rs`: API calls) or helps a unit of work on its way (`delegate.rs`: a component is called;
-//! `ledger.rs`: a command is sent; `unit.rs`: effects become rows; `incidents.rs`: trouble is explained).
+//! `tasks.rs`, `external_tasks.rs`, `messages.rs`, `signals.rs`, `conditions.rs`, `jobs.rs`: API calls) or helps a unit of work on its way
+//! (`delegate.rs`: a component is called; `ledger.rs`: a command is sent; `unit.rs`: effects become rows; `incidents.rs`: trouble is
+//! explained).
 
 mod advance;
 mod cache;

@@ -1,11 +1,11 @@
 //! Messages along message flows, on their way from one instance to another (BPMN 2.0, 9.3).
 //!
-//! A message is durable with the unit of work that sends it, and comes to one receiver: of the process that its flow leads to, to the instance that has
-//! its business key and waits for it or, if none waits, to one that it starts, of the version that was deployed with the sender. A message that has a
-//! correlation key finds by that, whatever its business key, who waits under one. It is delivered as a signal is (`signals.rs`), and when it finds nobody
-//! there any more, somebody is looked for again. If there is nobody, it waits: who begins to wait for it makes it due, and until then operators see it.
-//! Several instances that wait with the same key are one too many: nobody could say who is meant, and it waits, too. So it does for an instance that is
-//! suspended, which makes it due when it goes on.
+//! A message is durable with the unit of work that sends it, and comes to one receiver: of the process that its flow leads to, to the
+//! instance that has its business key and waits for it or, if none waits, to one that it starts, of the version that was deployed with the
+//! sender. A message that has a correlation key finds by that, whatever its business key, who waits under one. It is delivered as a signal
+//! is (`signals.rs`), and when it finds nobody there any more, somebody is looked for again. If there is nobody, it waits: who begins to
+//! wait for it makes it due, and until then operators see it. Several instances that wait with the same key are one too many: nobody could
+//! say who is meant, and it waits, too. So it does for an instance that is suspended, which makes it due when it goes on.
 
 use std::collections::BTreeSet;
 
@@ -123,8 +123,8 @@ impl Inner {
         })
     }
 
-    /// Makes the messages due that an instance has begun to wait for, or waits for and may get again, each with what tells the wait from others. Any process may have some on their
-    /// way, whether or not a flow leads to this version of it.
+    /// Makes the messages due that an instance has begun to wait for, or waits for and may get again, each with what tells the wait from
+    /// others. Any process may have some on their way, whether or not a flow leads to this version of it.
     pub(crate) async fn wake_messages(&self, begun: Vec<(&Party, BTreeSet<Keyed>)>) {
         let each = begun.into_iter().flat_map(|(party, awaited)| awaited.into_iter().map(move |it| (party, it)));
         for (party, (name, correlation_key)) in each {
@@ -149,7 +149,8 @@ fn longest_pause_after(error: &Error) -> i64 {
     }
 }
 
-/// The start event that a message begins at: the one that its flow leads to or, if it leads to the participant, the one that waits for the message.
+/// The start event that a message begins at: the one that its flow leads to or, if it leads to the participant, the one that waits for the
+/// message.
 fn start_of(model: &ProcessDefinition, message: &Addressed) -> Option<String> {
     let is_meant = |id: &str| message.element.as_deref().is_none_or(|element| element == id);
     let starts = |trigger: &StartTrigger| match trigger {
@@ -177,7 +178,8 @@ mod tests {
     #[test]
     fn an_error_that_passes_puts_a_message_off_for_a_moment() {
         let database = |code: &str| StoreError::Database { code: Some(code.to_owned()), message: String::new() };
-        // A deadlock, a statement and a lock that took too long; SQLite's busy snapshot. A relation that is not there, a value that nobody can read.
+        // A deadlock, a statement and a lock that took too long; SQLite's busy snapshot. A relation that is not there, a value that nobody
+        // can read.
         for error in [database("40P01"), database("57014"), database("55P03"), database("517")] {
             assert_eq!(longest_pause_after(&error.into()), FIRST_PAUSE_MS);
         }

@@ -18,8 +18,8 @@ use crate::{Error, Room, Runtime};
 pub struct Correlation {
     /// The message's name.
     pub message: String,
-    /// Only waits that are told from others by this key (`zeebe:subscription`, or the standard's, which is else what the variables give). It does not choose
-    /// among processes that start.
+    /// Only waits that are told from others by this key (`zeebe:subscription`, or the standard's, which is else what the variables give).
+    /// It does not choose among processes that start.
     pub correlation_key: Option<String>,
     /// Only instances with this business key.
     pub business_key: Option<String>,
@@ -91,8 +91,8 @@ const LOOKED_THROUGH_AT_ONCE: u32 = 100;
 const LONGEST_LINE: Duration = Duration::from_secs(30);
 const LOOKED_THROUGH_TOO_LONG: &str = "it looks through many executions for the correlation keys of other messages; name the receiver by its business key or instance, or send this one again later";
 
-/// How many other messages may come to one event before this one does. Each that does ends the wait that this one was meant for, and the event
-/// waits again; so nobody is kept from it for long.
+/// How many other messages may come to one event before this one does. Each that does ends the wait that this one was meant for, and the
+/// event waits again; so nobody is kept from it for long.
 const MAX_OVERTAKEN: usize = 1_000;
 
 /// Waits that are counted to say how many there are where one is wanted.
@@ -113,9 +113,9 @@ impl Runtime {
         self.operate(instance, Input::Message { wait, variables, local_variables, triggered_variables }).await.map(drop)
     }
 
-    /// Correlates a message. As in Camunda 7 (`DefaultCorrelationHandler`): without `all` the one execution that waits for it or, only if none
-    /// does, the one process that starts with it; with `all` every execution that waits *and* every process that starts, perhaps nobody.
-    /// What is suspended receives nothing.
+    /// Correlates a message. As in Camunda 7 (`DefaultCorrelationHandler`): without `all` the one execution that waits for it or, only if
+    /// none does, the one process that starts with it; with `all` every execution that waits *and* every process that starts, perhaps
+    /// nobody. What is suspended receives nothing.
     pub async fn correlate(&self, correlation: Correlation) -> Result<Vec<Correlated>, Error> {
         if correlation.message.is_empty() {
             return Err(Error::Invalid("a message needs a name: give 'messageName'".to_owned()));
@@ -151,8 +151,8 @@ impl Runtime {
         }
     }
 
-    /// Both lists are made before anybody gets the message, so that nobody gets it twice. Each delivery is a unit of work of its own: the first
-    /// that fails ends it, and processes start last, so that repeating the request does not start them again.
+    /// Both lists are made before anybody gets the message, so that nobody gets it twice. Each delivery is a unit of work of its own: the
+    /// first that fails ends it, and processes start last, so that repeating the request does not start them again.
     async fn correlate_all(&self, correlation: &Correlation) -> Result<Vec<Correlated>, Error> {
         let receivers = self.receivers(correlation).await?;
         let starts = self.starts(correlation).await?;
@@ -190,8 +190,9 @@ impl Runtime {
         if correlation.correlation_key.is_some() { Ok(found) } else { self.told_apart(correlation, found).await }
     }
 
-    /// Of waits that are told apart by the standard's `correlationKey` those that have the key which the payload gives or, if none has, those that have
-    /// none (BPMN 2.0, 8.4.2). A payload that gives none does not choose; what then begins or goes on a conversation refuses it.
+    /// Of waits that are told apart by the standard's `correlationKey` those that have the key which the payload gives or, if none has,
+    /// those that have none (BPMN 2.0, 8.4.2). A payload that gives none does not choose; what then begins or goes on a conversation
+    /// refuses it.
     async fn told_apart(&self, correlation: &Correlation, found: Vec<SubscriptionListed>) -> Result<Vec<SubscriptionListed>, Error> {
         let with_keys = self.with_keys(correlation, found).await?;
         let keys: BTreeSet<String> = with_keys.iter().filter_map(|(_, key)| key.clone()).collect();
@@ -242,7 +243,8 @@ impl Runtime {
         Ok(with_keys)
     }
 
-    /// Where nothing but a business key tells one instance from another, which is how most messages come, those of several callers are looked up at once.
+    /// Where nothing but a business key tells one instance from another, which is how most messages come, those of several callers are
+    /// looked up at once.
     async fn receivers_by_key(&self, correlation: &Correlation) -> Result<Option<Vec<SubscriptionListed>>, Error> {
         let Correlation { message, business_key: Some(business_key), instance: None, correlation_key: None, .. } = correlation else {
             return Ok(None);
@@ -303,7 +305,8 @@ impl Runtime {
         Ok(self.0.store.subscriptions(filter, Page { first: 0, max }).await?)
     }
 
-    /// Those of them that have the message's correlation keys, which their instances know. What of an instance began to wait together is looked at together.
+    /// Those of them that have the message's correlation keys, which their instances know. What of an instance began to wait together is
+    /// looked at together.
     async fn with_these_keys(&self, correlation: &Correlation, listed: &[SubscriptionListed]) -> Result<Vec<SubscriptionListed>, Error> {
         let mut matching = Vec::new();
         for receivers in listed.chunk_by(|one, next| one.instance == next.instance) {
@@ -330,9 +333,9 @@ impl Runtime {
         Ok(matching)
     }
 
-    /// Delivers to a wait or, if it is one of an event that does not interrupt and another message came first, to the wait that the event has
-    /// begun since: that it waits for every message is what the model says. Whoever was overtaken waits for those of this host that were before it:
-    /// else all of them would try again whenever one gets through.
+    /// Delivers to a wait or, if it is one of an event that does not interrupt and another message came first, to the wait that the event
+    /// has begun since: that it waits for every message is what the model says. Whoever was overtaken waits for those of this host that
+    /// were before it: else all of them would try again whenever one gets through.
     async fn deliver(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
         match self.0.definitions.get(&self.0.store, &receiver.definition_id).await {
             Ok(definition) => check_key(correlation, &definition, &receiver.activity_id, receiver.correlation_key.as_deref())?,
@@ -373,7 +376,8 @@ impl Runtime {
         Err(mismatch(correlation, &format!("{MAX_OVERTAKEN} others came to '{}' before it; send it again", receiver.activity_id)))
     }
 
-    /// Whether a message to all is for a wait that was told from others only after they had been looked for: as if it had come behind the message that did.
+    /// Whether a message to all is for a wait that was told from others only after they had been looked for: as if it had come behind the
+    /// message that did.
     async fn is_still_meant(&self, correlation: &Correlation, renewed: &SubscriptionListed) -> Result<bool, Error> {
         if correlation.correlation_key.is_some() {
             return Ok(renewed.correlation_key == correlation.correlation_key);
@@ -440,7 +444,8 @@ impl Runtime {
 /// No more bytes of an expression are repeated to who sends a message.
 const MAX_PATH: usize = 120;
 
-/// What is of a conversation gets no message that does not say which one it is of, or is of another one (BPMN 2.0, 8.4.2): a unit of work would fail with it.
+/// What is of a conversation gets no message that does not say which one it is of, or is of another one (BPMN 2.0, 8.4.2): a unit of work
+/// would fail with it.
 fn check_key(correlation: &Correlation, definition: &Definition, activity_id: &str, known: Option<&str>) -> Result<(), Error> {
     let model = &definition.model;
     let carried = model.carried_key(activity_id, &correlation.message);

@@ -105,8 +105,10 @@ impl Runtime {
     /// Whether the instance was modified before, under the same key.
     ///
     /// # Errors
-    /// [`Error::Conflict`]: somebody else changed the instance meanwhile, or it would cancel what has sent a command of which nobody knows what came.
-    /// [`Error::Invalid`] names an instruction that fits neither the model nor the instance; [`Error::Rejected`] and [`Error::UnitFailed`] say what stood against it.
+    /// [`Error::Conflict`]: somebody else changed the instance meanwhile, or it would cancel what has sent a command of which nobody knows
+    /// what came.
+    /// [`Error::Invalid`] names an instruction that fits neither the model nor the instance; [`Error::Rejected`] and [`Error::UnitFailed`]
+    /// say what stood against it.
     pub async fn modify_instance(&self, id: InstanceId, modify: Modify) -> Result<bool, Error> {
         modify.check_size(1)?;
         let definition = self.0.view(id).await?.definition;
@@ -127,8 +129,8 @@ impl Runtime {
 }
 
 impl Runtime {
-    /// Changes several instances of a definition alike, in this order, each in a unit of work of its own. All are looked at first: nothing is changed if
-    /// one of them does not fit. What goes wrong afterwards ends the request, and is told with those that have been changed.
+    /// Changes several instances of a definition alike, in this order, each in a unit of work of its own. All are looked at first: nothing
+    /// is changed if one of them does not fit. What goes wrong afterwards ends the request, and is told with those that have been changed.
     /// Repeated under the same idempotency key, it goes on with those that have not. Whether there were none.
     pub async fn modify_instances(&self, definition_id: &str, instances: Vec<InstanceId>, modify: Modify) -> Result<bool, Error> {
         modify.check_size(instances.len())?;
@@ -206,8 +208,8 @@ impl Modify {
         })
     }
 
-    /// The engine counts instructions; whoever gave them knows them by their words. What names nothing is a mistake of the request (Camunda's
-    /// `NotValidException`); the rest stands against the state of the instance.
+    /// The engine counts instructions; whoever gave them knows them by their words. What names nothing is a mistake of the request
+    /// (Camunda's `NotValidException`); the rest stands against the state of the instance.
     pub(crate) fn explain(&self, error: Error) -> Error {
         match &error {
             Error::Rejected(Rejection::Instruction { nth, misfit }) if is_mistake(misfit) => match self.instructions.get(nth - 1) {

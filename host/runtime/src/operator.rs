@@ -1,8 +1,8 @@
 //! Operators, and the log of what they do (Camunda 7's user operation log).
 //!
-//! A runtime that acts [on behalf of](Runtime::on_behalf_of) somebody writes down what it is asked for, with the values before and after, in the
-//! transaction that does it. A unit of work that nobody asked for, or that is no operator's business (a start, a message, a worker's answer), costs
-//! nothing here.
+//! A runtime that acts [on behalf of](Runtime::on_behalf_of) somebody writes down what it is asked for, with the values before and after,
+//! in the transaction that does it. A unit of work that nobody asked for, or that is no operator's business (a start, a message, a worker's
+//! answer), costs nothing here.
 
 use std::sync::Arc;
 

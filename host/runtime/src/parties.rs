@@ -1,12 +1,14 @@
-//! The instances of one unit of work, and the inputs that they give each other: a caller and what it has called share a unit, as in Camunda 7.
+//! The instances of one unit of work, and the inputs that they give each other: a caller and what it has called share a unit, as in
+//! Camunda 7.
 //!
-//! A unit begins with one input for one instance. Where a step calls a process, leaves a call, or tells its caller something, the other instance
-//! takes its next input in the same unit; and all of them are stored in one transaction or not at all. So a call is made once, its end is heard
-//! once, and neither is lost, whatever crashes when; and a chain from a caller through a called process and back costs one commit.
+//! A unit begins with one input for one instance. Where a step calls a process, leaves a call, or tells its caller something, the other
+//! instance takes its next input in the same unit; and all of them are stored in one transaction or not at all. So a call is made once, its
+//! end is heard once, and neither is lost, whatever crashes when; and a chain from a caller through a called process and back costs one
+//! commit.
 //!
-//! The one thing that cannot be taken back is a command. Its keys are made from the wait that its unit resumes, which must be durable before it is
-//! sent. That is so in the unit's first step only: where another step comes to a delegate that may issue commands, the unit begins again and its
-//! instance is *held*: it stops at a job that is due at once, from which it goes on in a unit of its own.
+//! The one thing that cannot be taken back is a command. Its keys are made from the wait that its unit resumes, which must be durable
+//! before it is sent. That is so in the unit's first step only: where another step comes to a delegate that may issue commands, the unit
+//! begins again and its instance is *held*: it stops at a job that is due at once, from which it goes on in a unit of its own.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, Weak};
@@ -30,12 +32,12 @@ use crate::{Error, Inner};
 
 mod onward;
 
-/// Inputs that the instances of one unit give each other, at most: ten times what the largest multi-instance activity in use makes. Each costs a
-/// step.
+/// Inputs that the instances of one unit give each other, at most: ten times what the largest multi-instance activity in use makes. Each
+/// costs a step.
 const MAX_TURNS: usize = 100_000;
 
-/// Instances that run in one unit. What is called beyond them begins in units of its own, at a job: a thousand calls of a multi-instance activity
-/// are stored together, and run one by one; and a loop around a call ends its unit now and then. More than calls nest deep.
+/// Instances that run in one unit. What is called beyond them begins in units of its own, at a job: a thousand calls of a multi-instance
+/// activity are stored together, and run one by one; and a loop around a call ends its unit now and then. More than calls nest deep.
 const MAX_PARTIES: usize = 100;
 
 /// One instance of a unit of work.
@@ -133,8 +135,8 @@ pub(crate) struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    /// Of the unit of this work that begins with its first instance as it is stored. `asked`: when it was asked for. A job says that itself, but for one that is run before
-    /// its date.
+    /// Of the unit of this work that begins with its first instance as it is stored. `asked`: when it was asked for. A job says that
+    /// itself, but for one that is run before its date.
     pub(crate) fn new(
         work: &'a Work,
         first: &Party,
@@ -170,8 +172,9 @@ type Name = (String, String, CalledVersion, Option<String>);
 /// A definition that can be called, and the start event that the called instance begins at; or why there is none.
 pub(crate) type Callable = Result<(Arc<Definition>, ElementIndex), String>;
 
-/// Turns in trees of calls, by their root. Where many called instances end at once, each would find that another has moved their caller on, step again, and
-/// most of them would lose the next race too. So whoever has lost one waits for those of this host that have lost one before.
+/// Turns in trees of calls, by their root. Where many called instances end at once, each would find that another has moved their caller on,
+/// step again, and most of them would lose the next race too. So whoever has lost one waits for those of this host that have lost one
+/// before.
 #[derive(Default)]
 pub(crate) struct Trees(Mutex<HashMap<InstanceId, Weak<tokio::sync::Mutex<()>>>>);
 
@@ -308,8 +311,9 @@ impl Inner {
         Ok(Ok((parties.len() - 1, input)))
     }
 
-    /// Steps one instance until it is at rest, and adds what it makes others do to the turns, in order. What ends no wait that is durable, as a start or
-    /// a modification, and comes to a delegate that may issue commands, is held instead; and so is whatever is not the unit's own input.
+    /// Steps one instance until it is at rest, and adds what it makes others do to the turns, in order. What ends no wait that is durable,
+    /// as a start or a modification, and comes to a delegate that may issue commands, is held instead; and so is whatever is not the unit's
+    /// own input.
     async fn take_turn(
         self: &Arc<Self>,
         parties: &mut Parties,
@@ -404,8 +408,8 @@ fn context(instance: &Instance, course: &Course<'_>) -> CallContext {
     }
 }
 
-/// Puts what follows from a turn before everything else, the first on top. When a call is left, nothing of what it calls is still to come; if that
-/// has not begun, or has ended in this unit, it need not be ended.
+/// Puts what follows from a turn before everything else, the first on top. When a call is left, nothing of what it calls is still to come;
+/// if that has not begun, or has ended in this unit, it need not be ended.
 fn schedule(follow: Vec<Turn>, turns: &mut Turns, is_over: impl Fn(InstanceId) -> bool) {
     let mut next: Turns = Vec::with_capacity(follow.len());
     for turn in follow {

@@ -1,11 +1,13 @@
 //! Suspensions and activations for a later date (Camunda 7's timers of the handler types `suspend-processdefinition` and the like).
 //!
-//! What is planned is a row. Hosts that run jobs carry it out when its date has come, on behalf of whoever has planned it, which the log tells twice: when it is
-//! planned, and when it is done. What is meant by a key is looked up then: also the versions that have been deployed since. A change of a definition and the
-//! end of its plan are one transaction; instances and jobs that go with it are a plan of their own, until each of them is done.
+//! What is planned is a row. Hosts that run jobs carry it out when its date has come, on behalf of whoever has planned it, which the log
+//! tells twice: when it is planned, and when it is done. What is meant by a key is looked up then: also the versions that have been
+//! deployed since. A change of a definition and the end of its plan are one transaction; instances and jobs that go with it are a plan of
+//! their own, until each of them is done.
 //!
-//! An instance that fails does not keep the others: it alone is tried again, with pauses that grow, and given up in the end. A plan never overtakes one that
-//! was for an earlier date: it takes the place of those that have failed and that it covers, and waits for all others of the same definitions.
+//! An instance that fails does not keep the others: it alone is tried again, with pauses that grow, and given up in the end. A plan never
+//! overtakes one that was for an earlier date: it takes the place of those that have failed and that it covers, and waits for all others of
+//! the same definitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,8 +37,9 @@ const LONGEST_PAUSE_MS: i64 = 60 * 60 * 1_000;
 /// How often it is tried, which takes half a day.
 const MAX_ATTEMPTS: i64 = 20;
 
-/// Instances after which it is put down how far a plan has come. Whoever goes on after a crash looks at so many once more, at the most: those that are done are
-/// as they should be, and are not found; only one that somebody has changed back by hand between its turn and the crash is changed again.
+/// Instances after which it is put down how far a plan has come. Whoever goes on after a crash looks at so many once more, at the most:
+/// those that are done are as they should be, and are not found; only one that somebody has changed back by hand between its turn and the
+/// crash is changed again.
 const CHUNK: usize = 100;
 
 /// What is told of a failure.
@@ -308,7 +311,8 @@ impl Runtime {
         let plan = from_json(planned)?;
         let suspension = &plan.suspension;
         let now = self.now();
-        // Where a plan is carried out before its date, what it leaves is due at once: whatever becomes of this host, and before what is planned meanwhile.
+        // Where a plan is carried out before its date, what it leaves is due at once: whatever becomes of this host, and before what is
+        // planned meanwhile.
         let then = |suspension: Suspension| Planned {
             id: Uuid::now_v7(),
             due: planned.due.min(now),
@@ -357,8 +361,8 @@ impl Runtime {
         Ok(Outcome::Done(ends.then.iter().map(|it| it.id).collect()))
     }
 
-    /// Changes instances that are not yet as they should be: those that have not had their turn, and those that have failed. What was changed by hand
-    /// after its turn stays so.
+    /// Changes instances that are not yet as they should be: those that have not had their turn, and those that have failed. What was
+    /// changed by hand after its turn stays so.
     async fn visit(&self, planned: &Planned, mut plan: Plan, mut all: BTreeMap<Uuid, Vec<Input>>) -> Result<Outcome, Error> {
         all.retain(|id, _| plan.after.is_none_or(|after| *id > after) || plan.failed.contains(id));
         plan.failed.retain(|id| all.contains_key(id));

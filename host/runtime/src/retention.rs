@@ -1,9 +1,9 @@
 //! History whose time to live is over: exported where the operator wants it, then removed, in batches, by one host at a time.
 //!
-//! After a batch the loop pauses for so long that all batches together take no more than a share of the time: what cleaning costs does not depend
-//! on how much there is to clean, and on a busy machine, where a batch takes longer, there are fewer. A batch is one transaction, so that an
-//! instance's history is there whole or not at all, and its instances' lines are on the disk before it commits. After a crash in between they
-//! are exported once more.
+//! After a batch the loop pauses for so long that all batches together take no more than a share of the time: what cleaning costs does not
+//! depend on how much there is to clean, and on a busy machine, where a batch takes longer, there are fewer. A batch is one transaction, so
+//! that an instance's history is there whole or not at all, and its instances' lines are on the disk before it commits. After a crash in
+//! between they are exported once more.
 
 use std::fs::File;
 use std::io::{self, Write as _};

@@ -1,9 +1,10 @@
 //! Signals: thrown over the API or by instances, and on their way to everybody else (Camunda 7, "Signal Events").
 //!
 //! A throw is durable with its receivers: a row for each wait, and for each process that starts by it, in the transaction of whoever throws
-//! (`delivery.rs` of the store). From there on every host that runs jobs delivers, and whoever stores what a delivery leads to removes its row with it: at
-//! least once tried, exactly once stored. A receiver that has gone on by then gets nothing; one that is suspended since gets it when it goes on. What
-//! fails is tried again as a job of its element would be, and then is an incident and waits for an operator (`signals/failed.rs`).
+//! (`delivery.rs` of the store). From there on every host that runs jobs delivers, and whoever stores what a delivery leads to removes its
+//! row with it: at least once tried, exactly once stored. A receiver that has gone on by then gets nothing; one that is suspended since
+//! gets it when it goes on. What fails is tried again as a job of its element would be, and then is an incident and waits for an operator
+//! (`signals/failed.rs`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -45,11 +46,12 @@ const CLAIM: u32 = 256;
 /// Deliveries that are under way on this host at the same time.
 const AT_ONCE: usize = 16;
 
-/// How many other signals may come to one event before this one does: each ends the wait that this one was meant for, and the event waits again.
+/// How many other signals may come to one event before this one does: each ends the wait that this one was meant for, and the event waits
+/// again.
 const MAX_OVERTAKEN: usize = 1_000;
 
-/// How many throws may lead to one another without a wait between them, the first included: processes that start each other, or wake each other, by
-/// signals and never wait for anything else would otherwise fill the database.
+/// How many throws may lead to one another without a wait between them, the first included: processes that start each other, or wake each
+/// other, by signals and never wait for anything else would otherwise fill the database.
 pub(crate) const MAX_HOPS: i64 = 100;
 
 /// What is wrong with a delivery of which only this is known.
@@ -74,8 +76,8 @@ enum Ended {
 }
 
 impl Runtime {
-    /// Throws a signal to everybody who waits for it and to the newest version of each process that starts by it. That is durable when the first
-    /// of them gets it; answers when each was tried once. What failed is tried again by itself.
+    /// Throws a signal to everybody who waits for it and to the newest version of each process that starts by it. That is durable when the
+    /// first of them gets it; answers when each was tried once. What failed is tried again by itself.
     pub async fn throw_signal(&self, thrown: SignalThrown) -> Result<(), Error> {
         let signal = Signal {
             id: Uuid::now_v7(),
@@ -101,7 +103,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// Delivers a signal to the waits of one activity instance, each in a unit of work whose failure is the caller's. Answers how many there were.
+    /// Delivers a signal to the waits of one activity instance, each in a unit of work whose failure is the caller's. Answers how many
+    /// there were.
     pub async fn signal_execution(&self, instance: InstanceId, activity: i64, name: &str, variables: &Variables) -> Result<usize, Error> {
         let filter = SubscriptionFilter {
             kind: Some(EventKind::Signal),
@@ -226,8 +229,8 @@ impl Inner {
         Ok(count)
     }
 
-    /// Tries each delivery of a throw once, which this host has locked. The throw is stored: if they cannot be looked up at this moment, `tried` is dropped
-    /// all the same, and they are looked up until they can be.
+    /// Tries each delivery of a throw once, which this host has locked. The throw is stored: if they cannot be looked up at this moment,
+    /// `tried` is dropped all the same, and they are looked up until they can be.
     async fn deliver_thrown(self: &Arc<Self>, signal: Uuid, tried: oneshot::Sender<()>) {
         let (mut tried, mut after) = (Some(tried), None);
         loop {
@@ -312,8 +315,9 @@ impl Inner {
         }
     }
 
-    /// Delivers to a wait or, if it is one of an event that does not interrupt and another signal came first, to the wait that the event has begun
-    /// since: it waited for both. What this one leads to is stored with the removal of its row, so that it cannot come to two of these waits.
+    /// Delivers to a wait or, if it is one of an event that does not interrupt and another signal came first, to the wait that the event
+    /// has begun since: it waited for both. What this one leads to is stored with the removal of its row, so that it cannot come to two of
+    /// these waits.
     async fn deliver_to_wait(self: &Arc<Self>, delivery: &Delivery, mut receiver: SubscriptionListed, variables: Variables) -> Ended {
         let instance = InstanceId(receiver.instance);
         for _ in 0..MAX_OVERTAKEN {

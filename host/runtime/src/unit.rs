@@ -1,6 +1,7 @@
 //! A unit of work on its way to the store: effects folded into rows.
 //!
-//! What a unit creates and removes again never reaches the store, but for what history tells of it; of what it changes twice only the last state does.
+//! What a unit creates and removes again never reaches the store, but for what history tells of it; of what it changes twice only the last
+//! state does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,8 +25,9 @@ pub(crate) use write::Writing;
 mod rows;
 mod write;
 
-/// An instance's next exclusive job: of those that have attempts left and are not suspended the one that is due first, of these the one of the highest priority, and of these the
-/// oldest. All others are *behind* it: no claim finds them, however many they are, until a unit of work makes one of them the next.
+/// An instance's next exclusive job: of those that have attempts left and are not suspended the one that is due first, of these the one of
+/// the highest priority, and of these the oldest. All others are *behind* it: no claim finds them, however many they are, until a unit of
+/// work makes one of them the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Next {
     pub(crate) due: i64,
@@ -201,7 +203,8 @@ impl Rows {
         !(self.signals.is_empty() && self.messages.is_empty())
     }
 
-    /// Messages that this instance waits for since this unit, with what tells each wait from others. If it has been suspended until now, all.
+    /// Messages that this instance waits for since this unit, with what tells each wait from others. If it has been suspended until now,
+    /// all.
     pub(crate) fn awaited_messages(&self, instance: &Instance) -> BTreeSet<crate::message_flows::Keyed> {
         let goes_on = self.suspended == Some(false);
         let waits = self.subscriptions.values().flatten().chain(instance.subscriptions().filter(|_| goes_on));

@@ -28,7 +28,8 @@ pub struct Waiting {
     pub process_definition_version: i64,
     /// The activity instance; of an incident beside a leaf the one that its job belongs to. None of an instance that cannot be read.
     pub activity_instance_id: Option<String>,
-    /// The BPMN element; of an incident beside a leaf the one of its job, as Camunda 7's incidents have it. None of an instance that cannot be read.
+    /// The BPMN element; of an incident beside a leaf the one of its job, as Camunda 7's incidents have it. None of an instance that cannot
+    /// be read.
     pub activity_id: Option<String>,
     /// Its name.
     pub activity_name: Option<String>,
@@ -165,8 +166,8 @@ pub struct WaitingFilter {
     pub definition_key: Option<String>,
     /// Only of instances with this business key.
     pub business_key: Option<String>,
-    /// Only what is overdue at this moment, see [`Reads::overdue`](mandate_store::query::Reads::overdue), and instances of which nobody can tell. An
-    /// incident is not overdue.
+    /// Only what is overdue at this moment, see [`Reads::overdue`](mandate_store::query::Reads::overdue), and instances of which nobody can
+    /// tell. An incident is not overdue.
     pub overdue_at: Option<i64>,
     /// At most this many instances are looked at after `after`.
     pub max_instances: u32,
@@ -178,9 +179,9 @@ pub struct WaitingFilter {
 const MAX_UNDER_ONE_KEY: u32 = 1_000;
 
 impl Runtime {
-    /// Where instances stand, in the order of their ids. Every open incident is told: by the leaf that stands at it, or behind the leaves of its
-    /// instance. Also the last instance looked at, to go on from; none at the end. What is overdue may be a scope as well, of which an event's timer
-    /// should have fired: it is told as waiting for that timer.
+    /// Where instances stand, in the order of their ids. Every open incident is told: by the leaf that stands at it, or behind the leaves
+    /// of its instance. Also the last instance looked at, to go on from; none at the end. What is overdue may be a scope as well, of which
+    /// an event's timer should have fired: it is told as waiting for that timer.
     pub async fn waiting(&self, filter: WaitingFilter) -> Result<(Vec<Waiting>, Option<mandate_engine::InstanceId>), Error> {
         let (rows, next) = self.looked_at(&filter).await?;
         let overdue = match filter.overdue_at {
@@ -289,8 +290,8 @@ fn leaf_or_scope(view: &InstanceView, leaves: &[Leaf], activity: i64) -> Option<
     })
 }
 
-/// The open incidents of an instance at which none of its leaves stands: of a timer on the border of an activity, in an event sub-process or of a
-/// task's listener, or of a signal or message to any of these; and all of an instance that is suspended.
+/// The open incidents of an instance at which none of its leaves stands: of a timer on the border of an activity, in an event sub-process
+/// or of a task's listener, or of a signal or message to any of these; and all of an instance that is suspended.
 fn beside(view: &InstanceView, told: &[Waiting], undelivered: &[&Undelivered]) -> Vec<Waiting> {
     let incident_of = |waiting: &Waiting| match &waiting.reason {
         Reason::Incident { id, .. } => Some(id.clone()),

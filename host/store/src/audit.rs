@@ -19,7 +19,8 @@ pub enum HistoryDeletion {
 }
 
 impl Store {
-    /// Deletes an ended instance's history, with what operators did to it; `operations`, written afterwards, stay. Ledger and start key stay, too.
+    /// Deletes an ended instance's history, with what operators did to it; `operations`, written afterwards, stay. Ledger and start key
+    /// stay, too.
     pub async fn delete_history(&self, instance: Uuid, operations: &[OperationRow]) -> Result<HistoryDeletion, Error> {
         let mut tx = self.inner().admin.begin().await?;
         cleanup::hold_off(&mut tx).await?;
@@ -39,8 +40,8 @@ impl Store {
         Ok(refused)
     }
 
-    /// Sets or clears the note on everything that an operation did. `operations` says who did that, given the note before. False: there is no
-    /// such operation.
+    /// Sets or clears the note on everything that an operation did. `operations` says who did that, given the note before. False: there is
+    /// no such operation.
     pub async fn annotate_operation(
         &self,
         operation: Uuid,

@@ -1,9 +1,9 @@
 //! One definition of a multi-row write, rendered for each database.
 //!
 //! The number of statements decides what a transaction costs, so a batch of units writes each table in one statement: on PostgreSQL from
-//! arrays (`UNNEST`), prepared once per connection whatever the number of rows; on SQLite from `VALUES` of one of a few [`SIZES`], each prepared
-//! once, whose last rows are left NULL and filtered out. (From JSON it is one statement too, but SQLite then spends more on
-//! the JSON than on the rows.)
+//! arrays (`UNNEST`), prepared once per connection whatever the number of rows; on SQLite from `VALUES` of one of a few [`SIZES`], each
+//! prepared once, whose last rows are left NULL and filtered out. (From JSON it is one statement too, but SQLite then spends more on the
+//! JSON than on the rows.)
 
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
@@ -30,7 +30,8 @@ pub(crate) enum Type {
     Bytes,
 }
 
-/// A multi-row statement. `{rows}` in its SQL stands for the written rows as a table `v` with the given columns, of which the first is never NULL.
+/// A multi-row statement. `{rows}` in its SQL stands for the written rows as a table `v` with the given columns, of which the first is
+/// never NULL.
 pub(crate) struct Batch {
     pub(crate) sql: &'static str,
     pub(crate) columns: &'static [(&'static str, Type)],
@@ -195,8 +196,8 @@ impl Batch {
         Ok(changed)
     }
 
-    /// Runs the statement, unless there are no rows, before the transaction asks for anything or commits: together with others, if it gathers them. The statement reads
-    /// nothing but what it writes, and writes a row for each that it is given.
+    /// Runs the statement, unless there are no rows, before the transaction asks for anything or commits: together with others, if it
+    /// gathers them. The statement reads nothing but what it writes, and writes a row for each that it is given.
     pub(crate) async fn later(&self, tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<(), Error> {
         if !tx.gathers() || tx.dialect == Dialect::Sqlite && rows.len() > GATHERED {
             return self.execute(tx, rows).await.map(drop);

@@ -74,8 +74,8 @@ pub struct Holder {
     pub alive: bool,
 }
 
-/// What may be claimed, besides the predicate of an index. As a rule an exclusive job passes, for only its instance's next is not behind. What does not
-/// is an instance of which an operator has begun another exclusive job.
+/// What may be claimed, besides the predicate of an index. As a rule an exclusive job passes, for only its instance's next is not behind.
+/// What does not is an instance of which an operator has begun another exclusive job.
 const CLAIMABLE: &str = "NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended) \
      AND (NOT j.exclusive OR NOT (EXISTS \
        (SELECT 1 FROM job o WHERE o.instance_id = j.instance_id AND o.locked_by IS NOT NULL AND o.exclusive) \
@@ -83,8 +83,8 @@ const CLAIMABLE: &str = "NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.d
 
 const LOCK_INSTANCES: &str = "SELECT id FROM instance WHERE id {any_uuid:1} ORDER BY id {pg:FOR UPDATE SKIP LOCKED}";
 
-/// A job that is locked has its turn: it is behind nobody any more. One that a claim has found due is left if somebody has moved it, or put another one
-/// before it, since: the unit that did so knows of no claim.
+/// A job that is locked has its turn: it is behind nobody any more. One that a claim has found due is left if somebody has moved it, or put
+/// another one before it, since: the unit that did so knows of no claim.
 static LOCK: Batch = Batch::new(
     "UPDATE job SET locked_by = v.host, locked_epoch = v.epoch, behind = FALSE FROM {rows} \
      WHERE job.instance_id = v.instance_id AND job.wait = v.wait \
@@ -121,9 +121,9 @@ const HOLDER: &str = "j.locked_by, h.name, h.epoch = j.locked_epoch AND h.ended_
 const WITH_HOLDER: &str = "FROM any_job j LEFT JOIN host h ON h.id = j.locked_by WHERE j.instance_id = $1";
 
 impl Store {
-    /// Locks up to `max` jobs that are due, those of the highest priority first and of these the longest due, and answers them in that order. Of exclusive
-    /// jobs at most one per instance, and none while another one of its instance is locked. Instances that are being committed to are left for the
-    /// next time.
+    /// Locks up to `max` jobs that are due, those of the highest priority first and of these the longest due, and answers them in that
+    /// order. Of exclusive jobs at most one per instance, and none while another one of its instance is locked. Instances that are being
+    /// committed to are left for the next time.
     pub async fn claim(&self, now: i64, max: u32, except: &Except) -> Result<Vec<ClaimedJob>, Error> {
         // Nothing is due most of the time: a read costs no transaction.
         let (sql, params) = candidates::is_due(now, except);
@@ -189,7 +189,8 @@ impl Store {
         self.pool.fetch(&sql, params![now]).await?.first().map(|row| row.get(0)).transpose()
     }
 
-    /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event, a delivery, a message or something that is planned, but for those of this host's memory.
+    /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event, a delivery, a message or
+    /// something that is planned, but for those of this host's memory.
     pub async fn is_quiet(&self, now: i64, except: &Except) -> Result<bool, Error> {
         // One statement, which sees one moment: between two of them a job that was due could be locked.
         let due = [UNPRIORITIZED, PRIORITIZED]
@@ -282,8 +283,8 @@ pub(crate) async fn lock(tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<Vec<Claime
     LOCK.fetch(tx, rows).await?.iter().map(claimed).collect()
 }
 
-/// Locks jobs likewise by moving them into their instances' rows, which say so already; at most one job of an instance. Of one that may not be claimed the
-/// instance's row is put right.
+/// Locks jobs likewise by moving them into their instances' rows, which say so already; at most one job of an instance. Of one that may not
+/// be claimed the instance's row is put right.
 pub(crate) async fn move_in(tx: &mut Tx, jobs: Vec<(Uuid, i64)>) -> Result<Vec<ClaimedJob>, Error> {
     let moved = MOVE.fetch(tx, jobs.iter().map(|(instance, wait)| cells![*instance, *wait]).collect()).await?;
     let moved = moved.iter().map(claimed).collect::<Result<Vec<_>, _>>()?;
@@ -306,8 +307,8 @@ fn claimed(row: &Row) -> Result<ClaimedJob, Error> {
     })
 }
 
-/// Gives the jobs that hosts run from memory rows of their own, unlocked: those of the instances that the condition names. It is a change of their
-/// instances, whose revision tells it to whoever remembers them.
+/// Gives the jobs that hosts run from memory rows of their own, unlocked: those of the instances that the condition names. It is a change
+/// of their instances, whose revision tells it to whoever remembers them.
 pub(crate) async fn put_down(tx: &mut Tx, which: &str, params: Vec<Param>, takeovers: i64) -> Result<u64, Error> {
     let sql = format!("SELECT id FROM instance WHERE {which} ORDER BY id {{pg:FOR UPDATE}}");
     let ids = tx.fetch(&sql, params).await?.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;

@@ -1,7 +1,8 @@
 //! Removing the history of instances whose time to live is over: found by an index, in batches, by one host at a time.
 //!
-//! An instance's time is fixed when it ends: its end and its definition's time to live make its `removal_at` (Camunda 7's removal time with the
-//! strategy `end`). An incident of what was to start an instance, and started none, goes by itself, by the same time to live, from when it was over. What has none is kept for ever. Start keys and ledger stay: a key promises one start for ever, and the ledger is what keeps
+//! An instance's time is fixed when it ends: its end and its definition's time to live make its `removal_at` (Camunda 7's removal time with
+//! the strategy `end`). An incident of what was to start an instance, and started none, goes by itself, by the same time to live, from when
+//! it was over. What has none is kept for ever. Start keys and ledger stay: a key promises one start for ever, and the ledger is what keeps
 //! a command from being sent twice under a key that a delegate has given.
 
 use uuid::Uuid;
@@ -46,8 +47,8 @@ impl Store {
         Ok(!taken.is_empty())
     }
 
-    /// Removes the whole history of these instances, as far as they are due at `now`: all of it or nothing. Answers how many they were, or none
-    /// if this host is not the one that removes history.
+    /// Removes the whole history of these instances, as far as they are due at `now`: all of it or nothing. Answers how many they were, or
+    /// none if this host is not the one that removes history.
     pub async fn remove_history(&self, instances: Vec<Uuid>, now: i64) -> Result<Option<usize>, Error> {
         let me = self.host();
         let mut tx = self.inner().cleanup.begin().await?;
@@ -65,8 +66,8 @@ impl Store {
         Ok(Some(removed))
     }
 
-    /// Removes incidents of what was to start an instance that are due at `now`, `max` at most. Answers how many, or none if this host is not the one
-    /// that removes history.
+    /// Removes incidents of what was to start an instance that are due at `now`, `max` at most. Answers how many, or none if this host is
+    /// not the one that removes history.
     pub async fn remove_start_incidents(&self, now: i64, max: u32) -> Result<Option<usize>, Error> {
         let me = self.host();
         let mut tx = self.inner().cleanup.begin().await?;
@@ -95,9 +96,9 @@ const LOOK: i64 = 1_000;
 impl Store {
     /// Removes the elements of deleted definitions of which history has no instance any more. Answers of how many definitions.
     ///
-    /// Instances of other versions of a process stand between those of one: a bounded number of them is looked at for each definition, and the next look goes
-    /// on behind them. Nothing is locked meanwhile, for a deleted definition gets no instance that it did not have: what is not there will never be, whichever
-    /// hosts look at one moment.
+    /// Instances of other versions of a process stand between those of one: a bounded number of them is looked at for each definition, and
+    /// the next look goes on behind them. Nothing is locked meanwhile, for a deleted definition gets no instance that it did not have: what
+    /// is not there will never be, whichever hosts look at one moment.
     pub async fn forget_elements(&self) -> Result<usize, Error> {
         let mut forgotten = 0;
         for lost in self.pool.fetch(LOST, Vec::new()).await? {
@@ -145,7 +146,8 @@ pub(crate) async fn hold_off(tx: &mut Tx) -> Result<(), Error> {
 }
 
 impl Reads {
-    /// Definitions that are not there and whose elements are, though nobody looks for what history has of them; and those that are there, though somebody does.
+    /// Definitions that are not there and whose elements are, though nobody looks for what history has of them; and those that are there,
+    /// though somebody does.
     pub async fn elements_astray(&self) -> Result<Vec<String>, Error> {
         let sql = "SELECT DISTINCT e.definition_id FROM element e WHERE NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = e.definition_id) \
                    AND NOT EXISTS (SELECT 1 FROM deleted_definition g WHERE g.definition_id = e.definition_id) UNION \

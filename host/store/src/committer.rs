@@ -1,13 +1,14 @@
 //! Group commit: units of work and ledger entries of many callers in one transaction.
 //!
-//! The committer takes what is there and does not wait for more; while it commits, the next batch collects. Only under load does it let [`PACE`]
-//! pass between two transactions: then every unit waits a little, and all of them share fewer transactions. A transaction:
+//! The committer takes what is there and does not wait for more; while it commits, the next batch collects. Only under load does it let
+//! [`PACE`] pass between two transactions: then every unit waits a little, and all of them share fewer transactions. A transaction:
 //!
-//! 1. This host's epoch must hold; its row is kept until the commit, so that a takeover must wait. On SQLite, where nobody can take over, it is known from the
-//!    transaction before ([`Memory`]).
+//! 1. This host's epoch must hold; its row is kept until the commit, so that a takeover must wait. On SQLite, where nobody can take over,
+//!    it is known from the transaction before ([`Memory`]).
 //! 2. Ledger entries are checked against their waits; start keys are claimed.
-//! 3. Instances are written, in the order of their ids, if they are at the revision that their unit began from. A unit that is too late is left out;
-//!    its neighbours go on. Then every other table is written by one statement; on PostgreSQL, and with few requests on SQLite, several of these go to the database together.
+//! 3. Instances are written, in the order of their ids, if they are at the revision that their unit began from. A unit that is too late is
+//!    left out; its neighbours go on. Then every other table is written by one statement; on PostgreSQL, and with few requests on SQLite,
+//!    several of these go to the database together.
 //! 4. COMMIT. Answers follow it.
 //!
 //! A transaction that fails because of what is in it is bisected until the unit at fault stands alone. One that fails for other reasons is
@@ -43,8 +44,8 @@ pub(crate) const QUEUE: usize = 4_096;
 /// Units in one transaction. More would not make a unit cheaper and would make all of them wait.
 const BATCH: usize = 256;
 
-/// Under load a transaction is begun no sooner than this after the one before it. What it costs a unit is little beside what it waits for a core
-/// then; what it saves is most of the statements, and on SQLite most of the pages that are written again and again.
+/// Under load a transaction is begun no sooner than this after the one before it. What it costs a unit is little beside what it waits for a
+/// core then; what it saves is most of the statements, and on SQLite most of the pages that are written again and again.
 const PACE: Duration = Duration::from_millis(5);
 
 /// So many requests in one transaction are load. Fewer callers than that are answered as soon as possible.

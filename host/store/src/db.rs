@@ -1,8 +1,8 @@
 //! The one place that knows which database it is.
 //!
-//! Reads go to a pool. Writes go through *lanes*: single connections that this process keeps, each behind a lock, so that
-//! the committer never waits for somebody else's connection and its prepared statements stay warm. On SQLite, which has one writer, every lane
-//! is the same connection.
+//! Reads go to a pool. Writes go through *lanes*: single connections that this process keeps, each behind a lock, so that the committer
+//! never waits for somebody else's connection and its prepared statements stay warm. On SQLite, which has one writer, every lane is the
+//! same connection.
 //!
 //! SQL is one text for both databases wherever they agree. Where they do not, a token stands for the difference: see [`Dialect::render`].
 
@@ -311,7 +311,8 @@ impl Tx {
         self.gathers
     }
 
-    /// On SQLite, where everything that writes does so through one lane: which of the lane's transactions this is. Between two in a row nothing was written.
+    /// On SQLite, where everything that writes does so through one lane: which of the lane's transactions this is. Between two in a row
+    /// nothing was written.
     pub(crate) fn nth(&self) -> Option<u64> {
         (self.dialect == Dialect::Sqlite).then_some(self.state.begun)
     }
@@ -361,8 +362,8 @@ impl Tx {
         done
     }
 
-    /// Runs a statement with the next one that is asked for an answer, at the latest before the commit. It reads no table that is written in this transaction but
-    /// its own, writes `rows` rows of that, and has as many parameters as it says.
+    /// Runs a statement with the next one that is asked for an answer, at the latest before the commit. It reads no table that is written
+    /// in this transaction but its own, writes `rows` rows of that, and has as many parameters as it says.
     pub(crate) async fn later(&mut self, table: &'static str, sql: SqlStr, params: Vec<Param>, rows: usize) -> Result<(), Error> {
         if self.dialect == Dialect::Postgres && self.waiting.iter().any(|waiting| waiting.table == table) {
             self.flush().await?;

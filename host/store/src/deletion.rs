@@ -16,9 +16,8 @@ use crate::{Error, Store, cleanup, message, planned};
 
 impl Store {
     /// Deletes a deployment with its definitions. Refused while an instance of them lives, or while definitions of other deployments are
-    /// bound to its delegates. With `cascade` its instances go too, with what they have called and all their history, unless instances of others wait
-    /// for one of them; what others are bound to stays either way, as do
-    /// ledger and start keys.
+    /// bound to its delegates. With `cascade` its instances go too, with what they have called and all their history, unless instances of
+    /// others wait for one of them; what others are bound to stays either way, as do ledger and start keys.
     ///
     /// `reopened` are the timers by which the versions of [`Store::uncovered_by`] start from here on, as of `now`.
     pub async fn delete_deployment(
@@ -151,8 +150,8 @@ fn of_definitions(ids: &[String]) -> Vec<Param> {
     vec![Param::Texts(keys), Param::Texts(ids.to_vec())]
 }
 
-/// The elements of definitions that are deleted go with all their history, or stay as long as that does: whoever removes history looks for them
-/// ([`Store::forget_elements`]). Nothing is looked for here, while definitions are locked.
+/// The elements of definitions that are deleted go with all their history, or stay as long as that does: whoever removes history looks for
+/// them ([`Store::forget_elements`]). Nothing is looked for here, while definitions are locked.
 async fn remove_elements(tx: &mut Tx, definitions: &[String], with_history: bool) -> Result<(), Error> {
     let of = || vec![Param::Texts(definitions.to_vec())];
     if with_history {

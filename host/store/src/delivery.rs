@@ -1,12 +1,13 @@
 //! Signals on their way to their receivers.
 //!
-//! Whoever throws a signal writes a row for each receiver that there is at that moment, in the transaction that throws it. Whoever takes such a row up
-//! removes it in the transaction that stores what it led to ([`InstanceWrite::delivery`](crate::InstanceWrite)), and is refused if it is gone. So a crash
-//! before either commit has done nothing, one after it has done all, and of two hosts that take up the same row one is too late.
+//! Whoever throws a signal writes a row for each receiver that there is at that moment, in the transaction that throws it. Whoever takes
+//! such a row up removes it in the transaction that stores what it led to ([`InstanceWrite::delivery`](crate::InstanceWrite)), and is
+//! refused if it is gone. So a crash before either commit has done nothing, one after it has done all, and of two hosts that take up the
+//! same row one is too late.
 //!
-//! A row is locked by the host that is at it, to spare others the work, like a timer start event's: the lock counts by real time, while its host's lease
-//! lasts in the epoch in which it was taken. When it is tried again after a failure goes by the clock that processes see. Without
-//! retries it waits for an operator and is an incident (the view `any_incident`), as long as its receiver is there.
+//! A row is locked by the host that is at it, to spare others the work, like a timer start event's: the lock counts by real time, while its
+//! host's lease lasts in the epoch in which it was taken. When it is tried again after a failure goes by the clock that processes see.
+//! Without retries it waits for an operator and is an incident (the view `any_incident`), as long as its receiver is there.
 
 pub(crate) mod incident;
 pub(crate) mod parked;
@@ -58,8 +59,8 @@ pub enum SignalTenants {
 
 /// Names a delivery: the throw, and its number in that.
 ///
-/// The numbers of a throw follow one that is made of its id and larger than any number of an instance, so that a delivery can be named, as a
-/// job, by its receiver and its number.
+/// The numbers of a throw follow one that is made of its id and larger than any number of an instance, so that a delivery can be named, as
+/// a job, by its receiver and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryName {
     /// The throw.
@@ -154,8 +155,8 @@ pub enum Receiver {
     },
     /// A new instance.
     Start,
-    /// Its row does not say: it is damaged, or of a kind that this host does not know. It is read all the same, so that it keeps back no other, and
-    /// fails as any delivery may.
+    /// Its row does not say: it is damaged, or of a kind that this host does not know. It is read all the same, so that it keeps back no
+    /// other, and fails as any delivery may.
     Unreadable {
         /// The instance that it names.
         instance: Option<Uuid>,
@@ -270,8 +271,8 @@ pub(crate) async fn refuse_delivered(tx: &mut Tx, units: &[&Unit], answers: &mut
     Ok(())
 }
 
-/// Writes down who gets the signals of units that are stored, and removes what they have taken up. Nobody has to wait any more for what was parked for
-/// instances that have ended `suspended`: it is over.
+/// Writes down who gets the signals of units that are stored, and removes what they have taken up. Nobody has to wait any more for what was
+/// parked for instances that have ended `suspended`: it is over.
 pub(crate) async fn write<'u>(
     tx: &mut Tx,
     writes: impl Iterator<Item = &'u InstanceWrite> + Clone,
@@ -357,7 +358,8 @@ fn delivery(columns: &mut Columns<'_>) -> Result<Delivery, Error> {
     })
 }
 
-/// Up to `$2` that are due at `$1`, but for `$3` and `$4`, as far as no host but `$5` is at them; each with whether its receiver is suspended.
+/// Up to `$2` that are due at `$1`, but for `$3` and `$4`, as far as no host but `$5` is at them; each with whether its receiver is
+/// suspended.
 pub(crate) fn look() -> String {
     format!(
         "SELECT {DELIVERY}, {} FROM delivery t WHERE {IS_CLAIMABLE} AND t.due <= $1 AND {NOT_EXCEPTED} \
@@ -393,8 +395,8 @@ impl Store {
         deliveries(&self.pool.fetch(&sql, params).await?)
     }
 
-    /// Locks deliveries that are due, the longest due first, and parks those whose receivers are suspended. `busy` are instances to which this host is
-    /// delivering, and throws whose deliveries it has: what it has locked besides, it has forgotten.
+    /// Locks deliveries that are due, the longest due first, and parks those whose receivers are suspended. `busy` are instances to which
+    /// this host is delivering, and throws whose deliveries it has: what it has locked besides, it has forgotten.
     pub async fn claim_deliveries(&self, now: i64, max: u32, busy: &[Uuid], except: &Except) -> Result<Vec<Delivery>, Error> {
         let (me, look) = (self.host(), look());
         let instances: Vec<Uuid> = busy.iter().chain(&except.instances).copied().collect();
@@ -452,7 +454,8 @@ impl Store {
         Ok(claim)
     }
 
-    /// The deliveries that this host has locked, each with its receiver: those that may be claimed, and those that have failed, which an operator may have tried.
+    /// The deliveries that this host has locked, each with its receiver: those that may be claimed, and those that have failed, which an
+    /// operator may have tried.
     pub async fn locked_deliveries(&self) -> Result<Vec<(DeliveryName, Uuid)>, Error> {
         let me = self.host();
         // Each by its index: parked ones, which may be many, are nobody's.
@@ -491,8 +494,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// What an operator changes at a moment of a delivery that was found as `seen`, with what the log says of it; no attempts: it is forgotten. False:
-    /// it is not like that any more.
+    /// What an operator changes at a moment of a delivery that was found as `seen`, with what the log says of it; no attempts: it is
+    /// forgotten. False: it is not like that any more.
     pub async fn revise_delivery(
         &self,
         seen: &Delivery,

@@ -95,8 +95,8 @@ pub(crate) async fn lock_deployments(tx: &mut Tx) -> Result<(), Error> {
 }
 
 impl Store {
-    /// Stores a deployment: all of it or nothing. Definitions get the next version of their tenant and key. Artifacts that are there already
-    /// are kept. Refused with [`Error::StartMessageTaken`] where a message would start two processes.
+    /// Stores a deployment: all of it or nothing. Definitions get the next version of their tenant and key. Artifacts that are there
+    /// already are kept. Refused with [`Error::StartMessageTaken`] where a message would start two processes.
     pub async fn deploy(&self, write: DeploymentWrite) -> Result<Deployed, Error> {
         check(&write).map_err(Error::Refused)?;
         let mut tx = self.inner().admin.begin().await?;
@@ -117,9 +117,9 @@ impl Store {
         Ok(Deployed { id: write.id, existing: false, definitions, at: write.at })
     }
 
-    /// Suspends a definition (true): none of its instances can start and none of its jobs is claimed. One that is activated (false) has its job definitions
-    /// and timer start events activated, too. Answers whether there is such a definition.
-    /// `operations` says what an operator did, given whether it was suspended before.
+    /// Suspends a definition (true): none of its instances can start and none of its jobs is claimed. One that is activated (false) has its
+    /// job definitions and timer start events activated, too. Answers whether there is such a definition. `operations` says what an
+    /// operator did, given whether it was suspended before.
     pub async fn set_definition_suspended(
         &self,
         id: &str,
@@ -204,7 +204,8 @@ async fn duplicate(tx: &mut Tx, write: &DeploymentWrite) -> Result<Option<Deploy
     Ok(Some(Deployed { id, existing: true, definitions, at }))
 }
 
-/// A message starts one process of a tenant. Deployments are one after the other from here on, so that two of them cannot both find it free.
+/// A message starts one process of a tenant. Deployments are one after the other from here on, so that two of them cannot both find it
+/// free.
 async fn refuse_taken_messages(tx: &mut Tx, write: &DeploymentWrite) -> Result<(), Error> {
     let mut starts = BTreeMap::new();
     for definition in &write.definitions {

@@ -1,8 +1,8 @@
 //! External tasks find a worker: fetched in batches, kept, given back. None of it touches an instance.
 //!
-//! Who has a task is a name that the worker gives, and until when; both are columns that only this file writes, but for a failure, which says
-//! when the task is fetched again. A lock that has run out takes nothing from its worker by itself: only another worker that fetches the task
-//! does. Units of work compare the name (`write.rs`), under a row lock that keeps others from fetching the task meanwhile.
+//! Who has a task is a name that the worker gives, and until when; both are columns that only this file writes, but for a failure, which
+//! says when the task is fetched again. A lock that has run out takes nothing from its worker by itself: only another worker that fetches
+//! the task does. Units of work compare the name (`write.rs`), under a row lock that keeps others from fetching the task meanwhile.
 
 use uuid::Uuid;
 
@@ -78,8 +78,8 @@ pub enum LockChange {
 /// What can be fetched: the same words as the index has, or it is not used.
 pub(crate) const FETCHABLE: &str = "NOT e.suspended AND (e.retries IS NULL OR e.retries > 0)";
 
-/// It comes before those that were created after it, as it did when it was fetched: if it went behind all others, some would never have their turn where
-/// more are fetched than are kept.
+/// It comes before those that were created after it, as it did when it was fetched: if it went behind all others, some would never have
+/// their turn where more are fetched than are kept.
 static GIVE_BACK: Batch = Batch::new(
     "UPDATE external_task SET worker_id = NULL, lock_until = external_task.created FROM {rows} WHERE external_task.instance_id = v.instance_id \
      AND external_task.wait = v.wait AND external_task.worker_id = v.worker AND external_task.lock_until = v.lock_until",
@@ -87,8 +87,8 @@ static GIVE_BACK: Batch = Batch::new(
 );
 
 impl Store {
-    /// Locks tasks for a worker, in one statement, and answers them in the order in which they are fetched. Tasks that somebody else is just
-    /// fetching or completing are left to them.
+    /// Locks tasks for a worker, in one statement, and answers them in the order in which they are fetched. Tasks that somebody else is
+    /// just fetching or completing are left to them.
     pub async fn fetch_external_tasks(&self, fetch: &Fetch) -> Result<Vec<Fetched>, Error> {
         if fetch.topics.is_empty() || fetch.max == 0 {
             return Ok(Vec::new());

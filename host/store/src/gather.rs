@@ -1,8 +1,8 @@
 //! Group reads: what several callers look up at one moment is one statement.
 //!
-//! A statement costs the same for one row as for fifty: a message to the server or to SQLite's thread, an answer, two threads that wake each other. So the
-//! lookups that units of work begin with go to a task that asks for all that have come in. While it waits for the answer, the next ones collect; it never
-//! waits to have more of them.
+//! A statement costs the same for one row as for fifty: a message to the server or to SQLite's thread, an answer, two threads that wake
+//! each other. So the lookups that units of work begin with go to a task that asks for all that have come in. While it waits for the
+//! answer, the next ones collect; it never waits to have more of them.
 //!
 //! A statement begins after its lookups came in, so that each sees everything that was acknowledged before it was asked.
 

@@ -21,8 +21,9 @@ pub struct TakenOver {
 const KEEP_ENDED_MS: i64 = 24 * 60 * 60 * 1_000;
 
 impl Store {
-    /// Takes over the work of hosts whose lease has ended: their epoch is raised, so that they can write no more, and
-    /// their jobs are unlocked, each with one more takeover, and what they had sent without hearing of it is unknown. A host that is committing at this moment is left for the next time.
+    /// Takes over the work of hosts whose lease has ended: their epoch is raised, so that they can write no more, and their jobs are
+    /// unlocked, each with one more takeover, and what they had sent without hearing of it is unknown. A host that is committing at this
+    /// moment is left for the next time.
     pub async fn take_over(&self) -> Result<TakenOver, Error> {
         let me = self.host();
         take_over(&self.inner().jobs, "lease_until < {now} AND id <> $1", params![me.id]).await
@@ -88,9 +89,8 @@ pub(crate) const HELD_COLUMNS: usize = 3;
 pub(crate) const HOLDS: &str = "host h, job_definition_changes c";
 pub(crate) const IN_EPOCH: &str = "h.id = $1 AND h.epoch = $2 AND h.ended_at IS NULL AND c.id = 1";
 
-/// Whether this host may write in this transaction, and keeps it so until the transaction ends: raising the epoch must wait, and so must a change of
-/// job definitions.
-/// Answers the transaction's id on PostgreSQL, by which its fate can be asked for later, and nothing on SQLite.
+/// Whether this host may write in this transaction, and keeps it so until the transaction ends: raising the epoch must wait, and so must a
+/// change of job definitions. Answers the transaction's id on PostgreSQL, by which its fate can be asked for later, and nothing on SQLite.
 pub(crate) async fn hold_epoch(tx: &mut Tx, me: HostRef) -> Result<Held, Error> {
     let sql = format!("SELECT {HELD} FROM {HOLDS} WHERE {IN_EPOCH} {{pg:FOR KEY SHARE OF h, c}}");
     let rows = tx.fetch(&sql, params![me.id, me.epoch]).await?;

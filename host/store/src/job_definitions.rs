@@ -1,10 +1,10 @@
-//! What operators have said of job definitions, the places of a model that make jobs: that they are suspended, or have another priority. There is a row
-//! for each of which somebody has said something.
+//! What operators have said of job definitions, the places of a model that make jobs: that they are suspended, or have another priority.
+//! There is a row for each of which somebody has said something.
 //!
-//! A unit of work that makes a job must know it, and none reads these rows: a host remembers them. Whoever changes them counts that up in a table of one
-//! row, which is his alone until the commit. Each transaction of a committer begins with that row (`hosts.rs`) and refuses the units that make jobs and
-//! know less than it says. So a job is made either before the change, and is there when whoever made the change looks for those there are, or knowing
-//! of it. Nobody's lease depends on that table.
+//! A unit of work that makes a job must know it, and none reads these rows: a host remembers them. Whoever changes them counts that up in a
+//! table of one row, which is his alone until the commit. Each transaction of a committer begins with that row (`hosts.rs`) and refuses the
+//! units that make jobs and know less than it says. So a job is made either before the change, and is there when whoever made the change
+//! looks for those there are, or knowing of it. Nobody's lease depends on that table.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -18,7 +18,8 @@ use crate::unit::{CommitError, Unit};
 use crate::write::operations;
 use crate::{Error, Store};
 
-/// How long a change waits for a host that is stopped in the middle of a commit: longer than the server keeps its transaction, half a lease.
+/// How long a change waits for a host that is stopped in the middle of a commit: longer than the server keeps its transaction, half a
+/// lease.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// For others to begin a commit meanwhile.
@@ -143,8 +144,9 @@ impl Store {
         })
     }
 
-    /// Changes job definitions, with what the log says of it. With `jobs` the timer start events among them as well, which wait without an instance; all
-    /// other jobs that there are stay as they are. When this is answered no unit of work makes a job that does not know of it.
+    /// Changes job definitions, with what the log says of it. With `jobs` the timer start events among them as well, which wait without an
+    /// instance; all other jobs that there are stay as they are. When this is answered no unit of work makes a job that does not know of
+    /// it.
     pub async fn change_job_definitions(
         &self,
         names: &[JobDefinitionName],
@@ -190,8 +192,8 @@ impl Store {
     }
 }
 
-/// A transaction that suspends a definition, whose jobs nobody runs from its end on, or activates it, with its job definitions. It has the definition's row, if that is
-/// there: units of work hold it after the row that tells of changes, so whoever wants both comes here first.
+/// A transaction that suspends a definition, whose jobs nobody runs from its end on, or activates it, with its job definitions. It has the
+/// definition's row, if that is there: units of work hold it after the row that tells of changes, so whoever wants both comes here first.
 pub(crate) async fn begin_suspension(lane: &Lane, definition_id: &str, suspended: bool) -> Result<Tx, Error> {
     let mut tx = begin_holding(lane, Some(definition_id)).await?;
     if !suspended {
@@ -200,11 +202,11 @@ pub(crate) async fn begin_suspension(lane: &Lane, definition_id: &str, suspended
     Ok(tx)
 }
 
-/// A transaction that changes job definitions: it has waited for the transactions of all committers that are under way, and lets no other begin until it
-/// ends, which then know that there is something new.
+/// A transaction that changes job definitions: it has waited for the transactions of all committers that are under way, and lets no other
+/// begin until it ends, which then know that there is something new.
 ///
-/// Who waits for a table has all others wait behind him. As a committer's transaction takes milliseconds, one that takes longer is of a host that has
-/// been stopped in the middle of it, until the server ends its session: others pass it between two attempts.
+/// Who waits for a table has all others wait behind him. As a committer's transaction takes milliseconds, one that takes longer is of a
+/// host that has been stopped in the middle of it, until the server ends its session: others pass it between two attempts.
 async fn begin(lane: &Lane) -> Result<Tx, Error> {
     begin_holding(lane, None).await
 }

@@ -119,8 +119,8 @@ pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The time since some moment by a clock that nobody sets and that, where the system has one, goes on while the machine is suspended: a host that slept
-/// must know.
+/// The time since some moment by a clock that nobody sets and that, where the system has one, goes on while the machine is suspended: a
+/// host that slept must know.
 pub fn awake() -> Duration {
     #[cfg(target_os = "linux")]
     let clock = rustix::time::ClockId::Boottime;

@@ -6,8 +6,8 @@
 //! | open | applied, rejected, unavailable, unknown |
 //! | unknown | applied, rejected, unavailable: it was reconciled, or heard of late; applied, unavailable: by a person's [`Verdict`] |
 //!
-//! A state that is written twice is written once; a verdict is given once. One attempt per key is open at a time: each has the number after the last one's, which is its key. Entries go through the committer,
-//! with the same check of this host's epoch as units of work.
+//! A state that is written twice is written once; a verdict is given once. One attempt per key is open at a time: each has the number after
+//! the last one's, which is its key. Entries go through the committer, with the same check of this host's epoch as units of work.
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -38,9 +38,9 @@ impl Store {
         wait.await.map_err(|_| Error::Closed)?
     }
 
-    /// Writes what came of an attempt. Writing the state that it has already changes nothing, unless a person says so: of two verdicts, and of
-    /// a verdict and an outcome that is heard of late, one is written, and the other is [`Error::LedgerTransition`]. Whether the wait that it
-    /// was sent for still exists is noted in the same transaction.
+    /// Writes what came of an attempt. Writing the state that it has already changes nothing, unless a person says so: of two verdicts, and
+    /// of a verdict and an outcome that is heard of late, one is written, and the other is [`Error::LedgerTransition`]. Whether the wait
+    /// that it was sent for still exists is noted in the same transaction.
     pub async fn ledger_close(&self, close: LedgerClose) -> Result<(), Error> {
         close.check().map_err(Error::Refused)?;
         let (answer, wait) = oneshot::channel();

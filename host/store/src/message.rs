@@ -1,11 +1,12 @@
 //! Messages along message flows, on their way to the one instance that gets each.
 //!
-//! A message is a row from the transaction that sends it to the one that stores what it leads to, which removes it. Who gets it is looked for meanwhile,
-//! for it may have to wait until its receiver does. Whoever finds somebody writes a delivery beside it, under its id (`delivery.rs`); where the delivery
-//! ends without a receiver, the message is still there and looks again. There is one delivery of a message at a time, by its key.
+//! A message is a row from the transaction that sends it to the one that stores what it leads to, which removes it. Who gets it is looked
+//! for meanwhile, for it may have to wait until its receiver does. Whoever finds somebody writes a delivery beside it, under its id
+//! (`delivery.rs`); where the delivery ends without a receiver, the message is still there and looks again. There is one delivery of a
+//! message at a time, by its key.
 //!
-//! Whoever writes or takes up a delivery of a message locks the message first, several by their ids ([`lock`]): else a host that has looked a moment
-//! ago could write another delivery of one that was received in the meantime, and of two hosts each could wait for the other.
+//! Whoever writes or takes up a delivery of a message locks the message first, several by their ids ([`lock`]): else a host that has looked
+//! a moment ago could write another delivery of one that was received in the meantime, and of two hosts each could wait for the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -422,8 +423,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Makes messages due that somebody has begun to wait for: those to his process, under his business key or his correlation key. True if there are any.
-    /// What is sent from this moment on finds him by itself.
+    /// Makes messages due that somebody has begun to wait for: those to his process, under his business key or his correlation key. True if
+    /// there are any. What is sent from this moment on finds him by itself.
     pub async fn wake_messages(&self, begun: Begun, now: i64) -> Result<bool, Error> {
         // There are none most of the time: a read costs no transaction.
         let woken = self.waiting_messages(begun).await?;

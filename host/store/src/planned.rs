@@ -1,10 +1,11 @@
 //! What operators have planned for a later date: that definitions or job definitions are suspended or activated.
 //!
-//! A row is there until what it says is done. The transaction that changes a definition removes the row, and puts down what is left to be done, such as
-//! the instances that go with it; if the row is gone, somebody else has done it. So a change is made once, whoever tries, and whatever crashes.
+//! A row is there until what it says is done. The transaction that changes a definition removes the row, and puts down what is left to be
+//! done, such as the instances that go with it; if the row is gone, somebody else has done it. So a change is made once, whoever tries, and
+//! whatever crashes.
 //!
-//! A host locks a row while it is at it, as it does with timer start events: the instances of a plan are changed by one host at a time. What fails is tried
-//! again at `next`; `due` stays what was asked for, as it says which of two plans is the older one.
+//! A host locks a row while it is at it, as it does with timer start events: the instances of a plan are changed by one host at a time.
+//! What fails is tried again at `next`; `due` stays what was asked for, as it says which of two plans is the older one.
 
 use uuid::Uuid;
 
@@ -160,7 +161,8 @@ impl Store {
         Ok(saved > 0)
     }
 
-    /// A plan that this host has locked could not be done: it is tried again at `next`, or given up. Then it is there until somebody forgets it.
+    /// A plan that this host has locked could not be done: it is tried again at `next`, or given up. Then it is there until somebody
+    /// forgets it.
     pub async fn put_off_plan(&self, id: Uuid, next: Option<i64>, failure: &str) -> Result<(), Error> {
         let me = self.host();
         let mut tx = self.inner().admin.begin().await?;
@@ -200,8 +202,8 @@ impl Store {
     }
 }
 
-/// Within the transaction that carries a plan out: its row goes, and what is left to be done comes. False: it is gone, and nothing is to be done. Without a
-/// plan everything is.
+/// Within the transaction that carries a plan out: its row goes, and what is left to be done comes. False: it is gone, and nothing is to be
+/// done. Without a plan everything is.
 pub(crate) async fn take(tx: &mut Tx, me: HostRef, plan: Option<&CarriedOut>) -> Result<bool, Error> {
     let Some(plan) = plan else { return Ok(true) };
     if tx.execute("DELETE FROM planned WHERE id = $1", params![plan.id]).await? == 0 {

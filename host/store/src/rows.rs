@@ -26,8 +26,8 @@ pub struct JobRow {
     pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
-    /// `start`, `async-before`, `async-after`, `timer`, or `event-timer`: of a boundary event or an event sub-process, and not what its activity
-    /// itself waits for.
+    /// `start`, `async-before`, `async-after`, `timer`, or `event-timer`: of a boundary event or an event sub-process, and not what its
+    /// activity itself waits for.
     pub kind: String,
     /// The instance's definition.
     pub definition_id: String,

@@ -10,8 +10,8 @@ impl Store {
         rows.first().map(|row| row.get(0)).transpose()
     }
 
-    /// Moves the clock to a moment, unless it stands there already or later. Answers where it stands. From the first time on this database is one that
-    /// runs under a set clock.
+    /// Moves the clock to a moment, unless it stands there already or later. Answers where it stands. From the first time on this database
+    /// is one that runs under a set clock.
     pub async fn move_clock(&self, to: i64) -> Result<i64, Error> {
         let sql = "INSERT INTO set_clock (id, now) VALUES (1, $1) ON CONFLICT (id) DO UPDATE \
                    SET now = CASE WHEN excluded.now > set_clock.now THEN excluded.now ELSE set_clock.now END RETURNING now";

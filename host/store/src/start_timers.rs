@@ -1,11 +1,12 @@
 //! Timer start events: what waits for a date without an instance.
 //!
-//! A row is there while its definition is the newest version: the transaction that deploys another one removes it, and the one that deletes that
-//! one puts it back. Each date is one *firing* with a number of its own. The unit of work that begins the firing's instance puts the next firing in its
-//! place in the same transaction (`write.rs`), if the row still has that number: so each begins one instance, whoever tries, and however often.
+//! A row is there while its definition is the newest version: the transaction that deploys another one removes it, and the one that deletes
+//! that one puts it back. Each date is one *firing* with a number of its own. The unit of work that begins the firing's instance puts the
+//! next firing in its place in the same transaction (`write.rs`), if the row still has that number: so each begins one instance, whoever
+//! tries, and however often.
 //!
-//! A row is locked by the host that runs it, to spare others the work. A lock counts while its host's lease lasts in the epoch in which it was
-//! taken; so nobody need take over what a host that died has left.
+//! A row is locked by the host that runs it, to spare others the work. A lock counts while its host's lease lasts in the epoch in which it
+//! was taken; so nobody need take over what a host that died has left.
 
 use uuid::Uuid;
 
@@ -179,8 +180,8 @@ pub(crate) fn is_due() -> String {
 }
 
 impl Store {
-    /// Locks up to `max` firings that are due, those of the highest priority first, and of these the longest due. `running` are those that this host has in its memory: what it has locked
-    /// besides, it has forgotten.
+    /// Locks up to `max` firings that are due, those of the highest priority first, and of these the longest due. `running` are those that
+    /// this host has in its memory: what it has locked besides, it has forgotten.
     pub async fn claim_start_timers(&self, now: i64, max: u32, running: &[Uuid], except: &Except) -> Result<Vec<StartTimerRow>, Error> {
         let me = self.host();
         let due = format!(
@@ -255,9 +256,9 @@ impl Store {
         tx.commit().await
     }
 
-    /// A firing of this host that was found as `seen` has failed: what is left of it takes its place, and what fires next gets a row of its own. Nothing happens
-    /// if this host does not have it any more. Answers how it is now if somebody has changed it since: then nothing happens either, and what is left of it is to be
-    /// told anew.
+    /// A firing of this host that was found as `seen` has failed: what is left of it takes its place, and what fires next gets a row of its
+    /// own. Nothing happens if this host does not have it any more. Answers how it is now if somebody has changed it since: then nothing
+    /// happens either, and what is left of it is to be told anew.
     pub async fn fail_start_timer(
         &self,
         seen: &StartTimerRow,
@@ -307,8 +308,8 @@ impl Store {
         Ok(None)
     }
 
-    /// What an operator changes at a moment of a firing that was found as `seen`, with what the log says of it. Without attempts left it is given up
-    /// because of `why`. False: it is not like that any more.
+    /// What an operator changes at a moment of a firing that was found as `seen`, with what the log says of it. Without attempts left it is
+    /// given up because of `why`. False: it is not like that any more.
     pub async fn revise_start_timer(
         &self,
         seen: &StartTimerRow,
@@ -343,7 +344,8 @@ impl Store {
         Ok(changed > 0)
     }
 
-    /// Suspends the timer start events of a definition, or those of one start event, or lets them go on, with what the log says of it if that changes any.
+    /// Suspends the timer start events of a definition, or those of one start event, or lets them go on, with what the log says of it if
+    /// that changes any.
     pub async fn suspend_start_timers(
         &self,
         definition_id: &str,

@@ -26,12 +26,13 @@ const SQLITE_BUSY: Duration = Duration::from_secs(10);
 /// The pages of log, 16 MiB, after which SQLite writes them into the file: four times its default. Whoever commits then waits for it.
 const SQLITE_CHECKPOINT: &str = "4000";
 
-/// What the connection that writes keeps of the file in memory, in KiB with SQLite's sign for it: four times the default. What is not there is looked for in the log, which is
-/// long while somebody reads for long, and then in the file.
+/// What the connection that writes keeps of the file in memory, in KiB with SQLite's sign for it: four times the default. What is not there
+/// is looked for in the log, which is long while somebody reads for long, and then in the file.
 const SQLITE_WRITER_CACHE: &str = "-8000";
 
-/// Statements that a connection keeps prepared: on SQLite some 30 multi-row writes of five sizes each, on both databases what is gathered of them in small transactions, a
-/// text for each set of tables that models come to write together (`MOST_TEXTS` in `host/store/src/db/queue.rs`), and what is read.
+/// Statements that a connection keeps prepared: on SQLite some 30 multi-row writes of five sizes each, on both databases what is gathered
+/// of them in small transactions, a text for each set of tables that models come to write together (`MOST_TEXTS` in
+/// `host/store/src/db/queue.rs`), and what is read.
 const PREPARED: usize = 400;
 
 /// How long a read may take on PostgreSQL: a query that takes longer keeps dead rows from being vacuumed.
@@ -141,8 +142,8 @@ impl Store {
         }
     }
 
-    /// Stores what was handed in, gives back the jobs this host has locked, ends its lease and closes all connections. What is handed in later
-    /// is refused. Further calls do nothing.
+    /// Stores what was handed in, gives back the jobs this host has locked, ends its lease and closes all connections. What is handed in
+    /// later is refused. Further calls do nothing.
     pub async fn close(&self) {
         let inner = &self.0;
         if inner.closed.swap(true, Ordering::AcqRel) {
@@ -242,8 +243,8 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
     // A process that is stopped in the middle of a transaction must not hold its locks for longer than its lease: whoever takes
     // over waits for them. The same bound for waiting on others' locks.
     let patience = format!("{}ms", (config.lease / 2).as_millis());
-    // Batches are joined with their tables row by row, by index: the order of the rows is then the order in which locks are taken. One plan a statement,
-    // whatever the statistics of the day say.
+    // Batches are joined with their tables row by row, by index: the order of the rows is then the order in which locks are taken. One plan
+    // a statement, whatever the statistics of the day say.
     let writing = base.clone().statement_cache_capacity(PREPARED).options([
         ("idle_in_transaction_session_timeout", patience.as_str()),
         ("lock_timeout", &patience),

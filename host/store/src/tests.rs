@@ -503,7 +503,8 @@ async fn incidents_of_one_instance_or_definition_are_found_beside_any_number_of_
             };
             let rows = store.pool.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
             let plan = rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n");
-            // On SQLite `x` and `k` are the incidents and those of callers. Those of no instance have an index of their own, which holds nothing else.
+            // On SQLite `x` and `k` are the incidents and those of callers. Those of no instance have an index of their own, which holds
+            // nothing else.
             let lines = plan.lines().filter(|line| !line.contains("history_incident_start"));
             let scanned = lines.filter(|line| ["SCAN x", "SCAN k", "Seq Scan on history_inc"].iter().any(|scan| line.contains(scan)));
             assert_eq!(scanned.count(), 0, "{filter:?}\n{plan}");

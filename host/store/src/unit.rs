@@ -23,7 +23,8 @@ pub struct Unit {
     pub instances: Vec<InstanceWrite>,
     /// Claimed with the first instance, which must be new: the same key starts once.
     pub start_key: Option<StartKey>,
-    /// The definition of the first instance, if that is new, must be the newest version of its key. Whoever starts by key need not ask for it before.
+    /// The definition of the first instance, if that is new, must be the newest version of its key. Whoever starts by key need not ask for
+    /// it before.
     pub newest: bool,
 }
 
@@ -51,10 +52,11 @@ pub struct InstanceWrite {
     pub fired: Option<FiredTimer>,
     /// Suspends (or resumes) the instance with its jobs and tasks.
     pub suspended: Option<bool>,
-    /// Where the unit makes jobs, or runs one: how many changes of their definitions it knows of. Refused with [`CommitError::JobDefinitions`] if there are more.
+    /// Where the unit makes jobs, or runs one: how many changes of their definitions it knows of. Refused with
+    /// [`CommitError::JobDefinitions`] if there are more.
     pub job_definitions: Option<i64>,
-    /// The job that stands in the instance's row from here on: one that is new, locked by this host, or the one that stood there before. All
-    /// other jobs are rows. A new one is no exclusive job beside another one.
+    /// The job that stands in the instance's row from here on: one that is new, locked by this host, or the one that stood there before.
+    /// All other jobs are rows. A new one is no exclusive job beside another one.
     pub running: Option<RunningJob>,
     /// Where that job stood before.
     pub running_stood: Stood,
@@ -66,14 +68,14 @@ pub struct InstanceWrite {
     pub revise_jobs: Vec<JobRevision>,
     /// Waits of jobs that are not put and become their instance's next exclusive job (false) or stop being it (true).
     pub behind_jobs: Vec<(i64, bool)>,
-    /// Waits of jobs that are not put and that this host locks, each if it may be claimed when everything else is written: if nobody has it, it
-    /// has retries, neither it nor its definition is suspended, and, where it is exclusive, no other exclusive job of the instance is locked.
-    /// At most one of them is exclusive.
+    /// Waits of jobs that are not put and that this host locks, each if it may be claimed when everything else is written: if nobody has
+    /// it, it has retries, neither it nor its definition is suspended, and, where it is exclusive, no other exclusive job of the instance
+    /// is locked. At most one of them is exclusive.
     pub lock_jobs: Vec<i64>,
     /// Waits of jobs that are gone.
     pub remove_jobs: Vec<i64>,
-    /// Which of these ran in this unit without being locked: refused with [`CommitError::Conflict`] if somebody has locked one, if a host has died with one, or if
-    /// their definition is suspended.
+    /// Which of these ran in this unit without being locked: refused with [`CommitError::Conflict`] if somebody has locked one, if a host
+    /// has died with one, or if their definition is suspended.
     pub taken_jobs: Vec<i64>,
     /// Tasks to insert or to update.
     pub put_tasks: Vec<TaskRow>,
@@ -121,8 +123,8 @@ pub enum Stood {
     There,
     /// Nowhere: it is new, and this host runs it from here on.
     Nowhere,
-    /// In a row of its own, which goes. This host runs it from here on if it could lock it, as those of `lock_jobs`, and no host has died with
-    /// it. Otherwise it stays where it is, and in the instance's row there is none.
+    /// In a row of its own, which goes. This host runs it from here on if it could lock it, as those of `lock_jobs`, and no host has died
+    /// with it. Otherwise it stays where it is, and in the instance's row there is none.
     InARow,
 }
 

@@ -1,7 +1,7 @@
 //! Telling other hosts that there is work: PostgreSQL's NOTIFY, sent after the commit and in a transaction of its own.
 //!
-//! A host that commits a job which is due and which it does not run itself says so, at most once every few milliseconds; the others claim. A
-//! lost word costs nothing but time, for every host polls as well: where a connection pooler swallows LISTEN, polling alone suffices.
+//! A host that commits a job which is due and which it does not run itself says so, at most once every few milliseconds; the others claim.
+//! A lost word costs nothing but time, for every host polls as well: where a connection pooler swallows LISTEN, polling alone suffices.
 
 use std::sync::Arc;
 use std::time::Duration;

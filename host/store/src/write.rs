@@ -46,8 +46,8 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     delivery::refuse_delivered(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
     start_timers::refuse_fired(tx, units, &mut answers).await?;
-    // Before they are moved on, for one that ends is not there afterwards. What else a unit that is stored has read of its instance is of the revision
-    // that it began from, or refused below.
+    // Before they are moved on, for one that ends is not there afterwards. What else a unit that is stored has read of its instance is of
+    // the revision that it began from, or refused below.
     let accepted = units.iter().zip(&answers).filter(|(_, refused)| refused.is_none()).flat_map(|(unit, _)| &unit.instances);
     let repeats = accepted.filter(|write| matches!(write.expect, Expect::Revision(_)) && tables::repeat(write));
     let repeated = instances::repeated(tx, repeats.map(|write| write.id).collect()).await?;
@@ -117,15 +117,16 @@ fn hand_out(locked: Vec<ClaimedJob>, units: &[&Unit], answers: &mut [Answer]) {
     }
 }
 
-/// Their instances' rows are locked already, as by everybody who locks rows beside an instance. From here to the commit nobody else fetches the task.
+/// Their instances' rows are locked already, as by everybody who locks rows beside an instance. From here to the commit nobody else fetches
+/// the task.
 static HOLDERS: Batch = Batch::new(
     "SELECT e.instance_id, e.worker_id FROM {rows} JOIN external_task e ON e.instance_id = v.instance_id AND e.wait = v.wait \
      ORDER BY e.instance_id {pg:FOR UPDATE OF e}",
     &[("instance_id", Type::Uuid), ("wait", Type::I64)],
 );
 
-/// A worker whose lock ran out may go on as long as nobody else has fetched its task. A task that is gone is left to the instance's revision, which
-/// has moved with it.
+/// A worker whose lock ran out may go on as long as nobody else has fetched its task. A task that is gone is left to the instance's
+/// revision, which has moved with it.
 async fn refuse_lost_locks(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
     let mut asked: BTreeMap<Uuid, (i64, &str, usize)> = BTreeMap::new();
     for (at, unit) in units.iter().enumerate().filter(|(at, _)| answers[*at].is_none()) {
@@ -153,7 +154,8 @@ static TAKEN: Batch = Batch::new(
     &[("instance_id", Type::Uuid), ("wait", Type::I64)],
 );
 
-/// Jobs that a unit has run without having locked them must be such as it could have locked. One that is gone is left to the instance's revision.
+/// Jobs that a unit has run without having locked them must be such as it could have locked. One that is gone is left to the instance's
+/// revision.
 async fn refuse_taken(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
     let taken = units.iter().flat_map(|unit| &unit.instances).flat_map(|write| write.taken_jobs.iter().map(|wait| cells![write.id, *wait]));
     let found = TAKEN.fetch(tx, taken.collect()).await?;

@@ -1,7 +1,7 @@
 //! Compiled code on disk. Loading machine code means running it, so a file is believed only if this host's key vouches for it.
 //!
-//! A file is named `<digest>-<engine>.cwasm`, where `<engine>` is a hash of everything that decides whether code fits the engine, and contains
-//! an HMAC-SHA256 of name and code, then the code. What does not verify (damaged, moved, foreign) is as good as absent.
+//! A file is named `<digest>-<engine>.cwasm`, where `<engine>` is a hash of everything that decides whether code fits the engine, and
+//! contains an HMAC-SHA256 of name and code, then the code. What does not verify (damaged, moved, foreign) is as good as absent.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -148,8 +148,8 @@ pub enum Outcome {
     Trapped(String),
     /// The guest was stopped, or what it returned was refused, because it exceeded a limit.
     LimitExceeded {
-        /// `memory`, `cpu`, `wall`, `commands`, `command-body`, `log-lines`, `input`, `output`, `hostcall` (one crossing to the host carried far
-        /// too much) or `handles` (too many WASI resources at once).
+        /// `memory`, `cpu`, `wall`, `commands`, `command-body`, `log-lines`, `input`, `output`, `hostcall` (one crossing to the host
+        /// carried far too much) or `handles` (too many WASI resources at once).
         limit: &'static str,
         /// The limit's value and what was asked for.
         message: String,

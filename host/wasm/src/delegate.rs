@@ -41,8 +41,8 @@ impl Delegate {
     /// stopped, a command that is under way is awaited: when this returns, nothing of the call is running any more. Dropping the future
     /// stops the guest too, and a command under way then ends by itself.
     ///
-    /// On a thread of [`Sandbox::threads`] the guest runs where it is called. Called from elsewhere it goes to one of those threads, and its
-    /// answer comes back.
+    /// On a thread of [`Sandbox::threads`] the guest runs where it is called. Called from elsewhere it goes to one of those threads, and
+    /// its answer comes back.
     ///
     /// # Panics
     /// Outside of a tokio runtime with time enabled.

@@ -28,8 +28,8 @@ const POOL_RETRY: Duration = Duration::from_millis(5);
 /// The data of a store: everything that one call has.
 pub(crate) struct State {
     world: World,
-    /// Made when the guest first asks for anything of it, for many delegates never do: two generators of random numbers with their seeds, two clocks and
-    /// three streams are thirteen allocations.
+    /// Made when the guest first asks for anything of it, for many delegates never do: two generators of random numbers with their seeds,
+    /// two clocks and three streams are thirteen allocations.
     wasi: Option<WasiCtx>,
     table: ResourceTable,
     commands: Arc<dyn Commands>,

@@ -179,9 +179,9 @@ impl Sandbox {
         Some(self.delegate(Arc::clone(&slot.loaded)))
     }
 
-    /// Makes a component callable: from memory, else from the code cache, else by compiling it, which takes from 0.1 s (Rust) to
-    /// 10 s (Python). Asked for the same component several times at once, it is done once, and one failure answers all who wait; whoever asks later
-    /// has it tried again.
+    /// Makes a component callable: from memory, else from the code cache, else by compiling it, which takes from 0.1 s (Rust) to 10 s
+    /// (Python). Asked for the same component several times at once, it is done once, and one failure answers all who wait; whoever asks
+    /// later has it tried again.
     ///
     /// # Errors
     /// When the bytes are not those of the digest (SHA-256 in lower-case hex), are no delegate, or do not compile.

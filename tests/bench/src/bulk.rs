@@ -24,7 +24,8 @@ const MOST: u32 = 9_999_999;
 /// By how many milliseconds a replica is older than the one after it.
 const APART: i64 = 1_000;
 
-/// Columns that hold moments, in history and in the list of incidents. Other tables say what the snapshot says, to which somebody may hold them.
+/// Columns that hold moments, in history and in the list of incidents. Other tables say what the snapshot says, to which somebody may hold
+/// them.
 const MOMENTS: &[&str] = &["created", "updated", "started_at", "ended_at", "at"];
 
 /// An instance to replicate.

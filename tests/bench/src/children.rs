@@ -18,8 +18,9 @@ pub const MODEL: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/2010
   <sequenceFlow id="f" sourceRef="s" targetRef="each"/>
 </process></definitions>"#;
 
-/// Starts so many instances of the model with so many children each, one after the other, and completes each child by an HTTP call of its own. Answers how
-/// many bytes of log each child took, with what the database had put off when the last was done. Fails if an instance does not end with its last child.
+/// Starts so many instances of the model with so many children each, one after the other, and completes each child by an HTTP call of its
+/// own. Answers how many bytes of log each child took, with what the database had put off when the last was done. Fails if an instance does
+/// not end with its last child.
 pub async fn bytes_of_each(host: &Host, database: &mut Database, instances: u32, children: u32) -> anyhow::Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -1,5 +1,5 @@
-//! Counts as a host does that is scraped by Prometheus, and tells when instances have ended and how often delegates were called: no query, no
-//! polling.
+//! Counts as a host does that is scraped by Prometheus, and tells when instances have ended and how often delegates were called: no query,
+//! no polling.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

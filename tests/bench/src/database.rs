@@ -149,8 +149,8 @@ impl Database {
         self.run("COMMIT").await
     }
 
-    /// What it takes on the disk, in bytes, by name: `total` is the database without its log, `log` is the log; then the tables of PostgreSQL
-    /// with their indexes.
+    /// What it takes on the disk, in bytes, by name: `total` is the database without its log, `log` is the log; then the tables of
+    /// PostgreSQL with their indexes.
     pub async fn sizes(&mut self) -> anyhow::Result<BTreeMap<String, u64>> {
         let sql = match self.kind() {
             Kind::Sqlite => {

@@ -21,8 +21,8 @@ const TIMES: usize = 5;
 /// What takes longer is asked for once.
 const LONG: Duration = Duration::from_secs(1);
 
-/// Lists of a database in which history is large; `{...}` is filled in from the database. Counts go with them: tools show how many pages there
-/// are.
+/// Lists of a database in which history is large; `{...}` is filled in from the database. Counts go with them: tools show how many pages
+/// there are.
 const HISTORY: &[&str] = &[
     "history/process-instance",
     "history/process-instance?sortBy=startTime&sortOrder=desc",
@@ -130,7 +130,8 @@ impl Lists {
     }
 }
 
-/// Asks a host for lists. Answers the milliseconds that each takes, by its path, and under `gauges` those of what `/metrics` asks the store.
+/// Asks a host for lists. Answers the milliseconds that each takes, by its path, and under `gauges` those of what `/metrics` asks the
+/// store.
 pub async fn ask(host: &Host, lists: &Lists) -> anyhow::Result<Value> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

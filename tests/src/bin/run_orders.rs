@@ -1,5 +1,5 @@
-//! `make run`: orders fulfilled by Wasm delegates, version 2 deployed while version 1 is half-way, orders with quotes, with lines that need each
-//! other and with customers who cancel, and the reckoning.
+//! `make run`: orders fulfilled by Wasm delegates, version 2 deployed while version 1 is half-way, orders with quotes, with lines that need
+//! each other and with customers who cancel, and the reckoning.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

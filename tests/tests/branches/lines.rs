@@ -84,7 +84,8 @@ pub(crate) async fn are_repaired_as_somebody_decides(desk: &Desk) -> anyhow::Res
     desk.went("line-given-up", PROCESS, &format!("{failed} givenUp cancelOrder orderCancelled")).await?;
     desk.state_is("line-given-up", "CANCELLED").await?;
 
-    // Somebody closes the order in the service: while a line is waited for, and while it is repaired. The repair ends, and so does who called it.
+    // Somebody closes the order in the service: while a line is waited for, and while it is repaired. The repair ends, and so does who
+    // called it.
     desk.order("line-closed", order(), stalled()).await?;
     desk.waits("line-closed", PROCESS, "awaitLine").await?;
     desk.by_hand("line-closed", "cancel-order", json!({})).await?;

@@ -1,7 +1,7 @@
-//! Kills that are aimed: at a deployment and the end of a definition, at a suspension that was planned, at a message that comes to a wait under its
-//! correlation key, at signals to who is suspended, at a unit that takes jobs along, and at the moment between two commands. The host dies at a
-//! system call that is chosen: while its log is written, before that is synchronised, after it, and once it has answered. What must hold: nothing is half
-//! there, nothing is there twice, and what was stored is done once in the end.
+//! Kills that are aimed: at a deployment and the end of a definition, at a suspension that was planned, at a message that comes to a wait
+//! under its correlation key, at signals to who is suspended, at a unit that takes jobs along, and at the moment between two commands. The
+//! host dies at a system call that is chosen: while its log is written, before that is synchronised, after it, and once it has answered.
+//! What must hold: nothing is half there, nothing is there twice, and what was stored is done once in the end.
 
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,8 @@ impl Range {
         Ok(Self { host, log, moments: Moments::new(seed) })
     }
 
-    /// The calls at which it dies, one after the other; none: once it has answered. SQLite's writer is one thread, which writes pages and synchronises them.
-    /// What goes to PostgreSQL is sent by any thread, each of which counts its own.
+    /// The calls at which it dies, one after the other; none: once it has answered. SQLite's writer is one thread, which writes pages and
+    /// synchronises them. What goes to PostgreSQL is sent by any thread, each of which counts its own.
     fn shots(&mut self) -> Vec<Option<(&'static str, u64)>> {
         let (write, most, certain) = match self.log {
             Some(_) => ("pwrite64", 60, [("pwrite64", 1), ("pwrite64", 2), ("fdatasync", 1), ("fdatasync", 2)]),

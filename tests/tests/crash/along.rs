@@ -1,4 +1,5 @@
-//! A unit of work that takes along the jobs that come next: a host that dies in it has stored all of it or nothing, and what it had not stored is done again.
+//! A unit of work that takes along the jobs that come next: a host that dies in it has stored all of it or nothing, and what it had not
+//! stored is done again.
 
 use anyhow::{Context as _, ensure};
 use mandate_tests::lone::guest;

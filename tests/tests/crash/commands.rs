@@ -85,7 +85,8 @@ impl Sending {
     }
 }
 
-/// SQLite's writer synchronises each transaction once: at the first call what came of the first command has been written, and the second is not begun.
+/// SQLite's writer synchronises each transaction once: at the first call what came of the first command has been written, and the second is
+/// not begun.
 #[tokio::test(flavor = "multi_thread")]
 async fn between_two_commands_nothing_is_lost_or_sent_twice_on_sqlite() -> anyhow::Result<()> {
     if !permitted().await? {
@@ -117,7 +118,8 @@ async fn between_two_commands_nothing_is_lost_or_sent_twice_on_postgres() -> any
     let dir = tempfile::tempdir()?;
     let mut sending = Sending::open(dir.path(), Some(&cluster), Moments::seed(38)).await?;
     cluster.sql("host", HOLD)?;
-    // What came of the first may be written in the very transaction that opens the second: then it dies before both, and that is another moment.
+    // What came of the first may be written in the very transaction that opens the second: then it dies before both, and that is another
+    // moment.
     for _ in 0..10 {
         cluster.sql("host", "INSERT INTO held VALUES (1)")?;
         let id = sending.begin().await?;

@@ -1,4 +1,5 @@
-//! Messages between participants: each comes to its receiver once, whether that waits for it already or begins to when the message has been stored.
+//! Messages between participants: each comes to its receiver once, whether that waits for it already or begins to when the message has been
+//! stored.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::{all, crash_under_load, kills};
 
-/// `shop` sends `order`, by which `stock` starts, and waits for `ready`. Then it sends `thanks`, for which `stock` waits behind a job: sooner or later than
-/// they come, and under a correlation key, for they are sent under another business key.
+/// `shop` sends `order`, by which `stock` starts, and waits for `ready`. Then it sends `thanks`, for which `stock` waits behind a job:
+/// sooner or later than they come, and under a correlation key, for they are sent under another business key.
 const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
   xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" id="d" targetNamespace="t">

@@ -99,7 +99,8 @@ fn every_route_is_documented_and_every_documented_route_is_there() {
     hold(rule, &[("docs/rest.md", "## `/engine-rest`: x\n\n| a | `/old` |\n")]);
 }
 
-/// The paths that a file routes: `.route("/path", …)`, those of its lists and variables, and the same below each prefix that is given to a function as its `path`.
+/// The paths that a file routes: `.route("/path", …)`, those of its lists and variables, and the same below each prefix that is given to a
+/// function as its `path`.
 fn routes(source: &str) -> Vec<String> {
     // A long route may stand on the line behind its opening parenthesis.
     let source: String = source.split_whitespace().collect();

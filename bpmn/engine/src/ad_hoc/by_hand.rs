@@ -1,5 +1,5 @@
-//! Traces of what is cancelled by hand in ad-hoc sub-processes. The condition is asked, and the next in turn begins, as if it had ended; where nothing else is
-//! left, also nothing that may begin, the sub-process is cancelled with it, as any scope.
+//! Traces of what is cancelled by hand in ad-hoc sub-processes. The condition is asked, and the next in turn begins, as if it had ended;
+//! where nothing else is left, also nothing that may begin, the sub-process is cancelled with it, as any scope.
 
 use expect_test::expect;
 

@@ -1,4 +1,5 @@
-//! Whether the variables of an input fit, which go into the room of what they replace and of what ends before. The step itself has the last word.
+//! Whether the variables of an input fit, which go into the room of what they replace and of what ends before. The step itself has the last
+//! word.
 
 use std::collections::BTreeSet;
 
@@ -92,7 +93,8 @@ pub(super) fn check_sizes(instance: &Instance, set: &Variables, holder: impl Fn(
     check_sizes_less(instance, set, || 0, holder)
 }
 
-/// Whether all of `set` fits, when each value replaces the one in its holder and `removed` bytes of others go, which is asked only where it matters.
+/// Whether all of `set` fits, when each value replaces the one in its holder and `removed` bytes of others go, which is asked only where it
+/// matters.
 pub(super) fn check_sizes_less(
     instance: &Instance,
     set: &Variables,

@@ -1,4 +1,5 @@
-//! The ad-hoc sub-process: what begins in it is chosen while it runs (BPMN 2.0, 10.3.5 and 13.3.5). The choosing is in `ad_hoc.rs` beside the loop.
+//! The ad-hoc sub-process: what begins in it is chosen while it runs (BPMN 2.0, 10.3.5 and 13.3.5). The choosing is in `ad_hoc.rs` beside
+//! the loop.
 
 use mandate_feel::Value;
 use mandate_model::{AdHocSubProcess, ElementIndex};
@@ -8,7 +9,8 @@ use crate::Code;
 use crate::input::Failure;
 
 impl Behaviour for AdHocSubProcess {
-    /// What begins by itself: what the collection names or, without one, everything that no flow leads to. Nothing, and nobody may choose: it is done.
+    /// What begins by itself: what the collection names or, without one, everything that no flow leads to. Nothing, and nobody may choose:
+    /// it is done.
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         let chosen = self.chosen(at)?;
         if chosen.is_empty() && self.completion_condition.is_none() { at.leave() } else { Ok(Next::Choose(chosen)) }

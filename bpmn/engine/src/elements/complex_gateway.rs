@@ -1,5 +1,5 @@
-//! The complex gateway: it goes on when a condition over what has come to it is true, and takes what comes later (BPMN 2.0, 10.6.5 and 13.4.5). When it
-//! goes on is in `complex.rs` beside the loop; by which flows is said here.
+//! The complex gateway: it goes on when a condition over what has come to it is true, and takes what comes later (BPMN 2.0, 10.6.5 and
+//! 13.4.5). When it goes on is in `complex.rs` beside the loop; by which flows is said here.
 
 use mandate_model::ComplexGateway;
 

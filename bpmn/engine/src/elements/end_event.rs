@@ -1,5 +1,5 @@
-//! End events: none, terminate, error, escalation, signal, compensation, cancel (BPMN 2.0, 10.5.3 and 13.5.6). The last two wait until what they have
-//! compensated is undone.
+//! End events: none, terminate, error, escalation, signal, compensation, cancel (BPMN 2.0, 10.5.3 and 13.5.6). The last two wait until what
+//! they have compensated is undone.
 
 use mandate_model::EndResult;
 

@@ -1,11 +1,11 @@
 //! The exclusive event-based gateway (BPMN 2.0, 10.6.6 and 13.4.4; Camunda `EventBasedGatewayActivityBehavior`).
 //!
 //! It is entered by each token that comes and waits for all elements behind it at once: for each of them what that element would wait for,
-//! a message, a signal, a condition or a moment. As in Camunda 7 a condition that holds already is what happens, the first of several by the gateway's
-//! flows; others are asked when a variable changes. Messages' names and timers are evaluated when the gateway is entered. The first event to happen cancels the
-//! gateway, and with it the other waits, in the same unit of work; then a token is at that element, which does not wait again (an
-//! `asyncBefore` of the element ends the unit there). Variables of a message are set around the gateway, so that the element's output
-//! mappings see them from outside.
+//! a message, a signal, a condition or a moment. As in Camunda 7 a condition that holds already is what happens, the first of several by
+//! the gateway's flows; others are asked when a variable changes. Messages' names and timers are evaluated when the gateway is entered. The
+//! first event to happen cancels the gateway, and with it the other waits, in the same unit of work; then a token is at that element, which
+//! does not wait again (an `asyncBefore` of the element ends the unit there). Variables of a message are set around the gateway, so that
+//! the element's output mappings see them from outside.
 //!
 //! As in Camunda 7, history shows the gateway as cancelled however it went on, and jobs and subscriptions bear the id of their event.
 

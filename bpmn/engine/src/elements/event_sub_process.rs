@@ -1,8 +1,8 @@
 //! The event sub-process and its start event (BPMN 2.0, 10.3.5 and 13.5.4). Arming, interrupting and catching are in `trigger.rs`.
 //!
 //! Entered when its start event is triggered, inside the scope that it watches, whose variables it sees and which is over only when it is.
-//! It waits like an embedded sub-process until nothing is active inside, and then ends without a flow to take. One that does not interrupt may
-//! run several times, and several may run at once.
+//! It waits like an embedded sub-process until nothing is active inside, and then ends without a flow to take. One that does not interrupt
+//! may run several times, and several may run at once.
 
 use mandate_model::{EventSubProcess, EventSubProcessStart};
 

@@ -6,8 +6,8 @@ use crate::input::Failure;
 pub(super) struct ExclusiveGateway;
 
 impl Behaviour for ExclusiveGateway {
-    /// Takes the first flow, in document order, whose condition is true or that has none; the default flow if there is no such. No flow at all
-    /// consumes the token.
+    /// Takes the first flow, in document order, whose condition is true or that has none; the default flow if there is no such. No flow at
+    /// all consumes the token.
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         at.leave_by_one()
     }

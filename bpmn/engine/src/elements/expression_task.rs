@@ -1,5 +1,5 @@
-//! Script tasks, and tasks that a `camunda:expression` does: a value, and perhaps a variable that takes it (Camunda `ScriptTaskActivityBehavior`,
-//! `ServiceTaskExpressionActivityBehavior`).
+//! Script tasks, and tasks that a `camunda:expression` does: a value, and perhaps a variable that takes it (Camunda
+//! `ScriptTaskActivityBehavior`, `ServiceTaskExpressionActivityBehavior`).
 
 use mandate_model::ExpressionTask;
 

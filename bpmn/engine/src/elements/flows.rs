@@ -1,11 +1,10 @@
 //! Which flows a token takes out of an element: conditions, default flows, implicit forks (BPMN 2.0, 13.3.1 and 13.3.2; Camunda
 //! `BpmnActivityBehavior.performOutgoingBehavior`).
 //!
-//! Activities, events and gateways decide alike. As in Camunda 7 a condition sees the element's own variables, for it is evaluated before the
-//! output mapping. The default flow is taken when no condition is true: in the standard whatever flows without a condition are taken
-//! beside it, in Camunda 7's dialect only if there are none. FEEL's null is not true;
-//! anything but a boolean is a mistake of the model. An element without flows consumes its token. If it has some and none can be taken,
-//! the unit of work fails.
+//! Activities, events and gateways decide alike. As in Camunda 7 a condition sees the element's own variables, for it is evaluated before
+//! the output mapping. The default flow is taken when no condition is true: in the standard whatever flows without a condition are taken
+//! beside it, in Camunda 7's dialect only if there are none. FEEL's null is not true; anything but a boolean is a mistake of the model. An
+//! element without flows consumes its token. If it has some and none can be taken, the unit of work fails.
 
 use mandate_feel::Value;
 use mandate_model::Dialect;

@@ -1,20 +1,22 @@
-//! The inclusive gateway (BPMN 2.0, 10.6.3 and 13.4.3; Camunda `InclusiveGatewayActivityBehavior`): forks into each flow whose condition is true,
-//! or into its default flow, and joins what such a fork has made.
+//! The inclusive gateway (BPMN 2.0, 10.6.3 and 13.4.3; Camunda `InclusiveGatewayActivityBehavior`): forks into each flow whose condition is
+//! true, or into its default flow, and joins what such a fork has made.
 //!
 //! # What the join waits for
-//! A token at the gateway waits until every incoming flow has been taken (in Camunda 7's dialect: until as many tokens have come as it has flows),
-//! or until no other token can come any more. A token can come if a path of sequence flows leads from where it stands to the gateway, whichever
-//! way the decisions on it would go. It is looked for in the gateway's own scope instance:
+//! A token at the gateway waits until every incoming flow has been taken (in Camunda 7's dialect: until as many tokens have come as it has
+//! flows), or until no other token can come any more. A token can come if a path of sequence flows leads from where it stands to the
+//! gateway, whichever way the decisions on it would go. It is looked for in the gateway's own scope instance:
 //!
-//! - A token inside a sub-process counts as one at that sub-process; those of other instances of the scope, and outside of it, do not count.
+//! - A token inside a sub-process counts as one at that sub-process; those of other instances of the scope, and outside of it, do not
+//!   count.
 //! - A path may begin at a boundary event of an activity that is active or that the path leads through.
-//! - It may lead through other inclusive gateways, and through a parallel gateway if each of its flows has been taken or may still be (in Camunda 7's
-//!   dialect: if a token may come to it). So a parallel join that can never complete keeps no inclusive one waiting.
+//! - It may lead through other inclusive gateways, and through a parallel gateway if each of its flows has been taken or may still be (in
+//!   Camunda 7's dialect: if a token may come to it). So a parallel join that can never complete keeps no inclusive one waiting.
 //! - A token that has left this gateway counts again if it may come round: in a loop the join waits for it.
 //!
-//! Then all tokens at the gateway go on as one, those that came by one flow as well (Camunda 7 merges them; in the standard each begins a round of
-//! its own). Unlike in Camunda 7, which looks only when one arrives, a token that ends, is cancelled or turns away lets the join go on, in the unit of work in which that happened. If several can go on they do so one after the
-//! other, in document order. Joins that would wait for each other, and for nothing else, do not: the first of them goes on.
+//! Then all tokens at the gateway go on as one, those that came by one flow as well (Camunda 7 merges them; in the standard each begins a
+//! round of its own). Unlike in Camunda 7, which looks only when one arrives, a token that ends, is cancelled or turns away lets the join
+//! go on, in the unit of work in which that happened. If several can go on they do so one after the other, in document order. Joins that
+//! would wait for each other, and for nothing else, do not: the first of them goes on.
 //!
 //! The conditions of its flows are asked in the unit of work that lets the join go on; if none is true, that unit fails.
 //!

@@ -1,5 +1,5 @@
-//! Intermediate catch events: a wait for a message, a signal, a condition or a moment in time (BPMN 2.0, 13.5.2), for the first of several or for all
-//! of them (10.5.4); or the end of a link, which waits for nothing.
+//! Intermediate catch events: a wait for a message, a signal, a condition or a moment in time (BPMN 2.0, 13.5.2), for the first of several
+//! or for all of them (10.5.4); or the end of a link, which waits for nothing.
 
 use mandate_model::time::Cycle;
 use mandate_model::{CatchTrigger, Dialect, ElementKind};
@@ -27,16 +27,17 @@ impl Behaviour for CatchTrigger {
     }
 }
 
-/// Whether a timer event stays at its element and sends a token on at each date of a cycle that says how often (`R4/PT10S`). A
-/// `timeCycle` is for what recurs (BPMN 2.0, 10.5.5), and a number of times would mean nothing if the first ended the wait. Without a number it is the
-/// delay that the standard describes (10.5.4): until the next Monday at nine. So is every cycle in Camunda 7's models, among other events, and behind
-/// an event-based gateway.
+/// Whether a timer event stays at its element and sends a token on at each date of a cycle that says how often (`R4/PT10S`). A `timeCycle`
+/// is for what recurs (BPMN 2.0, 10.5.5), and a number of times would mean nothing if the first ended the wait. Without a number it is the
+/// delay that the standard describes (10.5.4): until the next Monday at nine. So is every cycle in Camunda 7's models, among other events,
+/// and behind an event-based gateway.
 fn may_repeat(at: &At<'_>) -> bool {
     let alone = matches!(at.element().kind, ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)));
     alone && at.definition.dialect == Dialect::Standard && !at.stands_at_gateway()
 }
 
-/// Waits for several at once, each as the event's own; for any of several conditions once. One that has happened already is enough, or one less to wait for.
+/// Waits for several at once, each as the event's own; for any of several conditions once. One that has happened already is enough, or one
+/// less to wait for.
 fn first_or_all(at: &At<'_>, triggers: &[CatchTrigger], all: bool) -> Result<Next, Failure> {
     let of_condition = |trigger: &CatchTrigger| matches!(trigger, CatchTrigger::Condition(_));
     let told_apart = all && triggers.iter().filter(|trigger| of_condition(trigger)).count() > 1;

@@ -1,5 +1,6 @@
-//! Intermediate throw events: none, which only marks a place, escalation, signal and compensation (BPMN 2.0, 10.5.4 and 13.5.2). Entered by a token, they
-//! leave by all flows: at once, but for compensation, which waits until all is undone. One that sends a message is a service task by another name.
+//! Intermediate throw events: none, which only marks a place, escalation, signal and compensation (BPMN 2.0, 10.5.4 and 13.5.2). Entered by
+//! a token, they leave by all flows: at once, but for compensation, which waits until all is undone. One that sends a message is a service
+//! task by another name.
 
 use mandate_model::ThrowResult;
 

@@ -1,9 +1,10 @@
-//! Sending along message flows: a send task, or an intermediate or end event, that does not say who else sends its message (BPMN 2.0, 9.3, 10.3.3 and
-//! 10.5.4). Entered by a token, it leaves at once by all flows: it waits for no answer, and whoever gets the message is another instance's business.
+//! Sending along message flows: a send task, or an intermediate or end event, that does not say who else sends its message (BPMN 2.0, 9.3,
+//! 10.3.3 and 10.5.4). Entered by a token, it leaves at once by all flows: it waits for no answer, and whoever gets the message is another
+//! instance's business.
 //!
-//! What goes along is what its input mappings have set, and its `camunda:in`s over that. The message has the sender's business key, by which it finds
-//! who waits for it, unless `camunda:in businessKey` gives another one. Where the message has a correlation key (`zeebe:subscription`) and what goes along
-//! gives one, it finds by that key who waits with one.
+//! What goes along is what its input mappings have set, and its `camunda:in`s over that. The message has the sender's business key, by
+//! which it finds who waits for it, unless `camunda:in businessKey` gives another one. Where the message has a correlation key
+//! (`zeebe:subscription`) and what goes along gives one, it finds by that key who waits with one.
 
 use mandate_model::{MessageReference, MessageSend};
 

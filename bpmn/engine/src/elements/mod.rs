@@ -268,7 +268,8 @@ impl<'a> At<'a> {
         evaluate(self, expression)
     }
 
-    /// The same as a variable: an expression that only names one gives it as it is, a date as a date, and a number has the type that it is known to have.
+    /// The same as a variable: an expression that only names one gives it as it is, a date as a date, and a number has the type that it is
+    /// known to have.
     pub(crate) fn variable_of(&self, expression: &Expression) -> Result<Variable, Failure> {
         if let Some(variable) = expression.as_reference().and_then(|name| self.visible_variable(name)) {
             return Ok(variable.into_stored());

@@ -1,5 +1,6 @@
 //! What the body of a multi-instance activity evaluates: how often, over what, and whether it is done (BPMN 2.0, 13.3.7; Camunda
-//! `MultiInstanceActivityBehavior`); and that of a standard loop (13.3.6), which is a sequence that a condition ends. The instances themselves are in `multi_instance.rs` beside the loop.
+//! `MultiInstanceActivityBehavior`); and that of a standard loop (13.3.6), which is a sequence that a condition ends. The instances
+//! themselves are in `multi_instance.rs` beside the loop.
 
 use std::sync::Arc;
 
@@ -52,7 +53,8 @@ pub(crate) fn result(at: &At<'_>, output: &Output) -> Result<Variable, Failure> 
     }
 }
 
-/// Whether the completion condition is true, as the instance that has just ended sees it. FEEL's null is not true, as at an exclusive gateway.
+/// Whether the completion condition is true, as the instance that has just ended sees it. FEEL's null is not true, as at an exclusive
+/// gateway.
 pub(crate) fn is_complete(at: &At<'_>, multi_instance: &MultiInstance) -> Result<bool, Failure> {
     match (&multi_instance.standard_loop, &multi_instance.completion_condition) {
         (Some(standard), _) => Ok(!goes_on(at, standard)?),

@@ -1,5 +1,5 @@
-//! The parallel gateway: joins what comes by all its incoming flows or, in Camunda 7's dialect, as many tokens as it has, and forks into all its
-//! outgoing ones (BPMN 2.0, 13.4.1; Camunda `ParallelGatewayActivityBehavior`). The counting is in `join.rs`.
+//! The parallel gateway: joins what comes by all its incoming flows or, in Camunda 7's dialect, as many tokens as it has, and forks into
+//! all its outgoing ones (BPMN 2.0, 13.4.1; Camunda `ParallelGatewayActivityBehavior`). The counting is in `join.rs`.
 
 use super::{At, Behaviour, Next};
 use crate::input::Failure;

@@ -1,7 +1,7 @@
 //! The receive task, and what it has in common with all events that wait for a message.
 //!
-//! One that names no message waits, as in Camunda 7, for somebody who lets it go on over the API: under a message without a name, which none that is
-//! sent has.
+//! One that names no message waits, as in Camunda 7, for somebody who lets it go on over the API: under a message without a name, which
+//! none that is sent has.
 
 use mandate_model::MessageReference;
 

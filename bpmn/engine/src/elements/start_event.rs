@@ -1,5 +1,6 @@
-//! Start events. Whatever triggered one has happened when its token is there (BPMN 2.0, 13.5.1). Of several of a process each begins an instance of
-//! its own, also of several none start events (10.5.2): whoever starts the process says at which; no token stands at the others.
+//! Start events. Whatever triggered one has happened when its token is there (BPMN 2.0, 13.5.1). Of several of a process each begins an
+//! instance of its own, also of several none start events (10.5.2): whoever starts the process says at which; no token stands at the
+//! others.
 
 use mandate_model::StartTrigger;
 

@@ -1,4 +1,5 @@
-//! The embedded sub-process: a scope with variables of its own (BPMN 2.0, 13.3.4). The process itself is one as well, but nothing enters it.
+//! The embedded sub-process: a scope with variables of its own (BPMN 2.0, 13.3.4). The process itself is one as well, but nothing enters
+//! it.
 
 use mandate_model::Scope;
 

@@ -19,8 +19,8 @@ pub(crate) struct Alarm {
 }
 
 impl At<'_> {
-    /// Evaluates a timer of this element where its wait begins. As in Camunda 7 a cycle is evaluated once, when the timer is set; one that is over by
-    /// then is due at once, like a date that has passed.
+    /// Evaluates a timer of this element where its wait begins. As in Camunda 7 a cycle is evaluated once, when the timer is set; one that
+    /// is over by then is due at once, like a date that has passed.
     pub(crate) fn alarm(&self, timer: &Timer) -> Result<Alarm, Failure> {
         let expression = timer.expression();
         let variable = self.variable_of(expression)?;
@@ -53,8 +53,8 @@ impl At<'_> {
     }
 }
 
-/// When a cycle fires after it has fired for a date: at the first of its dates that is neither that one nor over. So each date is fired for once, also if
-/// somebody fires it early; and what was missed is not made up for.
+/// When a cycle fires after it has fired for a date: at the first of its dates that is neither that one nor over. So each date is fired for
+/// once, also if somebody fires it early; and what was missed is not made up for.
 pub(crate) fn following(cycle: &str, fired: i64, now: i64) -> Option<i64> {
     Cycle::parse(cycle, now).ok()?.after(fired.max(now))
 }

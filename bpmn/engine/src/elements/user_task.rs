@@ -374,7 +374,8 @@ mod tests {
         );
     }
 
-    /// As in Camunda 7 what is set in a task is gone with it: what comes with the completed task is the process's, and mappings and flows see that.
+    /// As in Camunda 7 what is set in a task is gone with it: what comes with the completed task is the process's, and mappings and flows
+    /// see that.
     #[test]
     fn what_a_task_has_of_its_own_is_seen_by_its_listeners_and_gone_with_it() {
         check(

@@ -9,8 +9,8 @@ use crate::ids::ActivityId;
 use crate::index::Arrivals;
 use crate::instance::Instance;
 
-/// The flows for which each join of a scope waits, in document order: a parallel one for those by which nobody has come yet (one that counts tokens may
-/// get them by others as well), an inclusive one for those by which somebody may still come.
+/// The flows for which each join of a scope waits, in document order: a parallel one for those by which nobody has come yet (one that
+/// counts tokens may get them by others as well), an inclusive one for those by which somebody may still come.
 pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> BTreeMap<ElementIndex, Vec<FlowIndex>> {
     let flows_of = |gateway, is_missing: &dyn Fn(&FlowIndex) -> bool| {
         definition.element(gateway).incoming.iter().copied().filter(is_missing).collect::<Vec<_>>()
@@ -50,8 +50,8 @@ pub(crate) fn expects(
     definition.element(gateway).incoming.iter().any(|flow| by(flow) && search.flows[flow.0 as usize])
 }
 
-/// Of the inclusive gateways of a scope at which tokens stand, in document order, the one that should go on first. None if there may still come a
-/// token to each from elsewhere.
+/// Of the inclusive gateways of a scope at which tokens stand, in document order, the one that should go on first. None if there may still
+/// come a token to each from elsewhere.
 pub(super) fn settled(
     definition: &ProcessDefinition,
     instance: &Instance,
@@ -67,15 +67,15 @@ pub(super) fn settled(
         unreached.peek().is_none()
     });
     unreached.peek()?;
-    // Those that are left can only wait for each other. What is reached neither from those before it nor from those behind it waits for nobody,
-    // or only for what waits for it.
+    // Those that are left can only wait for each other. What is reached neither from those before it nor from those behind it waits for
+    // nobody, or only for what waits for it.
     let begun = search.clone().begin_at(waiting.iter().copied());
     search.begin_at(begun.into_iter().rev()).pop()
 }
 
-/// The flows of a scope on which a token may still come, by their numbers, if every decision goes its way. A parallel join counts as passable only if each of
-/// its flows has arrived or may still arrive; so two joins that wait for each other are both found. One that counts tokens, and an inclusive one, is
-/// passable for each token that comes: nobody knows how many more may come by the same flow.
+/// The flows of a scope on which a token may still come, by their numbers, if every decision goes its way. A parallel join counts as
+/// passable only if each of its flows has arrived or may still arrive; so two joins that wait for each other are both found. One that
+/// counts tokens, and an inclusive one, is passable for each token that comes: nobody knows how many more may come by the same flow.
 pub(crate) fn reachable(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> Flows {
     let mut search = Search::new(definition, instance, scope);
     search.follow_tokens(|_| false);
@@ -93,8 +93,8 @@ struct Search<'a> {
     /// Elements that a token may still come to, by their numbers.
     live: Vec<bool>,
     flows: Flows,
-    /// Of each parallel join that was come to, how many of its flows have neither arrived nor been reached: counted, for a join of a thousand flows is
-    /// come to a thousand times.
+    /// Of each parallel join that was come to, how many of its flows have neither arrived nor been reached: counted, for a join of a
+    /// thousand flows is come to a thousand times.
     missing: BTreeMap<ElementIndex, usize>,
     /// Live elements behind which nothing was looked at yet.
     ahead: Vec<ElementIndex>,
@@ -134,8 +134,8 @@ impl<'a> Search<'a> {
         begun
     }
 
-    /// For each of these gateways, which are closed: what is reached when it alone stays so, as what leads through a gateway itself is nothing
-    /// that it waits for. What half of them have in common is searched once.
+    /// For each of these gateways, which are closed: what is reached when it alone stays so, as what leads through a gateway itself is
+    /// nothing that it waits for. What half of them have in common is searched once.
     fn around_each(mut self, closed: &[ElementIndex], found: &mut impl FnMut(ElementIndex, &Flows)) {
         match closed {
             [] => {}

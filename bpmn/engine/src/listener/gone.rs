@@ -1,8 +1,8 @@
 //! Delegates that are told that a user task is gone which nobody has completed (Camunda `TaskEntity.delete`).
 //!
-//! What cancels a task goes on within the step, so that a delegate cannot be waited for there. It is called when all is gone that goes with the task,
-//! and before anything else moves. It is given what the task saw last; what it sets is set around what is gone. Its call hangs on no
-//! wait: it sends no commands, which is for the host to see to.
+//! What cancels a task goes on within the step, so that a delegate cannot be waited for there. It is called when all is gone that goes with
+//! the task, and before anything else moves. It is given what the task saw last; what it sets is set around what is gone. Its call hangs on
+//! no wait: it sends no commands, which is for the host to see to.
 
 use std::collections::BTreeMap;
 
@@ -75,8 +75,9 @@ fn around(instance: &Instance, gone: &AllGone, activity: ActivityId) -> Activity
 }
 
 impl Machine<'_> {
-    /// A user task is about to be cancelled: its expressions for that are evaluated, and one that fails fails the unit. Of an instance that is deleted
-    /// they are not: as they change nothing, they could only keep somebody from deleting it. Its delegates are noted, to be told.
+    /// A user task is about to be cancelled: its expressions for that are evaluated, and one that fails fails the unit. Of an instance that
+    /// is deleted they are not: as they change nothing, they could only keep somebody from deleting it. Its delegates are noted, to be
+    /// told.
     pub(crate) fn task_deleted(&mut self, activity: ActivityId) {
         let definition = self.definition;
         let (element, scope) = (self.instance.at(activity).element, self.instance.at(activity).parent);

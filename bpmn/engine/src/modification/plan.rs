@@ -153,7 +153,8 @@ pub(crate) fn check_named(definition: &ProcessDefinition, instance: &Instance, i
     }
 }
 
-/// The activity instance that people know under a number. One that has completed and is being compensated they know under the number that it had.
+/// The activity instance that people know under a number. One that has completed and is being compensated they know under the number that
+/// it had.
 pub(super) fn activity_of(instance: &Instance, activity: ActivityId) -> Option<&Activity> {
     live(instance, activity).or_else(|| instance.activities().find(|it| is_compensating(it, activity)))
 }
@@ -300,7 +301,8 @@ fn is_compensation(definition: &ProcessDefinition, kind: &ElementKind) -> bool {
     }
 }
 
-/// The interrupting event sub-process that is started, by itself or by its start event. What is started elsewhere inside of it interrupts nothing.
+/// The interrupting event sub-process that is started, by itself or by its start event. What is started elsewhere inside of it interrupts
+/// nothing.
 fn watched(definition: &ProcessDefinition, at: StartAt) -> Option<ElementIndex> {
     let StartAt::Before(site) = at else { return None };
     let element = definition.element(site.element);

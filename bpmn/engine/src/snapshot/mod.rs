@@ -1,9 +1,9 @@
 //! The stored form of an instance: a snapshot and, apart from it, parts that are written only when they change.
 //!
-//! The snapshot holds the instance's head and the first [`MAX_INLINE_ACTIVITIES`](crate::limits::MAX_INLINE_ACTIVITIES) of its activities with
-//! their waits and incidents; it is written with every unit of work. Every further activity is a part, and so is every variable of more than
-//! [`MAX_INLINE_VARIABLE_BYTES`](crate::limits::MAX_INLINE_VARIABLE_BYTES). Snapshot and parts begin with a version byte; a part may be
-//! older than its snapshot.
+//! The snapshot holds the instance's head and the first [`MAX_INLINE_ACTIVITIES`](crate::limits::MAX_INLINE_ACTIVITIES) of its activities
+//! with their waits and incidents; it is written with every unit of work. Every further activity is a part, and so is every variable of
+//! more than [`MAX_INLINE_VARIABLE_BYTES`](crate::limits::MAX_INLINE_VARIABLE_BYTES). Snapshot and parts begin with a version byte; a part
+//! may be older than its snapshot.
 //!
 //! Working types may change with every release; a version's types never do. A host reads this version and the one before.
 

@@ -1,5 +1,5 @@
-//! Version 1. These types are a file format: from the first release on they never change. Numbers of elements and flows are places in the definition, which an instance
-//! keeps for life; a [`Code`] is its place in [`Code::ALL`].
+//! Version 1. These types are a file format: from the first release on they never change. Numbers of elements and flows are places in the
+//! definition, which an instance keeps for life; a [`Code`] is its place in [`Code::ALL`].
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

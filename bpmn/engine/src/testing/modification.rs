@@ -1,7 +1,8 @@
 //! Modifications in scripts: instructions with `;` between them.
 //!
-//! `cancel #5`, `cancel-transition #5`, `cancel-all a`, `cancel-current a`; `before a`, `flow a_b`, and behind these `in #3`, an object of variables, and `local`
-//! with another. `as 7: ` before all of them is the key under which somebody asks for them. `a#body` is the body of a multi-instance activity.
+//! `cancel #5`, `cancel-transition #5`, `cancel-all a`, `cancel-current a`; `before a`, `flow a_b`, and behind these `in #3`, an object of
+//! variables, and `local` with another. `as 7: ` before all of them is the key under which somebody asks for them. `a#body` is the body of
+//! a multi-instance activity.
 
 use mandate_model::{FlowIndex, ProcessDefinition};
 

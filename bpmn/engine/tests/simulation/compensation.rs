@@ -1,4 +1,5 @@
-//! What must hold of compensation, seen from history: of what has completed each is undone at most once, and what has completed last is undone first.
+//! What must hold of compensation, seen from history: of what has completed each is undone at most once, and what has completed last is
+//! undone first.
 
 use std::collections::BTreeMap;
 

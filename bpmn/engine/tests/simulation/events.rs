@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use mandate_engine::{Input, Instance, Phase, Role, Subscription, SubscriptionKind, Variables, WaitId};
 use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
 
-/// In an instance that runs, who waits has each of its boundary events for messages, signals and conditions armed once. A scope has each of its event
-/// sub-processes armed once or, after an interruption, none. A wait for a message has a correlation key where the message says so, and one of a conversation
-/// has its key, as soon as somebody has said it.
+/// In an instance that runs, who waits has each of its boundary events for messages, signals and conditions armed once. A scope has each of
+/// its event sub-processes armed once or, after an interruption, none. A wait for a message has a correlation key where the message says
+/// so, and one of a conversation has its key, as soon as somebody has said it.
 pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, subscriptions: &BTreeMap<WaitId, Subscription>, by_hand: bool) {
     for it in subscriptions.values().filter(|it| it.kind == SubscriptionKind::Message) {
         let messages = definition.element(it.element).kind.messages();

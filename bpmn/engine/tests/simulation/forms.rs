@@ -1,5 +1,5 @@
-//! What random models have entered, in the words of the table of what is supported. A variant that is new in the model has no word here and breaks
-//! the build; what the table or the parser's corpus has and no model has entered fails the simulation.
+//! What random models have entered, in the words of the table of what is supported. A variant that is new in the model has no word here and
+//! breaks the build; what the table or the parser's corpus has and no model has entered fails the simulation.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -423,7 +423,8 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// What tells a unit from others, however often it runs. People who claim and change a task may do so again: what is called then sends nothing.
+    /// What tells a unit from others, however often it runs. People who claim and change a task may do so again: what is called then sends
+    /// nothing.
     fn origin(&self, input: &Input) -> (WaitId, u32) {
         match input {
             Input::RunJob { wait }

@@ -1,7 +1,8 @@
-//! Random models, random inputs in random order, delegates that fail, a host that crashes after any step; what must hold is checked after each.
+//! Random models, random inputs in random order, delegates that fail, a host that crashes after any step; what must hold is checked after
+//! each.
 //!
-//! `MANDATE_SIM_SEED` chooses a seed, `MANDATE_SIM_RUNS` how many seeds from there on. A seed that fails prints the command that repeats it.
-//! `MANDATE_SIM_TRACE` prints each input.
+//! `MANDATE_SIM_SEED` chooses a seed, `MANDATE_SIM_RUNS` how many seeds from there on. A seed that fails prints the command that repeats
+//! it. `MANDATE_SIM_TRACE` prints each input.
 
 mod compensation;
 mod events;
@@ -87,8 +88,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
     }
 }
 
-/// What waits for a message under one of the standard's keys waits for those of a conversation instead, as in a process without a subscription: files that
-/// also say something of Camunda's have none.
+/// What waits for a message under one of the standard's keys waits for those of a conversation instead, as in a process without a
+/// subscription: files that also say something of Camunda's have none.
 fn converse(process: &mut ProcessDefinition) {
     for element in &mut process.elements {
         let (ElementKind::EventSubProcessStart(EventSubProcessStart { trigger: EventTrigger::Message(message), .. })

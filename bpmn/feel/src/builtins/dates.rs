@@ -1,5 +1,5 @@
-//! Methods of dates that JUEL expressions call: in Camunda 7 these are `org.joda.time.DateTime` (`dateTime().plusDays(2).toDate()`). Here a date is its
-//! text as Camunda 7 writes it, such as `2026-11-20T10:00:00.000+0000`, in UTC.
+//! Methods of dates that JUEL expressions call: in Camunda 7 these are `org.joda.time.DateTime` (`dateTime().plusDays(2).toDate()`). Here a
+//! date is its text as Camunda 7 writes it, such as `2026-11-20T10:00:00.000+0000`, in UTC.
 
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Span};

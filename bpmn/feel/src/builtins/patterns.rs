@@ -1,7 +1,7 @@
 //! Functions with regular expressions (DMN 1.5, table 73; XPath's flags s, m, i and x).
 //!
-//! The engine takes time in proportion to the text and the pattern, whatever they are, so it has no look-around and no references back: a pattern with
-//! these is null, as one that is too large.
+//! The engine takes time in proportion to the text and the pattern, whatever they are, so it has no look-around and no references back: a
+//! pattern with these is null, as one that is too large.
 
 use std::sync::Arc;
 
@@ -26,17 +26,19 @@ const MAX_GROUPS: usize = 20;
 const STATES_PER_STEP: usize = 64;
 const STATES_MADE_PER_STEP: usize = 4;
 
-/// What the smallest pattern takes to be read, in steps, and what each of its bytes may take: a class of letters has all languages and, where case does not
-/// count, is made of each letter's kin. What becomes too large takes this until it does.
+/// What the smallest pattern takes to be read, in steps, and what each of its bytes may take: a class of letters has all languages and,
+/// where case does not count, is made of each letter's kin. What becomes too large takes this until it does.
 const STEPS_PER_PATTERN: usize = 2_000;
 const STEPS_PER_PATTERN_BYTE: usize = 20;
 const STEPS_TO_BE_TOO_LARGE: usize = 10_000;
 
-/// What a class may take in which case does not count and that has letters of many languages: each letter's kin is looked for, a letter at a time.
+/// What a class may take in which case does not count and that has letters of many languages: each letter's kin is looked for, a letter at
+/// a time.
 const STEPS_PER_WIDE_CLASS: usize = 5_000;
 
-/// The same where the next of many matches is looked for. That mostly ends where the match does, but a pattern such as `a.*b|a` looks at all that is left
-/// each time: charged in full, sound patterns would come to the limit, and charged so, the others take half a second to do so.
+/// The same where the next of many matches is looked for. That mostly ends where the match does, but a pattern such as `a.*b|a` looks at
+/// all that is left each time: charged in full, sound patterns would come to the limit, and charged so, the others take half a second to do
+/// so.
 const STATES_PER_STEP_ON_THE_WAY: usize = 1024;
 
 /// States that are looked at in the time that a byte takes beside them.
@@ -104,7 +106,8 @@ fn replace(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault
     Ok(evaluator.text(replaced)?)
 }
 
-/// What lies between the matches, empty texts too. A match that is empty itself parts only what lies on both sides of it: `""` gives each character.
+/// What lies between the matches, empty texts too. A match that is empty itself parts only what lies on both sides of it: `""` gives each
+/// character.
 fn split(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let text = args.text(0)?;
     let compiled = compile(evaluator, args.text(1)?, "")?;
@@ -177,9 +180,9 @@ fn check_flags(flags: &str) -> Result<(), Fault> {
     if flags.chars().all(|flag| "smix".contains(flag)) { Ok(()) } else { Err(Fault::null("the flags are s, m, i and x")) }
 }
 
-/// What is wrong with a pattern and flags that are written in the expression. Whether the automaton is too large is not looked at, nor a pattern that
-/// says itself that case does not count, nor what is past the room that an expression has for patterns: that takes long, and nobody counts the steps
-/// of reading.
+/// What is wrong with a pattern and flags that are written in the expression. Whether the automaton is too large is not looked at, nor a
+/// pattern that says itself that case does not count, nor what is past the room that an expression has for patterns: that takes long, and
+/// nobody counts the steps of reading.
 fn check(fixed: Fixed<'_>, pattern: Option<&str>, flags: Option<&str>) -> Result<(), Fault> {
     if let Some(flags) = flags {
         check_flags(flags)?;
@@ -198,7 +201,8 @@ fn check(fixed: Fixed<'_>, pattern: Option<&str>, flags: Option<&str>) -> Result
     }
 }
 
-/// How many classes of a pattern may have most of all letters while case does not count: at most so many, for a pattern such as `[a-z]` none.
+/// How many classes of a pattern may have most of all letters while case does not count: at most so many, for a pattern such as `[a-z]`
+/// none.
 fn wide_classes(pattern: &str, flags: &str) -> usize {
     // Also a part of a pattern may have flags: `(?i)`.
     if !flags.contains('i') && !pattern.contains("(?") {
@@ -232,8 +236,8 @@ impl Compiled {
         Ok(evaluator.charge((text.len() + 1).saturating_mul(self.states) / STATES_PER_STEP)?)
     }
 
-    /// The same for the next match, in what is left of the text: what lies before it is charged with the text, and behind its beginning no more is looked
-    /// at than the longest match has.
+    /// The same for the next match, in what is left of the text: what lies before it is charged with the text, and behind its beginning no
+    /// more is looked at than the longest match has.
     fn charge_next(&self, evaluator: &mut Evaluator<'_>, left: &str) -> Result<(), Fault> {
         let all = left.len().saturating_mul(self.states) / STATES_PER_STEP_ON_THE_WAY;
         let longest = self.longest.map(|longest| longest.saturating_mul(self.states) / STATES_PER_STEP);

@@ -4,8 +4,8 @@ use super::Args;
 use crate::Value;
 use crate::eval::{Closure, Evaluator, Fault};
 
-/// Merges what is sorted already, whatever the function says: `slice::sort_by` may panic where it contradicts itself. Items neither of which comes
-/// first stay as they are.
+/// Merges what is sorted already, whatever the function says: `slice::sort_by` may panic where it contradicts itself. Items neither of
+/// which comes first stay as they are.
 pub(super) fn sort(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let (mut items, precedes) = (args.list(0)?.to_vec(), args.function(1)?);
     evaluator.room_for_list(items.len())?;

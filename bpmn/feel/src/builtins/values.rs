@@ -30,7 +30,8 @@ fn is(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     Ok(Value::Boolean(equal && evaluator.feel_text(args.value(0))? == evaluator.feel_text(args.value(1))?))
 }
 
-/// The value, if the condition is true; otherwise the evaluation fails, as in Camunda 8. The parser has seen to it that the cause is a fixed text.
+/// The value, if the condition is true; otherwise the evaluation fails, as in Camunda 8. The parser has seen to it that the cause is a
+/// fixed text.
 fn assert(_: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     if *args.value(1) == Value::Boolean(true) {
         return Ok(args.value(0).clone());

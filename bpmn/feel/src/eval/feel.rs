@@ -136,7 +136,8 @@ impl Evaluator<'_> {
         Ok(Interval { low, low_included: range.low_included, high, high_included: range.high_included })
     }
 
-    /// Of a range that is a value an end may be missing (`range("[2..)")`); one that is null where the range is written leaves it undecided.
+    /// Of a range that is a value an end may be missing (`range("[2..)")`); one that is null where the range is written leaves it
+    /// undecided.
     fn lies_within(&mut self, value: &Value, range: &Interval, is_value: bool) -> Result<bool, Fault> {
         let above = if range.low_included { Operator::GreaterOrEqual } else { Operator::Greater };
         let below = if range.high_included { Operator::LessOrEqual } else { Operator::Less };

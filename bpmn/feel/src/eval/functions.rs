@@ -7,7 +7,8 @@ use super::{ANY, Evaluator, Fault, Frame, MAX_SHOWN, is_of_kind, shown};
 use crate::Value;
 use crate::ast::{Function, Node};
 
-/// A function with the names that were bound where it was made: it sees these, and not those of where it is called. So it does not know its own name.
+/// A function with the names that were bound where it was made: it sees these, and not those of where it is called. So it does not know its
+/// own name.
 pub struct Closure {
     function: Arc<Function>,
     frames: Vec<Frame>,
@@ -67,8 +68,8 @@ impl Evaluator<'_> {
         }
     }
 
-    /// A call is two levels deeper, whoever calls: a function may be given to itself. It is charged what it copies; its arguments were when they were
-    /// evaluated, or are the items of a list.
+    /// A call is two levels deeper, whoever calls: a function may be given to itself. It is charged what it copies; its arguments were when
+    /// they were evaluated, or are the items of a list.
     fn call(&mut self, closure: &Closure, arguments: Vec<Value>) -> Result<Value, Fault> {
         let Function { parameters, body } = &*closure.function;
         if arguments.len() != parameters.len() {

@@ -5,8 +5,8 @@ use crate::Value;
 use crate::value::{Entries, Interval, MAX_NESTING};
 
 impl Evaluator<'_> {
-    /// Makes a value what JSON can carry: numbers as they come back, dates, times and durations as text, and no deeper than [`MAX_NESTING`]. What need not
-    /// change stays shared.
+    /// Makes a value what JSON can carry: numbers as they come back, dates, times and durations as text, and no deeper than
+    /// [`MAX_NESTING`]. What need not change stays shared.
     pub(crate) fn settle(&mut self, value: Value) -> Result<Value, Error> {
         Ok(self.settled(&value, MAX_NESTING)?.unwrap_or(value))
     }

@@ -202,7 +202,8 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
     Ok(node)
 }
 
-/// What begins with a sign. Each in a function of its own: expressions nest, and a frame of the stack has room for all that its function could do.
+/// What begins with a sign. Each in a function of its own: expressions nest, and a frame of the stack has room for all that its function
+/// could do.
 fn opened(parser: &mut Parser<'_>, sign: &str) -> Result<Node, ParseError> {
     let read = match sign {
         "-" => negated,

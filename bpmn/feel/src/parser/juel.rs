@@ -1,5 +1,5 @@
-//! JUEL, Camunda 7's expression language (EL 2.1 without functions, and with the methods of `builtins/methods.rs`): templates of text and `${…}` or
-//! `#{…}`.
+//! JUEL, Camunda 7's expression language (EL 2.1 without functions, and with the methods of `builtins/methods.rs`): templates of text and
+//! `${…}` or `#{…}`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ pub(crate) fn is_template(source: &str) -> bool {
     source.contains("${") || source.contains("#{")
 }
 
-/// Reads a template. A single expression with nothing but blanks around it keeps the type of its value. `object` is known to be there beside `execution`.
+/// Reads a template. A single expression with nothing but blanks around it keeps the type of its value. `object` is known to be there
+/// beside `execution`.
 pub(crate) fn parse_template(source: &str, object: Option<&str>) -> Result<Template, ParseError> {
     let mut parts = Vec::new();
     let (mut text, mut all_text_is_blank, mut expressions) = (String::new(), true, 0);

@@ -74,12 +74,13 @@ static OBJECTS: &[Object] = &[
     },
 ];
 
-/// Camunda 7's functions that JUEL expressions may call (`CommandContextFunctions`, `DateTimeFunctions`), none of which takes arguments. The scope knows
-/// what they give, by the name with its brackets, which no variable has.
+/// Camunda 7's functions that JUEL expressions may call (`CommandContextFunctions`, `DateTimeFunctions`), none of which takes arguments.
+/// The scope knows what they give, by the name with its brackets, which no variable has.
 static FUNCTIONS: [&str; 4] = ["now()", "dateTime()", "currentUser()", "currentUserGroups()"];
 
-/// Methods that ask an object for its variables (Camunda's `VariableScope`), and how many names of variables each takes. Such a name is a fixed text, so
-/// that a reader of the model sees what is read; what the call gives, the scope knows by the call as it is written, with the name in it.
+/// Methods that ask an object for its variables (Camunda's `VariableScope`), and how many names of variables each takes. Such a name is a
+/// fixed text, so that a reader of the model sees what is read; what the call gives, the scope knows by the call as it is written, with the
+/// name in it.
 static OF_VARIABLES: [(&str, usize); 9] = [
     ("getVariableLocal", 1),
     ("hasVariable", 1),

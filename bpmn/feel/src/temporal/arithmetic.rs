@@ -36,8 +36,8 @@ impl Temporal {
         sum.ok_or(Wrong::Outside)
     }
 
-    /// What is left of a duration, what lies a duration before a date or time, or how long it is between two of these. With a date and time a date is
-    /// its midnight, in UTC if the other one has a zone.
+    /// What is left of a duration, what lies a duration before a date or time, or how long it is between two of these. With a date and time
+    /// a date is its midnight, in UTC if the other one has a zone.
     pub(crate) fn minus(&self, other: &Temporal) -> Result<Temporal, Wrong> {
         use Temporal::{Date, DaysAndTime, Local, YearsAndMonths, Zoned};
         let between = match (self, other) {
@@ -149,7 +149,8 @@ impl Temporal {
     }
 }
 
-/// Days, and what is left of one in the same direction, so that nothing on the way lies outside: `DateTime` itself adds no more than 292 years at once.
+/// Days, and what is left of one in the same direction, so that nothing on the way lies outside: `DateTime` itself adds no more than 292
+/// years at once.
 pub(super) fn local_later(local: DateTime, length: i128) -> Option<DateTime> {
     let days = Span::new().try_days(i64::try_from(length / DAY).ok()?).ok()?;
     let rest = SignedDuration::from_nanos(i64::try_from(length % DAY).ok()?);

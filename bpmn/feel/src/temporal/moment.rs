@@ -1,7 +1,7 @@
 //! Dates and times at an offset or in a zone.
 //!
-//! `jiff::Zoned` ends a day before the year 9999 does, so that each of its moments can be shown at any offset. Here a moment is there if its own zone
-//! shows it within the years that there are: 9999-12-31T23:59:59Z stands for ever in many models.
+//! `jiff::Zoned` ends a day before the year 9999 does, so that each of its moments can be shown at any offset. Here a moment is there if
+//! its own zone shows it within the years that there are: 9999-12-31T23:59:59Z stands for ever in many models.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
@@ -24,8 +24,8 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// When clocks of a zone show this. What they never show, because they are set forward, is as much later; of what they show twice the first is meant.
-    /// None as of [`Moment::of`].
+    /// When clocks of a zone show this. What they never show, because they are set forward, is as much later; of what they show twice the
+    /// first is meant. None as of [`Moment::of`].
     pub fn at(local: DateTime, zone: TimeZone) -> Option<Moment> {
         let offset = match zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => offset,

@@ -91,7 +91,8 @@ fn read_date(text: &str) -> Option<Date> {
     Date::new(sign * year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
 }
 
-/// A time, and whether it is midnight at the end of its day, `24:00:00` (XML Schema 1.1, 3.3.8 and 3.3.7): the first moment of the next day.
+/// A time, and whether it is midnight at the end of its day, `24:00:00` (XML Schema 1.1, 3.3.8 and 3.3.7): the first moment of the next
+/// day.
 fn read_time(text: &str) -> Option<(Time, bool, Zone)> {
     let end = text.find(['Z', '+', '-', '@', '[']).unwrap_or(text.len());
     let (clock, behind) = text.split_at(end);

@@ -16,7 +16,8 @@ impl Temporal {
         }
     }
 
-    /// What is stored, as in Camunda 8 (`to json`): ISO 8601 and, for a moment in a zone, RFC 9557, which says also which of two equal hours is meant.
+    /// What is stored, as in Camunda 8 (`to json`): ISO 8601 and, for a moment in a zone, RFC 9557, which says also which of two equal
+    /// hours is meant.
     pub(crate) fn stored_text(&self) -> String {
         match self {
             Temporal::Date(date) => date_text(*date),

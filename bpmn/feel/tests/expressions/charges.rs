@@ -73,7 +73,8 @@ const BY_TEXT: &[&str] = &[
     "range(t)",
 ];
 
-/// At least a step for each item of `xs`, which are numbers, `bs`, which are true, `ts`, which are texts, or `cs`, which are contexts, and for each entry of `c`.
+/// At least a step for each item of `xs`, which are numbers, `bs`, which are true, `ts`, which are texts, or `cs`, which are contexts, and
+/// for each entry of `c`.
 const BY_LIST: &[&str] = &[
     "xs = ys",
     "-1 in (xs)",

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use crate::property::{LIMITS, holds, scope};
 
-/// Five eighths of what the threads of an asynchronous runtime have, and of what test threads have. A build without optimisation takes nine tenths of it.
+/// Five eighths of what the threads of an asynchronous runtime have, and of what test threads have. A build without optimisation takes nine
+/// tenths of it.
 const SMALL_STACK: usize = 1280 * 1024;
 
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {

@@ -4,7 +4,8 @@ use mandate_feel::Expression;
 
 use super::Source;
 
-/// Calls another process and waits for its end (BPMN 2.0, 10.3.6). Every expression is evaluated when the activity begins, but for the outputs.
+/// Calls another process and waits for its end (BPMN 2.0, 10.3.6). Every expression is evaluated when the activity begins, but for the
+/// outputs.
 #[derive(Clone, Debug)]
 pub struct CallActivity {
     /// The key of the process: `calledElement`, or `processId` of `zeebe:calledElement`.
@@ -53,7 +54,7 @@ pub enum Pass {
         /// As of all.
         local: bool,
     },
-    /// The activity's own variable of this name, if it has it, or, out of a call, the called process's: then it becomes the activity's own. What a data
-    /// association fills or reads.
+    /// The activity's own variable of this name, if it has it, or, out of a call, the called process's: then it becomes the activity's own.
+    /// What a data association fills or reads.
     Data(String),
 }

@@ -101,7 +101,8 @@ pub struct MessageReference {
     pub name: Expression,
     /// What tells one wait from another, evaluated when it begins. It is not asked of what starts a process.
     pub correlation_key: Option<CorrelationKey>,
-    /// The standard's key that the message has, if its process is told apart by it. A wait without a key of its own is then one of the conversation.
+    /// The standard's key that the message has, if its process is told apart by it. A wait without a key of its own is then one of the
+    /// conversation.
     pub carried: Option<CarriedKey>,
 }
 
@@ -115,15 +116,16 @@ pub struct CarriedKey {
 }
 
 impl MessageReference {
-    /// The one that is meant by a message's name: the one that has it or, of those whose names are only known when they are waited for, the first.
+    /// The one that is meant by a message's name: the one that has it or, of those whose names are only known when they are waited for, the
+    /// first.
     pub fn named<'a>(messages: &[&'a MessageReference], name: &str) -> Option<&'a MessageReference> {
         let named = messages.iter().find(|message| message.name.as_literal() == Some(name));
         named.or_else(|| messages.iter().find(|message| message.name.as_literal().is_none())).copied()
     }
 }
 
-/// A correlation key: `correlationKey` of `zeebe:subscription`, or the paths to the properties of the standard's `correlationKey` in their order, at least
-/// one (BPMN 2.0, 8.4.2).
+/// A correlation key: `correlationKey` of `zeebe:subscription`, or the paths to the properties of the standard's `correlationKey` in their
+/// order, at least one (BPMN 2.0, 8.4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorrelationKey(pub Vec<Expression>);
 
@@ -134,8 +136,8 @@ pub struct SignalReference {
     pub name: Expression,
 }
 
-/// A `bpmn:signal` or `bpmn:message` as it is thrown. A signal goes to everybody who waits for it at that moment, and to the newest version of each
-/// process that starts by it; a message where its flow leads.
+/// A `bpmn:signal` or `bpmn:message` as it is thrown. A signal goes to everybody who waits for it at that moment, and to the newest version
+/// of each process that starts by it; a message where its flow leads.
 #[derive(Clone, Debug)]
 pub struct Throw {
     /// The signal's or message's name; may be an expression.
@@ -149,8 +151,8 @@ pub struct Throw {
 /// What sends a message along message flows: a send task, or an event, that does not say who else sends it (BPMN 2.0, 9.3 and 10.3.3).
 #[derive(Clone, Debug)]
 pub struct MessageSend {
-    /// The message. What the element's input mappings set goes along with it, under its `camunda:in`s; without a business key of its own it has the
-    /// sender's.
+    /// The message. What the element's input mappings set goes along with it, under its `camunda:in`s; without a business key of its own it
+    /// has the sender's.
     pub message: Throw,
     /// Over what goes along it tells the wait that is meant.
     pub correlation_key: Option<CarriedKey>,
@@ -243,8 +245,9 @@ pub enum Timer {
     Date(Expression),
     /// An ISO 8601 duration from the moment the wait begins (`timeDuration`).
     Duration(Expression),
-    /// An ISO 8601 repeating interval or a cron expression (`timeCycle`), as [`Cycle`](crate::time::Cycle) reads them. What does not interrupt fires at
-    /// each of its dates, everything else at the first; but an intermediate event as often as a counted one says, unless the model is Camunda 7's.
+    /// An ISO 8601 repeating interval or a cron expression (`timeCycle`), as [`Cycle`](crate::time::Cycle) reads them. What does not
+    /// interrupt fires at each of its dates, everything else at the first; but an intermediate event as often as a counted one says, unless
+    /// the model is Camunda 7's.
     Cycle(Expression),
 }
 
@@ -268,7 +271,8 @@ pub struct BoundaryEvent {
     pub trigger: EventTrigger,
 }
 
-/// What a boundary event waits for while its activity waits, or the start event of an event sub-process while the scope around it is active.
+/// What a boundary event waits for while its activity waits, or the start event of an event sub-process while the scope around it is
+/// active.
 #[derive(Clone, Debug)]
 pub enum EventTrigger {
     /// A BPMN error thrown inside.

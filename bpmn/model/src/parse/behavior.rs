@@ -1,7 +1,7 @@
 //! `behavior` of a multi-instance activity: what its instances throw when they have ended (BPMN 2.0, table 10.30). Camunda 7 ignores it.
 //!
-//! The standard lets these events be caught at the boundary of the activity. So who catches them is found out here, by the code, name or signal that
-//! they have in common, and the engine triggers exactly those.
+//! The standard lets these events be caught at the boundary of the activity. So who catches them is found out here, by the code, name or
+//! signal that they have in common, and the engine triggers exactly those.
 
 use crate::definition::{EventTrigger, InstanceThrow, ThrowWhen};
 use crate::diagnostic::{At, shown};

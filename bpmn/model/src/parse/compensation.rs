@@ -1,8 +1,8 @@
 //! Compensation: which activity undoes which, and what an event has undone (BPMN 2.0, 10.6 and 13.5.5; Camunda 7's
 //! `BpmnParse.parseAssociation`).
 //!
-//! An association leads from a compensation boundary event to the handler; as a drawing tool may have it the other way round, its direction plays
-//! no part. All other associations only describe.
+//! An association leads from a compensation boundary event to the handler; as a drawing tool may have it the other way round, its direction
+//! plays no part. All other associations only describe.
 
 use crate::definition::{Compensation, CompensationThrow, ElementIndex, ElementKind, EndResult, EventTrigger, ThrowResult};
 use crate::diagnostic::{At, shown};
@@ -41,7 +41,8 @@ impl<'n> ProcessReader<'n, '_> {
         CompensationThrow::default()
     }
 
-    /// The definition in a boundary or start event, which says nothing but that it is one (Camunda `validateCatchCompensateEventDefinition`).
+    /// The definition in a boundary or start event, which says nothing but that it is one (Camunda
+    /// `validateCatchCompensateEventDefinition`).
     pub(crate) fn compensation_catch(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> EventTrigger {
         for name in ["activityRef", "waitForCompletion"].into_iter().filter(|name| definition.plain(name).is_some()) {
             let message = format!("{name} has no effect on an event that waits for compensation");

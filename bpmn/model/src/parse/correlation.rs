@@ -1,12 +1,13 @@
 //! Correlation by the standard's keys (BPMN 2.0, 8.4.2, "context-based correlation"). Camunda 7 ignores them.
 //!
 //! A `correlationKey` of a collaboration or conversation names properties; each `correlationProperty` says how it is found in a message
-//! (`messagePath`, over what goes along), and the `correlationSubscription` of a process how in its variables (`dataPath`). So both sides have what
-//! `zeebe:subscription` says by one expression: a message carries the key of which it has all properties, and the waits of a process for it have the
-//! values of its subscription. A message with several keys would be found by either: it is refused.
+//! (`messagePath`, over what goes along), and the `correlationSubscription` of a process how in its variables (`dataPath`). So both sides
+//! have what `zeebe:subscription` says by one expression: a message carries the key of which it has all properties, and the waits of a
+//! process for it have the values of its subscription. A message with several keys would be found by either: it is refused.
 //!
-//! Without a subscription of its process a wait is one of a conversation (8.4.2, "key-based correlation"): the first message with the key that the instance
-//! sends or gets says what all others have. In Camunda 7's dialect, where models have keys that only describe, nothing is told apart by them then.
+//! Without a subscription of its process a wait is one of a conversation (8.4.2, "key-based correlation"): the first message with the key
+//! that the instance sends or gets says what all others have. In Camunda 7's dialect, where models have keys that only describe, nothing is
+//! told apart by them then.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -76,8 +77,8 @@ impl<'n> Correlation<'n> {
         self.keys.iter().filter(|key| self.paths_in(key, message).is_some()).collect()
     }
 
-    /// Looks at the keys and properties themselves: a message without a property of its key would go to whoever waits without a key, and nobody would
-    /// know why.
+    /// Looks at the keys and properties themselves: a message without a property of its key would go to whoever waits without a key, and
+    /// nobody would know why.
     pub(crate) fn check_keys(&self, is_message: impl Fn(&str) -> bool, diagnostics: &mut Diagnostics) {
         for property in &self.properties {
             check_property(property, &is_message, diagnostics);
@@ -194,7 +195,8 @@ impl<'n, 'd> ProcessReader<'n, 'd> {
         }
     }
 
-    /// Looks at a `correlationSubscription` of the process: it must say of each property of its key where it is found, and some message must have them.
+    /// Looks at a `correlationSubscription` of the process: it must say of each property of its key where it is found, and some message
+    /// must have them.
     fn correlation_subscription(&mut self, node: &'n Node<'n>) {
         let correlation = &self.definitions.correlation;
         let reference = node.plain("correlationKeyRef").unwrap_or_default();

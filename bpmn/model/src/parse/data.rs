@@ -1,12 +1,12 @@
 //! Data associations: what of a process's data is executed (BPMN 2.0, 10.4.1 and 10.4.2). Camunda 7 ignores them.
 //!
-//! Whatever has data (`items.rs`) is a variable by its name, and an association maps a value into an activity or throwing event, or out of an activity or catching
-//! event, as Camunda's input and output parameters do. In the order of 10.4.2: a `transformation` gives the target's value; each `assignment` one
-//! of its own; without both the one source is copied to the target. As long as a source is not there nothing is copied: the standard has the activity
-//! wait for it.
+//! Whatever has data (`items.rs`) is a variable by its name, and an association maps a value into an activity or throwing event, or out of
+//! an activity or catching event, as Camunda's input and output parameters do. In the order of 10.4.2: a `transformation` gives the
+//! target's value; each `assignment` one of its own; without both the one source is copied to the target. As long as a source is not there
+//! nothing is copied: the standard has the activity wait for it.
 //!
-//! An association that has no source or no target is a line in a drawing, as modellers draw them. So is, in a model for Camunda 7, one that would
-//! only copy: what comes with an event or a completed task stays what Camunda 7 makes of it.
+//! An association that has no source or no target is a line in a drawing, as modellers draw them. So is, in a model for Camunda 7, one that
+//! would only copy: what comes with an event or a completed task stays what Camunda 7 makes of it.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,8 @@ use crate::parse::items::Item;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
-/// The data inputs that associations fill, and the data outputs that they read, of each activity or event that has some: what goes along with a call or throw.
+/// The data inputs that associations fill, and the data outputs that they read, of each activity or event that has some: what goes along
+/// with a call or throw.
 #[derive(Default)]
 pub(crate) struct Passed(HashMap<ElementIndex, [Vec<String>; 2]>);
 
@@ -167,7 +168,8 @@ impl<'n> ProcessReader<'n, '_> {
         inputs.into_iter().map(ThrowInput::Data).collect()
     }
 
-    /// What the collection of a multi-instance activity is: what fills the data input that `loopDataInputRef` names, or that itself. None: it names nothing.
+    /// What the collection of a multi-instance activity is: what fills the data input that `loopDataInputRef` names, or that itself. None:
+    /// it names nothing.
     pub(crate) fn loop_input(&mut self, id: &str, of: &'n Node<'n>, owner: Owner<'n>) -> Option<Source> {
         if self.definitions.dialect == Dialect::Camunda7 {
             return None;
@@ -178,7 +180,8 @@ impl<'n> ProcessReader<'n, '_> {
         Some(mapping.map_or_else(|| Source::Variable(item.variable.to_owned()), |mapping| mapping.source))
     }
 
-    /// Where the results of a multi-instance activity go: to what the data output that `loopDataOutputRef` names is copied to, or that itself.
+    /// Where the results of a multi-instance activity go: to what the data output that `loopDataOutputRef` names is copied to, or that
+    /// itself.
     pub(crate) fn loop_output(&mut self, id: &str, of: &'n Node<'n>) -> Option<String> {
         let item = self.items.get(id.trim())?;
         let mut reading = of.all("dataOutputAssociation").filter(|it| sources(it).any(|source| source == id.trim()));

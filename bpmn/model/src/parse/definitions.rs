@@ -28,8 +28,8 @@ const METADATA: &[&str] = &[
     "partnerRole",
 ];
 
-/// Bytes of the patterns of regular expressions in all expressions of a file. To look at them takes up to five microseconds a byte, a third of a second
-/// in all; people write some hundred bytes.
+/// Bytes of the patterns of regular expressions in all expressions of a file. To look at them takes up to five microseconds a byte, a third
+/// of a second in all; people write some hundred bytes.
 pub const MAX_PATTERN_BYTES: usize = 64 * 1024;
 
 /// A file's root element with its messages, errors, escalations and signals by id.

@@ -39,7 +39,8 @@ impl<'n> ProcessReader<'n, '_> {
         Some(MessageReference { correlation_key: self.key_of_waits(self.message_reference(node)?), ..message })
     }
 
-    /// The id of the message that a node names: its own, or that which its operation takes (BPMN 2.0, 8.4.3 and 10.3.3). Camunda 7 knows no operations.
+    /// The id of the message that a node names: its own, or that which its operation takes (BPMN 2.0, 8.4.3 and 10.3.3). Camunda 7 knows no
+    /// operations.
     pub(super) fn message_reference(&self, node: &'n Node<'n>) -> Option<&'n str> {
         node.plain("messageRef").or_else(|| self.definitions.message_of_operation(node.plain("operationRef")?))
     }
@@ -108,7 +109,8 @@ impl<'n> ProcessReader<'n, '_> {
         Some(ErrorCatch { code, code_variable, message_variable: variable(definition, "errorMessageVariable") })
     }
 
-    /// The code of the escalation that a definition refers to, if it refers to one that has a code. The outer option is none after an error.
+    /// The code of the escalation that a definition refers to, if it refers to one that has a code. The outer option is none after an
+    /// error.
     #[expect(clippy::option_option, reason = "an error is not the same as no code")]
     pub(super) fn escalation_code(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Option<String>> {
         let Some(reference) = definition.plain("escalationRef") else { return Some(None) };

@@ -197,8 +197,8 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
 }
 
 impl<'n> ProcessReader<'n, '_> {
-    /// The variable that whoever starts the process becomes. As in Camunda 7 (`BpmnParse.parseProcessDefinitionStartEvent`) it is the process's: of
-    /// several start events the last that names one, wherever an instance begins.
+    /// The variable that whoever starts the process becomes. As in Camunda 7 (`BpmnParse.parseProcessDefinitionStartEvent`) it is the
+    /// process's: of several start events the last that names one, wherever an instance begins.
     fn initiator(&mut self, node: &'n Node<'n>, begins_process: bool, owner: Owner<'n>) {
         let Some(name) = node.camunda("initiator").map(str::trim) else { return };
         if !begins_process {

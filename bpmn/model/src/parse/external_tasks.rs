@@ -6,7 +6,8 @@ use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
 impl<'n> ProcessReader<'n, '_> {
-    /// The `camunda:errorEventDefinition`s of a task: which of a worker's reports are BPMN errors (Camunda 7, "External Task Error Event Definition").
+    /// The `camunda:errorEventDefinition`s of a task: which of a worker's reports are BPMN errors (Camunda 7, "External Task Error Event
+    /// Definition").
     pub(crate) fn worker_errors(&mut self, node: &'n Node<'n>, by_worker: bool, owner: Owner<'n>) -> Vec<WorkerError> {
         let all = node.all("extensionElements").flat_map(|extensions| &extensions.children);
         let definitions: Vec<_> = all.filter(|it| it.namespace == Namespace::Camunda && it.name == "errorEventDefinition").collect();

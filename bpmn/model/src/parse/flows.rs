@@ -51,7 +51,8 @@ impl<'n> ProcessReader<'n, '_> {
         }
     }
 
-    /// Reads a `conditionExpression`, or the `condition` of an event. In Camunda 7 another `language` is a script; FEEL may be named instead of beginning with `=`.
+    /// Reads a `conditionExpression`, or the `condition` of an event. In Camunda 7 another `language` is a script; FEEL may be named
+    /// instead of beginning with `=`.
     pub(super) fn condition(&mut self, condition: &'n Node<'n>, of: At<'n>) -> Option<Expression> {
         let at = condition.at_in(of);
         attributes::check(condition, at, self.diagnostics);

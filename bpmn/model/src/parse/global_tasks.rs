@@ -1,6 +1,7 @@
 //! Global tasks: tasks that stand beside the processes of a file, to be called by call activities (BPMN 2.0, 10.3.4).
 //!
-//! One is read as the process of its id in which nothing but the task stands: a scope without a start event begins with what no flow leads to.
+//! One is read as the process of its id in which nothing but the task stands: a scope without a start event begins with what no flow leads
+//! to.
 
 use std::borrow::Cow;
 

@@ -1,9 +1,9 @@
-//! What a message starts without a start event: receive tasks and event-based gateways with `instantiate="true"` (BPMN 2.0, 10.3.3, 10.6.6 and
-//! 13.2). Camunda 7 ignores or refuses them.
+//! What a message starts without a start event: receive tasks and event-based gateways with `instantiate="true"` (BPMN 2.0, 10.3.3, 10.6.6
+//! and 13.2). Camunda 7 ignores or refuses them.
 //!
-//! Nothing behind the parser knows of them. The receive task, and each event or receive task behind the gateway, becomes a message start event in its
-//! place. Behind a parallel gateway the first message starts the process and all others are awaited: each start event leads also to the events that
-//! the others stand for, which are elements of their own under the same ids.
+//! Nothing behind the parser knows of them. The receive task, and each event or receive task behind the gateway, becomes a message start
+//! event in its place. Behind a parallel gateway the first message starts the process and all others are awaited: each start event leads
+//! also to the events that the others stand for, which are elements of their own under the same ids.
 
 use std::sync::Arc;
 

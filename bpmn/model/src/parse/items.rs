@@ -1,6 +1,6 @@
-//! What has data in a process: data objects and references to them, properties, the inputs and outputs of the process, its activities and events (BPMN 2.0, 10.4.1:
-//! item-aware elements). Each is a variable: by its name or, without one, by its id. A data object that has no name has that of its first
-//! reference, which is where modellers write it.
+//! What has data in a process: data objects and references to them, properties, the inputs and outputs of the process, its activities and
+//! events (BPMN 2.0, 10.4.1: item-aware elements). Each is a variable: by its name or, without one, by its id. A data object that has no
+//! name has that of its first reference, which is where modellers write it.
 //!
 //! Data stores outlive the process, and are none of its data.
 

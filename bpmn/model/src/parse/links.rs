@@ -1,8 +1,8 @@
 //! Link events: two ends of one line, where drawing it would cross the diagram (BPMN 2.0, 10.5.5).
 //!
-//! As in Camunda 7 the throwing end is no activity: the flows that lead to it lead to the catching end of the same name in the same scope, under
-//! their own ids. So nothing behind the parser knows of links, and history shows the catching end only. Several throwing ends may have one
-//! catching end; it may have incoming flows of its own.
+//! As in Camunda 7 the throwing end is no activity: the flows that lead to it lead to the catching end of the same name in the same scope,
+//! under their own ids. So nothing behind the parser knows of links, and history shows the catching end only. Several throwing ends may
+//! have one catching end; it may have incoming flows of its own.
 
 use std::collections::HashMap;
 

@@ -21,8 +21,8 @@ const TASK_LISTENER: Occasions = (
 );
 
 impl<'n> ProcessReader<'n, '_> {
-    /// Reads a `camunda:executionListener` of the process, a flow node or a sequence flow; the last has one occasion, which need not be named
-    /// (Camunda's `BpmnParse.parseExecutionListenersOnTransition`).
+    /// Reads a `camunda:executionListener` of the process, a flow node or a sequence flow; the last has one occasion, which need not be
+    /// named (Camunda's `BpmnParse.parseExecutionListenersOnTransition`).
     pub(crate) fn execution_listener(&mut self, listener: &'n Node<'n>, of: &'n Node<'n>, at: At<'n>) -> Option<Listener> {
         let event = if of.name == "sequenceFlow" { Take } else { self.occasion(listener, &[Start, End], "start or end", at)? };
         self.listener(listener, event, None, at)
@@ -103,8 +103,8 @@ impl<'n> ProcessReader<'n, '_> {
         Some(Listener { event, does, timer: None, fields })
     }
 
-    /// Reads a `zeebe:executionListeners` or `zeebe:taskListeners` of the process or a flow node. The job type of a listener names a delegate, as that of a
-    /// `zeebe:taskDefinition`.
+    /// Reads a `zeebe:executionListeners` or `zeebe:taskListeners` of the process or a flow node. The job type of a listener names a
+    /// delegate, as that of a `zeebe:taskDefinition`.
     pub(super) fn zeebe_listeners(&mut self, listeners: &'n Node<'n>, at: At<'n>) -> Vec<Listener> {
         let (kind, events) = if listeners.name == "taskListeners" { TASK_LISTENER } else { EXECUTION_LISTENER };
         let mut found = Vec::new();

@@ -1,8 +1,8 @@
-//! Message flows: what a send task or an event sends that says by nobody, between the participants of a file (BPMN 2.0, 9.3 and 10.3.3). Camunda 7
-//! refuses such a task, and sends nothing from such an event: in its dialect an event without a flow to follow passes through.
+//! Message flows: what a send task or an event sends that says by nobody, between the participants of a file (BPMN 2.0, 9.3 and 10.3.3).
+//! Camunda 7 refuses such a task, and sends nothing from such an event: in its dialect an event without a flow to follow passes through.
 //!
-//! A flow is followed if an executable process sends along it, and another one of the file receives. All others are drawings around the processes. What
-//! a flow leads to must be able to get what comes: that is looked at when all processes are read.
+//! A flow is followed if an executable process sends along it, and another one of the file receives. All others are drawings around the
+//! processes. What a flow leads to must be able to get what comes: that is looked at when all processes are read.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -74,8 +74,8 @@ pub fn parse_with(file: &str, bytes: &[u8], files: &Files<'_>) -> Result<Parsed,
     parse_for(Reading::Deployment, file, bytes, files)
 }
 
-/// Reads a file that was deployed once, perhaps by a version that refused less. What does not keep it from being read is no error here, and an
-/// expression that does not parse is one whose evaluation fails ([`mandate_feel::Expression::unreadable`]).
+/// Reads a file that was deployed once, perhaps by a version that refused less. What does not keep it from being read is no error here, and
+/// an expression that does not parse is one whose evaluation fails ([`mandate_feel::Expression::unreadable`]).
 ///
 /// # Errors
 /// What leaves a part unread, without which the process would be another one.
@@ -97,8 +97,8 @@ fn parse_for(reading: Reading, file: &str, bytes: &[u8], files: &Files<'_>) -> R
     }
 }
 
-/// Tells of everybody whom a file names to do its work, as far as that can be read, also where the file is refused: whoever says what is wrong with it
-/// can say at once who is missing.
+/// Tells of everybody whom a file names to do its work, as far as that can be read, also where the file is refused: whoever says what is
+/// wrong with it can say at once who is missing.
 pub fn references_of(bytes: &[u8], files: &Files<'_>, tell: &mut dyn FnMut(Reference<'_>)) {
     let mut diagnostics = Diagnostics::new("", Reading::Deployment);
     read(bytes, files, &mut diagnostics, |drafts, _| {

@@ -157,7 +157,8 @@ impl<'n> ProcessReader<'n, '_> {
         }
     }
 
-    /// `loopDataOutputRef` and `outputDataItem`, which Camunda 7 ignores: by ids of data outputs, or by the pattern of what it reads for the input.
+    /// `loopDataOutputRef` and `outputDataItem`, which Camunda 7 ignores: by ids of data outputs, or by the pattern of what it reads for
+    /// the input.
     fn output_of_standard(&mut self, node: &'n Node<'n>, of: &'n Node<'n>, owner: Owner<'n>) -> Option<Output> {
         let collection = node.first("loopDataOutputRef").map(|it| it.text.trim());
         let element = node.first("outputDataItem").and_then(|it| self.instance_output(it, of));
@@ -233,7 +234,8 @@ impl<'n> ProcessReader<'n, '_> {
         self.expression(node.name, &source, at)
     }
 
-    /// The text of an expression as it is compiled. Another language of the whole file is ignored, as in Camunda 7: tools write one, whatever they use.
+    /// The text of an expression as it is compiled. Another language of the whole file is ignored, as in Camunda 7: tools write one,
+    /// whatever they use.
     pub(super) fn in_its_language(&mut self, node: &'n Node<'n>, at: At<'n>) -> Option<String> {
         let source = node.text.trim();
         let Some(language) = node.plain("language") else {

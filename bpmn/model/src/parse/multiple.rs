@@ -1,9 +1,9 @@
 //! Events with several definitions (BPMN 2.0, 10.5.2, 10.5.4 and 10.5.5): any of them triggers what catches them, or all must have happened
 //! (`parallelMultiple`); what throws them throws all. Camunda 7 refuses them.
 //!
-//! Nothing behind the parser need know of most of them. A start or boundary event becomes an element for each definition, with one id and the
-//! same flows behind, which knows of the others if all must have happened; a throw or end event a chain of such elements, in the order of their definitions, of which the last ends what ends. Only an
-//! intermediate catch event is one element that waits for several.
+//! Nothing behind the parser need know of most of them. A start or boundary event becomes an element for each definition, with one id and
+//! the same flows behind, which knows of the others if all must have happened; a throw or end event a chain of such elements, in the order
+//! of their definitions, of which the last ends what ends. Only an intermediate catch event is one element that waits for several.
 
 use std::sync::Arc;
 

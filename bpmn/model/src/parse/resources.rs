@@ -1,6 +1,6 @@
 //! Who does a user task in the standard's own words: `humanPerformer` and `potentialOwner` (BPMN 2.0, 10.3.3 and 10.3.4). As in Camunda 7
-//! (`BpmnParse.parseHumanPerformer`, `parsePotentialOwner`) the one is the assignee; the others are groups, or `user(ann)` and `group(sales)`, which
-//! are candidates beside those of `camunda:candidateUsers` and `camunda:candidateGroups`.
+//! (`BpmnParse.parseHumanPerformer`, `parsePotentialOwner`) the one is the assignee; the others are groups, or `user(ann)` and
+//! `group(sales)`, which are candidates beside those of `camunda:candidateUsers` and `camunda:candidateGroups`.
 
 use mandate_feel::Expression;
 
@@ -56,8 +56,8 @@ impl<'n> ProcessReader<'n, '_> {
         self.expression("potentialOwner", &all.join(","), owner.at)
     }
 
-    /// The text of the expression in a `resourceAssignmentExpression` or, without one, the name of the resource that `resourceRef` means, which Camunda 7
-    /// ignores.
+    /// The text of the expression in a `resourceAssignmentExpression` or, without one, the name of the resource that `resourceRef` means,
+    /// which Camunda 7 ignores.
     fn whom(&mut self, resource: &'n Node<'n>, owner: Owner<'n>) -> Option<&'n str> {
         let at = resource.at_in(owner.at);
         let assignment = resource.first("resourceAssignmentExpression");

@@ -1,7 +1,8 @@
-//! Scripts and conditions that stand in a file of their own, deployed with the model (Camunda 7, "Script Source"): `deployment://discount.feel`.
+//! Scripts and conditions that stand in a file of their own, deployed with the model (Camunda 7, "Script Source"):
+//! `deployment://discount.feel`.
 //!
-//! They are put where the model names them before anything is read, so that a definition is made of its model and these files and of nothing else. A script
-//! of the class path (`classpath://`, or no scheme at all) is refused: there is none.
+//! They are put where the model names them before anything is read, so that a definition is made of its model and these files and of
+//! nothing else. A script of the class path (`classpath://`, or no scheme at all) is refused: there is none.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

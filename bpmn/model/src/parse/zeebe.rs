@@ -1,4 +1,5 @@
-//! Camunda 8's extension elements that say what Camunda 7's say: mappings, who does a user task, headers; and what tells waits for a message apart.
+//! Camunda 8's extension elements that say what Camunda 7's say: mappings, who does a user task, headers; and what tells waits for a
+//! message apart.
 
 use mandate_feel::Expression;
 

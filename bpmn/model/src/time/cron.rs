@@ -1,13 +1,14 @@
 //! Cron expressions in the dialect of Camunda 7.24 (cron-utils' `SPRING53`).
 //!
-//! Six fields: second, minute, hour, day of month, month, day of week; and a seventh, the year, which Quartz has and Camunda had before 7.24.
-//! `*` and `?` are everything; lists (`1,15`, also `1|15`), ranges (`MON-FRI`), steps (`0/5`, `*/5`, `10-30/5`), names of months and days in any case. Days of
-//! the week count from 0 or 7 for Sunday, as in Spring, and not from 1 as in Quartz. `L` is the month's last day, `L-3` three days before it, `LW`
-//! its last weekday, `15W` the weekday nearest the 15th, `FRI#2` the second Friday, `5L` the last. Both day fields must agree. `@yearly`, `@annually`,
-//! `@monthly`, `@weekly`, `@daily`, `@midnight` and `@hourly` stand for what they say.
+//! Six fields: second, minute, hour, day of month, month, day of week; and a seventh, the year, which Quartz has and Camunda had before
+//! 7.24. `*` and `?` are everything; lists (`1,15`, also `1|15`), ranges (`MON-FRI`), steps (`0/5`, `*/5`, `10-30/5`), names of months and
+//! days in any case. Days of the week count from 0 or 7 for Sunday, as in Spring, and not from 1 as in Quartz. `L` is the month's last day,
+//! `L-3` three days before it, `LW` its last weekday, `15W` the weekday nearest the 15th, `FRI#2` the second Friday, `5L` the last. Both
+//! day fields must agree. `@yearly`, `@annually`, `@monthly`, `@weekly`, `@daily`, `@midnight` and `@hourly` stand for what they say.
 //!
-//! Where the clocks are set forward, what falls into the missing hour happens once, at its end; where they are set back, what falls into the hour that
-//! comes twice happens in the first. An expression for every hour happens at every moment that shows a time of its own: it neither pauses nor doubles.
+//! Where the clocks are set forward, what falls into the missing hour happens once, at its end; where they are set back, what falls into
+//! the hour that comes twice happens in the first. An expression for every hour happens at every moment that shows a time of its own: it
+//! neither pauses nor doubles.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time, Weekday};
@@ -105,7 +106,8 @@ impl Cron {
         self.years.is_empty()
     }
 
-    /// The first moment after `after` that fits, in milliseconds since 1970; none if there is none within [`MAX_YEARS`], or years of its own.
+    /// The first moment after `after` that fits, in milliseconds since 1970; none if there is none within [`MAX_YEARS`], or years of its
+    /// own.
     pub(super) fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         if self.hours == HOUR.all() { self.next_of_every_hour(after, zone) } else { self.next_of_some_hours(after, zone) }
     }

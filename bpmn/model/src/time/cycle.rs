@@ -15,9 +15,9 @@ use super::{MAX_TEXT, TimeError, short, span, zone};
 /// - `0 0/5 * * * *`, `@daily`: a cron expression in Spring's dialect, in UTC or in the zone that stands behind it in brackets:
 ///   `0 0 9 * * MON-FRI [Europe/Berlin]`.
 ///
-/// As in Camunda 7 (`DurationHelper`, `CycleBusinessCalendar`) the dates are fixed when the timer is set: one that fires late is not made up for, and
-/// the next is the next of the fixed dates. Different from there each is counted from the start, so that what begins on the 31st does not drift to the
-/// 28th. Days and months are counted on the calendar of the start's (or the end's) zone.
+/// As in Camunda 7 (`DurationHelper`, `CycleBusinessCalendar`) the dates are fixed when the timer is set: one that fires late is not made
+/// up for, and the next is the next of the fixed dates. Different from there each is counted from the start, so that what begins on the
+/// 31st does not drift to the 28th. Days and months are counted on the calendar of the start's (or the end's) zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cycle {
     text: String,

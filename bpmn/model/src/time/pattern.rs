@@ -22,7 +22,8 @@ impl DatePattern {
     /// What a field without a pattern is written in.
     pub const CAMUNDAS: &'static str = "dd/MM/yyyy";
 
-    /// Reads a pattern of days, months, years and times of day as numbers. Names of days and months are none, for they depend on a language.
+    /// Reads a pattern of days, months, years and times of day as numbers. Names of days and months are none, for they depend on a
+    /// language.
     pub fn parse(source: &str) -> Result<Self, String> {
         if source.is_empty() || source.len() > MAX_PATTERN {
             return Err(format!("a pattern has 1 to {MAX_PATTERN} characters"));
@@ -98,8 +99,8 @@ impl DatePattern {
     }
 }
 
-/// A moment in the form that variables keep, RFC 3339, which every delegate's language reads. What lies beyond the years that there are is the first or
-/// last of them.
+/// A moment in the form that variables keep, RFC 3339, which every delegate's language reads. What lies beyond the years that there are is
+/// the first or last of them.
 pub fn rfc_3339(millis: i64) -> String {
     nearest(millis).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }

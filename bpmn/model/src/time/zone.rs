@@ -1,5 +1,5 @@
-//! Time zones, from the tables that are built into the engine: every host that runs one version of it counts the same, whatever is installed
-//! on its machine.
+//! Time zones, from the tables that are built into the engine: every host that runs one version of it counts the same, whatever is
+//! installed on its machine.
 
 use jiff::civil::Time;
 use jiff::fmt::temporal::{DateTimeParser, Pieces, PiecesOffset, TimeZoneAnnotation, TimeZoneAnnotationKind};
@@ -14,9 +14,9 @@ pub(super) fn named(name: &str) -> Option<TimeZone> {
     mandate_feel::time_zone(name)
 }
 
-/// The moment an ISO 8601 date names, with the zone in which days and months are counted from it: that in brackets (RFC 9557), or its offset,
-/// or UTC. A date without a time is its midnight. A local time that does not exist, because the clocks are set forward, is as much later; of one
-/// that comes twice the first is meant.
+/// The moment an ISO 8601 date names, with the zone in which days and months are counted from it: that in brackets (RFC 9557), or its
+/// offset, or UTC. A date without a time is its midnight. A local time that does not exist, because the clocks are set forward, is as much
+/// later; of one that comes twice the first is meant.
 pub(super) fn zoned(iso_date: &str) -> Result<Zoned, TimeError> {
     let moment = moment(iso_date)?;
     let timestamp = Timestamp::from_nanosecond(moment.nanosecond()).map_err(|_| TimeError::TooFar(short(iso_date.trim())))?;

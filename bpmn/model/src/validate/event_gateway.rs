@@ -7,9 +7,9 @@ use crate::definition::{CatchTrigger, Element, ElementIndex, ElementKind};
 use crate::diagnostic::shown;
 
 impl Validator<'_, '_> {
-    /// Each flow leads to an intermediate catch event or a receive task, to which nothing else leads: the gateway waits in its place. As in the
-    /// standard, message events and receive tasks are not mixed; Camunda 7 takes no receive task at all. As in Camunda 7, a single event will
-    /// do, and one gateway waits for a message once.
+    /// Each flow leads to an intermediate catch event or a receive task, to which nothing else leads: the gateway waits in its place. As in
+    /// the standard, message events and receive tasks are not mixed; Camunda 7 takes no receive task at all. As in Camunda 7, a single
+    /// event will do, and one gateway waits for a message once.
     pub(super) fn event_gateway(&mut self, index: ElementIndex, element: &Element) {
         let mut messages: HashSet<String> = HashSet::new();
         let mut signals: HashSet<&str> = HashSet::new();

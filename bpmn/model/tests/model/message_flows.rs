@@ -377,7 +377,8 @@ fn what_goes_along_is_said_where_it_is_sent_and_nowhere_else() {
     );
 }
 
-/// Each message is compared with each key: without a bound a file of 100 KiB took eight seconds, and eight times as long with twice as many.
+/// Each message is compared with each key: without a bound a file of 100 KiB took eight seconds, and eight times as long with twice as
+/// many.
 #[test]
 fn keys_are_bounded() {
     let order = property("order", "= id");

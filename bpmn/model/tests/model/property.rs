@@ -1,9 +1,10 @@
-//! What holds of any bytes that are read as a model, and of any text that is read as a time: for the tests beside it, and for the fuzz targets.
+//! What holds of any bytes that are read as a model, and of any text that is read as a time: for the tests beside it, and for the fuzz
+//! targets.
 
 use mandate_model::{ProcessDefinition, Reference, Severity, parse, parse_stored, references_of, time};
 
-/// Definitions whose indexes are in range, or at least one error, in the order of the file; and the same every time. What may be deployed is read when
-/// it is stored, and is the same then. Who is named in it is named whatever else is wrong.
+/// Definitions whose indexes are in range, or at least one error, in the order of the file; and the same every time. What may be deployed
+/// is read when it is stored, and is the same then. Who is named in it is named whatever else is wrong.
 pub(crate) fn model(bytes: &[u8]) {
     let stored = parse_stored("t.bpmn", bytes, &|_| None);
     if let Ok(parsed) = &stored {
@@ -73,7 +74,8 @@ pub(crate) fn moment(text: &str) {
     }
 }
 
-/// A cycle whose dates come one after the other and end by the year 9999, and that means the same when it is read again from what is stored of it.
+/// A cycle whose dates come one after the other and end by the year 9999, and that means the same when it is read again from what is stored
+/// of it.
 fn cycle(text: &str) {
     for now_ms in [0, 1_700_000_000_000, LAST_MS] {
         let cycle = match time::Cycle::parse(text, now_ms) {

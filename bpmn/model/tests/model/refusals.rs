@@ -1,4 +1,5 @@
-//! What is not supported, not known or does not fit on one element: who does it, and extensions. In the words a modeller reads; fragments begin on line 2.
+//! What is not supported, not known or does not fit on one element: who does it, and extensions. In the words a modeller reads; fragments
+//! begin on line 2.
 
 use crate::common::{around, around_with, diagnostics, file};
 use expect_test::{Expect, expect};

@@ -1,4 +1,5 @@
-//! What the standard has and Camunda 7 ignores or refuses: what is read of it and what is refused. In the words a modeller reads; the activity is on line 2.
+//! What the standard has and Camunda 7 ignores or refuses: what is read of it and what is refused. In the words a modeller reads; the
+//! activity is on line 2.
 
 use crate::common::{around, around_with, definition, diagnostics, file, file_with};
 use expect_test::{Expect, expect};

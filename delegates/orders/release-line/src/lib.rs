@@ -12,8 +12,8 @@ struct Input {
     line_id: String,
 }
 
-/// What is on its way, was given back before, or belongs to an order that is closed is nothing to compensate. What a closed order means is for the task
-/// that comes after.
+/// What is on its way, was given back before, or belongs to an order that is closed is nothing to compensate. What a closed order means is
+/// for the task that comes after.
 const NOTHING_TO_UNDO: [&str; 3] = ["ORDER_ALREADY_SUBMITTED", "LINE_NOT_RESERVED", "ORDER_IS_CLOSED"];
 
 fn release(cx: &Context, input: Input) -> Result<()> {

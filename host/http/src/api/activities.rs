@@ -14,8 +14,8 @@ pub(super) fn router() -> Router<App> {
     Router::new().route("/activities/{id}/begin", post(begin))
 }
 
-/// Begins an activity by its id in `/waiting`, where its reason is `enabled`. Once: the activity that runs then has another id, so that a repeated
-/// request finds nothing.
+/// Begins an activity by its id in `/waiting`, where its reason is `enabled`. Once: the activity that runs then has another id, so that a
+/// repeated request finds nothing.
 async fn begin(Acting(app): Acting, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
     let id = public_or_none(&id);
     app.runtime.begin_activity(id.instance, ActivityId(id.number)).await?;

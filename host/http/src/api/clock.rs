@@ -18,8 +18,8 @@ async fn read(State(app): State<App>, Params(params): Params) -> Result<Json<Val
     Ok(shown(app.runtime.now()))
 }
 
-/// `now`: the date to move to, forward only. Answers when everything has run that became due on the way. 409: this host uses its system's clock.
-/// A client that hangs up leaves the clock at the due date that it has come to.
+/// `now`: the date to move to, forward only. Answers when everything has run that became due on the way. 409: this host uses its system's
+/// clock. A client that hangs up leaves the clock at the due date that it has come to.
 async fn set(State(app): State<App>, Body(mut body): Body) -> Result<Json<Value>, Error> {
     let to = body.date("now")?.ok_or_else(|| Error::Invalid("'now' is missing: the date to move the clock to".to_owned()))?;
     body.finish(&["now"])?;

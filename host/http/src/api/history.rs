@@ -24,9 +24,9 @@ pub(super) fn router() -> Router<App> {
     Router::new().route("/history/export", get(export))
 }
 
-/// `application/x-ndjson`: a line for every ended instance, in the order of their ids, which is that of their starts. The filters are those of
-/// `/history/process-instance` of Camunda. What ends or is removed meanwhile may be among them or not. An answer that breaks off has lost
-/// the database.
+/// `application/x-ndjson`: a line for every ended instance, in the order of their ids, which is that of their starts. The filters are those
+/// of `/history/process-instance` of Camunda. What ends or is removed meanwhile may be among them or not. An answer that breaks off has
+/// lost the database.
 async fn export(State(app): State<App>, Params(mut params): Params) -> Result<Response, Error> {
     let filter = history_filter(&mut params)?;
     params.finish_own()?;

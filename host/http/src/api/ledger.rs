@@ -1,4 +1,5 @@
-//! The ledger: every sending of a command with what came of it, and what people say of those of which nobody knows. It outlives the instance.
+//! The ledger: every sending of a command with what came of it, and what people say of those of which nobody knows. It outlives the
+//! instance.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,8 +17,8 @@ pub(super) fn router() -> Router<App> {
     Router::new().route("/process-instances/{id}/ledger", get(ledger)).route("/ledger/verdict", post(verdict))
 }
 
-/// In the order in which attempts were written; empty for an instance that has sent nothing, or never was. `firstResult` and `maxResults` as
-/// in every list.
+/// In the order in which attempts were written; empty for an instance that has sent nothing, or never was. `firstResult` and `maxResults`
+/// as in every list.
 async fn ledger(State(app): State<App>, Segments(id): Segments<String>, Params(mut params): Params) -> Result<Json<Value>, Error> {
     let page = params.page()?;
     params.finish_own()?;
@@ -50,8 +51,8 @@ pub(crate) fn dto(row: &LedgerRow) -> Value {
     })
 }
 
-/// `command`, `key` and `attempt` as the ledger lists them, `tenantId` where it lists one, `applied` (true or false), `reply` (what the delegate is
-/// answered, with `applied` true only), `by` and `reason`. 409: there is nothing to decide, and what the attempt is.
+/// `command`, `key` and `attempt` as the ledger lists them, `tenantId` where it lists one, `applied` (true or false), `reply` (what the
+/// delegate is answered, with `applied` true only), `by` and `reason`. 409: there is nothing to decide, and what the attempt is.
 async fn verdict(State(app): State<App>, Body(body): Body) -> Result<StatusCode, Error> {
     let verdict = read_verdict(body)?;
     // Two writes, of which a client that hangs up must not leave the second one undone.

@@ -15,8 +15,8 @@ pub(super) fn router() -> Router<App> {
     Router::new().route("/messages", get(messages)).route("/messages/{id}", delete(remove))
 }
 
-/// The oldest first; `firstResult` and `maxResults` as in every list. `reason` says why nobody was found when somebody was looked for last; `receiver` is the
-/// instance that is to get it, whose job the delivery is if it has failed.
+/// The oldest first; `firstResult` and `maxResults` as in every list. `reason` says why nobody was found when somebody was looked for last;
+/// `receiver` is the instance that is to get it, whose job the delivery is if it has failed.
 async fn messages(State(app): State<App>, Params(mut params): Params) -> Result<Json<Value>, Error> {
     let page = params.page()?;
     params.finish_own()?;

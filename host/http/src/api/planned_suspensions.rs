@@ -63,8 +63,8 @@ fn dto(it: &PlannedSuspension) -> Value {
     dto
 }
 
-/// Carries it out now, on any host, and answers when all of it is done. 409: another host is at it, or one for an earlier date comes first; 500: it could not be
-/// done, and is tried again as any that has failed.
+/// Carries it out now, on any host, and answers when all of it is done. 409: another host is at it, or one for an earlier date comes first;
+/// 500: it could not be done, and is tried again as any that has failed.
 async fn execute(Acting(app): Acting, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
     let executed = app.runtime.execute_planned_suspension(Uuid::parse_str(&id).unwrap_or_default()).await;
     executed.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;

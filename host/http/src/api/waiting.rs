@@ -1,4 +1,5 @@
-//! Nothing is silently stuck: every leaf of every active instance with the reason why it stands where it stands, and every open incident beside them.
+//! Nothing is silently stuck: every leaf of every active instance with the reason why it stands where it stands, and every open incident
+//! beside them.
 
 use axum::extract::State;
 use axum::routing::get;
@@ -20,8 +21,8 @@ pub(super) fn router() -> Router<App> {
     Router::new().route("/waiting", get(waiting))
 }
 
-/// `processInstanceId`, `processDefinitionKey`, `businessKey`, `overdue` (true: now; or `overdueAt`, a date), `maxInstances`, `after` (the `next` of the page
-/// before). A page may hold fewer leaves than there are on later pages: go on until `next` is null.
+/// `processInstanceId`, `processDefinitionKey`, `businessKey`, `overdue` (true: now; or `overdueAt`, a date), `maxInstances`, `after` (the
+/// `next` of the page before). A page may hold fewer leaves than there are on later pages: go on until `next` is null.
 async fn waiting(State(app): State<App>, Params(mut params): Params) -> Result<Json<Value>, Error> {
     let overdue = params.flag("overdue")?;
     let overdue_at = params.date("overdueAt")?.or_else(|| overdue.then(|| app.runtime.now()));

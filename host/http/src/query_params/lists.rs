@@ -95,7 +95,8 @@ impl Fields {
         Ok((sort_of(table, by)?, order))
     }
 
-    /// Takes how a list is to be sorted and which part of it is wanted, where only their number is asked for: as in Camunda the same query may be sent to both.
+    /// Takes how a list is to be sorted and which part of it is wanted, where only their number is asked for: as in Camunda the same query
+    /// may be sent to both.
     pub(crate) fn of_list_only<S: Copy>(&mut self, table: &[(&str, S)]) -> Result<(), Error> {
         self.of_list_only_or(table, |_, _| None)
     }

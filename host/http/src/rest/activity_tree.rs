@@ -7,8 +7,8 @@ use mandate_runtime::query::IncidentListed;
 use mandate_runtime::{BODY_TYPE, InstanceView, activity_id};
 use serde_json::{Value, json};
 
-/// Camunda's `ActivityInstanceDto` of the process, with everything inside it. What stands before or behind its element and waits for a job is
-/// a *transition instance*, as in Camunda. `called` are the incidents of what it has called, which stand at its call activities.
+/// Camunda's `ActivityInstanceDto` of the process, with everything inside it. What stands before or behind its element and waits for a job
+/// is a *transition instance*, as in Camunda. `called` are the incidents of what it has called, which stand at its call activities.
 pub(super) fn of(view: &InstanceView, called: &[IncidentListed]) -> Value {
     let instance = &view.instance;
     let mut children: BTreeMap<ActivityId, Vec<&Activity>> = BTreeMap::new();

@@ -136,7 +136,8 @@ fn variables_of(mut body: Fields) -> Result<Variables, Error> {
     Ok(variables)
 }
 
-/// Lets a receive task go on. Nothing else that waits here is meant to be signalled: tasks are completed, jobs executed, messages correlated.
+/// Lets a receive task go on. Nothing else that waits here is meant to be signalled: tasks are completed, jobs executed, messages
+/// correlated.
 async fn signal(State(app): State<App>, Segments(id): Segments<String>, Body(body): Body) -> Result<StatusCode, Error> {
     let variables = variables_of(body)?;
     let doing = format!("signal execution {id}");

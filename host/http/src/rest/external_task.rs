@@ -264,8 +264,8 @@ async fn priority(Acting(app): Acting, Segments(id): Segments<String>, Body(mut 
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives several tasks retries: named ones, those of instances, those that a query finds. All are looked at first; then each is a unit of work of its
-/// own, and a request that breaks off may be repeated.
+/// Gives several tasks retries: named ones, those of instances, those that a query finds. All are looked at first; then each is a unit of
+/// work of its own, and a request that breaks off may be repeated.
 async fn retries_of_several(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
     let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("The number of retries cannot be null.".to_owned()))?;
     let named = body.texts_or_none("externalTaskIds")?;

@@ -165,7 +165,8 @@ async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Camunda's `JobRetriesDto`: how many, and when the job is due, if that changes. As in Camunda a date that is null is no date, which is at once.
+/// Camunda's `JobRetriesDto`: how many, and when the job is due, if that changes. As in Camunda a date that is null is no date, which is at
+/// once.
 pub(super) fn job_retries(app: &App, body: &mut Fields) -> Result<(u32, Option<i64>), Error> {
     let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("'retries' is missing".to_owned()))?;
     if retries > MAX_RETRIES {

@@ -111,8 +111,8 @@ fn numbered(id: PublicId) -> (Uuid, i64) {
     (id.instance.0, i64::try_from(id.number).unwrap_or(i64::MAX))
 }
 
-/// The most `orQueries` of one query. Each of its filters is a condition of the statement, of which a database takes some hundreds in a row and, over all,
-/// some ten thousand values.
+/// The most `orQueries` of one query. Each of its filters is a condition of the statement, of which a database takes some hundreds in a row
+/// and, over all, some ten thousand values.
 const MAX_ALTERNATIVES: usize = 40;
 
 /// Camunda's `orQueries`: for each of them, one of its filters must hold. They are read as the query itself is, and have none themselves.

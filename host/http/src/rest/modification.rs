@@ -1,5 +1,5 @@
-//! Process instance modification: `POST /process-instance/{id}/modification` and `POST /modification/execute`, and the instructions that a start
-//! may have as well.
+//! Process instance modification: `POST /process-instance/{id}/modification` and `POST /modification/execute`, and the instructions that a
+//! start may have as well.
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};

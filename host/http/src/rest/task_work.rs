@@ -159,8 +159,8 @@ const TASK_FIELDS: &[&str] = &[
     "taskDefinitionKey", "suspended", "formKey", "camundaFormRef", "tenantId", "taskState",
 ];
 
-/// Sets all that can be set of a task: what is not given has no value afterwards, but for the priority and the state of its delegation, as in
-/// Camunda. Sub-tasks and cases do not exist; the rest of a task is what it is.
+/// Sets all that can be set of a task: what is not given has no value afterwards, but for the priority and the state of its delegation, as
+/// in Camunda. Sub-tasks and cases do not exist; the rest of a task is what it is.
 pub(super) async fn update(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
     let description = body.text("description")?;
     if description.as_ref().is_some_and(|text| text.chars().count() > MAX_DESCRIPTION_CHARS) {

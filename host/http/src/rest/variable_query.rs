@@ -1,5 +1,5 @@
-//! Conditions on variables in filters: `name_operator_value` separated by commas in a query string, where values are texts as in Camunda, and
-//! `{"name", "operator", "value"}` in a body.
+//! Conditions on variables in filters: `name_operator_value` separated by commas in a query string, where values are texts as in Camunda,
+//! and `{"name", "operator", "value"}` in a body.
 
 use mandate_runtime::query::{Comparison, IgnoringCase, Operand, VariableCondition};
 use serde_json::Value;

@@ -310,8 +310,8 @@ pub(crate) fn payment() -> String {
     )
 }
 
-/// A process that waits for a person inside of a sub-process `scope`, with a timer on both: `nested`. `due` is when the person should be done and
-/// both timers fire.
+/// A process that waits for a person inside of a sub-process `scope`, with a timer on both: `nested`. `due` is when the person should be
+/// done and both timers fire.
 pub(crate) fn nested(due: &str) -> String {
     let timer = |id: &str, on: &str| {
         format!(

@@ -1,4 +1,5 @@
-//! Which activities history shows as those that ended their scope, and which as cancelled: the cases of Camunda 7's `HistoricActivityInstanceStateTest`.
+//! Which activities history shows as those that ended their scope, and which as cancelled: the cases of Camunda 7's
+//! `HistoricActivityInstanceStateTest`.
 
 use serde_json::json;
 

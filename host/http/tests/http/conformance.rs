@@ -1,9 +1,9 @@
-//! One small model for each thing that the standard defines, run by a real host: which tasks were done, and how often. Those in the tables `SUITE`
-//! are the models of a public suite (`suite.rs`) in our own words, under their names there, with its inputs and what it expects; those in `OURS` are
-//! what it has no model for.
+//! One small model for each thing that the standard defines, run by a real host: which tasks were done, and how often. Those in the tables
+//! `SUITE` are the models of a public suite (`suite.rs`) in our own words, under their names there, with its inputs and what it expects;
+//! those in `OURS` are what it has no model for.
 //!
-//! A model is written in short: elements without a prefix, `{s>t1>e}` for sequence flows, `{g>t1 ? n > 1}` for one with a FEEL condition. What
-//! a flow names and nobody declares is a start event (`s…`), an end event (`e…`) or a task (`t…`).
+//! A model is written in short: elements without a prefix, `{s>t1>e}` for sequence flows, `{g>t1 ? n > 1}` for one with a FEEL condition.
+//! What a flow names and nobody declares is a start event (`s…`), an end event (`e…`) or a task (`t…`).
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -57,8 +57,8 @@ const ABC: &str = r#"{"test": "abc"}"#;
 
 /// Runs all cases and tells of all that went wrong.
 ///
-/// Expected are the numbers of the tasks `t…` that were completed, in their order; behind `~`, in any order. Then `E` if an error has left the process
-/// `p`, and `!` if its instance goes on to wait.
+/// Expected are the numbers of the tasks `t…` that were completed, in their order; behind `~`, in any order. Then `E` if an error has left
+/// the process `p`, and `!` if its instance goes on to wait.
 async fn run(cases: &[Case]) {
     let mut wrong = String::new();
     for case in cases {

@@ -13,7 +13,8 @@ on_both! {
 
 const MESSAGE: &str = "/engine-rest/message";
 
-/// `payment` waits for `paid`, each instance under its order; a message `cancelled` under the same key ends the wait. `paid` also starts `refund`.
+/// `payment` waits for `paid`, each instance under its order; a message `cancelled` under the same key ends the wait. `paid` also starts
+/// `refund`.
 const MODEL: &str = "<bpmn:definitions xmlns:bpmn='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' \
     targetNamespace='t'><bpmn:message id='m1' name='paid'><bpmn:extensionElements><zeebe:subscription correlationKey='=order.id'/>\
     </bpmn:extensionElements></bpmn:message><bpmn:message id='m2' name='cancelled'><bpmn:extensionElements>\

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::common::{Host, model_with};
 
-/// `watched`: a sub-process `work` with a user task `do`; each message `changed` lets somebody `note` it; the message `revoked` ends everything and
-/// lets somebody `clean` up; a timer of the process reminds, long after.
+/// `watched`: a sub-process `work` with a user task `do`; each message `changed` lets somebody `note` it; the message `revoked` ends
+/// everything and lets somebody `clean` up; a timer of the process reminds, long after.
 fn watched() -> String {
     let event_sub_process = |id: &str, start: &str, inside: &str| {
         format!(

@@ -24,7 +24,8 @@ fn claim() -> String {
     )
 }
 
-/// What an order asks for, each on a branch of its own, then a task: `fulfil`. Who looks at the site may find that there is nothing to do there.
+/// What an order asks for, each on a branch of its own, then a task: `fulfil`. Who looks at the site may find that there is nothing to do
+/// there.
 fn fulfil() -> String {
     let condition = |of: &str| format!("<bpmn:conditionExpression xsi:type='bpmn:tFormalExpression'>{of}</bpmn:conditionExpression>");
     model(&format!(

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::common::{Host, model_with};
 
-/// `stock` waits for the signal `alarm` in an event sub-process of the process, at a boundary event that does not interrupt, and on its path, behind a task; it
-/// throws `done` at its end. `night` starts by `alarm`.
+/// `stock` waits for the signal `alarm` in an event sub-process of the process, at a boundary event that does not interrupt, and on its
+/// path, behind a task; it throws `done` at its end. `night` starts by `alarm`.
 fn stock() -> String {
     model_with(
         "<bpmn:signal id='alarm' name='alarm'/><bpmn:signal id='done' name='done'/>",

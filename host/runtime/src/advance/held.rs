@@ -1,5 +1,5 @@
-//! Inputs that end no wait. What their units send would hang on nothing: a unit that was lost would leave no one to ask for it again. So such a unit
-//! is begun anew when it comes to a delegate with commands, and stops at jobs before it.
+//! Inputs that end no wait. What their units send would hang on nothing: a unit that was lost would leave no one to ask for it again. So
+//! such a unit is begun anew when it comes to a delegate with commands, and stops at jobs before it.
 
 use mandate_store::Origin;
 

@@ -1,17 +1,18 @@
-//! What was sent and is about to be forgotten: by an earlier run of a unit of work that does not come there again, or for a wait that somebody takes away.
+//! What was sent and is about to be forgotten: by an earlier run of a unit of work that does not come there again, or for a wait that
+//! somebody takes away.
 //!
 //! The ledger is not rolled back with a unit, and answers the unit that runs again. But the instance may have changed in between: a
-//! modification or a message has started something, somebody has corrected a variable, a delegate that only computes says something else. Then
-//! the unit may go another way and never ask for a command that was applied. Stored like that, the instance knows nothing of the command; and
-//! should it come there later, it is in another unit, which sends the command again under another key.
+//! modification or a message has started something, somebody has corrected a variable, a delegate that only computes says something else.
+//! Then the unit may go another way and never ask for a command that was applied. Stored like that, the instance knows nothing of the
+//! command; and should it come there later, it is in another unit, which sends the command again under another key.
 //!
-//! So a unit that may have run before is compared with the ledger before it is stored. It must have entered each activity that a command was
-//! sent from. If not, it fails for good: nothing but a person can say which of the two ways is right. A unit of which it is known that nobody
-//! has run it costs nothing; nor does one of a definition whose delegates send nothing.
+//! So a unit that may have run before is compared with the ledger before it is stored. It must have entered each activity that a command
+//! was sent from. If not, it fails for good: nothing but a person can say which of the two ways is right. A unit of which it is known that
+//! nobody has run it costs nothing; nor does one of a definition whose delegates send nothing.
 //!
-//! The ledger is asked just before the commit and not in its transaction. A job is locked by one host, which runs it once at a time; but two requests
-//! may complete one task at the same moment. What the other one opens in between leaves, and is closed as *cancelled*: applied for a wait
-//! that had gone, as whatever was under way when its wait was cancelled, for operators to see.
+//! The ledger is asked just before the commit and not in its transaction. A job is locked by one host, which runs it once at a time; but
+//! two requests may complete one task at the same moment. What the other one opens in between leaves, and is closed as *cancelled*: applied
+//! for a wait that had gone, as whatever was under way when its wait was cancelled, for operators to see.
 
 use std::collections::HashSet;
 
@@ -58,8 +59,9 @@ impl Inner {
         Ok(behind.map(|sent| left_behind(base, &sent)))
     }
 
-    /// Refuses a modification that takes away a wait, of the instance or of one that it has called, of which a command was sent and nobody knows what
-    /// came of it: what is started instead would send it again under another key. One that was applied is the operator's to decide about.
+    /// Refuses a modification that takes away a wait, of the instance or of one that it has called, of which a command was sent and nobody
+    /// knows what came of it: what is started instead would send it again under another key. One that was applied is the operator's to
+    /// decide about.
     pub(super) async fn refuse_undecided(&self, parties: &Parties, work: &Work) -> Result<(), Error> {
         if !matches!(work.input, Input::Modify(_)) {
             return Ok(());

@@ -1,4 +1,5 @@
-//! The last step of a unit of work: what all of its instances have come to is stored in one transaction, and this host goes on with what follows.
+//! The last step of a unit of work: what all of its instances have come to is stored in one transaction, and this host goes on with what
+//! follows.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! What stands beside instances.
 //!
-//! A timer start event that waits is one of the newest version of its process, and each of those whose cycle has no end waits in exactly one row that goes
-//! on: a cycle that stops would be missed by nobody. A signal on its way names an event that waits for signals, or that starts by them, and carries variables
-//! that can be read; one that was given up says why. Elements that history tells of are those of a definition that is there, or of one that is deleted and
-//! whose history somebody looks for.
+//! A timer start event that waits is one of the newest version of its process, and each of those whose cycle has no end waits in exactly
+//! one row that goes on: a cycle that stops would be missed by nobody. A signal on its way names an event that waits for signals, or that
+//! starts by them, and carries variables that can be read; one that was given up says why. Elements that history tells of are those of a
+//! definition that is there, or of one that is deleted and whose history somebody looks for.
 
 use std::collections::BTreeMap;
 

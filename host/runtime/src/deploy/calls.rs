@@ -6,8 +6,8 @@ use mandate_model::{Binding, ElementKind, ProcessDefinition};
 
 use super::Problem;
 
-/// A call of a process of the same deployment that the deployment does not have will fail: Camunda 7 does not look either, but the upload may be
-/// meant for an engine that keeps what did not change in an older deployment.
+/// A call of a process of the same deployment that the deployment does not have will fail: Camunda 7 does not look either, but the upload
+/// may be meant for an engine that keeps what did not change in an older deployment.
 pub(super) fn check(models: &[(&str, ProcessDefinition)], problems: &mut Vec<Problem>) {
     let deployed: BTreeSet<&str> = models.iter().map(|(_, model)| &*model.key).collect();
     for (name, model) in models {

@@ -206,8 +206,8 @@ pub(crate) fn find_for<'a>(
     found.ok()
 }
 
-/// A change of a user task ends no wait: of a command that was sent for one whose unit was lost nobody would know, and the change that is made again
-/// may send another one. What cancels a task may end none either. So who is told of them sends nothing.
+/// A change of a user task ends no wait: of a command that was sent for one whose unit was lost nobody would know, and the change that is
+/// made again may send another one. What cancels a task may end none either. So who is told of them sends nothing.
 fn refused_for(reference: &Reference<'_>, found: &Candidate) -> Option<(String, String)> {
     let event = reference.listener?;
     if !matches!(event, ListenerEvent::Assignment | ListenerEvent::Update | ListenerEvent::Delete) || found.mandate.commands.is_empty() {
@@ -270,8 +270,8 @@ fn find<'a>(
     }
 }
 
-/// What a delegate would be called that does what the Java class of this name does, if it is the name of one: `com.example.ReserveLineDelegate` is
-/// `reserve-line`.
+/// What a delegate would be called that does what the Java class of this name does, if it is the name of one:
+/// `com.example.ReserveLineDelegate` is `reserve-line`.
 fn java_class(name: &str) -> Option<String> {
     let (_, class) = name.rsplit_once('.').filter(|(_, class)| class.starts_with(|first: char| first.is_ascii_uppercase()))?;
     let class = ["JavaDelegate", "Delegate", "Impl"]

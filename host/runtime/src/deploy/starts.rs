@@ -57,8 +57,8 @@ pub(super) fn timers(resource: &str, model: &ProcessDefinition, now: i64, proble
 }
 
 impl Inner {
-    /// The timers by which older versions start again when definitions are deleted, as if they were deployed at this moment; but what lies in
-    /// the past by then has had its time.
+    /// The timers by which older versions start again when definitions are deleted, as if they were deployed at this moment; but what lies
+    /// in the past by then has had its time.
     pub(crate) async fn reopened(&self, definitions: Vec<String>, now: i64) -> Result<Reopened, Error> {
         let mut reopened = Vec::new();
         for id in self.store.uncovered_by(definitions).await? {

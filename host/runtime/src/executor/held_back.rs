@@ -1,8 +1,8 @@
 //! What this host cannot run: instances that it cannot read, definitions that it cannot load.
 //!
 //! A newer host may be able to, so their jobs stay unlocked for whoever claims them. This host leaves them out of its claims for a while,
-//! twice as long each time, so that they neither fill its log nor stand in the way of jobs that were due later. Memory of one process: another
-//! host, or this one after an upgrade and a restart, tries at once.
+//! twice as long each time, so that they neither fill its log nor stand in the way of jobs that were due later. Memory of one process:
+//! another host, or this one after an upgrade and a restart, tries at once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -20,8 +20,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// How often the log is told of the same thing.
 const LOG_EVERY: Duration = Duration::from_hours(1);
 
-/// How much is remembered. Each claim names what it leaves out, ten thousand ids in 160 KiB at the most. Beyond it, what would be tried again
-/// soonest is forgotten.
+/// How much is remembered. Each claim names what it leaves out, ten thousand ids in 160 KiB at the most. Beyond it, what would be tried
+/// again soonest is forgotten.
 const MOST: usize = 10_000;
 
 /// What cannot be run.

@@ -101,8 +101,9 @@ impl Inner {
         Ok(claimed.len())
     }
 
-    /// Takes over the work of hosts whose lease has ended, unlocks what this one has locked and forgotten, closes commands that it has left open, and forgets
-    /// signals that were given up and that nobody waits for any more, and elements of deleted definitions that history does not tell of any more.
+    /// Takes over the work of hosts whose lease has ended, unlocks what this one has locked and forgotten, closes commands that it has left
+    /// open, and forgets signals that were given up and that nobody waits for any more, and elements of deleted definitions that history
+    /// does not tell of any more.
     async fn recovery_loop(self: Arc<Self>, every: Duration) {
         let mut suspects = HashSet::new();
         while !self.executor.is_stopping() {
@@ -144,8 +145,9 @@ impl Inner {
         }
     }
 
-    /// What is locked by this host and not in its memory: the answer to the COMMIT that locked it was lost, or whoever had it ended before its time. As
-    /// long as this host lives nobody else would run it; nor would this one, where it executes no jobs but those that an operator asks for.
+    /// What is locked by this host and not in its memory: the answer to the COMMIT that locked it was lost, or whoever had it ended before
+    /// its time. As long as this host lives nobody else would run it; nor would this one, where it executes no jobs but those that an
+    /// operator asks for.
     async fn forgotten(&self) -> Result<HashSet<Locked>, Error> {
         let jobs = self.store.locked().await?;
         let timers = self.store.locked_start_timers().await?;

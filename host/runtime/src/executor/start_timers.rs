@@ -1,8 +1,8 @@
 //! Timer start events: each firing that is due begins an instance.
 //!
-//! The instance is committed together with the next firing in the place of this one, so a host may fall at any moment: before the commit nothing
-//! has happened and another host fires, after it the firing is over. Two hosts that fire the same begin one instance between them. The instance's id
-//! follows from the firing, so that whatever the start sends has the same keys when it is tried again.
+//! The instance is committed together with the next firing in the place of this one, so a host may fall at any moment: before the commit
+//! nothing has happened and another host fires, after it the firing is over. Two hosts that fire the same begin one instance between them.
+//! The instance's id follows from the firing, so that whatever the start sends has the same keys when it is tried again.
 
 use std::sync::Arc;
 
@@ -108,7 +108,8 @@ impl Inner {
                     self.enqueue(Queued { instance: id, wait, exclusive: true, takeovers: 0, fresh: true, permit, mine, answer: None });
                 }
             }
-            // It was fired elsewhere, closed by another version, or is suspended: then it is still there, for any host once it is activated.
+            // It was fired elsewhere, closed by another version, or is suspended: then it is still there, for any host once it is
+            // activated.
             Advanced::Superseded | Advanced::Withdrawn => {
                 tracing::debug!(timer = %row.id, firing = row.firing, "firing is over or suspended");
                 self.release_start_timer(row.id).await;
@@ -118,7 +119,8 @@ impl Inner {
         Ok(())
     }
 
-    /// A start that failed spends a retry; what fires next does not wait for it. What an operator has changed meanwhile holds: it is one of those retries.
+    /// A start that failed spends a retry; what fires next does not wait for it. What an operator has changed meanwhile holds: it is one of
+    /// those retries.
     async fn fail(&self, definition: &Definition, element: ElementIndex, mut row: StartTimerRow, failure: Failure) -> Result<(), Error> {
         let failure = Failure { message: text::storable(&failure.message, MAX_FAILURE_BYTES), ..failure };
         tracing::warn!(

@@ -7,9 +7,9 @@ use tokio::task::JoinHandle;
 
 use super::failure;
 
-/// Outcomes of one unit that are being written. A delegate is told at once that its command was applied; the unit's next command leaves, and the
-/// unit is stored, when that is in the ledger. So a command costs its unit one wait for a commit and not two, and a crash finds what it would have
-/// found had the delegate waited.
+/// Outcomes of one unit that are being written. A delegate is told at once that its command was applied; the unit's next command leaves,
+/// and the unit is stored, when that is in the ledger. So a command costs its unit one wait for a commit and not two, and a crash finds
+/// what it would have found had the delegate waited.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Closings(Arc<Mutex<Vec<Closing>>>);
 

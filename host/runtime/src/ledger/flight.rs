@@ -9,8 +9,9 @@ use mandate_store::{Error, LedgerClose, LedgerRow, LedgerState, awake};
 use super::{Issue, abandoned, without_reply};
 use crate::Inner;
 
-/// How long an attempt may be open before nothing else is sent: a command has five minutes at most, and then its outcome is written as soon as anything is.
-/// So whoever takes over from a host that is gone finds all that it had under way among what it began in its last minutes (`close_left_open` in the store).
+/// How long an attempt may be open before nothing else is sent: a command has five minutes at most, and then its outcome is written as soon
+/// as anything is. So whoever takes over from a host that is gone finds all that it had under way among what it began in its last minutes
+/// (`close_left_open` in the store).
 const LONGEST_OPEN: Duration = Duration::from_secs(10 * 60);
 
 /// Why a host sends nothing that has something open for that long. It may say so to whoever asks for a unit of work that would send.
@@ -19,11 +20,12 @@ pub(crate) const STUCK: &str = "what became of a command that it has sent cannot
 /// Tenant, command, key, attempt.
 type Name = (String, String, String, i64);
 
-/// Attempts that wait for a service's answer, or for the ledger to have it. An attempt that is open and not among them was
-/// left by a task that was dropped, or by one that could not record what came of it. Counted, for several units may be about to open the same attempt: those
-/// that come too late must not take the mark of the one that did.
+/// Attempts that wait for a service's answer, or for the ledger to have it. An attempt that is open and not among them was left by a task
+/// that was dropped, or by one that could not record what came of it. Counted, for several units may be about to open the same attempt:
+/// those that come too late must not take the mark of the one that did.
 ///
-/// Whoever opens an attempt is here before its row is, and no attempt is opened twice. So a row that was read first, and then is nobody's here, is nobody's for good.
+/// Whoever opens an attempt is here before its row is, and no attempt is opened twice. So a row that was read first, and then is nobody's
+/// here, is nobody's for good.
 #[derive(Clone, Default)]
 pub(crate) struct Flights(Arc<Mutex<Log>>);
 
@@ -40,8 +42,8 @@ struct Left {
     until: Duration,
     /// What came of it, if that is only not in the ledger.
     known: Option<LedgerClose>,
-    /// Its row was not there when this host last looked. Where it is not known what became of the transaction that was to write it, it may still
-    /// appear, and is waited for until then.
+    /// Its row was not there when this host last looked. Where it is not known what became of the transaction that was to write it, it may
+    /// still appear, and is waited for until then.
     missing: bool,
 }
 
@@ -119,7 +121,8 @@ impl Flight {
         self.landed = true;
     }
 
-    /// It was not opened, for this reason. Where it is not known what became of the transaction, or nobody is there any more to say so, its row may yet appear.
+    /// It was not opened, for this reason. Where it is not known what became of the transaction, or nobody is there any more to say so, its
+    /// row may yet appear.
     pub(super) fn fail(self, error: &Error) {
         if !matches!(error, Error::Unclear(_) | Error::Closed) {
             self.land();
@@ -163,8 +166,8 @@ enum Standing {
 }
 
 impl Inner {
-    /// Closes attempts that this host has left open, with what it knows of them, or else as unknown: its own unit may never come to them again, and whoever takes
-    /// over looks only at the last minutes. One that cannot be written is tried again.
+    /// Closes attempts that this host has left open, with what it knows of them, or else as unknown: its own unit may never come to them
+    /// again, and whoever takes over looks only at the last minutes. One that cannot be written is tried again.
     pub(crate) async fn close_left(&self) {
         for (name, known) in self.in_flight.left() {
             let standing = self.close_one(&name, known).await.unwrap_or_else(|error| {
@@ -197,7 +200,8 @@ impl Inner {
         Ok(if closed { Standing::Over } else { Standing::Open })
     }
 
-    /// Writes what this host knows of an attempt and could not record when it heard it. False: there is nothing, or the database does not take it.
+    /// Writes what this host knows of an attempt and could not record when it heard it. False: there is nothing, or the database does not
+    /// take it.
     pub(super) async fn record_known(&self, row: &LedgerRow) -> Result<bool, Error> {
         match self.in_flight.known(row) {
             Some(known) => self.record_once(known).await,
@@ -205,7 +209,8 @@ impl Inner {
         }
     }
 
-    /// Writes what came of an attempt, if need be without its texts, or finds that it was written before or otherwise. False: the database does not take it.
+    /// Writes what came of an attempt, if need be without its texts, or finds that it was written before or otherwise. False: the database
+    /// does not take it.
     async fn record_once(&self, close: LedgerClose) -> Result<bool, Error> {
         for close in [close.clone(), without_reply(close)] {
             match self.store.ledger_close(close).await {

@@ -32,10 +32,11 @@ struct Attempt {
 type Opened = Result<Attempt, Option<Issued>>;
 
 impl Sending<'_> {
-    /// Sends one attempt, with the request as it was prepared if it was for this generation. None means that the key's last attempt has moved meanwhile: look again.
+    /// Sends one attempt, with the request as it was prepared if it was for this generation. None means that the key's last attempt has
+    /// moved meanwhile: look again.
     ///
-    /// It leaves when the ledger has it and whatever the unit's earlier commands came to. That it was applied the delegate is told while the
-    /// ledger is: nothing it does with that leaves this host before the ledger knows.
+    /// It leaves when the ledger has it and whatever the unit's earlier commands came to. That it was applied the delegate is told while
+    /// the ledger is: nothing it does with that leaves this host before the ledger knows.
     pub(super) async fn send(&self, prepared: Option<Prepared>, cancelled: &impl Fn() -> bool) -> Result<Option<Issued>, Error> {
         let inner = self.inner;
         let place = inner.sender.place(self.command).await;
@@ -79,7 +80,8 @@ impl Sending<'_> {
             worker: issue.worker.clone(),
             activity_id: issue.activity_id.clone(),
             definition_id: issue.definition_id.clone(),
-            // By the database's clock, which is read later than this host's was: whether an attempt can still arrive may be decided by another host.
+            // By the database's clock, which is read later than this host's was: whether an attempt can still arrive may be decided by
+            // another host.
             at: None,
             first: self.after == 0,
         }
@@ -144,7 +146,8 @@ impl Sending<'_> {
                 Ok(closed.map(|closed| told(self.issue, self.command, closed, retry_after)))
             }
             Err(error) => {
-                // It left, and the ledger does not know what came of it: whoever looks next finds it open, and this host writes what it knows.
+                // It left, and the ledger does not know what came of it: whoever looks next finds it open, and this host writes what it
+                // knows.
                 flight.leave(close);
                 let reason = format!("its outcome could not be recorded: {error}");
                 Ok(Some(Issued::Stop(unknown_to(self.issue, self.command, number, &reason, Retry::ByPolicy))))
@@ -165,7 +168,8 @@ impl Sending<'_> {
         outcome
     }
 
-    /// Writes that the command was applied while its unit goes on. It is in flight until that is written, which whoever drops the unit does not end.
+    /// Writes that the command was applied while its unit goes on. It is in flight until that is written, which whoever drops the unit does
+    /// not end.
     fn record_beside(&self, close: LedgerClose, flight: Flight) {
         let (inner, undo) = (self.inner.clone(), undo(self.command).to_owned());
         self.issue.closings.add(tokio::spawn(async move {

@@ -92,8 +92,8 @@ impl Inner {
         Ok(())
     }
 
-    /// "Not applied" counts only once the attempt can no longer arrive, whoever says it. A host whose catalogue does not have the command knows
-    /// neither that moment nor what of a reply must not be stored: there it can only be said that the command was applied.
+    /// "Not applied" counts only once the attempt can no longer arrive, whoever says it. A host whose catalogue does not have the command
+    /// knows neither that moment nor what of a reply must not be stored: there it can only be said that the command was applied.
     fn check_arrival(&self, row: &LedgerRow, finding: &Finding, now: i64) -> Result<(), Error> {
         let Some(command) = self.catalogue.get(&row.command) else {
             return match finding {

@@ -37,8 +37,8 @@ impl Runtime {
         }
     }
 
-    /// Deletes one definition, or all versions of one key: all of them or none. Refused while an instance of them lives, unless `cascade`. What was
-    /// deployed with them stays.
+    /// Deletes one definition, or all versions of one key: all of them or none. Refused while an instance of them lives, unless `cascade`.
+    /// What was deployed with them stays.
     pub async fn delete_definitions(&self, rows: &[DefinitionRow], cascade: bool) -> Result<(), Error> {
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let operation = |row: &DefinitionRow| {
@@ -89,9 +89,9 @@ impl Runtime {
         }
     }
 
-    /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too, each in a unit of work of its
-    /// own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated. A definition that is activated has its job
-    /// definitions activated, too.
+    /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too, each in a unit of
+    /// work of its own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated. A definition
+    /// that is activated has its job definitions activated, too.
     pub async fn suspend_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
         let not_found = || Error::NotFound { what: "process definition", id: id.to_owned() };
         let found = self.0.store.definition(id).await?.ok_or_else(not_found)?;

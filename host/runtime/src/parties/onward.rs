@@ -1,21 +1,22 @@
 //! What a unit of work goes on with: the next asynchronous job of its instance.
 //!
-//! `asyncBefore` and `asyncAfter` end a unit, so that what was done is stored whatever becomes of what follows. But where what follows leaves nothing
-//! outside the instance, nobody can tell whether it began before that was stored or after: its delegates are in a sandbox and have no commands. So a unit
-//! that a job began, and that comes to rest at another job that this host would run next anyhow, takes that one along, and both are stored together:
-//! of the instance's row, of activities and variables only what they are in the end.
+//! `asyncBefore` and `asyncAfter` end a unit, so that what was done is stored whatever becomes of what follows. But where what follows
+//! leaves nothing outside the instance, nobody can tell whether it began before that was stored or after: its delegates are in a sandbox
+//! and have no commands. So a unit that a job began, and that comes to rest at another job that this host would run next anyhow, takes that
+//! one along, and both are stored together: of the instance's row, of activities and variables only what they are in the end.
 //!
-//! Each job is a step of its own, on the state that would have been stored before it: with its own moment, its own keys and its own retries. One that does not come to
-//! its end, because it fails, takes too long or comes to a delegate with commands, takes nothing with it: the instance stands where it stood before that job,
-//! which runs in a unit of its own. There its failure is counted, and there its wait is durable before a command leaves. And what the store refuses of such a unit is
-//! stored job by job: whose fault it was is seen then.
+//! Each job is a step of its own, on the state that would have been stored before it: with its own moment, its own keys and its own
+//! retries. One that does not come to its end, because it fails, takes too long or comes to a delegate with commands, takes nothing with
+//! it: the instance stands where it stood before that job, which runs in a unit of its own. There its failure is counted, and there its
+//! wait is durable before a command leaves. And what the store refuses of such a unit is stored job by job: whose fault it was is seen
+//! then.
 //!
-//! A job that has a row of its own, a branch of a fork as a rule, is taken along on the store's word only: the commit refuses what somebody else has locked,
-//! or what has killed a host, and jobs of a suspended definition (`refuse_taken` in `host/store/src/write.rs`).
+//! A job that has a row of its own, a branch of a fork as a rule, is taken along on the store's word only: the commit refuses what somebody
+//! else has locked, or what has killed a host, and jobs of a suspended definition (`refuse_taken` in `host/store/src/write.rs`).
 //!
 //! When a host dies, what it had not stored is done again, as ever; it is the work of a few milliseconds, of which nobody was told. Nobody
-//! waits longer for an answer: starts, completed tasks and jobs that an operator executes are stored by themselves. Nor does anybody else: a unit that has thrown a signal or
-//! sent a message goes no further.
+//! waits longer for an answer: starts, completed tasks and jobs that an operator executes are stored by themselves. Nor does anybody else:
+//! a unit that has thrown a signal or sent a message goes no further.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -91,7 +92,8 @@ impl Inner {
         course.runs(job, self.clock.now_ms());
         course.along = true;
         let started = Instant::now();
-        // A guest ends where its call is dropped. A panic: its hook tells where, and alone the job will meet it again and spend its retries.
+        // A guest ends where its call is dropped. A panic: its hook tells where, and alone the job will meet it again and spend its
+        // retries.
         let running = AssertUnwindSafe(timeout_at(until, self.take_turns(parties, turns, taken, course)));
         let ran = running.catch_unwind().await;
         course.along = false;

@@ -1,5 +1,5 @@
-//! A planned suspension that an operator executes, as `POST /job/{id}/execute` executes one in Camunda 7, where it is a job: due or not, given up or not, on
-//! hosts that run no jobs too.
+//! A planned suspension that an operator executes, as `POST /job/{id}/execute` executes one in Camunda 7, where it is a job: due or not,
+//! given up or not, on hosts that run no jobs too.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,12 +12,14 @@ use crate::operator::Operator;
 use crate::{Error, Runtime};
 
 impl Runtime {
-    /// Carries out a plan now, with all that it leaves to be done, on behalf of whoever asks or, if they do not say who they are, of whoever has planned it.
+    /// Carries out a plan now, with all that it leaves to be done, on behalf of whoever asks or, if they do not say who they are, of
+    /// whoever has planned it.
     ///
     /// # Errors
-    /// It is not there; another host is at it; one for an earlier date comes first, which an operator executes or forgets before; or something of it fails,
-    /// and is then tried again by a host that runs jobs, and whoever asks again goes on with the rest. What it leaves is this host's until then, so that no
-    /// other one comes in between; only something that is planned meanwhile, for a date that has passed, does.
+    /// It is not there; another host is at it; one for an earlier date comes first, which an operator executes or forgets before; or
+    /// something of it fails, and is then tried again by a host that runs jobs, and whoever asks again goes on with the rest. What it
+    /// leaves is this host's until then, so that no other one comes in between; only something that is planned meanwhile, for a date that
+    /// has passed, does.
     pub async fn execute_planned_suspension(&self, id: Uuid) -> Result<(), Error> {
         let runtime = self.clone();
         // On a task of its own: a client that hangs up must not leave it locked half-way.
@@ -33,8 +35,8 @@ impl Runtime {
         self.give_back_after(Box::pin(self.execute_with_rest(id))).await
     }
 
-    /// Gives back what is left of a plan, whatever became of it: this host may be one that runs no jobs, and would keep it for ever. A panic is a bug, of which
-    /// its hook tells more.
+    /// Gives back what is left of a plan, whatever became of it: this host may be one that runs no jobs, and would keep it for ever. A
+    /// panic is a bug, of which its hook tells more.
     async fn give_back_after(&self, executing: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
         let executed = AssertUnwindSafe(executing).catch_unwind().await.unwrap_or(Err(Error::Bug));
         if let Err(error) = self.0.store.unlock_plans().await {

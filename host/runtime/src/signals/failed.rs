@@ -18,8 +18,8 @@ pub(crate) fn is_delivery(job: PublicId) -> bool {
 }
 
 impl Runtime {
-    /// Forgets a job without running it: what it was to do is not done. Only signals that could not be delivered can be forgotten; any other job is
-    /// what its instance goes on with.
+    /// Forgets a job without running it: what it was to do is not done. Only signals that could not be delivered can be forgotten; any
+    /// other job is what its instance goes on with.
     pub async fn delete_job(&self, job: PublicId) -> Result<(), Error> {
         if is_delivery(job) {
             return self.revise_delivery(job, "Delete", |_| (None, Vec::new())).await;
@@ -93,8 +93,8 @@ impl Inner {
         }
     }
 
-    /// What becomes of a delivery that was not taken up. What is wrong with the receiver counts as an attempt; what is wrong with this host or with the
-    /// moment does not, and the delivery is put back.
+    /// What becomes of a delivery that was not taken up. What is wrong with the receiver counts as an attempt; what is wrong with this host
+    /// or with the moment does not, and the delivery is put back.
     pub(super) async fn not_delivered(&self, delivery: &Delivery, error: Error) -> Error {
         let failure = match error {
             Error::UnitFailed(failure) => *failure,

@@ -183,8 +183,8 @@ fn take_running(jobs: &mut Vec<JobRow>, other_exclusive_jobs: bool) -> Option<Jo
     Some(jobs.remove(jobs.iter().position(fits)?))
 }
 
-/// Nor does the exclusive job that the turn is handed on to need its row any longer: to lock it there is one write more than to take it away, which
-/// comes anyhow.
+/// Nor does the exclusive job that the turn is handed on to need its row any longer: to lock it there is one write more than to take it
+/// away, which comes anyhow.
 fn take_handed_on<'a>(locked: &mut Vec<i64>, instance: &'a Instance) -> Option<&'a Job> {
     let fits = |job: &&Job| job.failures == 0 && job.failure.is_none() && !job.suspended;
     let job = instance.exclusive_jobs().next().filter(fits)?;

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::common::{Host, Setup, as_variables, commands, postgres};
 
-/// `p` waits for `paid`, and hears `hello` meanwhile; both have the key of the standard. What follows sends a command, where the script has one.
+/// `p` waits for `paid`, and hears `hello` meanwhile; both have the key of the standard. What follows sends a command, where the script has
+/// one.
 const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
   xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">

@@ -5,7 +5,8 @@ use mandate_runtime::engine::{Code, InstanceId, PublicId, Variables};
 use mandate_runtime::{Error, Instruction, Modify, Place};
 use serde_json::{Value, json};
 
-/// A sub-process whose last token ends it and goes on to `w1` and `w2` in one unit of work. `x` is a job, `u` waits for a person; nothing leads to `r`.
+/// A sub-process whose last token ends it and goes on to `w1` and `w2` in one unit of work. `x` is a job, `u` waits for a person; nothing
+/// leads to `r`.
 fn model(last: &str) -> Vec<u8> {
     process(&format!(
         r#"

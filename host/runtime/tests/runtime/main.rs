@@ -1,5 +1,5 @@
-//! What a host does with deployments, instances, jobs and everything that happens to them: on a real store, with real guests. One binary, for each links
-//! the sandbox.
+//! What a host does with deployments, instances, jobs and everything that happens to them: on a real store, with real guests. One binary,
+//! for each links the sandbox.
 
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way")]
 

@@ -9,8 +9,8 @@ use mandate_runtime::engine::{InstanceId, PublicId, Variables};
 use mandate_runtime::query::{InstanceFilter, Page, TaskFilter};
 use mandate_runtime::{ClockSource, DefinitionRef, Runtime, Start};
 
-/// `shop` sends an `order` to `stock`, which it starts, and waits for `ready`; then it sends `thanks` and ends. `stock` sends `ready`, and waits for `thanks`
-/// when its task `pack` is done.
+/// `shop` sends an `order` to `stock`, which it starts, and waits for `ready`; then it sends `thanks` and ends. `stock` sends `ready`, and
+/// waits for `thanks` when its task `pack` is done.
 const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="test">
   <bpmn:message id="order" name="order"/><bpmn:message id="ready" name="ready"/><bpmn:message id="thanks" name="thanks"/>

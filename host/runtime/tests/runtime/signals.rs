@@ -9,8 +9,8 @@ use mandate_runtime::engine::{InstanceId, Variables};
 use mandate_runtime::query::{AskedValue, InstanceFilter, TASKS, TaskFilter};
 use mandate_runtime::{ClockSource, DefinitionRef, Runtime, SignalTenants, SignalThrown, Start};
 
-/// `thrower` throws `alarm` and ends. `catcher` waits for it in a task's boundary event that does not interrupt, which leads to `noted`, and beside that once,
-/// which leads to `caught`. `begun` starts by it and waits.
+/// `thrower` throws `alarm` and ends. `catcher` waits for it in a task's boundary event that does not interrupt, which leads to `noted`,
+/// and beside that once, which leads to `caught`. `begun` starts by it and waits.
 const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="test">
   <bpmn:signal id="alarm" name="alarm"/>

@@ -1,5 +1,5 @@
-//! Random models on a real store. Whatever comes to their instances, new, stale or repeated, and however often the host loses its memory in between: what
-//! the store holds afterwards is what the engine makes of what it held before.
+//! Random models on a real store. Whatever comes to their instances, new, stale or repeated, and however often the host loses its memory in
+//! between: what the store holds afterwards is what the engine makes of what it held before.
 //!
 //! The models are those of the engine's own simulation. `MANDATE_SIM_SEED` chooses a seed, `MANDATE_SIM_RUNS` how many from there on.
 

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::common::{Host, Setup, as_variables, postgres};
 
-/// Each with something that is refused when it is deployed: a condition that is always null, an attribute, a text for a number, a second way to catch a message.
+/// Each with something that is refused when it is deployed: a condition that is always null, an attribute, a text for a number, a second
+/// way to catch a message.
 const OLD: &str = r#"<startEvent id="s"/><sequenceFlow id="f0" sourceRef="s" targetRef="t"/>
   <userTask id="t" camunda:priority="high"/><sequenceFlow id="f1" sourceRef="t" targetRef="x"/>
   <boundaryEvent id="b1" attachedToRef="t"><messageEventDefinition messageRef="go"/></boundaryEvent><sequenceFlow id="f2" sourceRef="b1" targetRef="e"/>

@@ -1,5 +1,5 @@
-//! A unit of work takes along the asynchronous jobs that come next, where nobody can tell the difference: by what is stored, told and sent it is as if each
-//! had been stored by itself.
+//! A unit of work takes along the asynchronous jobs that come next, where nobody can tell the difference: by what is stored, told and sent
+//! it is as if each had been stored by itself.
 
 use std::fmt::Write as _;
 

@@ -11,8 +11,8 @@ use mandate_runtime::query::{
 use mandate_runtime::{Cleaned, ClockSource, DefinitionRef, Operator, Reason, Runtime, SignalTenants, SignalThrown, Start, WaitingFilter};
 use serde_json::json;
 
-/// `deaf` waits for `alarm`, and then calls a delegate that fails; `stubborn` starts by `alarm` and needs a variable. `echo` starts by `echo` and throws it
-/// again.
+/// `deaf` waits for `alarm`, and then calls a delegate that fails; `stubborn` starts by `alarm` and needs a variable. `echo` starts by
+/// `echo` and throws it again.
 const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
   xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" id="d" targetNamespace="test">

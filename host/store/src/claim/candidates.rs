@@ -1,15 +1,15 @@
 //! What a claim takes, in its order: jobs of a higher priority before those of a lower one, and of one priority the longest due first.
 //!
-//! Jobs without a priority, which are nearly all, are read from an index of their own; where there are no others, they are all that a claim asks for.
-//! Of the others an index has each priority in the order of its due dates. A claim goes down from one priority to the next, of which there are few, and
-//! never looks at a job that is not due yet, however many are parked.
+//! Jobs without a priority, which are nearly all, are read from an index of their own; where there are no others, they are all that a claim
+//! asks for. Of the others an index has each priority in the order of its due dates. A claim goes down from one priority to the next, of
+//! which there are few, and never looks at a job that is not due yet, however many are parked.
 
 use crate::Error;
 use crate::claim::{CLAIMABLE, Except};
 use crate::db::{Param, Row, Tx, params};
 
-/// How many priorities a claim tells apart, from the highest down. Each is a look-up or two in an index. Of what lies below them, which nobody has but who
-/// computes a number for each job, it takes the longest due first.
+/// How many priorities a claim tells apart, from the highest down. Each is a look-up or two in an index. Of what lies below them, which
+/// nobody has but who computes a number for each job, it takes the longest due first.
 const MAX_PRIORITIES: i64 = 100;
 
 /// The predicate of the index `job_claimable`.
@@ -81,8 +81,8 @@ pub(crate) fn priorities_sql() -> String {
     )
 }
 
-/// The ranks in the order in which a claim takes from them. Beyond [`MAX_PRIORITIES`] what has a priority at all comes last of what has one, and before
-/// what has none if that might be higher.
+/// The ranks in the order in which a claim takes from them. Beyond [`MAX_PRIORITIES`] what has a priority at all comes last of what has
+/// one, and before what has none if that might be higher.
 pub(super) async fn ranks(tx: &mut Tx, now: i64) -> Result<Vec<Rank>, Error> {
     let found = tx.fetch(&priorities_sql(), params![now, MAX_PRIORITIES]).await?;
     let read = |row: &Row| Ok((row.get(0)?, row.get(1)?));

@@ -1,17 +1,20 @@
 //! Statements of a transaction that answer nothing, gathered to go to the database at once.
 //!
-//! A statement costs a lone unit of work two changes of threads, on PostgreSQL of processes, whatever it writes. What nobody waits for an answer of is
-//! therefore kept until something is asked or committed: on SQLite one text of several statements, on PostgreSQL one statement with the others
-//! as its `WITH` queries. These see the state from before the statement and run in no order, so there no two of them write the same table.
+//! A statement costs a lone unit of work two changes of threads, on PostgreSQL of processes, whatever it writes. What nobody waits for an
+//! answer of is therefore kept until something is asked or committed: on SQLite one text of several statements, on PostgreSQL one statement
+//! with the others as its `WITH` queries. These see the state from before the statement and run in no order, so there no two of them write
+//! the same table.
 //!
-//! **A text of several statements on SQLite** is what the driver makes of it, not SQLite: `sqlx` 0.9 prepares one after the other what `;` separates, keeps
-//! all of them under the whole text, gives each the parameters behind those of the ones before it, and answers with all their rows (its
-//! `VirtualStatement` and `ExecuteIter`; the documentation of `sqlx::query` calls it deprecated, and `raw_sql`, which is not, takes no parameters). This crate makes such texts in [`joined`] and nowhere else:
-//! of what is gathered, of the COMMIT behind it, and of the BEGIN before what is asked or gathered first in a transaction. A test here says if a driver does it no more; then
-//! `joined` is to become as many calls as there are statements.
+//! **A text of several statements on SQLite** is what the driver makes of it, not SQLite: `sqlx` 0.9 prepares one after the other what `;`
+//! separates, keeps all of them under the whole text, gives each the parameters behind those of the ones before it, and answers with all
+//! their rows (its `VirtualStatement` and `ExecuteIter`; the documentation of `sqlx::query` calls it deprecated, and `raw_sql`, which is
+//! not, takes no parameters). This crate makes such texts in [`joined`] and nowhere else: of what is gathered, of the COMMIT behind it, and
+//! of the BEGIN before what is asked or gathered first in a transaction. A test here says if a driver does it no more; then `joined` is to
+//! become as many calls as there are statements.
 //!
-//! A text is prepared for every set of tables that is written together, and a connection keeps a number of texts. So that many models do not push out of there what
-//! all of them need, so many sets are known to a lane ([`Texts`]) as there is room for beside it; what comes then goes to the database one by one.
+//! A text is prepared for every set of tables that is written together, and a connection keeps a number of texts. So that many models do
+//! not push out of there what all of them need, so many sets are known to a lane ([`Texts`]) as there is room for beside it; what comes
+//! then goes to the database one by one.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -37,13 +40,15 @@ impl Waiting {
     }
 }
 
-/// How many texts of several statements a lane makes, of those that its connection keeps prepared (`PREPARED` in `host/store/src/store.rs`).
+/// How many texts of several statements a lane makes, of those that its connection keeps prepared (`PREPARED` in
+/// `host/store/src/store.rs`).
 pub(crate) const MOST_TEXTS: usize = 150;
 
 /// After so many that came too late all sets are forgotten, so that what a host does often now is put together, whatever it did before.
 const TOO_LATE: usize = 10 * MOST_TEXTS;
 
-/// The sets of statements of which a text was made. Who comes first stays: a set that is not among them costs its units a few more messages, and no more.
+/// The sets of statements of which a text was made. Who comes first stays: a set that is not among them costs its units a few more
+/// messages, and no more.
 #[derive(Default)]
 pub(super) struct Texts {
     known: HashSet<u64>,

@@ -1,5 +1,5 @@
-//! What history has of deliveries that were given up: an incident, until the delivery is tried again with success, gets new attempts, is forgotten, or
-//! has nobody left to go to. While it is open the delivery itself is it (the view `any_incident`).
+//! What history has of deliveries that were given up: an incident, until the delivery is tried again with success, gets new attempts, is
+//! forgotten, or has nobody left to go to. While it is open the delivery itself is it (the view `any_incident`).
 
 use uuid::Uuid;
 
@@ -36,8 +36,8 @@ const RAISE: &str = "INSERT INTO history_incident (instance_id, n, wait, activit
                      ON CONFLICT (instance_id, n) DO UPDATE SET message = excluded.message, attempt = excluded.attempt, created = excluded.created, \
                      detail = excluded.detail, ended_at = NULL, deleted = FALSE, removal_at = NULL RETURNING instance_id, n";
 
-/// The same of a timer start event, which is another incident each time that it is given up. One that fails when it is executed without attempts keeps its
-/// own, as a job of an instance does.
+/// The same of a timer start event, which is another incident each time that it is given up. One that fails when it is executed without
+/// attempts keeps its own, as a job of an instance does.
 const RAISE_TIMER: &str = "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, failed_activity_id, job_definition_id, definition_id, \
                            code, message, attempt, created, detail, deleted) SELECT c.instance_id, c.n, c.wait, c.activity, c.activity_id, \
                            c.failed_activity_id, c.job_definition_id, c.definition_id, c.code, c.message, c.attempt, c.created, c.detail, FALSE \
@@ -45,8 +45,8 @@ const RAISE_TIMER: &str = "INSERT INTO history_incident (instance_id, n, wait, a
                            ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, failed_activity_id = excluded.failed_activity_id, \
                            message = excluded.message, attempt = excluded.attempt, detail = excluded.detail";
 
-/// With its instance an incident was over already. One of what was to start an instance has nobody's history to go with: it goes after the time to live
-/// that its definition's instances have.
+/// With its instance an incident was over already. One of what was to start an instance has nobody's history to go with: it goes after the
+/// time to live that its definition's instances have.
 pub(crate) static END: Batch = Batch::new(
     "UPDATE history_incident SET ended_at = COALESCE((SELECT h.ended_at FROM history_instance h \
      WHERE h.instance_id = history_incident.instance_id), v.at), deleted = v.deleted, removal_at = CASE WHEN history_incident.activity = 0 THEN \

@@ -1,12 +1,13 @@
-//! Deliveries to receivers that were suspended after the throw. Whoever finds one that is due parks it, and nobody looks at it until its receiver goes on: ten
-//! thousand of them would otherwise be looked at by each claim, before those behind them.
+//! Deliveries to receivers that were suspended after the throw. Whoever finds one that is due parks it, and nobody looks at it until its
+//! receiver goes on: ten thousand of them would otherwise be looked at by each claim, before those behind them.
 //!
-//! A receiver that goes on, ends or is deleted wakes them in the transaction that stores so. Whoever parks holds the receiver's row, suspended, until its own
-//! commit, and leaves alone what somebody changes at that moment: so no wake-up is missed, nobody waits for another, and a host that dies has parked nothing or
-//! all. What was parked for one that is gone is then dropped like any delivery that nobody is there for.
+//! A receiver that goes on, ends or is deleted wakes them in the transaction that stores so. Whoever parks holds the receiver's row,
+//! suspended, until its own commit, and leaves alone what somebody changes at that moment: so no wake-up is missed, nobody waits for
+//! another, and a host that dies has parked nothing or all. What was parked for one that is gone is then dropped like any delivery that
+//! nobody is there for.
 //!
-//! Whoever wakes has the receiver's row before those of its deliveries, so that of two who would wake the same the second waits there; and whoever parks waits
-//! for nobody.
+//! Whoever wakes has the receiver's row before those of its deliveries, so that of two who would wake the same the second waits there; and
+//! whoever parks waits for nobody.
 
 use uuid::Uuid;
 

@@ -164,8 +164,8 @@ pub struct Sent {
     pub activity_id: String,
 }
 
-/// What a person said of an attempt whose outcome was unknown: that it was applied, or that it was not and so is unavailable. The row's state
-/// says which; its message and the moment it was closed stay what they were.
+/// What a person said of an attempt whose outcome was unknown: that it was applied, or that it was not and so is unavailable. The row's
+/// state says which; its message and the moment it was closed stay what they were.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Who says so.

@@ -107,10 +107,11 @@ macro_rules! waits {
     };
 }
 
-/// How long before the last attempt of a host another one may have begun that is open still. Five minutes are a command's at most, and its host opens nothing
-/// while it knows of one that has been open for ten, whether somebody waits for it or not (`host/runtime/src/ledger/flight.rs`); five are for what may lie
-/// between that look and the row. Its host counts by a clock that nobody sets, the rows by the database's: what is open while that is set forward by more
-/// may stay open, until a unit that comes to it or a person asks. All that a host began in this time is looked at, when it goes or is taken over: at a thousand commands a second that is
+/// How long before the last attempt of a host another one may have begun that is open still. Five minutes are a command's at most, and its
+/// host opens nothing while it knows of one that has been open for ten, whether somebody waits for it or not
+/// (`host/runtime/src/ledger/flight.rs`); five are for what may lie between that look and the row. Its host counts by a clock that nobody
+/// sets, the rows by the database's: what is open while that is set forward by more may stay open, until a unit that comes to it or a
+/// person asks. All that a host began in this time is looked at, when it goes or is taken over: at a thousand commands a second that is
 /// nearly a million rows.
 const OPEN_FOR_MS: i64 = 15 * 60 * 1_000;
 
@@ -163,8 +164,8 @@ const STATE: &str = "SELECT state, verdict_by IS NOT NULL FROM ledger WHERE tena
 
 /// Which attempt a request may open after the last one under its key, if any.
 ///
-/// None does for whoever takes its own to be the first. Applied and open ones allow none. A rejected one allows the next generation; an unavailable or unknown one allows the same request again
-/// in its generation; an unavailable one also the next.
+/// None does for whoever takes its own to be the first. Applied and open ones allow none. A rejected one allows the next generation; an
+/// unavailable or unknown one allows the same request again in its generation; an unavailable one also the next.
 fn may_open(latest: Option<&LedgerRow>, open: &LedgerOpen) -> Option<i64> {
     let Some(last) = latest else { return Some(1) };
     if open.first {
@@ -184,7 +185,8 @@ fn may_open(latest: Option<&LedgerRow>, open: &LedgerOpen) -> Option<i64> {
 /// How entries of one transaction are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Write {
-    /// It is counted how many were written. Where some of several were not nobody knows which, and the transaction is to be given up for one that names them.
+    /// It is counted how many were written. Where some of several were not nobody knows which, and the transaction is to be given up for
+    /// one that names them.
     Counting,
     /// Those that were written are named, which costs as much again. Of every other one it is asked why.
     Naming,
@@ -220,7 +222,8 @@ impl Written {
     }
 }
 
-/// Writes attempts in the committer's transaction. Answers in their order; none if some of several were not written and it is not known which.
+/// Writes attempts in the committer's transaction. Answers in their order; none if some of several were not written and it is not known
+/// which.
 pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, how: Write, opens: &[&LedgerOpen]) -> Result<Option<Vec<LedgerOpened>>, Error> {
     // Of its first attempt a delegate's call takes it that there is none before, and the write says if there is.
     let latest = latest(tx, opens.iter().filter(|open| !open.first)).await?;
@@ -298,7 +301,8 @@ async fn latest<'a>(tx: &mut Tx, opens: impl Iterator<Item = &'a &'a LedgerOpen>
         .collect()
 }
 
-/// Writes outcomes in the committer's transaction. Answers in their order; none if some of several were not written and it is not known which.
+/// Writes outcomes in the committer's transaction. Answers in their order; none if some of several were not written and it is not known
+/// which.
 pub(crate) async fn close_all(
     tx: &mut Tx,
     level: HistoryLevel,
@@ -334,8 +338,8 @@ pub(crate) async fn close_all(
     Ok(Some(answers))
 }
 
-/// What it means that an outcome was not written. A state that is written twice is written once, but for a verdict: who said it, and with which reply, is
-/// not the same twice.
+/// What it means that an outcome was not written. A state that is written twice is written once, but for a verdict: who said it, and with
+/// which reply, is not the same twice.
 async fn not_closed(tx: &mut Tx, close: &LedgerClose) -> Result<Result<(), Error>, Error> {
     let name = params![close.tenant.as_str(), close.command.as_str(), close.key.as_str(), close.attempt];
     let (from, by_verdict) = match tx.fetch(STATE, name).await?.first() {
@@ -354,8 +358,8 @@ async fn not_closed(tx: &mut Tx, close: &LedgerClose) -> Result<Result<(), Error
     }))
 }
 
-/// What a host that is gone had under way is unknown, and *cancelled* where its wait has ended, so that nobody will run that unit again and ask what
-/// became of it.
+/// What a host that is gone had under way is unknown, and *cancelled* where its wait has ended, so that nobody will run that unit again and
+/// ask what became of it.
 pub(crate) async fn close_left_open(tx: &mut Tx, host: Uuid) -> Result<u64, Error> {
     tx.execute(CLOSE_LEFT_OPEN, params![host, OPEN_FOR_MS]).await
 }

@@ -1,5 +1,5 @@
-//! What a list can be asked by a parameter, declared once: what the parameter is called, what kind of value it takes, and which condition that is. Whoever
-//! adds one adds a line to the list's table; who reads requests reads by the same table.
+//! What a list can be asked by a parameter, declared once: what the parameter is called, what kind of value it takes, and which condition
+//! that is. Whoever adds one adds a line to the list's table; who reads requests reads by the same table.
 
 use super::select::Select;
 use crate::db::Param;
@@ -122,8 +122,8 @@ pub(super) const fn either(name: &'static str, opposite: &'static str, sql: &'st
     Ask::new(name, AskKind::Either(opposite), sql, "")
 }
 
-/// That an instance is nobody's: what no row is, whatever is asked for. A condition that PostgreSQL knows to be false makes it plan a long statement for
-/// minutes; this one it looks up.
+/// That an instance is nobody's: what no row is, whatever is asked for. A condition that PostgreSQL knows to be false makes it plan a long
+/// statement for minutes; this one it looks up.
 macro_rules! nobodys {
     ($instance:literal) => {
         concat!("(", $instance, " = {pg:'00000000-0000-0000-0000-000000000000'::uuid}{lite:zeroblob(16)} AND CAST($? AS TEXT) IS NOT NULL)")

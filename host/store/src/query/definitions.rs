@@ -293,8 +293,8 @@ impl Reads {
             .collect()
     }
 
-    /// Which start events something starts, by its name or, of conditions, which have none, all of them: those of the newest version of every key,
-    /// unless it is suspended; of one tenant, of none, or of any.
+    /// Which start events something starts, by its name or, of conditions, which have none, all of them: those of the newest version of
+    /// every key, unless it is suspended; of one tenant, of none, or of any.
     pub async fn start_events(
         &self,
         kind: EventKind,
@@ -312,7 +312,8 @@ impl Reads {
         read_start_events(select, &self.pool).await
     }
 
-    /// All start events of a tenant's processes that something of this kind starts, those of the newest version of every key; suspended or not.
+    /// All start events of a tenant's processes that something of this kind starts, those of the newest version of every key; suspended or
+    /// not.
     pub async fn start_events_of(&self, kind: EventKind, tenant: Option<&str>) -> Result<Vec<StartEvent>, Error> {
         let mut select = Select::new("start_event e JOIN definition d ON d.id = e.definition_id");
         select.with("d.tenant = $?", tenant.unwrap_or_default());
@@ -378,7 +379,8 @@ impl Reads {
     }
 }
 
-/// From so many instances on the tokens of a definition are found by reading what waits, whoever it is of, and not by looking up what each of them has.
+/// From so many instances on the tokens of a definition are found by reading what waits, whoever it is of, and not by looking up what each
+/// of them has.
 const MANY: i64 = 20_000;
 
 /// How many instances a definition has, up to so many.

@@ -1,4 +1,5 @@
-//! Everything that waits for a message, a signal or a condition: instances, and processes that start by it (Camunda 7's `EventSubscription`).
+//! Everything that waits for a message, a signal or a condition: instances, and processes that start by it (Camunda 7's
+//! `EventSubscription`).
 
 use uuid::Uuid;
 

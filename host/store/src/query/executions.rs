@@ -81,7 +81,8 @@ impl Sort for ExecutionSort {
     }
 }
 
-/// Every execution once: those that wait, also before and behind an element, have rows of their waits; scopes and joins are known to the history.
+/// Every execution once: those that wait, also before and behind an element, have rows of their waits; scopes and joins are known to the
+/// history.
 const FROM: &str = "(SELECT id AS instance_id, CAST(1 AS BIGINT) AS n FROM instance UNION SELECT instance_id, activity FROM task \
      UNION SELECT instance_id, activity FROM external_task UNION SELECT instance_id, activity FROM subscription \
      UNION SELECT instance_id, activity FROM any_job \

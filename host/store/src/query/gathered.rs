@@ -46,8 +46,8 @@ static RECEIVERS: Batch = Batch::new(
     &[("n", Type::I64), ("name", Type::Text), ("business_key", Type::Text)],
 );
 
-/// For each wait that has begun the messages on their way to its process, under its business key or its correlation key: each by an index, whatever the
-/// statistics of the day say.
+/// For each wait that has begun the messages on their way to its process, under its business key or its correlation key: each by an index,
+/// whatever the statistics of the day say.
 static WOKEN: Batch = Batch::new(
     "WITH b AS (SELECT * FROM {rows}) \
      SELECT b.n, m.id FROM b CROSS JOIN \
@@ -91,8 +91,9 @@ impl Reads {
         self.gathered.revisions.look_up(id).await
     }
 
-    /// What waits for a message in instances with a business key, of whichever tenant, that are not suspended: the oldest first. None: there is so
-    /// much of it, here or for a message that somebody else asks for, that it must be listed, or the texts are not such as are stored.
+    /// What waits for a message in instances with a business key, of whichever tenant, that are not suspended: the oldest first. None:
+    /// there is so much of it, here or for a message that somebody else asks for, that it must be listed, or the texts are not such as are
+    /// stored.
     pub async fn receivers(&self, message: &str, business_key: &str) -> Result<Option<Vec<SubscriptionListed>>, Error> {
         if message.contains('\0') || business_key.contains('\0') {
             return Ok(None);

@@ -1,8 +1,8 @@
 //! What history has of incidents.
 //!
-//! As in the list of open incidents ([`incidents`](super::incidents)) one of a called instance stands at each of its callers, too. Here each of these has a
-//! row of its own, for there may be any number of ended instances to follow. What has become of a signal or message that could not be delivered is an incident of its receiver; one that was to start
-//! an instance has none, and is its definition's.
+//! As in the list of open incidents ([`incidents`](super::incidents)) one of a called instance stands at each of its callers, too. Here
+//! each of these has a row of its own, for there may be any number of ended instances to follow. What has become of a signal or message
+//! that could not be delivered is an incident of its receiver; one that was to start an instance has none, and is its definition's.
 
 use uuid::Uuid;
 
@@ -129,8 +129,8 @@ impl Sort for HistoryIncidentSort {
 
 const FROM: &str = "(SELECT x.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM history_incident x) c CROSS JOIN history_instance h";
 
-/// The same as callers have them. Their numbers are those of the incidents, and negative: a caller has some of its own. They are over as the incidents
-/// are.
+/// The same as callers have them. Their numbers are those of the incidents, and negative: a caller has some of its own. They are over as
+/// the incidents are.
 const FROM_CALLED: &str = "(SELECT k.instance_id, -k.n AS n, {pg:NULL::bigint}{lite:NULL} AS wait, k.activity, k.activity_id, \
         k.activity_id AS failed_activity_id, {pg:NULL::text}{lite:NULL} AS job_definition_id, k.definition_id, x.code, '' AS message, x.created, \
         COALESCE(x.ended_at, o.ended_at) AS ended_at, x.deleted OR (x.ended_at IS NULL AND o.ended_at IS NOT NULL) AS deleted, \

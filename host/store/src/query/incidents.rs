@@ -1,7 +1,7 @@
 //! Open incidents.
 //!
-//! As in Camunda 7 an incident of a called instance stands at each of its callers, too: at the call activity that leads to it. Nothing of that is
-//! stored: it follows from the incident and from who has called whom.
+//! As in Camunda 7 an incident of a called instance stands at each of its callers, too: at the call activity that leads to it. Nothing of
+//! that is stored: it follows from the incident and from who has called whom.
 
 use uuid::Uuid;
 
@@ -162,8 +162,8 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<IncidentRow, Error> {
 const FROM: &str = "(SELECT x.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM incident x) incident \
                     CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id";
 
-/// The same as callers have them, whatever lies between. Their numbers are those of the incidents, and negative: a caller has some of its own.
-/// What failed for a caller is its call activity. Where nobody is called no incident is looked at.
+/// The same as callers have them, whatever lies between. Their numbers are those of the incidents, and negative: a caller has some of its
+/// own. What failed for a caller is its call activity. Where nobody is called no incident is looked at.
 macro_rules! of_called {
     () => {
         "(WITH RECURSIVE up (instance_id, activity, activity_id, called, root, n) AS (\

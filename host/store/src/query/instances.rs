@@ -232,9 +232,9 @@ pub(super) fn of_definition(instance: &str, param: usize) -> String {
     format!("{{pg:{id} >= ${param} AND {id} <= ${param}}}{{lite:{id} = ${param}}}")
 }
 
-/// Where the ids of instances with an incident are, `c`, each once, and which of them another place has: those with one of their own, those to which a
-/// signal could not be delivered, and those that have called one of either. Incidents may be few among very many instances, or very many: so they are read
-/// in their order, as many as it takes.
+/// Where the ids of instances with an incident are, `c`, each once, and which of them another place has: those with one of their own, those
+/// to which a signal could not be delivered, and those that have called one of either. Incidents may be few among very many instances, or
+/// very many: so they are read in their order, as many as it takes.
 pub(super) const WITH_INCIDENT: [(&str, &str); 3] = [
     ("incident c", "EXISTS (SELECT 1 FROM incident p WHERE p.instance_id = c.instance_id AND p.n < c.n)"),
     (
@@ -244,8 +244,8 @@ pub(super) const WITH_INCIDENT: [(&str, &str); 3] = [
     (CALLERS, "EXISTS (SELECT 1 FROM any_incident p WHERE p.instance_id = c.instance_id)"),
 ];
 
-/// Instances of a key are looked for at each of its definitions, if these are so many at the most: each gives its first ones in order. Of more they are
-/// all looked at.
+/// Instances of a key are looked for at each of its definitions, if these are so many at the most: each gives its first ones in order. Of
+/// more they are all looked at.
 const MOST_DEFINITIONS: usize = 32;
 
 fn select(mut filter: InstanceFilter, of_definitions: Option<Vec<String>>, keeps_activities: bool) -> Select {
@@ -280,7 +280,8 @@ impl InstanceFilter {
         self.with_incident || self.incident_code.is_some() || self.incident_code_not.is_some()
     }
 
-    /// Whether they are told in the order in which they began, which an index has for each definition; as a rule that is the order of their ids.
+    /// Whether they are told in the order in which they began, which an index has for each definition; as a rule that is the order of their
+    /// ids.
     fn is_by_start(&self, sort: &[(InstanceSort, Order)]) -> bool {
         sort.is_empty() && !self.is_by_incident() && (self.definition_id.is_some() || self.definition_key.is_some())
     }
@@ -328,8 +329,8 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     select.maybe("i.started_at < $?", filter.started_before);
 }
 
-/// Waits tell where tokens stand, also before and behind an element; what triggers an event is not such a place. History, where it is kept, knows
-/// scopes and joins as well.
+/// Waits tell where tokens stand, also before and behind an element; what triggers an event is not such a place. History, where it is kept,
+/// knows scopes and joins as well.
 pub(super) fn stands_at(select: &mut Select, instance: &str, activity_ids: Vec<String>, keeps_activities: bool) {
     if activity_ids.is_empty() {
         return;

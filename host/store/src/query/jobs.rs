@@ -141,8 +141,8 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<JobRow, Error> {
     })
 }
 
-/// Jobs with what else a list tells of them. A cross join, as in the other lists of this folder, for SQLite's sake: it looks at tables in their order here,
-/// and so comes to rows in the order of the first one's indexes.
+/// Jobs with what else a list tells of them. A cross join, as in the other lists of this folder, for SQLite's sake: it looks at tables in
+/// their order here, and so comes to rows in the order of the first one's indexes.
 const BESIDE: &str = "job {pg:JOIN}{lite:CROSS JOIN} instance i ON i.id = job.instance_id LEFT JOIN definition d ON d.id = job.definition_id \
                       LEFT JOIN host h ON h.id = job.locked_by";
 
@@ -193,8 +193,8 @@ const FAILURE: &str = "j.failure IS NOT NULL";
 /// The predicate of the index `job_suspended`.
 const SUSPENDED: &str = "j.suspended";
 
-/// Which rows of the table of jobs are in which of its indexes by the due date; together they are all rows. The last have no such index: what runs and
-/// what is behind another job.
+/// Which rows of the table of jobs are in which of its indexes by the due date; together they are all rows. The last have no such index:
+/// what runs and what is behind another job.
 const BY_DUE: [&str; 5] = [
     UNPRIORITIZED,
     PRIORITIZED,

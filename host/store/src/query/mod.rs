@@ -1,7 +1,7 @@
 //! Reads: one file per noun, each with a filter, a list and a count.
 //!
-//! A filter's empty fields ask for nothing. Every list has an order of its own to break ties, so that pages neither repeat nor skip rows that
-//! do not move. Texts are compared and sorted by their bytes, on both databases.
+//! A filter's empty fields ask for nothing. Every list has an order of its own to break ties, so that pages neither repeat nor skip rows
+//! that do not move. Texts are compared and sorted by their bytes, on both databases.
 
 mod ask;
 mod calls;
@@ -74,8 +74,8 @@ pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TASKS, TaskFilter, TaskListed, TaskSort, VariableOf};
 pub use variables::{Comparison, IgnoringCase, Operand, SortedKind, VariableCondition, VariableFilter, VariableListed, VariableSort};
 
-/// How many bytes one answer holds of what processes and clients may have made large, such as the values of variables. Lists of variables that would have
-/// more are refused.
+/// How many bytes one answer holds of what processes and clients may have made large, such as the values of variables. Lists of variables
+/// that would have more are refused.
 pub const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 /// Reads of a store. Cheap to clone.

@@ -6,9 +6,9 @@ use super::Reads;
 use crate::Error;
 use crate::db::{Param, params};
 
-/// The activity instances at which something should have happened before `$1`: a user task past its due date; or a job (a timer, one attached
-/// to the activity, or an asynchronous continuation) past the moment from which it may run, that no host has taken up. Each once, however
-/// many reasons there are. What is suspended is held back on purpose, and a job without retries is an incident: neither is overdue.
+/// The activity instances at which something should have happened before `$1`: a user task past its due date; or a job (a timer, one
+/// attached to the activity, or an asynchronous continuation) past the moment from which it may run, that no host has taken up. Each once,
+/// however many reasons there are. What is suspended is held back on purpose, and a job without retries is an incident: neither is overdue.
 const OVERDUE: &str = "SELECT instance_id, activity FROM task WHERE due < $1 AND NOT suspended UNION \
      SELECT j.instance_id, j.activity FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND j.due < $1 \
      AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended)";

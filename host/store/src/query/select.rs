@@ -25,8 +25,8 @@ impl Place {
         Self { empty, ..self }
     }
 
-    /// All rows of one value of this column. On PostgreSQL its condition must not say so by `=`: else that, for which that column no longer matters to the order,
-    /// reads another index that begins with the next one, past all other values.
+    /// All rows of one value of this column. On PostgreSQL its condition must not say so by `=`: else that, for which that column no longer
+    /// matters to the order, reads another index that begins with the next one, past all other values.
     pub(super) fn led_by(self, lead: &'static str) -> Self {
         Self { lead: Some(lead), ..self }
     }
@@ -200,13 +200,14 @@ impl Select {
         self.when(without, &format!("{column} = ''"));
     }
 
-    /// The rows, of these columns, in this order. Each place gives its first rows in the order of its own indexes, so that a page of several costs
-    /// what it does of one.
+    /// The rows, of these columns, in this order. Each place gives its first rows in the order of its own indexes, so that a page of
+    /// several costs what it does of one.
     pub(super) async fn rows(self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page) -> Result<Vec<Row>, Error> {
         self.rows_within(pool, columns, order, page, usize::MAX).await
     }
 
-    /// The same of rows whose texts may be large. More of them than one answer holds ([`MAX_ANSWER_BYTES`]) are refused, and not read to their end.
+    /// The same of rows whose texts may be large. More of them than one answer holds ([`MAX_ANSWER_BYTES`]) are refused, and not read to
+    /// their end.
     pub(super) async fn large_rows(self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page) -> Result<Vec<Row>, Error> {
         self.rows_within(pool, columns, order, page, MAX_ANSWER_BYTES).await
     }
@@ -286,8 +287,8 @@ pub(super) fn ascending(columns: &[&str]) -> Vec<(String, &'static str)> {
     columns.iter().map(|column| ((*column).to_owned(), "ASC")).collect()
 }
 
-/// The columns of an ORDER BY with their directions, and those that break ties: these in the direction of the last one, so that an index over
-/// all of them is read from either end.
+/// The columns of an ORDER BY with their directions, and those that break ties: these in the direction of the last one, so that an index
+/// over all of them is read from either end.
 pub(super) fn keys<S: Sort>(sort: &[(S, Order)], ties: &[&str]) -> Vec<(String, &'static str)> {
     keys_of(sort.iter().map(|(by, order)| (by.column().to_owned(), *order)).collect(), ties)
 }

@@ -23,7 +23,8 @@ fn definition(key: &str) -> String {
     )
 }
 
-/// Instances with numbers from 1 to 20,000, half of them of the definition `p:1:x`, whose jobs are due late; of a hundred the last job has failed for good.
+/// Instances with numbers from 1 to 20,000, half of them of the definition `p:1:x`, whose jobs are due late; of a hundred the last job has
+/// failed for good.
 async fn fill(store: &Store) {
     let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
     let id = "{pg:CAST(lpad(to_hex(n), 32, '0') AS UUID)}{lite:CAST(substr('0000000000000000' || n, -16) AS BLOB)}";

@@ -1,7 +1,8 @@
 //! What a transaction of units finds out as it begins: whether this host may write, and which of the definitions that it starts are there.
 //!
-//! On PostgreSQL it is asked each time, and the rows are kept until the commit. On SQLite all that writes goes through one connection of one process: what a
-//! transaction has found the next one knows, unless anything else was begun in between ([`Memory`]). So a lone unit goes to SQLite's thread once and not twice.
+//! On PostgreSQL it is asked each time, and the rows are kept until the commit. On SQLite all that writes goes through one connection of
+//! one process: what a transaction has found the next one knows, unless anything else was begun in between ([`Memory`]). So a lone unit
+//! goes to SQLite's thread once and not twice.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -83,8 +84,9 @@ fn startable(row: &Row, first: usize) -> Result<(String, Startable), Error> {
     Ok((row.get(first)?, Startable { suspended: row.get(first + 1)?, newest: row.get(first + 2)? }))
 }
 
-/// Whether this host may write in this transaction, as [`hold_epoch`] says, and which of the definitions that its units start are there: both at one look, and
-/// kept so until the commit. Where units send messages they are not looked at yet: their addressees' definitions are held as well, and all in one order.
+/// Whether this host may write in this transaction, as [`hold_epoch`] says, and which of the definitions that its units start are there:
+/// both at one look, and kept so until the commit. Where units send messages they are not looked at yet: their addressees' definitions are
+/// held as well, and all in one order.
 pub(crate) async fn begin<'u>(
     tx: &mut Tx,
     me: HostRef,

@@ -520,8 +520,8 @@ async fn put_variables(tx: &mut Tx, variables: Rows) -> Result<(), Error> {
     Ok(())
 }
 
-/// What was written while more was kept ends with its instance, at the latest: nobody writes what became of it before. Most have nothing in history where
-/// nothing is kept, and one look says so.
+/// What was written while more was kept ends with its instance, at the latest: nobody writes what became of it before. Most have nothing in
+/// history where nothing is kept, and one look says so.
 async fn end_left_open(tx: &mut Tx, level: HistoryLevel, mut ended: Vec<(Uuid, i64, bool)>) -> Result<(), Error> {
     if level == HistoryLevel::None {
         let remembered = REMEMBERED.fetch(tx, ended.iter().map(|(id, ..)| cells![*id]).collect()).await?;

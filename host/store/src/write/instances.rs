@@ -89,10 +89,10 @@ pub(super) struct Repeated {
     pub(super) is_called: bool,
 }
 
-/// Units of several instances are stored whole or not at all: their instances are locked in the order of their ids, and their revisions compared,
-/// before anything is written. So are those of units that take up a delivery or complete a worker's task, whose message or task is locked next. A batch of
-/// other units of one instance needs no lock, for writing the row compares; in one with such units all instances are locked, for what is locked next
-/// is locked behind instances by everybody.
+/// Units of several instances are stored whole or not at all: their instances are locked in the order of their ids, and their revisions
+/// compared, before anything is written. So are those of units that take up a delivery or complete a worker's task, whose message or task
+/// is locked next. A batch of other units of one instance needs no lock, for writing the row compares; in one with such units all instances
+/// are locked, for what is locked next is locked behind instances by everybody.
 pub(super) async fn hold(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
     let locks_beside = |write: &InstanceWrite| write.delivery.is_some() || write.held_external_task.is_some();
     if !units.iter().any(|unit| unit.instances.len() > 1 || locks_beside(&unit.instances[0])) {
@@ -114,7 +114,8 @@ pub(super) async fn hold(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Com
     Ok(())
 }
 
-/// Writes the rows of all units that are not refused yet. Refuses those whose instance is at another revision or gone. Answers which have ended suspended.
+/// Writes the rows of all units that are not refused yet. Refuses those whose instance is at another revision or gone. Answers which have
+/// ended suspended.
 pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<Vec<Uuid>, Error> {
     let (mut inserted, mut updated, mut deleted) = (Rows::new(), Vec::new(), Vec::new());
     for (unit, _) in units.iter().zip(&*answers).filter(|(_, refused)| refused.is_none()) {
@@ -165,8 +166,8 @@ pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Co
     Ok(suspended)
 }
 
-/// Moves instances on, and says which. As a rule all of them are where their units began, and then how many there were is answer enough: a row
-/// that is returned costs as much as one that is written. Otherwise the rows say by whom they were written last.
+/// Moves instances on, and says which. As a rule all of them are where their units began, and then how many there were is answer enough: a
+/// row that is returned costs as much as one that is written. Otherwise the rows say by whom they were written last.
 ///
 /// # Errors
 /// When that is ambiguous, because a unit is handed in that was stored before: the batch is bisected, and what stands alone never is.
@@ -271,8 +272,8 @@ fn refusal(found: Option<i64>, expected: i64) -> Option<CommitError> {
     }
 }
 
-/// In the order of the ids: two hosts that write the same instances do not wait for each other in a circle. One that ends what the other moves on, and
-/// the other way round, in the same moment, still can: PostgreSQL ends one of the two transactions, and it is begun again.
+/// In the order of the ids: two hosts that write the same instances do not wait for each other in a circle. One that ends what the other
+/// moves on, and the other way round, in the same moment, still can: PostgreSQL ends one of the two transactions, and it is begun again.
 fn in_order(mut rows: Vec<(Uuid, Vec<Cell>)>) -> Rows {
     rows.sort_unstable_by_key(|(id, _)| *id);
     rows.into_iter().map(|(_, row)| row).collect()

@@ -387,8 +387,8 @@ pub(crate) async fn what_a_dead_host_had_under_way_is_unknown(fixture: Fixture) 
     second.ledger_close(verdict(&left, 1, LedgerState::Applied, "ann")).await.expect("decided");
 }
 
-/// Of many entries that are handed in at once and written in one transaction, one cannot be written. To be run by one thread: then the committer has all of them
-/// before it begins.
+/// Of many entries that are handed in at once and written in one transaction, one cannot be written. To be run by one thread: then the
+/// committer has all of them before it begins.
 pub(crate) async fn an_entry_that_cannot_be_written_costs_its_neighbours_one_more_transaction(fixture: Fixture) {
     const MANY: usize = 40;
     let (store, id) = with_job(&fixture).await;

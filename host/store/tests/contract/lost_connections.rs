@@ -1,7 +1,7 @@
 //! Connections that are lost at the worst moment.
 //!
-//! A proxy stands between the store and PostgreSQL and cuts a connection when a COMMIT passes: before the server sees it, right behind it, or
-//! when its answer comes. Whatever the store answers must be true.
+//! A proxy stands between the store and PostgreSQL and cuts a connection when a COMMIT passes: before the server sees it, right behind it,
+//! or when its answer comes. Whatever the store answers must be true.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -209,7 +209,8 @@ pub(crate) async fn a_message_finds_who_waits_under_its_correlation_key(fixture:
     assert_eq!(due().await, [seven.id, without.id]);
 }
 
-/// Whoever deletes a deployment locks definitions, then instances, then messages. Two that lock in different orders can wait for each other.
+/// Whoever deletes a deployment locks definitions, then instances, then messages. Two that lock in different orders can wait for each
+/// other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unit_locks_definitions_before_instances_and_those_before_messages() {
     use sqlx::{ConnectOptions as _, Connection as _, Executor as _};

@@ -1,4 +1,5 @@
-//! Drives the pure engine so often, for callgrind: `bench-steps SCENARIO INSTANCES`. Prints how often each measured function was called, as JSON.
+//! Drives the pure engine so often, for callgrind: `bench-steps SCENARIO INSTANCES`. Prints how often each measured function was called, as
+//! JSON.
 
 use anyhow::Context as _;
 

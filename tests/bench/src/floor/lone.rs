@@ -11,7 +11,8 @@ use super::rows;
 /// How many of each.
 const COUNT: u32 = 200;
 
-/// Between an answer and the next request, here and where the engine is measured: whoever waits for nobody else finds cores asleep and caches cold.
+/// Between an answer and the next request, here and where the engine is measured: whoever waits for nobody else finds cores asleep and
+/// caches cold.
 pub const PAUSE: Duration = Duration::from_millis(20);
 
 /// The median time of a transaction with one first unit of work, in milliseconds.

@@ -1,9 +1,10 @@
-//! What the same work costs with no engine: a scenario's rows, written in its batches by bare sqlx, and its component, called with no store.
+//! What the same work costs with no engine: a scenario's rows, written in its batches by bare sqlx, and its component, called with no
+//! store.
 //!
-//! Per unit of work there is an instance row with the snapshot that the engine makes, a job row or subscription row, updated in place where it can
-//! be, and one history row with the unit's share of what history really holds of an instance. Primary keys are the only
-//! indexes; what is stored apart from a snapshot is left out. A command is a ledger row that is inserted and updated, and a request to the stub. The tables are vacuumed and checkpointed
-//! within the measurement, as the engine's are.
+//! Per unit of work there is an instance row with the snapshot that the engine makes, a job row or subscription row, updated in place where
+//! it can be, and one history row with the unit's share of what history really holds of an instance. Primary keys are the only indexes;
+//! what is stored apart from a snapshot is left out. A command is a ledger row that is inserted and updated, and a request to the stub. The
+//! tables are vacuumed and checkpointed within the measurement, as the engine's are.
 
 mod calls;
 mod lone;

@@ -1,7 +1,7 @@
 //! S1 while history holds a million finished instances (`--stock`), and a tenth as many wait for an operator with a failed job.
 //!
-//! One finished and one failed instance are made by a host and replicated within the database. After the window the lists that operators look
-//! at are asked for over HTTP: how long the first page of each takes.
+//! One finished and one failed instance are made by a host and replicated within the database. After the window the lists that operators
+//! look at are asked for over HTTP: how long the first page of each takes.
 
 use anyhow::ensure;
 use futures_util::future::BoxFuture;

@@ -1,9 +1,9 @@
 //! The soak beside a long read: somebody else's report keeps a snapshot open for as long as the load lasts.
 //!
-//! On PostgreSQL it is a `REPEATABLE READ` transaction, which keeps vacuum from removing any row version that it could still see; on SQLite a
-//! read transaction, which keeps checkpoints from taking back the log. What that costs shows against `soak`. The reader goes when the load has
-//! ended and before the window closes, so that the vacuum and the checkpoint that it delayed count. Sizes on the disk are noted before,
-//! while it was open, and after.
+//! On PostgreSQL it is a `REPEATABLE READ` transaction, which keeps vacuum from removing any row version that it could still see; on SQLite
+//! a read transaction, which keeps checkpoints from taking back the log. What that costs shows against `soak`. The reader goes when the
+//! load has ended and before the window closes, so that the vacuum and the checkpoint that it delayed count. Sizes on the disk are noted
+//! before, while it was open, and after.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! S1 while a million instances (`--stock`) wait in the store, half of them for a timer that is due in years, half for a message.
 //!
-//! One instance of each kind is made by a host and replicated within the database with its history. The pace against S1 alone says what they
-//! cost; the resident memory, whether any of it grows with them.
+//! One instance of each kind is made by a host and replicated within the database with its history. The pace against S1 alone says what
+//! they cost; the resident memory, whether any of it grows with them.
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};

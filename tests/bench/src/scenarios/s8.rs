@@ -1,8 +1,9 @@
 //! Cold delegates: a thousand different ones are called in turn, each for the first time since the host started.
 //!
-//! They are one component with different custom sections, so that their digests differ and each is compiled, stored and loaded for itself. Another
-//! process deploys them; then a host is opened and makes one call, which is what a restart costs, and the same in a folder without compiled
-//! code, where the component is compiled first. In the window every delegate is called once; after it once more, when all of them are in memory.
+//! They are one component with different custom sections, so that their digests differ and each is compiled, stored and loaded for itself.
+//! Another process deploys them; then a host is opened and makes one call, which is what a restart costs, and the same in a folder without
+//! compiled code, where the component is compiled first. In the window every delegate is called once; after it once more, when all of them
+//! are in memory.
 
 use std::time::Instant;
 

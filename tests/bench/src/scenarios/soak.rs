@@ -1,8 +1,8 @@
 //! S1 for ten minutes (`--seconds`): does memory stay flat?
 //!
-//! As many instances are started as keep the host busy, but no more than so many are alive at once, so that what is measured is work and not a
-//! queue that grows. Resident memory is looked at every second; its slope is that of the second half, when caches are full. The number of
-//! instances is what came of it.
+//! As many instances are started as keep the host busy, but no more than so many are alive at once, so that what is measured is work and
+//! not a queue that grows. Resident memory is looked at every second; its slope is that of the second half, when caches are full. The
+//! number of instances is what came of it.
 
 use std::time::{Duration, Instant};
 

@@ -22,9 +22,9 @@ impl Models<'_> {
         }
     }
 
-    /// What triggers an event, with the attribute that says whether it interrupts. A signal that is thrown inside of what it begins would begin
-    /// it for ever, were it not to interrupt; so those wait for one that comes from outside only. On one sub-process, what is attached and what is
-    /// inside wait for different things.
+    /// What triggers an event, with the attribute that says whether it interrupts. A signal that is thrown inside of what it begins would
+    /// begin it for ever, were it not to interrupt; so those wait for one that comes from outside only. On one sub-process, what is
+    /// attached and what is inside wait for different things.
     pub(super) fn signal_or_condition_trigger(&mut self, interrupts: &str) -> (String, String) {
         let interrupting = self.random.one_in(2);
         let attached = interrupts == "cancelActivity";

@@ -1,4 +1,5 @@
-//! How processes begin: at a start event, at one of several, at what a message starts without a start event, or without anything of that kind.
+//! How processes begin: at a start event, at one of several, at what a message starts without a start event, or without anything of that
+//! kind.
 
 use super::{Block, Models};
 

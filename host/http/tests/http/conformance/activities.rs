@@ -21,7 +21,8 @@ const AS_OFTEN_AS_MISSING: &[(&str, &str)] = &[(r#"{"n": 3}"#, "12"), (r#"{"n": 
 /// A signal that a boundary event on `t1` waits for, which is thrown by the behaviour of `t1`'s instances.
 pub(super) const THROWN: &str = "<signal id='sig' name='one is done'/><signalEventDefinition id='def' signalRef='sig'/>";
 
-/// A task `t1` with these multi-instance characteristics, and a boundary event on it that leads to `t3` and does not say that it does not interrupt.
+/// A task `t1` with these multi-instance characteristics, and a boundary event on it that leads to `t3` and does not say that it does not
+/// interrupt.
 macro_rules! several {
     ($loops:literal) => {
         concat!(

@@ -56,8 +56,8 @@ async fn two_tasks_are_done_at_once() {
     host.close().await;
 }
 
-/// `Timer_BoundaryEvent_SubProcess_Interrupting_Activity`: a timer on the sub-process ends a task inside that takes longer. The timer's job is
-/// exclusive, so the task's is not, or the one would wait for the other, as in Camunda 7.
+/// `Timer_BoundaryEvent_SubProcess_Interrupting_Activity`: a timer on the sub-process ends a task inside that takes longer. The timer's job
+/// is exclusive, so the task's is not, or the one would wait for the other, as in Camunda 7.
 #[tokio::test]
 async fn timer_ends_a_task_that_is_being_done() {
     let domain = Domain::start().expect("a free port");

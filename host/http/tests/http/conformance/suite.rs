@@ -1,5 +1,5 @@
-//! The public suite: betsy, of the University of Bamberg, in its last version. Its models are in our tables under their names; what is missing is listed
-//! with the reason, and `bpmn/README.md` says how many there are.
+//! The public suite: betsy, of the University of Bamberg, in its last version. Its models are in our tables under their names; what is
+//! missing is listed with the reason, and `bpmn/README.md` says how many there are.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
