@@ -25,3 +25,4 @@ pub mod scenarios;
 pub mod steps;
 pub mod stub;
 pub mod window;
+pub mod workers;

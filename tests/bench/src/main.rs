@@ -9,6 +9,7 @@ use mandate_bench::conduct::{self, ONE, Options};
 use mandate_bench::database::Kind;
 use mandate_bench::host::Size;
 use mandate_bench::scenarios::{self, SCENARIOS, Scenario};
+use mandate_bench::workers::{self, WORKERS};
 use mandate_bench::{report, steps};
 use mandate_runtime::wasm::{COMPILE_COMMAND, compile_child_main};
 use tracing_subscriber::EnvFilter;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some(COMPILE_COMMAND) => return compile_child_main(),
         Some(ONE) => return ended(carry_out()),
+        Some(WORKERS) => return ended(work()),
         _ => {}
     }
     ended(run(Cli::parse()))
@@ -97,6 +99,11 @@ async fn carry_out() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(false).init();
     conduct::carry_out(&std::env::args().nth(2).context("an order")?).await
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn work() -> anyhow::Result<()> {
+    workers::carry_out(&std::env::args().nth(2).context("the host's address")?).await
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
