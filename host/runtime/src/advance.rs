@@ -291,20 +291,26 @@ impl Inner {
             if unit.work.hops() > MAX_HOPS && parties.iter().any(|party| party.rows.throws()) {
                 return Err(Error::UnitFailed(Box::new(too_many_hops())));
             }
-            let stored = self.store_unit(&mut parties, &unit.work, unit.registered, now).await?;
+            let stored = self.store_unit(&mut parties, &unit, now).await?;
             if let Some(advanced) = self.after_store(&mut unit, parties, stored).await? {
                 return Ok(advanced);
             }
         }
     }
 
-    /// Steps the unit until it comes to rest, and waits until what came of its commands is recorded. Answers how that ended, and when.
+    /// Steps the unit until it comes to rest, and waits until what came of its commands is recorded, but for what it can be stored with. Answers how that ended, and when.
     async fn take_steps(self: &Arc<Self>, unit: &mut UnderWay<'_>, parties: &mut Parties) -> Result<(Ended, i64), Error> {
         let (now, asked) = (self.clock.now_ms(), unit.asked);
         let mut course = Course::new(&unit.work, parties.first(), unit.registered, &unit.held, &mut unit.calls, (now, asked));
         let ended = self.step_until_quiet(parties, &mut course).await;
         let now = course.now;
-        let ended = match unit.calls.closings.settle().await {
+        let closings = &unit.calls.closings;
+        let settled = match &ended {
+            // A modification is compared with the ledger before it is stored.
+            Ok(Ended::Quiet) if !unit.is_modification() => closings.settle_written(self).await,
+            _ => closings.settle(self).await,
+        };
+        let ended = match settled {
             Ok(()) => ended?,
             Err(failure) => Ended::Failed(failure),
         };
@@ -357,7 +363,7 @@ impl Inner {
                 let instance = parties.into_first().instance;
                 Ok(Some(Advanced::Committed(Box::new(State { instance, failed: unit.failed, held }))))
             }
-            Stored::Unknowing => Ok(None),
+            Stored::Unknowing | Stored::NotClosed => Ok(None),
             Stored::Delivered => Ok(Some(Advanced::Withdrawn)),
             Stored::NotHeld(worker) => Err(Error::NotHeld { worker }),
             Stored::AlreadyStarted(existing) => Ok(Some(Advanced::AlreadyStarted(existing))),

@@ -198,7 +198,7 @@ impl Inner {
                 (_, None) => unreachable!("only sending needs no earlier attempt"),
             }
             // Also under this very key.
-            if let Err(failure) = issue.closings.settle().await {
+            if let Err(failure) = issue.closings.settle(self).await {
                 return Ok(Issued::Stop(failure));
             }
             latest = self.store.ledger_latest(&tenant, &issue.command, &issue.key).await?;

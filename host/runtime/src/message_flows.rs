@@ -226,7 +226,10 @@ mod tests {
         // No element has such an id, and no database compares it.
         sender.messages = vec![message(Some("\0")), message(None)];
         let bad = sender.messages[0].id;
-        store.commit(Unit { id: Uuid::now_v7(), instances: vec![sender], start_key: None, newest: false }).await.expect("stored");
+        store
+            .commit(Unit { id: Uuid::now_v7(), instances: vec![sender], start_key: None, newest: false, closes: Vec::new() })
+            .await
+            .expect("stored");
 
         assert_eq!(inner.address_due().await.expect("the round goes on"), 2);
         let delivered = store.claim_deliveries(inner.clock.now_ms(), 10, &[], &Except::NOTHING).await.expect("claimed");

@@ -5,7 +5,7 @@
 //!
 //! 1. This host's epoch must hold; its row is kept until the commit, so that a takeover must wait. On SQLite, where nobody can take over,
 //!    it is known from the transaction before ([`Memory`]).
-//! 2. Ledger entries are checked against their waits; start keys are claimed.
+//! 2. Ledger entries are checked against their waits, and written with those that units bring; start keys are claimed.
 //! 3. Instances are written, in the order of their ids, if they are at the revision that their unit began from. A unit that is too late is
 //!    left out; its neighbours go on. Then every other table is written by one statement; on PostgreSQL, and with few requests on SQLite,
 //!    several of these go to the database together.
@@ -130,7 +130,8 @@ impl Item {
             Self::Unit(unit) => {
                 let instances = unit.instances.iter().map(|write| Key::Instance(write.id));
                 let deliveries = unit.instances.iter().filter_map(|write| write.delivery).map(Key::Delivery);
-                instances.chain(unit.start_key.clone().map(Key::Start)).chain(deliveries).collect()
+                let closes = unit.closes.iter().map(|close| Key::Ledger(close.name()));
+                instances.chain(unit.start_key.clone().map(Key::Start)).chain(deliveries).chain(closes).collect()
             }
             Self::Open(open) => vec![Key::Ledger(open.name())],
             Self::Close(close) => vec![Key::Ledger(close.name())],
@@ -151,6 +152,14 @@ impl Item {
             let due = put.chain(revised).chain(turns).any(|(wait, due)| due <= now && !is_locked(write.id, wait));
             due || write.suspended == Some(false) && matches!(write.expect, Expect::Revision(_))
         })
+    }
+
+    /// The database refuses what is in it. A unit that brings what its commands came to may not be at fault: that is to be written by itself.
+    fn at_fault(&self, error: &Error) -> Outcome {
+        match self {
+            Self::Unit(unit) if !unit.closes.is_empty() => Outcome::Unit(Err(CommitError::NotClosed)),
+            _ => self.failed(error),
+        }
     }
 
     fn failed(&self, error: &Error) -> Outcome {
@@ -275,7 +284,7 @@ impl Committer {
                     Ok(Attempt::Fenced) => return items.iter().map(Item::fenced).collect(),
                     Ok(Attempt::Again(error)) => error,
                     Err(error) if error.remedy() == Remedy::Retry => error,
-                    Err(error) if items.len() == 1 => return vec![items[0].failed(&error)],
+                    Err(error) if items.len() == 1 => return vec![items[0].at_fault(&error)],
                     Err(error) => {
                         tracing::debug!(units = items.len(), "a transaction is bisected: {error}");
                         let (left, right) = items.split_at(items.len() / 2);
@@ -357,15 +366,23 @@ impl Committer {
         }
         // Entries first: whether their waits exist is asked of the state before the units of the same transaction.
         let Some(opened) = ledger::open_all(tx, me, entries, &opens).await? else { return Ok(None) };
-        let Some(closed) = ledger::close_all(tx, self.history, entries, &closes).await? else { return Ok(None) };
-        let answered = write::units(tx, me, self.history, &units, begun).await?;
-        let stored = opened.iter().filter(|answer| matches!(answer, LedgerOpened::Opened { .. })).count()
-            + closed.iter().filter(|answer| answer.is_ok()).count()
-            + answered.iter().filter(|answer| answer.is_ok()).count();
+        let brought = units.iter().flat_map(|unit| &unit.closes);
+        let all: Vec<&LedgerClose> = closes.iter().copied().chain(brought).collect();
+        let Some(mut closed) = ledger::close_all(tx, self.history, entries, &all).await? else { return Ok(None) };
+        let entries = opened.iter().filter(|answer| matches!(answer, LedgerOpened::Opened { .. })).count()
+            + closed.iter().filter(|answer| answer.is_ok()).count();
+        let mut brought = closed.split_off(closes.len()).into_iter();
+        let are_closed = units.iter().map(|unit| brought.by_ref().take(unit.closes.len()).fold(true, |all, one| all & one.is_ok()));
+        let are_closed: Vec<bool> = are_closed.collect();
+        let storable: Vec<&Unit> = units.iter().zip(&are_closed).filter(|(_, closed)| **closed).map(|(unit, _)| *unit).collect();
+        let answered = write::units(tx, me, self.history, &storable, begun).await?;
+        let stored = entries + answered.iter().filter(|answer| answer.is_ok()).count();
         let (mut opened, mut closed, mut answered) = (opened.into_iter(), closed.into_iter(), answered.into_iter());
+        let mut are_closed = are_closed.into_iter();
         let missing = "there is an answer for every request";
         let outcomes = items.iter().map(|item| match item {
-            Item::Unit(_) => Outcome::Unit(answered.next().expect(missing)),
+            Item::Unit(_) if are_closed.next().expect(missing) => Outcome::Unit(answered.next().expect(missing)),
+            Item::Unit(_) => Outcome::Unit(Err(CommitError::NotClosed)),
             Item::Open(_) => Outcome::Open(Ok(opened.next().expect(missing))),
             Item::Close(_) => Outcome::Close(closed.next().expect(missing)),
         });
@@ -474,7 +491,7 @@ mod tests {
 
     fn unit(n: u128, instance: u128) -> (Item, Caller) {
         let write = InstanceWrite::new(Uuid::from_u128(instance), Expect::Revision(1), State::Ended { beside: Beside::ALL });
-        let unit = Unit { id: Uuid::from_u128(n), instances: vec![write], start_key: None, newest: false };
+        let unit = Unit { id: Uuid::from_u128(n), instances: vec![write], start_key: None, newest: false, closes: Vec::new() };
         (Item::Unit(unit), Caller::Unit(oneshot::channel().0))
     }
 
@@ -505,7 +522,7 @@ mod tests {
         change(&mut write);
         let job = |wait: &i64| ClaimedJob { instance: id, wait: *wait, exclusive: true, takeovers: 0, due: 0 };
         let committed = Committed { revisions: Vec::new(), locked_jobs: locked.iter().map(job).collect() };
-        let unit = Unit { id: Uuid::from_u128(1), instances: vec![write], start_key: None, newest: false };
+        let unit = Unit { id: Uuid::from_u128(1), instances: vec![write], start_key: None, newest: false, closes: Vec::new() };
         Item::Unit(unit).leaves_work(&Outcome::Unit(Ok(committed)), 100)
     }
 

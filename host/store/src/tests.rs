@@ -402,7 +402,8 @@ async fn a_workers_task_is_locked_behind_all_instances_of_its_batch() {
     }
     let write = |id: Uuid| InstanceWrite::new(id, Expect::Revision(1), State::Live { snapshot: Vec::new(), parts: Parts::default() });
     let of_worker = InstanceWrite { held_external_task: Some(HeldExternalTask { wait: 3, worker: "w".into() }), ..write(second) };
-    let units = [write(first), of_worker].map(|it| Unit { id: it.id, instances: vec![it], start_key: None, newest: false });
+    let units =
+        [write(first), of_worker].map(|it| Unit { id: it.id, instances: vec![it], start_key: None, newest: false, closes: Vec::new() });
 
     // Another host has the first of them.
     let mut other = admin.begin().await.expect("begun");

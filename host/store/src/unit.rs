@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::Error;
 use crate::claim::ClaimedJob;
 use crate::delivery::{DeliveryName, Signal};
+use crate::ledger::LedgerClose;
 use crate::message::Message;
 use crate::rows::{
     EndedIncident, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow,
@@ -26,6 +27,9 @@ pub struct Unit {
     /// The definition of the first instance, if that is new, must be the newest version of its key. Whoever starts by key need not ask for
     /// it before.
     pub newest: bool,
+    /// What commands of this unit came to, which the ledger has whether or not the unit is stored; but without them the unit is not stored:
+    /// [`CommitError::NotClosed`].
+    pub closes: Vec<LedgerClose>,
 }
 
 /// A caller's name for a start. Each part has at most [`MAX_KEY_BYTES`] bytes.
@@ -368,6 +372,10 @@ pub enum CommitError {
         /// Who has it, if anybody.
         worker: Option<String>,
     },
+    /// What one of its commands came to could not be written, or the database refuses that or the unit. Write it by itself, and see what
+    /// [`Store::ledger_close`](crate::Store::ledger_close) says of it.
+    #[error("what became of a command of the unit of work could not be recorded")]
+    NotClosed,
     /// This host may not write any more.
     #[error("this host's lease has ended and another host may have taken over its work")]
     Fenced,
@@ -388,12 +396,22 @@ pub const MAX_TEXT_BYTES: usize = 1 << 20;
 /// The largest snapshot. The engine stops far below; SQLite takes it as hexadecimal text, twice as long.
 pub const MAX_SNAPSHOT_BYTES: usize = 64 << 20;
 
+impl CommitError {
+    /// Whether the ledger has what the unit's commands came to: it was refused within a transaction that was committed.
+    pub fn is_closed(&self) -> bool {
+        !matches!(self, Self::NotClosed | Self::Fenced | Self::Refused(_) | Self::Database(_))
+    }
+}
+
 impl Unit {
     /// Refuses what no database takes, before it can spoil a batch.
     pub(crate) fn check(&self) -> Result<(), CommitError> {
         let refused = |error: String| CommitError::Refused(error);
         if self.instances.is_empty() {
             return Err(refused("a unit of work touches at least one instance".to_owned()));
+        }
+        if self.closes.iter().any(|close| close.check().is_err()) {
+            return Err(CommitError::NotClosed);
         }
         let mut ids = BTreeSet::new();
         for write in &self.instances {
@@ -542,20 +560,20 @@ mod tests {
             removed: false,
             at: 0,
         });
-        let unit = Unit { id: Uuid::nil(), instances: vec![write], start_key: None, newest: false };
+        let unit = Unit { id: Uuid::nil(), instances: vec![write], start_key: None, newest: false, closes: Vec::new() };
         assert!(refusal(&unit).contains("variable value must not hold a NUL byte"));
     }
 
     #[test]
     fn an_instance_is_in_a_unit_once() {
-        let unit = Unit { id: Uuid::nil(), instances: vec![write(), write()], start_key: None, newest: false };
+        let unit = Unit { id: Uuid::nil(), instances: vec![write(), write()], start_key: None, newest: false, closes: Vec::new() };
         assert!(refusal(&unit).contains("twice"));
     }
 
     #[test]
     fn a_key_too_long_for_an_index_is_refused() {
         let key = StartKey { tenant: String::new(), definition_key: "p".into(), key: "k".repeat(MAX_KEY_BYTES + 1) };
-        let unit = Unit { id: Uuid::nil(), instances: vec![write()], start_key: Some(key), newest: false };
+        let unit = Unit { id: Uuid::nil(), instances: vec![write()], start_key: Some(key), newest: false, closes: Vec::new() };
         assert!(refusal(&unit).contains("start key has at most"));
     }
 }

@@ -142,6 +142,7 @@ on_both! {
     ledger:
         an_attempt_is_opened_once_and_closed_once
         an_attempt_needs_its_wait
+        a_unit_brings_what_its_commands_came_to
         one_attempt_per_key_is_open_at_a_time
         who_has_not_looked_opens_the_first_attempt_only
         of_many_attempts_at_once_each_is_told_its_own

@@ -8,8 +8,8 @@ use std::time::Duration;
 use mandate_engine::{InstanceId, WaitId};
 use mandate_store::{ClaimedJob, CommitError, InstanceWrite, RunningJob, Stood, Unit};
 
-use super::Work;
 use super::held::NO_WAIT;
+use super::{UnderWay, Work};
 use crate::definitions::suspended;
 use crate::error::TAKEN_OVER;
 use crate::executor::{Mine, Permit, Places};
@@ -28,6 +28,8 @@ pub(super) enum Stored {
     Gone,
     /// Job definitions have been changed, and it makes jobs.
     Unknowing,
+    /// What one of its commands came to is not in the ledger yet.
+    NotClosed,
     /// What it takes up was taken up before.
     Delivered,
     /// Another worker has the external task, or none.
@@ -38,13 +40,8 @@ pub(super) enum Stored {
 
 impl Inner {
     /// Stores what all instances of a unit have come to, and does what follows from it.
-    pub(super) async fn store_unit(
-        self: &Arc<Self>,
-        parties: &mut Parties,
-        work: &Work,
-        registered: &Registered<'_>,
-        now: i64,
-    ) -> Result<Stored, Error> {
+    pub(super) async fn store_unit(self: &Arc<Self>, parties: &mut Parties, unit: &UnderWay<'_>, now: i64) -> Result<Stored, Error> {
+        let UnderWay { work, registered, calls, .. } = unit;
         let mut writes = Vec::with_capacity(parties.len());
         let mut afters = Vec::with_capacity(parties.len());
         for (nth, party) in parties.iter_mut().enumerate() {
@@ -58,13 +55,17 @@ impl Inner {
         writes.iter_mut().flat_map(|write| &mut write.messages).for_each(|message| message.hops = hops);
         let first = parties.first();
         writes[0].operations = work.operations(&first.base.definition, &first.base.instance, &first.instance, id, now);
+        let carried = calls.closings.carry();
         let unit = Unit {
             id,
             instances: writes,
             start_key: work.begin.as_ref().and_then(|begin| begin.start_key.clone()),
             newest: work.begin.as_ref().is_some_and(|begin| begin.newest),
+            closes: carried.closes(),
         };
-        let committed = match self.store.commit(unit).await {
+        let committed = self.store.commit(unit).await;
+        calls.closings.carried(self, carried, &committed);
+        let committed = match committed {
             Ok(committed) => committed,
             Err(error) => return self.not_stored(error, parties, work).await,
         };
@@ -176,6 +177,7 @@ impl Inner {
                 self.job_definitions.forget();
                 Stored::Unknowing
             }
+            CommitError::NotClosed => Stored::NotClosed,
             CommitError::Delivered => Stored::Delivered,
             CommitError::NotHeld { worker } => Stored::NotHeld(worker),
             CommitError::AlreadyStarted { instance } => Stored::AlreadyStarted(InstanceId(instance)),

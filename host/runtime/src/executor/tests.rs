@@ -75,7 +75,10 @@ impl Host {
             mandate_store::State::Live { snapshot: b"\xffnot mine".to_vec(), parts: mandate_store::Parts::default() },
         );
         write.put_jobs = rows.jobs.into_iter().map(|job| JobRow { due: 1, ..job }).collect();
-        store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false }).await.expect("stored");
+        store
+            .commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false, closes: Vec::new() })
+            .await
+            .expect("stored");
     }
 
     async fn ended(&self, id: InstanceId) {
@@ -250,7 +253,10 @@ async fn a_row_of_a_job_that_its_instance_does_not_have_is_left_alone() {
             mandate_store::State::Live { snapshot: row.snapshot, parts: mandate_store::Parts::default() },
         );
         write.put_jobs = rows.jobs.into_iter().map(|job| JobRow { wait: 99, due: 1, ..job }).collect();
-        store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false }).await.expect("stored");
+        store
+            .commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false, closes: Vec::new() })
+            .await
+            .expect("stored");
         host.inner().executor.expect_due(1);
         host.until("it was tried", async || host.inner().executor.held_back.except(Instant::now()).instances == [id.0]).await;
         assert_eq!(host.runtime.check_store().await.expect("checked").findings.len(), 1);
@@ -272,7 +278,10 @@ async fn a_job_that_is_run_while_another_one_is_next_is_as_it_should_be() {
         let state = mandate_store::State::Live { snapshot: row.snapshot, parts: mandate_store::Parts::default() };
         let mut write = InstanceWrite::new(id.0, Expect::Revision(row.revision), state);
         write.behind_jobs = vec![(wait, true)];
-        store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false }).await.expect("stored");
+        store
+            .commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false, closes: Vec::new() })
+            .await
+            .expect("stored");
         assert_eq!(host.runtime.check_store().await.expect("checked").findings, [""; 0]);
         store.release(&[(id.0, wait)]).await.expect("released");
         assert_eq!(host.runtime.check_store().await.expect("checked").findings.len(), 1, "now it would never be claimed");
@@ -491,7 +500,7 @@ impl Host {
         });
         self.inner()
             .store
-            .commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false })
+            .commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false, closes: Vec::new() })
             .await
             .expect("stored");
         id

@@ -26,10 +26,10 @@ type Name = (String, String, String, i64);
 ///
 /// Whoever opens an attempt is here before its row is, and no attempt is opened twice. So a row that was read first, and then is nobody's
 /// here, is nobody's for good.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Flights(Arc<Mutex<Log>>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Log {
     /// By how many units mean to send them, and until when the first may, by the clock that nobody sets ([`awake`]).
     under_way: BTreeMap<Name, (u32, Duration)>,
@@ -37,6 +37,7 @@ struct Log {
     left: BTreeMap<Name, Left>,
 }
 
+#[derive(Debug)]
 struct Left {
     /// Until when it may be open.
     until: Duration,
@@ -108,6 +109,7 @@ fn name_of(row: &LedgerRow) -> Name {
 }
 
 /// A mark. Whoever drops it without having said that it is over leaves an attempt that may be open.
+#[derive(Debug)]
 pub(super) struct Flight {
     flights: Flights,
     name: Name,
@@ -131,6 +133,11 @@ impl Flight {
 
     /// This came of it, and the ledger does not have it.
     pub(super) fn leave(mut self, known: LedgerClose) {
+        self.hear(known);
+    }
+
+    /// This came of it; who drops the mark now leaves that.
+    pub(super) fn hear(&mut self, known: LedgerClose) {
         self.known = Some(known).filter(|known| known.state != LedgerState::Unknown);
     }
 }

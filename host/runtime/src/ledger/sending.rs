@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mandate_commands::{Command, Outcome, Place, Prepared};
-use mandate_engine::{Failure, Retry};
-use mandate_store::{Error, LedgerClose, LedgerOpen, LedgerOpened};
+use mandate_engine::Retry;
+use mandate_store::{Error, LedgerOpen, LedgerOpened};
 
+use super::closings::Heard;
 use super::flight::Flight;
-use super::{Issue, Issued, close, told, undo, unknown, unknown_to, wire_key};
+use super::{Issue, Issued, close, told, undo, unknown_to, wire_key};
 use crate::Inner;
 
 /// What is to be sent.
@@ -50,7 +51,8 @@ impl Sending<'_> {
             return Ok(Some(Issued::Stuck));
         }
         let flight = inner.in_flight.take_off(self.issue, self.after + 1);
-        let (opened, settled) = tokio::join!(inner.store.ledger_open(self.row()), self.issue.closings.settle());
+        // What the command before came to is handed in first, so that one transaction has both.
+        let (settled, opened) = tokio::join!(self.issue.closings.settle(inner), inner.store.ledger_open(self.row()));
         let opened = self.opened(opened, flight);
         if let Err(failure) = settled {
             if let Ok(Ok(attempt)) = opened {
@@ -136,7 +138,7 @@ impl Sending<'_> {
         let close = close(self.issue, self.command, number, &outcome);
         if let Outcome::Applied { .. } = outcome {
             let issued = told(self.issue, self.command, close.clone(), None);
-            self.record_beside(close, flight);
+            self.issue.closings.add(self.inner, Heard::new(close, undo(self.command), flight));
             return Ok(Some(issued));
         }
         match self.inner.record(close.clone()).await {
@@ -167,30 +169,4 @@ impl Sending<'_> {
         crate::metrics::command_sent(&self.issue.command, outcome.name(), started.elapsed());
         outcome
     }
-
-    /// Writes that the command was applied while its unit goes on. It is in flight until that is written, which whoever drops the unit does
-    /// not end.
-    fn record_beside(&self, close: LedgerClose, flight: Flight) {
-        let (inner, undo) = (self.inner.clone(), undo(self.command).to_owned());
-        self.issue.closings.add(tokio::spawn(async move {
-            let recorded = inner.record(close.clone()).await;
-            match &recorded {
-                Ok(_) => flight.land(),
-                Err(_) => flight.leave(close.clone()),
-            }
-            went_on(&close, &undo, recorded)
-        }));
-    }
-}
-
-/// Whether a unit that has gone on with what it was told may go on: with what the ledger has of it.
-fn went_on(told: &LedgerClose, undo: &str, recorded: Result<Option<LedgerClose>, Error>) -> Result<(), Failure> {
-    let (reason, retry) = match recorded {
-        Ok(Some(closed)) if closed.reply == told.reply => return Ok(()),
-        Ok(Some(_)) => ("it was applied, and its reply could not be stored: the delegate is to go on without".to_owned(), Retry::ByPolicy),
-        // This host knows that it was applied and somebody has recorded otherwise: it is never sent again on their word.
-        Ok(None) => ("it was applied, and was recorded otherwise before this host could say so".to_owned(), Retry::Never),
-        Err(error) => (format!("its outcome could not be recorded: {error}"), Retry::ByPolicy),
-    };
-    Err(unknown(&told.command, &told.key, told.attempt, undo, &reason, retry))
 }

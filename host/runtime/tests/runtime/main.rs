@@ -4,6 +4,7 @@
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way")]
 
 mod calls;
+mod carried;
 mod chains;
 mod clock;
 mod common;

@@ -270,7 +270,7 @@ impl LedgerOpen {
 }
 
 impl LedgerClose {
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         if self.state == LedgerState::Open {
             return Err("an attempt is not closed as open".to_owned());
         }

@@ -169,7 +169,7 @@ pub(crate) fn live() -> State {
 
 /// A unit of one instance.
 pub(crate) fn unit(write: InstanceWrite) -> Unit {
-    Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false }
+    Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false, closes: Vec::new() }
 }
 
 pub(crate) fn start(definition: &DefinitionRow, id: Uuid) -> InstanceWrite {

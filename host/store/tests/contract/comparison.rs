@@ -148,7 +148,7 @@ async fn begin(world: &mut World, store: &Store, definitions: &[DefinitionRow]) 
     let mut write = InstanceWrite::new(id, Expect::New(head), state);
     write.history.push(HistoryRow::InstanceStarted { start_activity: "Start".into(), at: 1 });
     let next = rows(world, &mut write, process, 1);
-    let unit = Unit { id: Uuid::from_u128(world.made), instances: vec![write], start_key, newest: false };
+    let unit = Unit { id: Uuid::from_u128(world.made), instances: vec![write], start_key, newest: false, closes: Vec::new() };
     let answer = store.commit(unit).await;
     if answer.is_ok() && !ended {
         world.instances.insert(id, (1, next));
@@ -174,7 +174,7 @@ async fn change(world: &mut World, store: &Store, definitions: &[DefinitionRow],
         write.history.push(HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: Some("so".into()), at: next, removal_at: None });
     }
     world.made += 1;
-    let unit = Unit { id: Uuid::from_u128(world.made), instances: vec![write], start_key: None, newest: false };
+    let unit = Unit { id: Uuid::from_u128(world.made), instances: vec![write], start_key: None, newest: false, closes: Vec::new() };
     let answer = store.commit(unit).await;
     if answer.is_ok() {
         if ended {

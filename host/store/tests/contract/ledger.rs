@@ -2,7 +2,9 @@
 
 use futures_util::future::join_all;
 use mandate_store::query::Page;
-use mandate_store::{Error, Except, LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, LockChange, Origin, Store, Verdict};
+use mandate_store::{
+    CommitError, Error, Except, LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, LockChange, Origin, Store, Unit, Verdict,
+};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, end, external_task, job, start, started_with, step, subscription, task, unit};
@@ -97,6 +99,40 @@ pub(crate) async fn an_attempt_is_opened_once_and_closed_once(fixture: Fixture) 
         other => panic!("{other:?}"),
     }
     assert_eq!(refused(&store, asked).await, (1, LedgerState::Applied));
+}
+
+pub(crate) async fn a_unit_brings_what_its_commands_came_to(fixture: Fixture) {
+    let (store, id) = with_job(&fixture).await;
+    let [first, second, other, last] = ["first", "second", "other", "last"].map(|key| open(id, Origin::Job(1), key));
+    for asked in [&first, &second, &other, &last] {
+        assert_eq!(opened(&store, asked.clone()).await, 1);
+    }
+    let state = async |asked: &LedgerOpen| latest(&store, asked).await.state;
+    let bringing = |revision, closes: Vec<LedgerClose>| Unit { closes, ..unit(step(id, revision)) };
+    let applied = |asked: &LedgerOpen| close(asked, 1, LedgerState::Applied);
+    let before = store.counters().commits;
+    store.commit(bringing(1, vec![applied(&first), applied(&second)])).await.expect("stored");
+    assert_eq!(store.counters().commits - before, 1, "it is one transaction");
+    assert_eq!((state(&first).await, state(&second).await), (LedgerState::Applied, LedgerState::Applied));
+    // Whether or not the unit is stored, if there is nothing wrong with it but the moment.
+    let late = store.commit(bringing(1, vec![applied(&other)])).await.expect_err("too late");
+    assert!(matches!(late, CommitError::Conflict) && late.is_closed(), "{late:?}");
+    assert_eq!(state(&other).await, LedgerState::Applied);
+    // Without it the unit is nothing; its neighbours are stored.
+    store.ledger_close(close(&last, 1, LedgerState::Unknown)).await.expect("closed");
+    store.ledger_close(verdict(&last, 1, LedgerState::Unavailable, "ann")).await.expect("said");
+    let (neighbour, _) = started_with(&store, &definition(&store, "q").await, Vec::new()).await;
+    let (refused, stored) = tokio::join!(
+        store.commit(bringing(2, vec![applied(&first), applied(&last)])),
+        store.commit(Unit { closes: vec![applied(&second)], ..unit(step(neighbour, 1)) }),
+    );
+    let refused = refused.expect_err("somebody has said otherwise");
+    assert!(matches!(refused, CommitError::NotClosed) && !refused.is_closed(), "{refused:?}");
+    stored.expect("what was written before is written");
+    assert_eq!(store.load_instance(id).await.expect("read").expect("there").revision, 2);
+    assert_eq!(state(&last).await, LedgerState::Unavailable);
+    let spoilt = LedgerClose { reply: Some("\0".into()), ..applied(&last) };
+    assert!(matches!(store.commit(bringing(2, vec![spoilt])).await, Err(CommitError::NotClosed)));
 }
 
 pub(crate) async fn an_attempt_needs_its_wait(fixture: Fixture) {

@@ -151,6 +151,7 @@ pub(crate) async fn a_unit_of_two_instances_is_stored_whole_or_not_at_all(fixtur
         instances: vec![step(a, a_revision), start(&process, child), step(b, b_revision)],
         start_key: None,
         newest: false,
+        closes: Vec::new(),
     };
     assert!(matches!(store.commit(both(1, 9)).await, Err(CommitError::Conflict)));
     assert_eq!(store.load_instance(a).await.expect("read").expect("there").revision, 1);
@@ -368,7 +369,7 @@ pub(crate) async fn a_unit_of_nothing_that_is_there_is_gone(fixture: Fixture) {
     deleted.id = "p:9:gone".into();
     assert!(matches!(store.commit(unit(start(&deleted, Uuid::now_v7()))).await, Err(CommitError::Gone)));
     let twice = InstanceWrite::new(Uuid::now_v7(), Expect::New(head(&process)), live());
-    let unit = Unit { id: Uuid::now_v7(), instances: vec![twice.clone(), twice], start_key: None, newest: false };
+    let unit = Unit { id: Uuid::now_v7(), instances: vec![twice.clone(), twice], start_key: None, newest: false, closes: Vec::new() };
     assert!(matches!(store.commit(unit).await, Err(CommitError::Refused(_))));
 }
 
