@@ -298,7 +298,8 @@ impl Inner {
         }
     }
 
-    /// Steps the unit until it comes to rest, and waits until what came of its commands is recorded, but for what it can be stored with. Answers how that ended, and when.
+    /// Steps the unit until it comes to rest, and waits until what came of its commands is recorded, but for what it can be stored with.
+    /// Answers how that ended, and when.
     async fn take_steps(self: &Arc<Self>, unit: &mut UnderWay<'_>, parties: &mut Parties) -> Result<(Ended, i64), Error> {
         let (now, asked) = (self.clock.now_ms(), unit.asked);
         let mut course = Course::new(&unit.work, parties.first(), unit.registered, &unit.held, &mut unit.calls, (now, asked));

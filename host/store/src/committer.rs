@@ -154,7 +154,8 @@ impl Item {
         })
     }
 
-    /// The database refuses what is in it. A unit that brings what its commands came to may not be at fault: that is to be written by itself.
+    /// The database refuses what is in it. A unit that brings what its commands came to may not be at fault: that is to be written by
+    /// itself.
     fn at_fault(&self, error: &Error) -> Outcome {
         match self {
             Self::Unit(unit) if !unit.closes.is_empty() => Outcome::Unit(Err(CommitError::NotClosed)),

@@ -12,21 +12,21 @@ use super::flight::Flight;
 use super::{failure, unknown};
 use crate::Inner;
 
-/// How long an outcome waits for something that it is stored with. That is what a transaction waits under load, and more than a delegate takes
-/// that is about to return.
+/// How long an outcome waits for something that it is stored with. That is what a transaction waits under load, and more than a delegate
+/// takes that is about to return.
 const COMPANY: Duration = Duration::from_millis(5);
 
 /// Outcomes of one unit that the ledger does not have yet. A delegate is told at once that its command was applied; the unit's next command
-/// leaves, and the unit is stored, when that is in the ledger. It goes there with the first of the two, in the same transaction, or by itself
-/// if neither comes soon. So a command costs its unit one wait for a commit, the last one not even that, and a crash finds what it would have
-/// found had the answer never come.
+/// leaves, and the unit is stored, when that is in the ledger. It goes there with the first of the two, in the same transaction, or by
+/// itself if neither comes soon. So a command costs its unit one wait for a commit, the last one not even that, and a crash finds what it
+/// would have found had the answer never come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Closings(Arc<Mutex<Vec<Closing>>>);
 
 #[derive(Debug)]
 enum Closing {
     /// It goes with what the unit stores next.
-    Heard(Heard),
+    Heard(Box<Heard>),
     /// It is being written, or why its unit must not go on.
     Written(JoinHandle<Result<(), Failure>>),
 }
@@ -46,7 +46,7 @@ pub(crate) struct Carried(Vec<Heard>);
 impl Closings {
     /// One more. It is written whether or not anybody waits for it.
     pub(super) fn add(&self, inner: &Arc<Inner>, heard: Heard) {
-        self.all().push(Closing::Heard(heard));
+        self.all().push(Closing::Heard(Box::new(heard)));
         let (closings, inner) = (self.clone(), inner.clone());
         tokio::spawn(async move {
             tokio::time::sleep(COMPANY).await;
@@ -74,7 +74,7 @@ impl Closings {
         let is_heard = |closing: &mut Closing| matches!(closing, Closing::Heard(_));
         let mut all = self.all();
         let carried = all.extract_if(.., is_heard).filter_map(|closing| match closing {
-            Closing::Heard(heard) => Some(heard),
+            Closing::Heard(heard) => Some(*heard),
             Closing::Written(_) => None,
         });
         Carried(carried.collect())
@@ -85,7 +85,7 @@ impl Closings {
         if committed.as_ref().map_or_else(CommitError::is_closed, |_| true) {
             carried.0.into_iter().for_each(|heard| heard.flight.land());
         } else {
-            self.all().extend(carried.0.into_iter().map(Closing::Heard));
+            self.all().extend(carried.0.into_iter().map(|heard| Closing::Heard(Box::new(heard))));
             self.write(inner);
         }
     }
