@@ -34,9 +34,9 @@ enum Closing {
 /// A command was applied, and only this host knows. Dropped, it is written by whoever looks after attempts that were left open.
 #[derive(Debug)]
 pub(super) struct Heard {
-    pub(super) close: LedgerClose,
+    close: LedgerClose,
     /// The command that undoes it, for people.
-    pub(super) undo: String,
+    undo: String,
     flight: Flight,
 }
 
