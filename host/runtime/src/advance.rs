@@ -23,7 +23,6 @@ use tokio::sync::OwnedMutexGuard;
 use tracing::Instrument;
 
 use crate::definitions::Definition;
-use crate::error::LEASE_NOT_RENEWED;
 use crate::executor::Permit;
 use crate::ledger::Closings;
 use crate::operator::Operator;
@@ -107,7 +106,7 @@ pub(crate) enum Advanced {
     AlreadyStarted(InstanceId),
     /// The start's definition is not the newest version of its key, or not there any more; nothing was stored.
     Superseded,
-    /// The wait was cancelled meanwhile, or the host may not act any more; nothing was stored.
+    /// The wait was cancelled meanwhile; nothing was stored.
     Withdrawn,
     /// A job lost too many races; it should run alone.
     Contended,
@@ -133,8 +132,8 @@ pub(crate) enum Ended {
     Rejected(Rejection),
     Failed(Failure),
     Withdrawn,
-    /// This host sends nothing for now.
-    Stuck,
+    /// This host may send nothing, and why.
+    NotActing(&'static str),
     /// Somebody has moved the instance on since this host had it in memory: begin again from the store.
     Stale,
 }
@@ -270,9 +269,7 @@ impl Inner {
         let asked = work.asked.unwrap_or_else(|| self.clock.now_ms());
         let mut unit = UnderWay::new(work, registered, asked);
         loop {
-            if !self.store.may_act() {
-                return Err(Error::NotActing(LEASE_NOT_RENEWED));
-            }
+            self.acting().map_err(Error::NotActing)?;
             let mut parties = Parties::new(self.base(&unit.work).await?, &unit.work.input);
             // Whoever gave the instructions has seen the instance as it is stored, and not as this host remembers it.
             if unit.is_modification() && self.is_any_stale(&mut parties).await? {
@@ -344,7 +341,7 @@ impl Inner {
             // What is held calls nobody.
             Ended::HoldParty(_) => Err(Error::Bug),
             Ended::Withdrawn => Ok(AfterSteps::Answer(Advanced::Withdrawn)),
-            Ended::Stuck => Err(Error::NotActing(crate::ledger::STUCK)),
+            Ended::NotActing(why) => Err(Error::NotActing(why)),
             Ended::Rejected(Rejection::NoSuchWait { .. }) if unit.failed => Ok(AfterSteps::Answer(Advanced::Withdrawn)),
             Ended::Rejected(rejection) => Err(rejection.into()),
             Ended::Failed(failure) => match unit.work.job() {
@@ -352,7 +349,11 @@ impl Inner {
                     unit.fail(&parties.first().base.definition, wait, failure);
                     Ok(AfterSteps::Again)
                 }
-                None => Err(Error::UnitFailed(Box::new(failure))),
+                // What a host fails at that may not act need not be the unit's fault: that an outcome could not be recorded, for one.
+                None => match self.acting() {
+                    Ok(()) => Err(Error::UnitFailed(Box::new(failure))),
+                    Err(why) => Err(Error::NotActing(why)),
+                },
             },
         }
     }

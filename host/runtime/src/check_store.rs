@@ -74,7 +74,7 @@ impl Runtime {
         for row in self.0.store.all_definitions().await? {
             report.definitions += 1;
             match self.0.definitions.get(&self.0.store, &row.id).await {
-                Err(Error::Store(error)) => return Err(error.into()),
+                Err(error @ (Error::Store(_) | Error::NotActing(_))) => return Err(error),
                 Err(error) => report.findings.push(error.to_string()),
                 Ok(definition) => {
                     for it in definition.model.references() {

@@ -39,10 +39,10 @@ pub(crate) enum CallEnd {
     Answered(DelegateOutcome),
     /// Technically: the unit is thrown away.
     Failed(Failure),
-    /// The wait that the unit resumes is gone, or this host may not act: nobody wants the answer.
+    /// The wait that the unit resumes is gone: nobody wants the answer.
     Withdrawn,
-    /// This host sends nothing for now ([`Issued::Stuck`]).
-    Stuck,
+    /// This host may send nothing ([`Issued::NotActing`]).
+    NotActing(&'static str),
 }
 
 /// The longest key of a delegate's own, in bytes: HTTP header values are bounded by proxies on the way.
@@ -133,7 +133,7 @@ impl Inner {
 fn interpret(outcome: Outcome, stop: Option<Stop>, unavailable: Option<Unavailable>, binding: &Binding, call: &DelegateCall) -> CallEnd {
     match stop {
         Some(Stop::Withdrawn) => return CallEnd::Withdrawn,
-        Some(Stop::Stuck) => return CallEnd::Stuck,
+        Some(Stop::NotActing(why)) => return CallEnd::NotActing(why),
         Some(Stop::Failed(noted)) => return CallEnd::Failed(Failure { element: Some(call.element), ..noted }),
         None => {}
     }
@@ -212,7 +212,7 @@ fn to_json_text(variables: &Variables) -> String {
 enum Stop {
     Failed(Failure),
     Withdrawn,
-    Stuck,
+    NotActing(&'static str),
 }
 
 /// The host's side of a guest's imports.
@@ -317,8 +317,8 @@ impl Task {
                 self.note(Stop::Withdrawn);
                 Err(CommandError::Abort)
             }
-            Issued::Stuck => {
-                self.note(Stop::Stuck);
+            Issued::NotActing(why) => {
+                self.note(Stop::NotActing(why));
                 Err(CommandError::Abort)
             }
         }

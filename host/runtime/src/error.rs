@@ -73,7 +73,7 @@ pub enum Error {
     #[error("instance {0} was cancelled while the request ran")]
     Cancelled(InstanceId),
     /// The host is shutting down, has lost its lease or has too much of this to do; another host, or this one later, can do it.
-    #[error("this host is not accepting work: {0}")]
+    #[error("this host is not accepting work: {0}; repeat the request, on another host or later on this one")]
     NotActing(&'static str),
     /// A deployment was refused; nothing was stored.
     #[error("the deployment has {} problem(s)", .0.len())]
@@ -83,7 +83,7 @@ pub enum Error {
     Bug,
     /// The store failed.
     #[error("the store failed: {0}")]
-    Store(#[from] mandate_store::Error),
+    Store(mandate_store::Error),
     /// The sandbox failed outside of a call.
     #[error("the sandbox failed: {0}")]
     Sandbox(#[from] mandate_wasm::Error),
@@ -117,6 +117,17 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+}
+
+/// What the store does not do for a host that may not act is no failure of the store: nothing was stored, and another host can do it.
+impl From<mandate_store::Error> for Error {
+    fn from(error: mandate_store::Error) -> Self {
+        match error {
+            mandate_store::Error::Fenced => Self::NotActing(LEASE_NOT_RENEWED),
+            mandate_store::Error::Closed => Self::NotActing(SHUTTING_DOWN),
+            error => Self::Store(error),
+        }
+    }
 }
 
 /// What has become of work on a task of its own that has no answer: it has panicked, or the host has ended with it.

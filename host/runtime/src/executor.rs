@@ -383,8 +383,7 @@ impl Inner {
                 Ran::Done(trouble.map_or_else(|| outcome(&state, wait), Err))
             }
             Ok(Advanced::AlreadyStarted(_) | Advanced::Superseded) => unreachable!("a job starts nothing"),
-            // Nothing was stored. As a rule the wait is gone or another host has its job, and then there is nothing to unlock. But a host
-            // that could not renew its lease in time withdraws too, and may recover: what it kept locked then would never run.
+            // Nothing was stored: the wait is gone, or another host has its job. As a rule there is nothing to unlock then.
             Ok(Advanced::Withdrawn) => {
                 self.release(instance, wait).await;
                 self.executor.wake.notify_one();

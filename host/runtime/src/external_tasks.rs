@@ -16,7 +16,6 @@ use tokio::time::Instant;
 
 use crate::advance::{Advanced, Work, Worker};
 use crate::definitions::Definition;
-use crate::error::LEASE_NOT_RENEWED;
 use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::{Error, Inner, Room, Runtime, text};
 
@@ -301,9 +300,7 @@ impl Inner {
 
     /// One look. On a task of its own, which gives back what its client has hung up on: nobody would do it before the lock runs out.
     async fn fetch(self: &Arc<Self>, mut fetch: Fetch, wanted: Arc<BTreeMap<String, Wanted>>) -> Result<Vec<FetchedTask>, Error> {
-        if !self.store.may_act() {
-            return Err(Error::NotActing(LEASE_NOT_RENEWED));
-        }
+        self.acting().map_err(Error::NotActing)?;
         fetch.now = self.clock.now_ms();
         let inner = self.clone();
         let (answer, answered) = oneshot::channel();
@@ -429,7 +426,7 @@ impl Inner {
         for row in self.store.load_instances(unknown.into_iter().collect()).await? {
             let id = InstanceId(row.id);
             let definition = match self.definition_of(&row.definition_id).await {
-                Err(Error::Store(error)) => return Err(error.into()),
+                Err(error @ (Error::Store(_) | Error::NotActing(_))) => return Err(error),
                 definition => definition,
             };
             let instance = definition.and_then(|definition| {

@@ -8,13 +8,13 @@ use mandate_store::{Claim, ClaimedJob, Holder, RevisedTimer, StartTimerClaim, St
 use tokio::sync::oneshot;
 
 use crate::definitions::Definition;
-use crate::error::{LEASE_NOT_RENEWED, SHUTTING_DOWN};
+use crate::error::SHUTTING_DOWN;
 use crate::executor::Queued;
 use crate::executor::start_timers::given_up_by_hand;
 use crate::job_definitions::{JobDefinition, TIMER, unless_gone};
 use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set};
 use crate::signals::is_delivery;
-use crate::{Error, Inner, Runtime, StoreError};
+use crate::{Error, Inner, Runtime};
 
 impl Runtime {
     /// Gives a job retries, and another due date if there is one. Above 0 its incident is resolved, and without a date it runs at once if
@@ -180,9 +180,7 @@ impl Inner {
         if self.executor.is_stopping() {
             return Err(Error::NotActing(SHUTTING_DOWN));
         }
-        if !self.store.may_act() {
-            return Err(Error::NotActing(LEASE_NOT_RENEWED));
-        }
+        self.acting().map_err(Error::NotActing)?;
         if is_delivery(id) {
             return self.execute_delivery(id).await;
         }
@@ -198,11 +196,7 @@ impl Inner {
     async fn execute_start_timer(self: &Arc<Self>, id: PublicId) -> Result<(), Error> {
         let missing = || Error::NotFound { what: "job", id: id.to_string() };
         let firing = i64::try_from(id.number).map_err(|_| missing())?;
-        let claim = match self.store.claim_start_timer(id.instance.0, firing).await {
-            Err(StoreError::Fenced) => return Err(Error::NotActing(LEASE_NOT_RENEWED)),
-            claim => claim?,
-        };
-        match claim {
+        match self.store.claim_start_timer(id.instance.0, firing).await? {
             StartTimerClaim::Missing => Err(missing()),
             StartTimerClaim::Taken(name) => Err(Error::Conflict(format!("job {id} is being run by host {name}"))),
             StartTimerClaim::Locked(timer) if timer.suspended => {
@@ -246,10 +240,7 @@ impl Inner {
     }
 
     async fn claim_one(&self, id: PublicId, wait: i64) -> Result<Claim, Error> {
-        match self.store.claim_one(id.instance.0, wait).await {
-            Err(StoreError::Fenced) => Err(Error::NotActing(LEASE_NOT_RENEWED)),
-            claim => Ok(claim?),
-        }
+        Ok(self.store.claim_one(id.instance.0, wait).await?)
     }
 }
 

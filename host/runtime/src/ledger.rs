@@ -24,6 +24,7 @@ use mandate_commands::{Command, Outcome, Prepared, Reconciled, Request, Undo};
 use mandate_engine::{Code, Failure, Retry};
 use mandate_store::{LedgerClose, LedgerRow, LedgerState, Origin};
 
+use crate::error::{SHUTTING_DOWN, TAKEN_OVER};
 use crate::{Inner, text};
 
 mod closings;
@@ -93,10 +94,10 @@ pub(crate) enum Issued {
     },
     /// The unit must not go on: the failure says why and when to come back.
     Stop(Failure),
-    /// The wait that this unit resumes is gone, or this host may not act any more: nothing was sent.
+    /// The wait that this unit resumes is gone: nothing was sent.
     Withdrawn,
-    /// What became of another command cannot be recorded, and this host sends nothing until it is: nothing was sent.
-    Stuck,
+    /// This host may send nothing, and why: nothing was sent.
+    NotActing(&'static str),
 }
 
 /// What the last attempt under a key means for this request.
@@ -145,6 +146,9 @@ impl Inner {
             Ok(issued) => issued,
             // The ledger does not take the request as it is, and will not the next time.
             Err(mandate_store::Error::Refused(reason)) => Issued::Stop(failure(Code::CommandRefused, reason, Retry::Never)),
+            // Only this host's trouble.
+            Err(mandate_store::Error::Fenced) => Issued::NotActing(TAKEN_OVER),
+            Err(mandate_store::Error::Closed) => Issued::NotActing(SHUTTING_DOWN),
             Err(error) => Issued::Stop(failure(
                 Code::CommandUnavailable,
                 format!("the ledger could not be read or written: {error}"),

@@ -43,7 +43,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clock::Clock;
-use error::LEASE_NOT_RENEWED;
+use error::{LEASE_NOT_RENEWED, SHUTTING_DOWN, TAKEN_OVER};
 use mandate_commands::{Catalogue, Sender};
 use mandate_engine::VariableKind;
 use mandate_wasm::{Limits, Sandbox};
@@ -210,9 +210,7 @@ impl Runtime {
 
     /// Whether this host holds its lease and its store answers: it should get requests.
     pub async fn ready(&self) -> Result<(), Error> {
-        if !self.0.store.may_act() {
-            return Err(Error::NotActing(LEASE_NOT_RENEWED));
-        }
+        self.0.acting().map_err(Error::NotActing)?;
         Ok(self.0.store.ping().await?)
     }
 
@@ -248,6 +246,19 @@ impl Runtime {
 }
 
 impl Inner {
+    /// Whether this host may begin units of work and send commands. Errors: why it may not.
+    pub(crate) fn acting(&self) -> Result<(), &'static str> {
+        if self.store.may_act() {
+            Ok(())
+        } else if self.store.is_fenced() {
+            Err(TAKEN_OVER)
+        } else if self.executor.is_stopping() {
+            Err(SHUTTING_DOWN)
+        } else {
+            Err(LEASE_NOT_RENEWED)
+        }
+    }
+
     /// Begins a task for units of work, on the threads that guests run on: apart from requests, the committer and the lease.
     pub(crate) fn spawn_unit<T: Send + 'static>(&self, unit: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.tasks.spawn_on(unit, self.sandbox.threads())

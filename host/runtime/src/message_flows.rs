@@ -83,7 +83,7 @@ impl Inner {
         let count = due.len();
         for message in due {
             let address = match self.address_of(&message).await {
-                Err(error @ Error::Store(StoreError::Connection(_) | StoreError::Closed)) => return Err(error),
+                Err(error @ (Error::Store(StoreError::Connection(_)) | Error::NotActing(_))) => return Err(error),
                 // What is wrong with one is not wrong with those behind it.
                 Err(error) => {
                     tracing::warn!(message = message.name, id = %message.id, "nobody can be looked for who gets a message: {error}");

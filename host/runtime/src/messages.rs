@@ -89,7 +89,8 @@ const LOOKED_THROUGH_AT_ONCE: u32 = 100;
 
 /// How long a search waits for those before it. A client that has hung up does not leave the line, so that this bounds it.
 const LONGEST_LINE: Duration = Duration::from_secs(30);
-const LOOKED_THROUGH_TOO_LONG: &str = "it looks through many executions for the correlation keys of other messages; name the receiver by its business key or instance, or send this one again later";
+const LOOKED_THROUGH_TOO_LONG: &str =
+    "it looks through many executions for the correlation keys of other messages, where no business key or instance names the receiver";
 
 /// How many other messages may come to one event before this one does. Each that does ends the wait that this one was meant for, and the
 /// event waits again; so nobody is kept from it for long.

@@ -371,7 +371,7 @@ impl Inner {
                     }
                     CallEnd::Failed(failure) => return Ok(Ended::Failed(failure)),
                     CallEnd::Withdrawn => return Ok(Ended::Withdrawn),
-                    CallEnd::Stuck => return Ok(Ended::Stuck),
+                    CallEnd::NotActing(why) => return Ok(Ended::NotActing(why)),
                 },
             };
             // The delegate took its time: what follows happened after it.

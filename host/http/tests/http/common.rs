@@ -20,6 +20,9 @@ const BOUNDARY: &str = "----mandate-test-boundary";
 /// The longest that a test waits for something.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Of hosts that are to hear by what they write that they were taken over, and not by a renewal.
+const LONG_LEASE: Duration = Duration::from_secs(600);
+
 /// No answer of a test is larger.
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
 
@@ -63,13 +66,17 @@ impl Host {
         Self::open_with(Options::default()).await
     }
 
-    /// The same on PostgreSQL. The cluster of this process; its keeper ends it with the process.
+    /// The same on PostgreSQL.
     pub(crate) async fn open_on_postgres() -> Self {
-        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-        static DATABASES: AtomicU32 = AtomicU32::new(0);
-        let cluster = CLUSTER.get_or_init(|| Cluster::start().expect("PostgreSQL starts"));
-        let url = cluster.create_database(&format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed))).expect("a database");
+        let url = cluster().create_database(&new_database()).expect("a database");
         Self::open_for(Options::default(), None, |config| config.store = StoreConfig::new(url)).await
+    }
+
+    /// The same with a domain service, in a database of this name, and with a lease that nobody takes over before the test does.
+    pub(crate) async fn open_on_postgres_before(domain: &Domain, database: &str) -> Self {
+        let url = cluster().create_database(database).expect("a database");
+        let configure = |config: &mut Config| config.store = StoreConfig { lease: LONG_LEASE, ..StoreConfig::new(url) };
+        Self::open_for(Options::default(), Some(domain), configure).await
     }
 
     pub(crate) async fn open_with(options: Options) -> Self {
@@ -202,6 +209,23 @@ impl Host {
     pub(crate) async fn count(&self, path: &str) -> i64 {
         self.get(path).await.ok()["count"].as_i64().expect("a count")
     }
+}
+
+/// PostgreSQL for the tests of this process; its keeper ends it with the process.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start().expect("PostgreSQL starts"))
+}
+
+/// A name that no other test has.
+pub(crate) fn new_database() -> String {
+    static DATABASES: AtomicU32 = AtomicU32::new(0);
+    format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Runs a statement in a database, behind its host's back.
+pub(crate) fn sql(database: &str, sql: &str) -> String {
+    cluster().sql(database, sql).expect("a statement")
 }
 
 impl Host {

@@ -34,6 +34,7 @@ mod remembered;
 mod server;
 mod signal;
 mod standard;
+mod taken_over;
 mod task;
 mod task_changes;
 mod task_filters;

@@ -98,7 +98,7 @@ impl Runtime {
     async fn loaded(&self, id: &str) -> Result<Option<std::sync::Arc<Definition>>, Error> {
         match self.0.definitions.get(&self.0.store, id).await {
             Ok(definition) => Ok(Some(definition)),
-            Err(Error::Store(error)) => Err(error.into()),
+            Err(error @ (Error::Store(_) | Error::NotActing(_))) => Err(error),
             Err(_) => Ok(None),
         }
     }

@@ -9,8 +9,9 @@ use mandate_store::{Error, LedgerOpen, LedgerOpened};
 
 use super::closings::Heard;
 use super::flight::Flight;
-use super::{Issue, Issued, close, told, undo, unknown_to, wire_key};
+use super::{Issue, Issued, STUCK, close, told, undo, unknown_to, wire_key};
 use crate::Inner;
+use crate::error::TAKEN_OVER;
 
 /// What is to be sent.
 pub(super) struct Sending<'a> {
@@ -43,12 +44,15 @@ impl Sending<'_> {
         let place = inner.sender.place(self.command).await;
         // Counted from before the checks: a host that is suspended anywhere below, or its machine, sends nothing when it wakes.
         let place = place.leaves_within(inner.departure, mandate_store::awake);
-        if cancelled() || !inner.store.may_act() {
+        if cancelled() {
             return Ok(Some(Issued::Withdrawn));
         }
         // No attempt of the job is spent: another host may send it.
+        if let Err(why) = inner.acting() {
+            return Ok(Some(Issued::NotActing(why)));
+        }
         if inner.in_flight.is_stuck() {
-            return Ok(Some(Issued::Stuck));
+            return Ok(Some(Issued::NotActing(STUCK)));
         }
         let flight = inner.in_flight.take_off(self.issue, self.after + 1);
         // What the command before came to is handed in first, so that one transaction has both.
@@ -101,9 +105,13 @@ impl Sending<'_> {
                 flight.land();
                 Ok(Err(None))
             }
-            Ok(LedgerOpened::Gone | LedgerOpened::Fenced) => {
+            Ok(LedgerOpened::Gone) => {
                 flight.land();
                 Ok(Err(Some(Issued::Withdrawn)))
+            }
+            Ok(LedgerOpened::Fenced) => {
+                flight.land();
+                Ok(Err(Some(Issued::NotActing(TAKEN_OVER))))
             }
             Err(error) => {
                 flight.fail(&error);

@@ -8,7 +8,6 @@ use mandate_store::{LedgerClose, LedgerRow, LedgerState, OperationRow};
 use serde_json::Value;
 
 use super::abandoned;
-use crate::error::{SHUTTING_DOWN, TAKEN_OVER};
 use crate::operator::{Change, OPERATOR, Operation, Operator, Subject};
 use crate::{Error, Inner, Runtime};
 
@@ -52,8 +51,6 @@ impl Runtime {
             return Err(Error::Invalid("a verdict says who gives it and how they know".to_owned()));
         }
         self.0.give_verdict(&verdict).await.map_err(|error| match error {
-            Error::Store(mandate_store::Error::Fenced) => Error::NotActing(TAKEN_OVER),
-            Error::Store(mandate_store::Error::Closed) => Error::NotActing(SHUTTING_DOWN),
             Error::Store(mandate_store::Error::Refused(reason)) => Error::Invalid(reason),
             other => other,
         })

@@ -6,11 +6,10 @@ use mandate_engine::{Code, Failure, InstanceId, PublicId, Rejection, Retry, Wait
 use mandate_store::{Delivery, DeliveryClaim, FIRST_DELIVERY, FailedDelivery, Receiver};
 
 use crate::advance::MAX_FAILURE_BYTES;
-use crate::error::LEASE_NOT_RENEWED;
 use crate::executor::POLL;
 use crate::executor::held_back::Subject as Unreadable;
 use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set};
-use crate::{Error, Inner, Runtime, StoreError, text};
+use crate::{Error, Inner, Runtime, text};
 
 /// Whether a job's number is that of a delivery: no instance counts so far.
 pub(crate) fn is_delivery(job: PublicId) -> bool {
@@ -79,11 +78,7 @@ impl Inner {
     /// Tries a delivery for an operator, whenever it is due and whether it has retries or not.
     pub(crate) async fn execute_delivery(self: &Arc<Self>, job: PublicId) -> Result<(), Error> {
         let _busy = self.delivering.begin(job.instance.0);
-        let claim = match self.store.claim_delivery(job.instance.0, number(job)).await {
-            Err(StoreError::Fenced) => return Err(Error::NotActing(LEASE_NOT_RENEWED)),
-            claim => claim?,
-        };
-        match claim {
+        match self.store.claim_delivery(job.instance.0, number(job)).await? {
             DeliveryClaim::Missing => Err(Error::NotFound { what: "job", id: job.to_string() }),
             DeliveryClaim::Taken(name) => Err(Error::Conflict(format!("job {job} is being run by host {name}"))),
             DeliveryClaim::Locked(delivery) => self.deliver(&delivery).await.map_err(|error| match error {
