@@ -49,6 +49,7 @@ impl Store {
         operations: impl FnOnce(Option<String>) -> Vec<OperationRow> + Send,
     ) -> Result<bool, Error> {
         let mut tx = self.inner().admin.begin().await?;
+        cleanup::hold_off(&mut tx).await?;
         let sql = "SELECT annotation FROM history_operation WHERE operation = $1 ORDER BY ordinal {pg:FOR UPDATE}";
         let before = tx.fetch(sql, params![operation]).await?;
         let Some(before) = before.first().map(|row| row.get(0)).transpose()? else {

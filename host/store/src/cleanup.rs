@@ -25,7 +25,8 @@ const TAKE: &str = "UPDATE history_cleanup SET host = $1, epoch = $2 WHERE NOT E
 /// Held until the commit: nobody takes the cleanup over in the middle of a batch.
 const IS_MINE: &str = "SELECT id FROM history_cleanup WHERE host = $1 AND epoch = $2 {pg:FOR UPDATE}";
 
-/// Held by whoever removes history beside the cleanup: two that remove the same rows in different orders would wait for each other.
+/// Held by whoever removes history beside the cleanup, or changes several rows of it: two that lock the same in different orders would
+/// wait for each other.
 const HOLD: &str = "SELECT id FROM history_cleanup {pg:FOR UPDATE}";
 
 impl Store {

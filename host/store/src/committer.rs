@@ -52,7 +52,7 @@ const PACE: Duration = Duration::from_millis(5);
 const LOAD: usize = 8;
 
 /// How long a transaction is begun again after deadlocks and lost connections before its units are told.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Pause before a transaction is begun again, doubled each time up to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
+use crate::again::again;
 use crate::db::{Param, Tx, params};
 use crate::delivery::parked;
 use crate::deploy::lock_deployments;
@@ -21,6 +22,17 @@ impl Store {
     ///
     /// `reopened` are the timers by which the versions of [`Store::uncovered_by`] start from here on, as of `now`.
     pub async fn delete_deployment(
+        &self,
+        id: &str,
+        cascade: bool,
+        operations: &[OperationRow],
+        reopened: &Reopened,
+        now: i64,
+    ) -> Result<DeploymentDeletion, Error> {
+        again(|| self.delete_deployment_once(id, cascade, operations, reopened, now)).await
+    }
+
+    async fn delete_deployment_once(
         &self,
         id: &str,
         cascade: bool,
@@ -60,9 +72,20 @@ impl Store {
         reopened: &Reopened,
         now: i64,
     ) -> Result<DeploymentDeletion, Error> {
+        again(|| self.delete_definitions_once(&ids, cascade, operations, reopened, now)).await
+    }
+
+    async fn delete_definitions_once(
+        &self,
+        ids: &[String],
+        cascade: bool,
+        operations: &[OperationRow],
+        reopened: &Reopened,
+        now: i64,
+    ) -> Result<DeploymentDeletion, Error> {
         let mut tx = self.inner().admin.begin().await?;
         lock_deployments(&mut tx).await?;
-        match empty(&mut tx, ids, cascade, 0, reopened, now).await? {
+        match empty(&mut tx, ids.to_vec(), cascade, 0, reopened, now).await? {
             deleted @ DeploymentDeletion::Deleted { .. } => {
                 remove_orphans(&mut tx).await?;
                 operations::write(&mut tx, self.inner().history, operations).await?;
@@ -93,10 +116,8 @@ async fn empty(
         return Ok(DeploymentDeletion::NotFound);
     }
     definitions = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
-    let sql = "SELECT id FROM instance WHERE definition_id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
-    let mut living = ids(tx, sql, vec![Param::Texts(definitions.clone())]).await?;
-    if cascade {
-        with_called(tx, &mut living).await?;
+    let living = if cascade {
+        let living = hold_with_called(tx, &definitions).await?;
         let callers = callers_of(tx, &living).await?;
         if callers > 0 {
             return Ok(DeploymentDeletion::Called { callers });
@@ -104,14 +125,22 @@ async fn empty(
         let everything: Vec<_> = living.iter().map(|id| (*id, Beside::ALL)).collect();
         tables::remove_rows(tx, &everything).await?;
         instances::remove(tx, living.clone()).await?;
-        cleanup::hold_off(tx).await?;
+        living
+    } else {
+        let sql = "SELECT COUNT(*) FROM instance WHERE definition_id {any_text:1}";
+        let rows = tx.fetch(sql, vec![Param::Texts(definitions.clone())]).await?;
+        let instances = rows.first().map_or(Ok(0), |row| row.get(0))?;
+        if instances > 0 || bindings > 0 {
+            return Ok(DeploymentDeletion::Refused { instances, bindings });
+        }
+        Vec::new()
+    };
+    cleanup::hold_off(tx).await?;
+    if cascade {
         let sql = format!("SELECT instance_id FROM {REMEMBERED}");
         let mut remembered = ids(tx, &sql, of_definitions(&definitions)).await?;
         remembered.extend(&living);
         history::remove(tx, remembered).await?;
-    } else if !living.is_empty() || bindings > 0 {
-        let instances = i64::try_from(living.len()).expect("instances fit into memory");
-        return Ok(DeploymentDeletion::Refused { instances, bindings });
     }
     let messages = if cascade { 0 } else { message::count_to(tx, &definitions).await? };
     if messages > 0 {
@@ -161,17 +190,23 @@ async fn remove_elements(tx: &mut Tx, definitions: &[String], with_history: bool
     tx.execute(sql, of().into_iter().chain(params![i64::MIN, Uuid::nil()]).collect()).await.map(drop)
 }
 
-/// Adds whatever instances have called, and what those have called in turn: nobody would be told of their end.
-async fn with_called(tx: &mut Tx, instances: &mut Vec<Uuid>) -> Result<(), Error> {
-    let mut known: BTreeSet<Uuid> = instances.iter().copied().collect();
-    let mut callers = instances.clone();
-    while !callers.is_empty() {
-        let sql = "SELECT id FROM instance WHERE super_instance {any_uuid:1} ORDER BY id {pg:FOR UPDATE}";
-        callers = ids(tx, sql, vec![Param::Uuids(callers)]).await?;
-        callers.retain(|called| known.insert(*called));
-        instances.extend(&callers);
+/// The instances of definitions, whatever they have called, and what those have called in turn: nobody would be told of their end.
+const WITH_CALLED: &str = "WITH RECURSIVE found (id) AS (SELECT id FROM instance WHERE definition_id {any_text:1} \
+     UNION SELECT i.id FROM found JOIN instance i ON i.super_instance = found.id) SELECT id FROM found";
+
+/// Locks them in the order of their ids, as a unit of work does that moves several on. Who is called by one before it is locked is locked
+/// after it, and after that nobody else is called.
+async fn hold_with_called(tx: &mut Tx, definitions: &[String]) -> Result<Vec<Uuid>, Error> {
+    let mut held = BTreeSet::new();
+    loop {
+        let found = ids(tx, WITH_CALLED, vec![Param::Texts(definitions.to_vec())]).await?;
+        let others: Vec<Uuid> = found.iter().filter(|id| !held.contains(*id)).copied().collect();
+        if others.is_empty() {
+            return Ok(found);
+        }
+        let sql = "SELECT id FROM instance WHERE id {any_uuid:1} ORDER BY id {pg:FOR UPDATE}";
+        held.extend(ids(tx, sql, vec![Param::Uuids(others)]).await?);
     }
-    Ok(())
 }
 
 /// How many instances wait for one of these and are none of them.

@@ -149,6 +149,7 @@ impl Store {
         }
         tx.execute("UPDATE definition SET suspended = $2 WHERE id = $1", params![id, suspended]).await?;
         if !suspended {
+            start_timers::hold_of(&mut tx, vec![id.to_owned()]).await?;
             tx.execute("UPDATE start_timer SET suspended = FALSE WHERE definition_id = $1 AND suspended", params![id]).await?;
             parked::wake_starts(&mut tx, id).await?;
         }

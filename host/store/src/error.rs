@@ -121,6 +121,11 @@ impl Error {
         self.remedy() == Remedy::Retry
     }
 
+    /// Whether the database has undone the whole transaction for the sake of another one: a serialization failure, a deadlock.
+    pub(crate) fn is_undone(&self) -> bool {
+        matches!(self, Self::Database { code: Some(code), .. } if code == "40001" || code == "40P01")
+    }
+
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
             Self::Connection(_) => Remedy::Retry,

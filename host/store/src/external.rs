@@ -6,7 +6,8 @@
 
 use uuid::Uuid;
 
-use crate::batch::{Batch, Type, cells};
+use crate::again::again;
+use crate::batch::{Batch, Cell, Type, cells};
 use crate::db::{Param, Row, params};
 use crate::query::{ExternalTaskListed, Order, Page, external_task_columns, read_external_task};
 use crate::rows::OperationRow;
@@ -165,7 +166,11 @@ impl Store {
         // In the order in which units of work lock them.
         let mut tasks: Vec<&ExternalTaskListed> = tasks.iter().collect();
         tasks.sort_by_key(|it| (it.instance, it.row.wait));
-        let rows = tasks.into_iter().map(|it| cells![it.instance, it.row.wait, &it.worker, it.lock_until]).collect();
+        let rows: Vec<_> = tasks.into_iter().map(|it| cells![it.instance, it.row.wait, &it.worker, it.lock_until]).collect();
+        again(|| self.give_back_once(rows.clone())).await
+    }
+
+    async fn give_back_once(&self, rows: Vec<Vec<Cell>>) -> Result<(), Error> {
         let mut tx = self.inner().jobs.begin().await?;
         GIVE_BACK.execute(&mut tx, rows).await?;
         tx.commit().await

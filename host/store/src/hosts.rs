@@ -1,5 +1,6 @@
 //! Taking over the work of hosts that are gone, and leaving in good order.
 
+use crate::again::again;
 use crate::claim::put_down;
 use crate::db::{Lane, Param, Row, Tx, params};
 use crate::lease::HostRef;
@@ -41,6 +42,10 @@ async fn take_over(lane: &Lane, which: &str, params: Vec<Param>) -> Result<Taken
     if lane.fetch(&candidates, params.clone()).await?.is_empty() {
         return Ok(TakenOver::default());
     }
+    again(|| take_over_once(lane, which, params.clone())).await
+}
+
+async fn take_over_once(lane: &Lane, which: &str, params: Vec<Param>) -> Result<TakenOver, Error> {
     let mut tx = lane.begin().await?;
     // A committer that is at work holds the row FOR KEY SHARE; raising the epoch must wait for it, and waiting is for the next time.
     let hosts = tx
@@ -72,6 +77,10 @@ pub(crate) async fn forget_ended(lane: &Lane) -> Result<(), Error> {
 
 /// Gives back what this host has locked, says of what is still under way that nobody will hear of it, and ends its row.
 pub(crate) async fn leave(lane: &Lane, me: HostRef) -> Result<(), Error> {
+    again(|| leave_once(lane, me)).await
+}
+
+async fn leave_once(lane: &Lane, me: HostRef) -> Result<(), Error> {
     let mut tx = lane.begin().await?;
     // The host's row before the ledger, this before instances, and these before jobs, as a committer locks them.
     let end = "UPDATE host SET epoch = epoch + 1, ended_at = {now} WHERE id = $1 AND epoch = $2";

@@ -10,10 +10,11 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Cell, Type, cells};
-use crate::db::{Columns, Dialect, Lane, Tx, params};
+use crate::db::{Columns, Dialect, Lane, Param, Tx, params};
 use crate::error::Remedy;
 use crate::planned::{self, CarriedOut};
 use crate::rows::OperationRow;
+use crate::start_timers;
 use crate::unit::{CommitError, Unit};
 use crate::write::operations;
 use crate::{Error, Store};
@@ -166,7 +167,9 @@ impl Store {
         plan: Option<&CarriedOut>,
         operations: &[OperationRow],
     ) -> Result<(), Error> {
-        let mut tx = begin(&self.inner().admin).await?;
+        let of: BTreeSet<&String> = names.iter().map(|name| &name.definition_id).collect();
+        let of: Vec<String> = of.into_iter().cloned().collect();
+        let mut tx = begin_holding(&self.inner().admin, of.clone()).await?;
         if !planned::take(&mut tx, self.host(), plan).await? {
             tx.rollback().await;
             return Ok(());
@@ -176,6 +179,9 @@ impl Store {
         let row = |name: &JobDefinitionName, value: Cell| cells![&name.definition_id, &name.activity_id, &name.kind, value];
         let rows = |value: Cell| names.iter().map(|name| row(name, value.clone())).collect::<Vec<_>>();
         let timers = |value: Cell| names.iter().filter(|name| jobs && name.kind == "timer").map(|name| row(name, value.clone())).collect();
+        if jobs {
+            start_timers::hold_of(&mut tx, of).await?;
+        }
         match change {
             JobDefinitionChange::Suspended(suspended) => {
                 SUSPEND.execute(&mut tx, rows(suspended.into())).await?;
@@ -195,7 +201,7 @@ impl Store {
 /// A transaction that suspends a definition, whose jobs nobody runs from its end on, or activates it, with its job definitions. It has the
 /// definition's row, if that is there: units of work hold it after the row that tells of changes, so whoever wants both comes here first.
 pub(crate) async fn begin_suspension(lane: &Lane, definition_id: &str, suspended: bool) -> Result<Tx, Error> {
-    let mut tx = begin_holding(lane, Some(definition_id)).await?;
+    let mut tx = begin_holding(lane, vec![definition_id.to_owned()]).await?;
     if !suspended {
         tx.execute("UPDATE job_definition SET suspended = FALSE WHERE definition_id = $1 AND suspended", params![definition_id]).await?;
     }
@@ -207,16 +213,13 @@ pub(crate) async fn begin_suspension(lane: &Lane, definition_id: &str, suspended
 ///
 /// Who waits for a table has all others wait behind him. As a committer's transaction takes milliseconds, one that takes longer is of a
 /// host that has been stopped in the middle of it, until the server ends its session: others pass it between two attempts.
-async fn begin(lane: &Lane) -> Result<Tx, Error> {
-    begin_holding(lane, None).await
-}
-
-/// The same with a definition's row, which somebody may have for longer: a deletion of very much.
-async fn begin_holding(lane: &Lane, definition_id: Option<&str>) -> Result<Tx, Error> {
+///
+/// It has the definitions' rows, too, before anything that is of them, as a deletion has them: of very much one may have them for long.
+async fn begin_holding(lane: &Lane, definitions: Vec<String>) -> Result<Tx, Error> {
     let begun = Instant::now();
     loop {
         let mut tx = lane.begin().await?;
-        match take_changes(&mut tx, definition_id).await {
+        match take_changes(&mut tx, definitions.clone()).await {
             Ok(()) => return Ok(tx),
             Err(error) if error.remedy() == Remedy::Retry && begun.elapsed() < PATIENCE => {
                 tx.rollback().await;
@@ -230,13 +233,11 @@ async fn begin_holding(lane: &Lane, definition_id: Option<&str>) -> Result<Tx, E
     }
 }
 
-async fn take_changes(tx: &mut Tx, definition_id: Option<&str>) -> Result<(), Error> {
+async fn take_changes(tx: &mut Tx, definitions: Vec<String>) -> Result<(), Error> {
     if tx.dialect == Dialect::Postgres {
         tx.execute("SET LOCAL lock_timeout = '1s'", Vec::new()).await?;
         tx.execute("LOCK TABLE job_definition_changes IN EXCLUSIVE MODE", Vec::new()).await?;
-        if let Some(id) = definition_id {
-            tx.fetch("SELECT 1 FROM definition WHERE id = $1 FOR UPDATE", params![id]).await?;
-        }
+        tx.fetch("SELECT id FROM definition WHERE id {any_text:1} ORDER BY id FOR UPDATE", vec![Param::Texts(definitions)]).await?;
         tx.execute("SET LOCAL lock_timeout TO DEFAULT", Vec::new()).await?;
     }
     tx.execute("UPDATE job_definition_changes SET count = count + 1 WHERE id = 1", Vec::new()).await.map(drop)

@@ -5,6 +5,7 @@
 //! every instance is at the expected revision. The way of a read: a filter in `query/` becomes one `SELECT` with bound parameters.
 //! `db.rs` is the only file that knows which database it is; `migrations/` says what the tables are for.
 
+mod again;
 mod audit;
 mod batch;
 mod claim;

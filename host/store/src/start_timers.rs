@@ -355,6 +355,7 @@ impl Store {
     ) -> Result<(), Error> {
         let sql = "UPDATE start_timer SET suspended = $3 WHERE definition_id = $1 AND activity_id = COALESCE($2, activity_id) AND suspended <> $3";
         let mut tx = self.inner().admin.begin().await?;
+        hold_of(&mut tx, vec![definition_id.to_owned()]).await?;
         if tx.execute(sql, params![definition_id, activity_id.map(str::to_owned), suspended]).await? > 0 {
             operations::write(&mut tx, self.inner().history, operations).await?;
         }
@@ -419,6 +420,12 @@ pub(crate) async fn deleted(tx: &mut Tx, definitions: &[String], reopened: &Reop
     let rows = reopened.iter().flat_map(|(definition, timers)| timers.iter().map(|timer| new_row(definition, timer, now)));
     INSERT.execute(tx, rows.collect()).await?;
     Ok(Some(()))
+}
+
+/// Locks those of definitions, of which several are about to be changed, in the order in which units of work do.
+pub(crate) async fn hold_of(tx: &mut Tx, definitions: Vec<String>) -> Result<(), Error> {
+    let sql = "SELECT id FROM start_timer WHERE definition_id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
+    tx.fetch(sql, vec![Param::Texts(definitions)]).await.map(drop)
 }
 
 /// In the order in which units of work lock them. What had been given up is no incident any more.

@@ -23,6 +23,8 @@ mod hosts;
 mod jobs;
 #[path = "contract/ledger.rs"]
 mod ledger;
+#[path = "contract/locks.rs"]
+mod locks;
 #[path = "contract/lost_connections.rs"]
 mod lost_connections;
 #[path = "contract/messages.rs"]

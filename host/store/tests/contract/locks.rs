@@ -1,0 +1,162 @@
+//! In which order rows are locked beside the committer, and what becomes of a transaction that PostgreSQL undoes for another one's sake.
+
+use mandate_store::{
+    CalledBy, DeploymentDeletion, Expect, InstanceHead, InstanceWrite, JobDefinitionChange, JobDefinitionName, Store, Unit,
+};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use uuid::Uuid;
+
+use crate::common::{Fixture, definition, head, job, live, start, step, unit};
+
+/// Somebody else's transaction.
+struct Other {
+    session: PgConnection,
+    watching: PgConnection,
+}
+
+impl Other {
+    async fn begin(fixture: &Fixture) -> Self {
+        let mut session = PgConnection::connect(&fixture.url).await.expect("a connection");
+        sqlx::raw_sql("BEGIN").execute(&mut session).await.expect("begun");
+        Self { session, watching: PgConnection::connect(&fixture.url).await.expect("a connection") }
+    }
+
+    async fn run(&mut self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.session).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Until a transaction waits for something of this one.
+    async fn until_waited_for<T>(&mut self, waits: &tokio::task::JoinHandle<T>) {
+        let blocked = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut self.watching).await.expect("a number") == 0 {
+            assert!(!waits.is_finished(), "it waits for nothing");
+        }
+    }
+
+    async fn end(mut self) {
+        self.run("ROLLBACK").await;
+    }
+}
+
+async fn deletes(store: &Store, deployment: String) -> DeploymentDeletion {
+    store.delete_deployment(&deployment, true, &[], &Vec::new(), 0).await.expect("answered")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_locks_what_is_called_and_its_callers_in_the_order_of_their_ids() {
+    let fixture = Fixture::postgres("deletion_order");
+    let store = fixture.open().await;
+    let (calls, is_called) = (definition(&store, "calls").await, definition(&store, "called").await);
+    // The other way round than they have begun.
+    let [inner, outer] = [1, 2].map(|n| Uuid::from_u128(n << 64));
+    let called_by = Some(CalledBy { instance: outer, activity_id: "Call".into(), activity: 3, root: outer });
+    let called = InstanceWrite::new(inner, Expect::New(InstanceHead { called_by, ..head(&is_called) }), live());
+    let both = Unit { instances: vec![start(&calls, outer), called], ..unit(step(outer, 1)) };
+    store.commit(both).await.expect("stored");
+
+    let mut other = Other::begin(&fixture).await;
+    other.run(&format!("SELECT 1 FROM instance WHERE id = '{inner}' FOR UPDATE")).await;
+    let deleting = tokio::spawn({
+        let store = store.clone();
+        async move { deletes(&store, calls.deployment_id).await }
+    });
+    other.until_waited_for(&deleting).await;
+    other.run(&format!("SELECT 1 FROM instance WHERE id = '{outer}' FOR UPDATE NOWAIT")).await;
+    other.end().await;
+    assert!(matches!(deleting.await.expect("it ends"), DeploymentDeletion::Deleted { .. }));
+    assert_eq!(fixture.count("instance").await, 0);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_that_is_undone_for_another_transactions_sake_is_begun_again() {
+    let fixture = Fixture::postgres("deadlock");
+    // Long enough for the other one to come into the deletion's way before that looks whether anybody is.
+    fixture.raw(&format!("ALTER DATABASE \"{}\" SET deadlock_timeout = '3s'", fixture.database())).await;
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = Uuid::now_v7();
+    store.commit(unit(InstanceWrite { put_jobs: vec![job(&process, 1, 9)], ..start(&process, id) })).await.expect("stored");
+
+    let mut other = Other::begin(&fixture).await;
+    // It is the deletion that finds out.
+    other.run("SET LOCAL deadlock_timeout = '1h'").await;
+    other.run(&format!("SELECT 1 FROM job WHERE instance_id = '{id}' FOR UPDATE")).await;
+    let deleting = tokio::spawn({
+        let store = store.clone();
+        async move { deletes(&store, process.deployment_id).await }
+    });
+    other.until_waited_for(&deleting).await;
+    other.run(&format!("SELECT 1 FROM instance WHERE id = '{id}' FOR UPDATE")).await;
+    assert!(!deleting.is_finished());
+    other.end().await;
+    assert!(matches!(deleting.await.expect("it ends"), DeploymentDeletion::Deleted { .. }));
+    for table in ["instance", "job", "definition", "deployment", "history_instance"] {
+        assert_eq!(fixture.count(table).await, 0, "{table}");
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn timers_that_are_suspended_are_locked_in_the_order_of_their_ids() {
+    let fixture = Fixture::postgres("timer_order");
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let [first, second] = [1, 2].map(Uuid::from_u128);
+    // The second stands before the first.
+    for (id, activity) in [(second, "B"), (first, "A")] {
+        fixture
+            .raw(&format!(
+                "INSERT INTO start_timer (id, firing, definition_id, activity_id, due, retries, priority, suspended, failures, given_up, created) \
+                 VALUES ('{id}', 1, '{}', '{activity}', 9, 3, 0, FALSE, 0, 0, 1)",
+                process.id
+            ))
+            .await;
+    }
+    let name = JobDefinitionName { definition_id: process.id.clone(), activity_id: "A".into(), kind: "timer".into() };
+    for way in 0..3 {
+        let mut other = Other::begin(&fixture).await;
+        other.run(&format!("SELECT 1 FROM start_timer WHERE id = '{first}' FOR UPDATE")).await;
+        let suspended = way != 1;
+        let changing = tokio::spawn({
+            let other = JobDefinitionName { activity_id: "B".into(), ..name.clone() };
+            let (store, process, names) = (store.clone(), process.id.clone(), [name.clone(), other]);
+            async move {
+                match way {
+                    0 => store.suspend_start_timers(&process, None, suspended, &[]).await,
+                    1 => store.set_definition_suspended(&process, suspended, |_| Vec::new()).await.map(drop),
+                    _ => store.change_job_definitions(&names, JobDefinitionChange::Suspended(suspended), true, &[]).await,
+                }
+            }
+        });
+        other.until_waited_for(&changing).await;
+        other.run(&format!("SELECT 1 FROM start_timer WHERE id = '{second}' FOR UPDATE NOWAIT")).await;
+        other.end().await;
+        changing.await.expect("it ends").expect("written");
+        let are = store.all_start_timers().await.expect("read").into_iter().map(|it| it.suspended).collect::<Vec<_>>();
+        assert_eq!(are, [suspended; 2], "{way}");
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_operators_say_of_job_definitions_waits_for_the_definition_before_it_locks_anything_of_it() {
+    let fixture = Fixture::postgres("job_definition_order");
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let name = JobDefinitionName { definition_id: process.id.clone(), activity_id: "Task".into(), kind: "async-before".into() };
+    let suspended = JobDefinitionChange::Suspended(true);
+    store.change_job_definitions(std::slice::from_ref(&name), suspended, false, &[]).await.expect("written");
+    let mut other = Other::begin(&fixture).await;
+    other.run("SELECT 1 FROM definition FOR UPDATE").await;
+    let changing = tokio::spawn({
+        let store = store.clone();
+        async move { store.change_job_definitions(&[name], JobDefinitionChange::Suspended(false), false, &[]).await }
+    });
+    other.until_waited_for(&changing).await;
+    other.run("SELECT 1 FROM job_definition FOR UPDATE NOWAIT").await;
+    other.end().await;
+    changing.await.expect("it ends").expect("written");
+    assert_eq!(fixture.count("job_definition WHERE suspended").await, 0);
+    store.close().await;
+}
