@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     // The benchmark's floor is sqlx without an engine, and it looks at the database from outside the host.
     ("sqlx*", &["host/store/", "examples/order-service/", "tests/bench/"], "ask the store, or add a query to host/store/src/query"),
     ("wasmtime*", &["host/wasm/"], "use what mandate-wasm offers"),
-    ("wasmparser", &["host/wasm/"], "use `Sandbox::inspect`"),
+    ("wasmparser", &["host/wasm/"], "use `mandate_wasm::inspect`"),
     ("axum*", &["host/http/", "examples/order-service/"], "put HTTP into host/http"),
     (
         "reqwest",

@@ -21,8 +21,7 @@ pub(crate) fn run(dir: &Path, catalogue: Option<&Path>, json: bool) -> anyhow::R
         Some(path) => catalogue_without_secrets(path)?,
         None => Catalogue::empty(),
     };
-    let sandbox = wasm::Sandbox::new(wasm::Config::new(std::env::temp_dir().join("mandate-check"), wasm::Compiler::InProcess))?;
-    let checked = deploy::check_offline(bundle.files, Arc::new(catalogue), &sandbox);
+    let checked = deploy::check_offline(bundle.files, Arc::new(catalogue));
     let (bindings, found) = match checked {
         Ok((bindings, warnings)) => (bindings, warnings),
         Err(problems) => (Vec::new(), problems),

@@ -74,8 +74,12 @@ impl fmt::Display for Problems<'_> {
     }
 }
 
-/// See [`Sandbox::inspect`](crate::Sandbox::inspect).
-pub(crate) fn inspect(bytes: &[u8]) -> Result<Fit, Misfit> {
+/// Says whether the bytes are a delegate, without compiling them: what they are, what they import, whether imports and
+/// exports have the types of the WIT world. Takes some ms per MiB, so not on an async thread.
+///
+/// # Errors
+/// Everything that does not fit, at once, each with what to do about it.
+pub fn inspect(bytes: &[u8]) -> Result<Fit, Misfit> {
     if bytes.len() > MAX_COMPONENT_SIZE {
         return Err(Misfit::TooLarge { size: bytes.len() });
     }

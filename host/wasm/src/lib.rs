@@ -1,6 +1,6 @@
 //! The sandbox: compiles delegates, caches what was compiled, and calls them within limits. The only crate that names wasmtime.
 //!
-//! A delegate is a WebAssembly component that fits the world `delegate` of `wit/mandate-delegate@0.1.0`. [`Sandbox::inspect`]
+//! A delegate is a WebAssembly component that fits the world `delegate` of `wit/mandate-delegate@0.1.0`. [`inspect`]
 //! says whether bytes are one, [`Sandbox::prepare`] makes them callable, [`Delegate::call`] calls them. This crate knows
 //! nothing of instances, ledgers or databases: whoever calls a delegate brings the host's side of its imports ([`Commands`]).
 //!
@@ -34,7 +34,7 @@ pub use call::{Call, Command, CommandError, Commands, Level, Outcome, Retry, Ret
 pub use compile::{COMPILE_COMMAND, Compiler, MAX_COMPONENT_SIZE, compile_child_main};
 pub use delegate::Delegate;
 pub use error::Error;
-pub use fit::{Fit, Misfit};
+pub use fit::{Fit, Misfit, inspect};
 pub use limits::Limits;
 pub use sandbox::{Config, Sandbox};
 pub use ticker::TICK;

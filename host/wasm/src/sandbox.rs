@@ -17,7 +17,7 @@ use crate::cache::Cache;
 use crate::compile::{self, Compiler};
 use crate::delegate::{Delegate, Loaded};
 use crate::error::Error;
-use crate::fit::{Fit, Misfit, inspect};
+use crate::fit::{Misfit, inspect};
 use crate::guest::State;
 use crate::limits::Limits;
 use crate::ticker::Ticker;
@@ -160,15 +160,6 @@ impl Sandbox {
     /// thread; but nothing that must not wait for a guest's tick, which lasts [`TICK`](crate::TICK).
     pub fn threads(&self) -> &Handle {
         self.inner.threads()
-    }
-
-    /// Says whether the bytes are a delegate, without compiling them: what they are, what they import, whether imports and
-    /// exports have the types of the WIT world. Takes some ms per MiB, so not on an async thread.
-    ///
-    /// # Errors
-    /// Everything that does not fit, at once, each with what to do about it.
-    pub fn inspect(&self, bytes: &[u8]) -> Result<Fit, Misfit> {
-        inspect(bytes)
     }
 
     /// The delegate, if it is in memory: never any I/O.

@@ -7,7 +7,7 @@ mod property;
 use std::path::Path;
 
 use common::{config, digest, guest};
-use mandate_wasm::{Error, Misfit, Sandbox};
+use mandate_wasm::{Error, Misfit, Sandbox, inspect};
 use tempfile::TempDir;
 
 /// The smallest core module.
@@ -15,23 +15,16 @@ const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 /// The smallest component.
 const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
-fn sandbox() -> (TempDir, Sandbox) {
-    let dir = TempDir::new().unwrap();
-    let sandbox = Sandbox::new(config(&dir)).unwrap();
-    (dir, sandbox)
-}
-
 fn misfit(bytes: &[u8]) -> String {
-    sandbox().1.inspect(bytes).unwrap_err().to_string()
+    inspect(bytes).unwrap_err().to_string()
 }
 
 #[test]
 fn delegate_fits() {
-    let (_dir, sandbox) = sandbox();
-    let fit = sandbox.inspect(&guest("test_echo")).unwrap();
+    let fit = inspect(&guest("test_echo")).unwrap();
     assert!(fit.issues_commands);
     assert!(fit.imports.iter().any(|name| name == "mandate:delegate/commands@0.1.0"), "{:?}", fit.imports);
-    assert!(sandbox.inspect(&guest("test_hostile")).unwrap().issues_commands);
+    assert!(inspect(&guest("test_hostile")).unwrap().issues_commands);
 }
 
 #[test]
@@ -74,17 +67,16 @@ fn too_large_is_refused_before_anything_is_read() {
 
 #[test]
 fn damaged_component_never_passes_nor_panics() {
-    let (_dir, sandbox) = sandbox();
     let good = guest("test_echo");
     // Every length of a cut and every place of a flipped byte in the structure, and a sample of those in the code.
     for cut in (0..2000).chain((2000..good.len()).step_by(4099)) {
-        assert!(sandbox.inspect(&good[..cut]).is_err(), "cut at {cut}");
+        assert!(inspect(&good[..cut]).is_err(), "cut at {cut}");
     }
     for at in (0..500).chain((500..good.len()).step_by(997)) {
         let mut bad = good.clone();
         bad[at] ^= 0x55;
         // Flipped constants may leave a valid component; all that is asked is an answer.
-        let _ = sandbox.inspect(&bad);
+        let _ = inspect(&bad);
     }
 }
 
@@ -105,7 +97,8 @@ fn contract_with_other_types_is_refused() {
 
 #[tokio::test]
 async fn misfit_is_never_compiled() {
-    let (dir, sandbox) = sandbox();
+    let dir = TempDir::new().unwrap();
+    let sandbox = Sandbox::new(config(&dir)).unwrap();
     for bytes in [guest("test_wrong_world"), guest("test_sockets"), CORE_MODULE.to_vec()] {
         let error = sandbox.prepare(&digest(&bytes), &bytes).await.err();
         assert!(matches!(error, Some(Error::Misfit(Misfit::WrongWorld { .. } | Misfit::CoreModule))), "{error:?}");
@@ -137,16 +130,15 @@ fn corpus() -> Vec<Vec<u8>> {
 
 #[test]
 fn corpus_is_accepted_or_refused_shortly_whatever_is_changed_in_it() {
-    let (_dir, sandbox) = sandbox();
     let corpus = corpus();
-    assert!(corpus.iter().any(|bytes| sandbox.inspect(bytes).is_ok()), "one of them fits");
+    assert!(corpus.iter().any(|bytes| inspect(bytes).is_ok()), "one of them fits");
     for bytes in corpus {
-        property::component(&sandbox, &bytes);
+        property::component(&bytes);
         for at in 0..bytes.len() {
-            property::component(&sandbox, &bytes[..at]);
+            property::component(&bytes[..at]);
             let mut other = bytes.clone();
             other[at] ^= 0x55;
-            property::component(&sandbox, &other);
+            property::component(&other);
         }
     }
 }
@@ -171,7 +163,7 @@ fn many_wrong_imports_are_told_shortly() {
     bytes.extend(section);
     let message = misfit(&bytes);
     assert!(message.contains("imports acme:") && message.contains("more"), "{message}");
-    property::component(&sandbox().1, &bytes);
+    property::component(&bytes);
 }
 
 /// An unsigned number as WebAssembly writes it.

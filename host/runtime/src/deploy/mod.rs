@@ -172,7 +172,6 @@ impl Inner {
             starts: self.store.start_events_of(EventKind::Message, upload.tenant.as_deref()).await?,
             catalogue: self.catalogue.clone(),
             caps: self.caps.clone(),
-            sandbox: self.sandbox.clone(),
         };
         let at = self.clock.now_ms();
         let checked = check(&upload, &available, at).map_err(Error::Deployment)?;
@@ -247,11 +246,10 @@ impl Inner {
 pub fn check_offline(
     resources: Vec<(String, Vec<u8>)>,
     catalogue: std::sync::Arc<Catalogue>,
-    sandbox: &mandate_wasm::Sandbox,
 ) -> Result<(Vec<PinnedBinding>, Vec<Problem>), Vec<Problem>> {
     let upload = Upload { resources, ..Upload::default() };
     let (earlier, starts) = (Vec::new(), Vec::new());
-    let available = Available { earlier, starts, catalogue, caps: mandate_wasm::Limits::ceiling(), sandbox: sandbox.clone() };
+    let available = Available { earlier, starts, catalogue, caps: mandate_wasm::Limits::ceiling() };
     // Timers that start processes are read, and not set.
     check(&upload, &available, 0).map(|checked| (checked.bindings, checked.warnings))
 }

@@ -6,7 +6,7 @@ use mandate_commands::Catalogue;
 use mandate_model::{Element, ElementIndex, ElementKind, Implementation, ListenerEvent, ProcessDefinition, Reference, StartTrigger};
 use mandate_store::query::{DelegateListed, StartEvent};
 use mandate_store::{BindingRow, DelegateRow, EventKind, NewDefinition, StartEventRow};
-use mandate_wasm::{Limits, Sandbox};
+use mandate_wasm::Limits;
 use semver::{Version, VersionReq};
 use sha2::{Digest, Sha256};
 
@@ -22,7 +22,6 @@ pub(crate) struct Available {
     pub(crate) starts: Vec<StartEvent>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) caps: Limits,
-    pub(crate) sandbox: Sandbox,
 }
 
 /// A delegate that a reference may resolve to.
@@ -104,7 +103,7 @@ impl Available {
         problems: &mut Vec<Problem>,
     ) -> Option<Candidate> {
         let digest = hex(&Sha256::digest(bytes));
-        if let Err(misfit) = self.sandbox.inspect(bytes) {
+        if let Err(misfit) = mandate_wasm::inspect(bytes) {
             let help = "build it for the world mandate:delegate/delegate@0.1.0, for example with the Rust SDK";
             problems.push(Problem::error(resource, misfit.to_string(), help));
             return None;

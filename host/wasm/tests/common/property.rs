@@ -1,14 +1,14 @@
 //! What holds of any bytes that are deployed as a component: for the tests beside it, and for the fuzz target.
 
-use mandate_wasm::{Misfit, Sandbox};
+use mandate_wasm::{Misfit, inspect};
 
 /// The longest refusal, in bytes: it is answered to whoever deploys, and stands in a log.
 const MAX_SAID: usize = 16 * 1024;
 
 /// A component of the world `delegate`, or a refusal that is told shortly; the same every time.
-pub(crate) fn component(sandbox: &Sandbox, bytes: &[u8]) {
-    let found = sandbox.inspect(bytes);
-    assert_eq!(sandbox.inspect(bytes), found);
+pub(crate) fn component(bytes: &[u8]) {
+    let found = inspect(bytes);
+    assert_eq!(inspect(bytes), found);
     match found {
         Ok(fit) => {
             assert!(bytes.starts_with(b"\0asm"));
