@@ -74,3 +74,6 @@ databases:
 	@command -v strace >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q strace; } || \
 	  { echo "strace is missing: install the package strace" >&2; exit 1; }
+	@command -v valgrind >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q valgrind; } || \
+	  { echo "valgrind is missing: install the package valgrind" >&2; exit 1; }

@@ -2,11 +2,9 @@
 //!
 //! The gate tries fewer children than ten thousand, enough to show what grows; `MANDATE_CHILDREN=10000` tries as many.
 
-use std::fmt::Write as _;
-use std::time::{Duration, Instant};
-
 use mandate_bench::children::{MODEL, bytes_of_each};
 use mandate_bench::database::Database;
+use mandate_bench::deployment::{chain, instructions};
 use mandate_bench::host::{Host, Setup};
 use mandate_tests::postgres::Cluster;
 
@@ -18,10 +16,12 @@ const FEW: u32 = 10;
 const MOST: f64 = 2.0;
 /// Tasks in a row; with what leads from each to the next as many as a file may have.
 const TASKS: usize = 9_990;
-/// How long it may take to deploy them.
-const PROMPT: Duration = Duration::from_secs(1);
-/// Others may have the processor meanwhile: one deployment of these has to be prompt.
-const DEPLOYMENTS: usize = 5;
+/// Statements to store them: hundreds of elements are one.
+const MOST_STATEMENTS: u64 = 100;
+/// Tasks of the smallest model whose check is counted; the largest has four times as many.
+const CHECKED: usize = 1_250;
+/// How much more twice as many of them may cost, in tenths. Whatever sorts them takes a little more than twice as long.
+const MOST_TENTHS: u64 = 22;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_many_children_writes_at_most_twice_what_one_of_ten_does() {
@@ -47,40 +47,31 @@ async fn one_of_many_children_writes_at_most_twice_what_one_of_ten_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_elements_are_deployed_in_a_second() {
+async fn ten_thousand_elements_are_deployed() {
     let cluster = Cluster::start().expect("PostgreSQL starts");
-    let model = chain();
     for url in databases(&cluster, "elements") {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let url = url.unwrap_or_else(|| format!("sqlite:{}", dir.path().join("mandate.db").display()));
         let host = Host::join(&Setup::new(url, dir.path().to_owned()), String::new()).await.expect("a host opens");
-        let mut took = Vec::new();
-        for _ in 0..DEPLOYMENTS {
-            let begun = Instant::now();
-            host.deploy("large", model.clone(), Vec::new(), "").await.expect("it is deployed");
-            took.push(begun.elapsed());
-        }
-        println!("{took:?}");
-        assert!(took.iter().min().is_some_and(|least| *least < PROMPT), "{took:?}");
+        let before = host.runtime.counters().statements;
+        host.deploy("large", chain(TASKS), Vec::new(), "").await.expect("it is deployed");
+        let statements = host.runtime.counters().statements - before;
+        assert!(statements < MOST_STATEMENTS, "{statements} statements for {TASKS} tasks");
         host.close().await;
     }
+}
+
+/// Where each element is compared with all others, twice as many cost four times as much.
+#[test]
+fn what_a_check_of_a_model_costs_grows_as_the_model_does() {
+    let [fewer, few, many] = [1, 2, 4].map(|times| instructions(times * CHECKED).expect("it is checked and counted"));
+    // What any check costs is in all three.
+    let (first, second) = (few - fewer, many - few);
+    println!("{first} instructions for {CHECKED} tasks more, {second} for {} more", 2 * CHECKED);
+    assert!(second * 10 <= first * MOST_TENTHS, "{CHECKED} tasks more took {first} instructions, twice as many behind them {second}");
 }
 
 /// One of each kind; none is SQLite's, whose file is in the test's own folder.
 fn databases(cluster: &Cluster, name: &str) -> [Option<String>; 2] {
     [None, Some(cluster.create_database(name).expect("a database"))]
-}
-
-/// A process of user tasks in a row.
-fn chain() -> String {
-    let mut model =
-        "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' targetNamespace='large'><process id='large' isExecutable='true'>\
-                     <startEvent id='t0'/>"
-            .to_owned();
-    for task in 1..=TASKS {
-        let before = task - 1;
-        write!(model, "<userTask id='t{task}'/><sequenceFlow id='f{task}' sourceRef='t{before}' targetRef='t{task}'/>")
-            .expect("text grows");
-    }
-    model + "</process></definitions>"
 }

@@ -1,11 +1,11 @@
 //! Instructions instead of time: what a step of the pure engine costs, the same on every run of the same build.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use serde_json::json;
 
+use crate::callgrind;
 use crate::drive::{Driver, measured};
 use crate::host::{order, variables};
 use crate::scenarios;
@@ -30,11 +30,6 @@ pub fn drive(scenario: &str, instances: u32) -> anyhow::Result<BTreeMap<&'static
 
 /// Prints instructions per call, for every scenario and function.
 pub fn print() -> anyhow::Result<()> {
-    let valgrind = Command::new("valgrind").arg("--version").output();
-    ensure!(
-        valgrind.is_ok_and(|it| it.status.success()),
-        "valgrind is not installed, and without it instructions cannot be counted: install the package valgrind"
-    );
     println!("Instructions per call of the pure engine, by callgrind, over {INSTANCES} instances:\n");
     println!("{:<10}{:<20}{:>8}{:>14}", "scenario", "", "calls", "instructions");
     for scenario in SCENARIOS {
@@ -56,19 +51,10 @@ pub fn print() -> anyhow::Result<()> {
 
 /// Calls of a function, and instructions within them.
 fn count(scenario: &str, function: &str) -> anyhow::Result<(u64, u64)> {
-    let program = mandate_tests::program::built("bench-steps")?;
-    let done = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"])
-        .arg(format!("--toggle-collect=mandate_bench::drive::measured::{function}*"))
-        .arg(program)
-        .args([scenario, &INSTANCES.to_string()])
-        .output()?;
-    let said = String::from_utf8_lossy(&done.stderr);
-    ensure!(done.status.success(), "callgrind failed: {said}");
-    let calls: BTreeMap<String, u64> = serde_json::from_slice(&done.stdout).context("bench-steps prints its calls")?;
-    let collected = said.lines().find_map(|line| line.split_once("Collected :")).context("callgrind says what it collected")?.1;
-    let instructions: u64 = collected.trim().parse()?;
-    let calls = calls.get(function).copied().unwrap_or(0);
+    let within = format!("mandate_bench::drive::measured::{function}");
+    let counted = callgrind::count("bench-steps", &[scenario, &INSTANCES.to_string()], Some(&within))?;
+    let calls: BTreeMap<String, u64> = serde_json::from_slice(&counted.printed).context("bench-steps prints its calls")?;
+    let (calls, instructions) = (calls.get(function).copied().unwrap_or(0), counted.instructions);
     ensure!(
         (calls == 0) == (instructions == 0),
         "callgrind counted {instructions} instructions in {calls} calls of {function}: it does not see the function"
