@@ -18,6 +18,8 @@ CREATE TABLE host (
     epoch       BIGINT NOT NULL,
     name        TEXT COLLATE "C" NOT NULL,
     lease_until BIGINT NOT NULL,
+    -- Since when it has been renewed each time before half of the lease had passed.
+    steady_since BIGINT NOT NULL,
     started_at  BIGINT NOT NULL,
     ended_at    BIGINT,
     -- The epoch is part of a key, so that raising it needs the row's strongest lock. A committer holds the row FOR KEY SHARE:

@@ -17,6 +17,7 @@ CREATE TABLE host (
     epoch       INTEGER NOT NULL,
     name        TEXT    NOT NULL,
     lease_until INTEGER NOT NULL,
+    steady_since INTEGER NOT NULL,
     started_at  INTEGER NOT NULL,
     ended_at    INTEGER,
     -- As on PostgreSQL, where it decides which lock raising the epoch needs.

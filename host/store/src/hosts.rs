@@ -25,28 +25,38 @@ impl Store {
     /// Takes over the work of hosts whose lease has ended: their epoch is raised, so that they can write no more, and their jobs are
     /// unlocked, each with one more takeover, and what they had sent without hearing of it is unknown. A host that is committing at this
     /// moment is left for the next time.
+    ///
+    /// When the database was away for longer than a lease, or its clock was set, all leases have ended, and whoever looks first would
+    /// take over from hosts that are well. So only a host takes over whose own lease lasts and which has been *steady* for half a lease:
+    /// without a moment, by the database's clock, at which it might not have acted. By then every host that lives has renewed its own.
     pub async fn take_over(&self) -> Result<TakenOver, Error> {
-        let me = self.host();
-        take_over(&self.inner().jobs, "lease_until < {now} AND id <> $1", params![me.id]).await
+        let Some(half) = self.inner().lease.half() else { return Ok(TakenOver::default()) };
+        let params = params![self.host().id, half];
+        if is_nobody(&self.inner().jobs, GONE, params.clone()).await? {
+            return Ok(TakenOver::default());
+        }
+        again(|| async { take_over(self.begin_in_epoch().await?, GONE, params.clone()).await }).await
     }
 }
+
+/// Whose lease has ended, as seen by the host $1, if that has been steady for $2.
+const GONE: &str = "lease_until < {now} AND id <> $1 AND EXISTS \
+                    (SELECT 1 FROM host me WHERE me.id = $1 AND me.lease_until - $2 > {now} AND me.steady_since <= {now} - $2)";
 
 /// On SQLite, whoever has the file is alone: whatever other hosts left is to be taken over, whenever their lease would end.
 pub(crate) async fn take_over_all(lane: &Lane) -> Result<TakenOver, Error> {
-    take_over(lane, "TRUE", Vec::new()).await
-}
-
-async fn take_over(lane: &Lane, which: &str, params: Vec<Param>) -> Result<TakenOver, Error> {
-    // Nearly always there is nobody to take over from; a read tells, without a transaction.
-    let candidates = format!("SELECT id FROM host WHERE ended_at IS NULL AND {which}");
-    if lane.fetch(&candidates, params.clone()).await?.is_empty() {
+    if is_nobody(lane, "TRUE", Vec::new()).await? {
         return Ok(TakenOver::default());
     }
-    again(|| take_over_once(lane, which, params.clone())).await
+    again(|| async { take_over(lane.begin().await?, "TRUE", Vec::new()).await }).await
 }
 
-async fn take_over_once(lane: &Lane, which: &str, params: Vec<Param>) -> Result<TakenOver, Error> {
-    let mut tx = lane.begin().await?;
+/// Nearly always there is nobody to take over from; a read tells, without a transaction.
+async fn is_nobody(lane: &Lane, which: &str, params: Vec<Param>) -> Result<bool, Error> {
+    Ok(lane.fetch(&format!("SELECT id FROM host WHERE ended_at IS NULL AND {which}"), params).await?.is_empty())
+}
+
+async fn take_over(mut tx: Tx, which: &str, params: Vec<Param>) -> Result<TakenOver, Error> {
     // A committer that is at work holds the row FOR KEY SHARE; raising the epoch must wait for it, and waiting is for the next time.
     let hosts = tx
         .fetch(

@@ -45,7 +45,9 @@ impl Lease {
             Some(_) => "{now} + $4",
             None => "$4",
         };
-        let sql = format!("INSERT INTO host (id, epoch, name, lease_until, started_at) VALUES ($1, $2, $3, {until}, {{now}})");
+        let sql = format!(
+            "INSERT INTO host (id, epoch, name, lease_until, steady_since, started_at) VALUES ($1, $2, $3, {until}, {{now}}, {{now}})"
+        );
         lane.fetch(&sql, params![host.id, host.epoch, name, length.map_or(FOR_EVER, millis)]).await?;
         Ok(Self { host, length, lane, renewed: AtomicU64::new(begun), fenced: AtomicBool::new(false), ended: CancellationToken::new() })
     }
@@ -71,12 +73,19 @@ impl Lease {
         self.fenced.load(Ordering::Acquire)
     }
 
+    /// Half of a lease: how long a host acts after a renewal, and between two looks at the leases of others. None on SQLite.
+    pub(crate) fn half(&self) -> Option<i64> {
+        self.length.map(|length| millis(length / 2))
+    }
+
     /// Extends the lease. False: the epoch is over.
     pub(crate) async fn renew(&self) -> Result<bool, Error> {
-        let Some(length) = self.length else { return Ok(!self.is_fenced()) };
+        let (Some(length), Some(half)) = (self.length, self.half()) else { return Ok(!self.is_fenced()) };
         let begun = awake_ms();
-        let sql = "UPDATE host SET lease_until = {now} + $3 WHERE id = $1 AND epoch = $2 AND ended_at IS NULL RETURNING epoch";
-        let renewed = self.lane.fetch(sql, params![self.host.id, self.host.epoch, millis(length)]).await?;
+        // Who renews later than after half of a lease has been away, or the database was, or its clock was set.
+        let sql = "UPDATE host SET steady_since = CASE WHEN lease_until - $4 > {now} AND steady_since <= {now} THEN steady_since ELSE {now} END, \
+                   lease_until = {now} + $3 WHERE id = $1 AND epoch = $2 AND ended_at IS NULL RETURNING epoch";
+        let renewed = self.lane.fetch(sql, params![self.host.id, self.host.epoch, millis(length), half]).await?;
         if renewed.is_empty() {
             self.fence();
             return Ok(false);
@@ -89,10 +98,13 @@ impl Lease {
     pub(crate) async fn keep(&self) {
         let Some(length) = self.length else { return };
         let every = length / RENEWALS_PER_LEASE;
+        // By beginnings: others count on one within half a lease, also after one that got no answer.
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.is_fenced() && !self.ended.is_cancelled() {
             tokio::select! {
                 () = self.ended.cancelled() => return,
-                () = tokio::time::sleep(every) => {}
+                _ = ticks.tick() => {}
             }
             // A renewal that hangs must not keep the next one from being tried on a new connection.
             match tokio::time::timeout(every, self.renew()).await {

@@ -20,9 +20,49 @@ async fn two(test: &str) -> (Fixture, Store, Store) {
     (fixture, a, b)
 }
 
-/// Ends a host's lease, as the database's clock would.
+/// Ends a host's lease, as the database's clock would, while the others have been well for long.
 async fn expire(fixture: &Fixture, store: &Store) {
     fixture.raw(&format!("UPDATE host SET lease_until = 0 WHERE id = '{}'", store.host().id)).await;
+    fixture.raw(&format!("UPDATE host SET steady_since = 0 WHERE id <> '{}'", store.host().id)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_that_were_all_away_from_the_database_do_not_take_each_other_over() {
+    let (fixture, a, b) = two("all_away").await;
+    let process = definition(&a, "p").await;
+    // The database was away for longer than a lease, or its clock was set.
+    fixture.raw("UPDATE host SET lease_until = 0, steady_since = 0").await;
+    for store in [&a, &b] {
+        assert_eq!(store.take_over().await.expect("nobody").hosts, 0, "its own lease is over too");
+    }
+    // One renews before the other.
+    started_with(&b, &process, Vec::new()).await;
+    assert_eq!(b.take_over().await.expect("nobody").hosts, 0, "the other may renew yet");
+    started_with(&a, &process, Vec::new()).await;
+    assert!(a.may_act() && b.may_act());
+    // Who does not renew within half a lease is gone.
+    expire(&fixture, &a).await;
+    assert_eq!(b.take_over().await.expect("taken over").hosts, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_might_not_have_acted_a_moment_ago_takes_nobody_over() {
+    let (fixture, a, b) = two("away").await;
+    let process = definition(&a, "p").await;
+    expire(&fixture, &a).await;
+    // Its last renewal is older than half a lease: it, or the database, was away.
+    let (half, me) = (crate::common::LEASE.as_millis() / 2, b.host().id);
+    let late = format!("UPDATE host SET lease_until = lease_until - {half} - 1 WHERE id = '{me}'");
+    fixture.raw(&late).await;
+    assert_eq!(b.take_over().await.expect("nobody").hosts, 0);
+    started_with(&b, &process, Vec::new()).await;
+    assert_eq!(b.take_over().await.expect("nobody").hosts, 0, "it has not renewed yet");
+    // When it renews, it begins to count anew.
+    fixture.raw(&format!("UPDATE host SET lease_until = 0 WHERE id = '{me}'")).await;
+    started_with(&b, &process, Vec::new()).await;
+    assert_eq!(b.take_over().await.expect("nobody").hosts, 0);
+    expire(&fixture, &a).await;
+    assert_eq!(b.take_over().await.expect("taken over").hosts, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -236,6 +236,7 @@ pub(crate) async fn the_next_process_takes_over_what_the_last_one_had_locked(fix
     if fixture.is_postgres() {
         assert!(second.ledger_holder_alive(dead.id, dead.epoch).await.expect("read"));
         fixture.raw("UPDATE host SET lease_until = 0 WHERE ended_at IS NULL AND started_at = (SELECT MIN(started_at) FROM host)").await;
+        fixture.raw("UPDATE host SET steady_since = 0").await;
         let taken = second.take_over().await.expect("taken over");
         assert_eq!((taken.hosts, taken.jobs), (1, 1));
     }

@@ -413,6 +413,7 @@ pub(crate) async fn what_a_dead_host_had_under_way_is_unknown(fixture: Fixture) 
     let second = reopened(&fixture).await;
     if fixture.is_postgres() {
         fixture.raw("UPDATE host SET lease_until = 0 WHERE ended_at IS NULL AND started_at = (SELECT MIN(started_at) FROM host)").await;
+        fixture.raw("UPDATE host SET steady_since = 0").await;
         assert_eq!(latest(&second, &left).await.state, LedgerState::Open, "its lease may be renewed");
         assert_eq!(second.take_over().await.expect("taken over").commands, 2);
     }
