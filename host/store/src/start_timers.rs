@@ -430,16 +430,20 @@ pub(crate) async fn hold_of(tx: &mut Tx, definitions: Vec<String>) -> Result<(),
 
 /// In the order in which units of work lock them. What had been given up is no incident any more.
 async fn close(tx: &mut Tx, which: &str, params: Vec<Param>, now: i64) -> Result<(), Error> {
-    let rows =
-        tx.fetch(&format!("SELECT id, firing, retries FROM start_timer WHERE {which} ORDER BY id {{pg:FOR UPDATE}}"), params).await?;
-    if rows.is_empty() {
-        return Ok(());
+    let look = format!("SELECT id, firing, retries FROM start_timer WHERE {which} ORDER BY id {{pg:FOR UPDATE}}");
+    // Whoever was waited for may have failed and put what fires next beside it, which only another statement sees. What is gone does so no
+    // more.
+    loop {
+        let rows = tx.fetch(&look, params.clone()).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let found = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect::<Result<Vec<(Uuid, i64, i64)>, Error>>()?;
+        let given_up = found.iter().filter(|(.., retries)| *retries == 0).map(|(id, firing, _)| (*id, *firing));
+        incident::end(tx, given_up.collect(), now, End::Deleted).await?;
+        let ids = found.into_iter().map(|(id, ..)| id).collect();
+        tx.execute("DELETE FROM start_timer WHERE id {any_uuid:1}", vec![Param::Uuids(ids)]).await?;
     }
-    let found = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect::<Result<Vec<(Uuid, i64, i64)>, Error>>()?;
-    let given_up = found.iter().filter(|(.., retries)| *retries == 0).map(|(id, firing, _)| (*id, *firing));
-    incident::end(tx, given_up.collect(), now, End::Deleted).await?;
-    let ids = found.into_iter().map(|(id, ..)| id).collect();
-    tx.execute("DELETE FROM start_timer WHERE id {any_uuid:1}", vec![Param::Uuids(ids)]).await.map(drop)
 }
 
 /// The firings that begin instances of these units.

@@ -477,7 +477,7 @@ async fn a_change_of_job_definitions_waits_for_commits_under_way_and_holds_on_ev
 }
 
 /// A session beside the hosts, in the middle of a transaction that has done this.
-async fn in_the_middle_of(fixture: &Fixture, sql: &str) -> sqlx::PgConnection {
+pub(crate) async fn in_the_middle_of(fixture: &Fixture, sql: &str) -> sqlx::PgConnection {
     use sqlx::Connection as _;
     let mut session = sqlx::PgConnection::connect(&fixture.url).await.expect("a connection");
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!("BEGIN; {sql}"))).execute(&mut session).await.expect("done");

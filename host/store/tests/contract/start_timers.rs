@@ -237,3 +237,54 @@ async fn hosts_that_fire_the_same_begin_one_instance() {
         assert_eq!(instances(&a).await, round);
     }
 }
+
+/// Waits until so many of the store's sessions wait for locks.
+async fn waiting_for_locks(fixture: &Fixture, sessions: usize) {
+    let waits = format!(
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock' AND query NOT LIKE '%pg_stat_activity%'",
+        fixture.database()
+    );
+    while crate::common::cluster().sql("postgres", &waits).expect("read") != sessions.to_string() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_failure_puts_beside_a_firing_is_closed_with_it() {
+    for deletes in [false, true] {
+        let fixture = Fixture::postgres("close_beside_failure");
+        let store = fixture.open().await;
+        let first = deployed(&store, vec![timer(100)]).await;
+        let found = claimed(&store, 100).await.remove(0);
+        // The firing fails, and a deployment or deletion comes while it is doing so.
+        let held = crate::hosts::in_the_middle_of(&fixture, "SELECT 1 FROM start_timer FOR UPDATE").await;
+        let failing = tokio::spawn({
+            let (store, found) = (store.clone(), found.clone());
+            async move {
+                let why = FailedFiring { code: "DELEGATE_FAILED".into(), failed_activity: None, detail: None };
+                let once = NewStartTimer { cycle: None, retries: 2, ..timer(150) };
+                let failed = StartTimerRow { timer: once, failures: 1, ..found.clone() };
+                store.fail_start_timer(&found, &failed, &why, Some(timer(200)), 110).await.expect("stored")
+            }
+        });
+        waiting_for_locks(&fixture, 1).await;
+        let closing = tokio::spawn({
+            let (store, first) = (store.clone(), first.clone());
+            async move {
+                if deletes {
+                    let deleted = store.delete_deployment(&first.deployment_id, false, &[], &Vec::new(), 120).await.expect("answered");
+                    assert!(matches!(deleted, DeploymentDeletion::Deleted { .. }), "{deleted:?}");
+                    Vec::new()
+                } else {
+                    vec![deployed(&store, vec![timer(300)]).await.id]
+                }
+            }
+        });
+        waiting_for_locks(&fixture, 2).await;
+        sqlx::Connection::close(held).await.expect("it lets go");
+        assert_eq!(failing.await.expect("a task"), None);
+        let newest = closing.await.expect("a task");
+        let left = store.all_start_timers().await.expect("read");
+        assert_eq!(left.iter().map(|row| row.definition_id.clone()).collect::<Vec<_>>(), newest, "deletes: {deletes}");
+    }
+}
