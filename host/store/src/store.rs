@@ -236,8 +236,12 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
     let base = PgConnectOptions::from_str(&config.url)
         .map_err(|error| Error::Url(error.to_string()))?
         .application_name(&format!("mandate {}", config.host_name))
-        // No statement here is worth compiling; the costs by which the server decides are fiction where a session forbids kinds of scans.
-        .options([("jit", "off")]);
+        .options([
+            // No statement here is worth compiling; the costs by which the server decides are fiction where a session forbids kinds of scans.
+            ("jit", "off"),
+            // Whoever has waited for a lock sees what is there then, whatever a role or a database says.
+            ("default_transaction_isolation", "read committed"),
+        ]);
     migrate::migrate(&Options::Postgres(Box::new(base.clone())), config.migrate).await?;
     let meter = Arc::new(Meter::default());
     // A process that is stopped in the middle of a transaction must not hold its locks for longer than its lease: whoever takes

@@ -557,6 +557,22 @@ async fn a_session_that_gives_up_durability_is_found_out() {
     assert_eq!(found().await, ["synchronous_commit"]);
 }
 
+/// Whoever waits for a lock looks at what is there now: everything that is compared and written under locks rests on that.
+#[tokio::test]
+async fn every_connection_reads_what_is_committed_whatever_the_database_says() {
+    let cluster = Cluster::start().expect("PostgreSQL starts");
+    let url = cluster.create_database("a").expect("a database");
+    cluster.sql("a", "ALTER DATABASE a SET default_transaction_isolation = 'serializable'").expect("a statement");
+    let store = Store::open(Config::new(&url)).await.expect("it opens");
+    let sql = "SELECT current_setting('transaction_isolation')";
+    for (at, lane) in store.inner().lanes.iter().enumerate() {
+        assert_eq!(texts(lane, sql).await, ["read committed"], "lane {at}");
+    }
+    let read = store.pool.fetch(sql, Vec::new()).await.expect("read");
+    assert_eq!(read[0].get::<String>(0).expect("a text"), "read committed");
+    store.close().await;
+}
+
 async fn number(lane: &Lane, sql: &str) -> i64 {
     lane.fetch(sql, Vec::new()).await.expect(sql)[0].get(0).expect("a number")
 }
