@@ -9,6 +9,7 @@
 //! host's lease lasts in the epoch in which it was taken. When it is tried again after a failure goes by the clock that processes see.
 //! Without retries it waits for an operator and is an incident (the view `any_incident`), as long as its receiver is there.
 
+mod failed;
 pub(crate) mod incident;
 pub(crate) mod parked;
 
@@ -20,11 +21,11 @@ use crate::batch::{Batch, Cell, Type, cells};
 use crate::claim::Except;
 use crate::db::{Columns, Param, Tx, params};
 use crate::lease::HostRef;
-use crate::rows::{EventKind, OperationRow};
+use crate::rows::EventKind;
 use crate::start_timers::HELD;
 use crate::unit::{CommitError, InstanceWrite, Unit, check_key, check_text};
-use crate::write::operations;
 use crate::{Error, Store, message};
+pub use failed::{DeliveryClaim, FailedDelivery};
 use incident::End;
 
 /// A signal as it is thrown.
@@ -111,34 +112,6 @@ impl Delivery {
             Receiver::Start | Receiver::Unreadable { instance: None } => (self.name.signal, self.name.n),
         }
     }
-}
-
-/// What is left of a delivery after a failed attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedDelivery {
-    /// When it is tried again, or when it was given up.
-    pub due: i64,
-    /// Attempts left.
-    pub retries: i64,
-    /// Failed attempts.
-    pub failures: i64,
-    /// The last failure's message.
-    pub failure: String,
-    /// The element that failed, if it is known.
-    pub failed_activity: Option<String>,
-    /// What explains it to operators, as JSON, if no attempts are left.
-    pub detail: Option<String>,
-}
-
-/// What the claim of one delivery came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeliveryClaim {
-    /// This host has it.
-    Locked(Box<Delivery>),
-    /// There is no such delivery that has failed, or not any more.
-    Missing,
-    /// A host has it: its name.
-    Taken(String),
 }
 
 /// Who gets a signal.
@@ -372,9 +345,6 @@ fn deliveries(rows: &[crate::db::Row]) -> Result<Vec<Delivery>, Error> {
     rows.iter().map(|row| delivery(&mut row.columns())).collect()
 }
 
-/// A delivery that has failed, by what names it as a job. The first term is the predicate of the index `delivery_failed`.
-const BY_JOB: &str = "t.failures > 0 AND COALESCE(t.instance_id, t.signal) = $1 AND t.n = $2";
-
 impl Store {
     /// Throws a signal that comes from no instance: who gets it is durable when this answers, and locked by this host, which tries it first
     /// ([`thrown_here`](Self::thrown_here)).
@@ -427,33 +397,6 @@ impl Store {
         }
     }
 
-    /// Locks one delivery that has failed, due or not, with retries or without.
-    pub async fn claim_delivery(&self, receiver: Uuid, n: i64) -> Result<DeliveryClaim, Error> {
-        let me = self.host();
-        let mut tx = self.begin_in_epoch().await?;
-        let sql = format!(
-            "SELECT {DELIVERY}, CASE WHEN {HELD} THEN (SELECT h.name FROM host h WHERE h.id = t.locked_by) END FROM delivery t \
-             WHERE {BY_JOB} {{pg:FOR UPDATE OF t}}"
-        );
-        let found = tx.fetch(&sql, params![receiver, n]).await?;
-        let claim = match found.first() {
-            None => DeliveryClaim::Missing,
-            Some(found) => {
-                let mut columns = found.columns();
-                let delivery = delivery(&mut columns)?;
-                columns.next::<Option<String>>()?.map_or(DeliveryClaim::Locked(Box::new(delivery)), DeliveryClaim::Taken)
-            }
-        };
-        match &claim {
-            DeliveryClaim::Locked(delivery) => {
-                lock(&mut tx, me, std::slice::from_ref(&**delivery)).await?;
-                tx.commit().await?;
-            }
-            DeliveryClaim::Missing | DeliveryClaim::Taken(_) => tx.rollback().await,
-        }
-        Ok(claim)
-    }
-
     /// The deliveries that this host has locked, each with its receiver: those that may be claimed, and those that have failed, which an
     /// operator may have tried.
     pub async fn locked_deliveries(&self) -> Result<Vec<(DeliveryName, Uuid)>, Error> {
@@ -476,62 +419,6 @@ impl Store {
         let mut tx = self.inner().jobs.begin().await?;
         tx.execute(sql, params![name.signal, name.n, me.id, me.epoch]).await?;
         tx.commit().await
-    }
-
-    /// A delivery of this host has failed: what is left of it takes its place. Nothing happens if this host does not have it any more.
-    pub async fn fail_delivery(&self, name: DeliveryName, failed: &FailedDelivery) -> Result<(), Error> {
-        let me = self.host();
-        let FailedDelivery { due, retries, failures, failure, failed_activity, detail } = failed;
-        let sql = "UPDATE delivery SET due = $5, retries = $6, failures = $7, failure = $8, detail = $9, failed_activity = $10, \
-                   locked_by = NULL, locked_epoch = NULL WHERE signal = $1 AND n = $2 AND locked_by = $3 AND locked_epoch = $4";
-        let mut tx = self.begin_in_epoch().await?;
-        let (failure, detail, failed_activity) = (failure.clone(), detail.clone(), failed_activity.clone());
-        let params = params![name.signal, name.n, me.id, me.epoch, *due, *retries, *failures, failure, detail, failed_activity];
-        let failed = tx.execute(sql, params).await?;
-        if failed > 0 && *retries == 0 {
-            incident::raise(&mut tx, self.inner().history, name).await?;
-        }
-        tx.commit().await
-    }
-
-    /// What an operator changes at a moment of a delivery that was found as `seen`, with what the log says of it; no attempts: it is
-    /// forgotten. False: it is not like that any more.
-    pub async fn revise_delivery(
-        &self,
-        seen: &Delivery,
-        revised: Option<(i64, i64)>,
-        operations: &[OperationRow],
-        at: i64,
-    ) -> Result<bool, Error> {
-        let name = params![seen.name.signal, seen.name.n, seen.failures];
-        let mut tx = self.inner().admin.begin().await?;
-        let changed = if let Some((due, retries)) = revised {
-            let sql = "UPDATE delivery SET due = $4, retries = $5 WHERE signal = $1 AND n = $2 AND failures = $3";
-            tx.execute(sql, name.into_iter().chain(params![due, retries]).collect()).await?
-        } else {
-            message::lock(&mut tx, std::iter::once(seen.name.signal)).await?;
-            let deleted = tx.execute("DELETE FROM delivery WHERE signal = $1 AND n = $2 AND failures = $3", name).await?;
-            if deleted > 0 {
-                tx.execute("DELETE FROM message WHERE id = $1", params![seen.name.signal]).await?;
-            }
-            deleted
-        };
-        if changed > 0 {
-            match revised {
-                Some((_, 0)) => incident::raise(&mut tx, self.inner().history, seen.name).await?,
-                Some(_) => incident::end(&mut tx, vec![seen.job()], at, End::Resolved).await?,
-                None => incident::end(&mut tx, vec![seen.job()], at, End::Deleted).await?,
-            }
-            operations::write(&mut tx, self.inner().history, operations).await?;
-        }
-        tx.commit().await?;
-        Ok(changed > 0)
-    }
-
-    /// One delivery that has failed, by its receiver and number.
-    pub async fn failed_delivery(&self, receiver: Uuid, n: i64) -> Result<Option<Delivery>, Error> {
-        let rows = self.pool.fetch(&format!("SELECT {DELIVERY} FROM delivery t WHERE {BY_JOB}"), params![receiver, n]).await?;
-        rows.first().map(|row| delivery(&mut row.columns())).transpose()
     }
 
     /// Deliveries in the order of their names, after one.
