@@ -128,6 +128,7 @@ on_both! {
         what_starts_by_a_signal_is_the_newest_version_that_is_not_suspended
         a_delivery_is_taken_up_once_and_only_with_what_it_led_to
         a_delivery_that_fails_is_tried_again_and_then_an_incident
+        what_an_operator_says_of_a_delivery_under_way_holds
         a_delivery_that_is_taken_up_in_the_end_was_an_incident
         a_start_that_cannot_be_delivered_is_nobodys_incident_until_it_is_deleted
         who_is_suspended_gets_a_signal_when_he_goes_on

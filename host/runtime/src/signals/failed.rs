@@ -6,6 +6,7 @@ use mandate_engine::{Code, Failure, InstanceId, PublicId, Rejection, Retry, Wait
 use mandate_store::{Delivery, DeliveryClaim, FIRST_DELIVERY, FailedDelivery, Receiver};
 
 use crate::advance::MAX_FAILURE_BYTES;
+use crate::definitions::Definition;
 use crate::executor::POLL;
 use crate::executor::held_back::Subject as Unreadable;
 use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set};
@@ -142,34 +143,53 @@ impl Inner {
         Error::UnitFailed(Box::new(failure))
     }
 
+    /// A failure spends a retry. What an operator has changed meanwhile holds: it is one of those retries.
     async fn fail_delivery(&self, delivery: &Delivery, failure: &Failure) -> Result<(), Error> {
         let definition = self.definitions.get(&self.store, &delivery.definition_id).await?;
-        let element = definition.model.find(&delivery.activity_id);
-        let (receiver, wait) = job_name(delivery);
-        let failures = u32::try_from(delivery.failures).unwrap_or(u32::MAX).saturating_add(1);
-        let retries = u32::try_from(delivery.retries).unwrap_or(0);
-        let spent = spend_attempt(&definition.model, element, retries, (receiver, wait), failures, failure);
+        let (receiver, _) = job_name(delivery);
         let message = text::storable(&format!("{}: {}", failure.code, failure.message), MAX_FAILURE_BYTES);
         let (signal, activity, code) = (delivery.signal.as_str(), delivery.activity_id.as_str(), failure.code);
         tracing::warn!(signal, activity, %receiver, %code, "a signal could not be delivered: {}", text::one_line(&message));
         crate::metrics::job_failed(activity, failure.code.as_str());
+        let mut changed = None;
+        loop {
+            let seen = changed.as_ref().unwrap_or(delivery);
+            let left = self.left_of(&definition, seen, failure, message.clone()).await?;
+            changed = self.store.fail_delivery(seen, &left).await?;
+            if changed.is_none() {
+                if left.retries == 0 {
+                    tracing::error!(signal, activity, %receiver, "incident raised");
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// What a failure leaves of a delivery.
+    async fn left_of(
+        &self,
+        definition: &Definition,
+        delivery: &Delivery,
+        failure: &Failure,
+        message: String,
+    ) -> Result<FailedDelivery, Error> {
+        let element = definition.model.find(&delivery.activity_id);
+        let failures = u32::try_from(delivery.failures).unwrap_or(u32::MAX).saturating_add(1);
+        let retries = u32::try_from(delivery.retries).unwrap_or(0);
+        let spent = spend_attempt(&definition.model, element, retries, job_name(delivery), failures, failure);
         let detail = if spent.retries > 0 {
             None
         } else {
-            Some(self.explain_undelivered(&definition, delivery, failures, failure.element, &message).await?)
+            Some(self.explain_undelivered(definition, delivery, failures, failure.element, &message).await?)
         };
-        if detail.is_some() {
-            tracing::error!(signal, activity, %receiver, "incident raised");
-        }
-        let failed = FailedDelivery {
+        Ok(FailedDelivery {
             due: self.clock.now_ms().saturating_add(spent.pause_ms),
             retries: spent.retries.into(),
             failures: failures.into(),
             failure: message,
             failed_activity: failure.element.map(|failed| definition.model.element(failed).id.to_string()),
             detail,
-        };
-        Ok(self.store.fail_delivery(delivery.name, &failed).await?)
+        })
     }
 
     /// Does not give up while this host works: nobody else may try it.

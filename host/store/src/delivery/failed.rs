@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::incident::{self, End};
-use super::{DELIVERY, Delivery, DeliveryName, delivery, lock};
+use super::{DELIVERY, Delivery, delivery, lock};
 use crate::db::params;
 use crate::rows::OperationRow;
 use crate::start_timers::HELD;
@@ -69,20 +69,30 @@ impl Store {
         Ok(claim)
     }
 
-    /// A delivery of this host has failed: what is left of it takes its place. Nothing happens if this host does not have it any more.
-    pub async fn fail_delivery(&self, name: DeliveryName, failed: &FailedDelivery) -> Result<(), Error> {
-        let me = self.host();
-        let FailedDelivery { due, retries, failures, failure, failed_activity, detail } = failed;
-        let sql = "UPDATE delivery SET due = $5, retries = $6, failures = $7, failure = $8, detail = $9, failed_activity = $10, \
-                   locked_by = NULL, locked_epoch = NULL WHERE signal = $1 AND n = $2 AND locked_by = $3 AND locked_epoch = $4";
+    /// A delivery of this host that was found as `seen` has failed: what is left of it takes its place. Nothing happens if this host does
+    /// not have it any more. Answers how it is now if somebody has changed it since: then nothing happens either, and what is left of it
+    /// is to be told anew.
+    pub async fn fail_delivery(&self, seen: &Delivery, failed: &FailedDelivery) -> Result<Option<Delivery>, Error> {
+        let (me, name) = (self.host(), seen.name);
         let mut tx = self.begin_in_epoch().await?;
-        let (failure, detail, failed_activity) = (failure.clone(), detail.clone(), failed_activity.clone());
-        let params = params![name.signal, name.n, me.id, me.epoch, *due, *retries, *failures, failure, detail, failed_activity];
-        let failed = tx.execute(sql, params).await?;
-        if failed > 0 && *retries == 0 {
+        let mine = "t.signal = $1 AND t.n = $2 AND t.locked_by = $3 AND t.locked_epoch = $4";
+        let look = format!("SELECT {DELIVERY} FROM delivery t WHERE {mine} {{pg:FOR UPDATE OF t}}");
+        let found = tx.fetch(&look, params![name.signal, name.n, me.id, me.epoch]).await?;
+        let found = found.first().map(|found| delivery(&mut found.columns())).transpose()?;
+        let left = |it: &Delivery| (it.failures, it.retries, it.due);
+        if found.as_ref().is_none_or(|found| left(found) != left(seen)) {
+            tx.rollback().await;
+            return Ok(found);
+        }
+        let FailedDelivery { due, retries, failures, failure, failed_activity, detail } = failed.clone();
+        let sql = "UPDATE delivery SET due = $3, retries = $4, failures = $5, failure = $6, detail = $7, failed_activity = $8, \
+                   locked_by = NULL, locked_epoch = NULL WHERE signal = $1 AND n = $2";
+        tx.execute(sql, params![name.signal, name.n, due, retries, failures, failure, detail, failed_activity]).await?;
+        if retries == 0 {
             incident::raise(&mut tx, self.inner().history, name).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        Ok(None)
     }
 
     /// What an operator changes at a moment of a delivery that was found as `seen`, with what the log says of it; no attempts: it is
@@ -94,14 +104,15 @@ impl Store {
         operations: &[OperationRow],
         at: i64,
     ) -> Result<bool, Error> {
-        let name = params![seen.name.signal, seen.name.n, seen.failures];
+        let as_seen = params![seen.name.signal, seen.name.n, seen.failures, seen.retries, seen.due];
+        let is_as_seen = "signal = $1 AND n = $2 AND failures = $3 AND retries = $4 AND due = $5";
         let mut tx = self.inner().admin.begin().await?;
         let changed = if let Some((due, retries)) = revised {
-            let sql = "UPDATE delivery SET due = $4, retries = $5 WHERE signal = $1 AND n = $2 AND failures = $3";
-            tx.execute(sql, name.into_iter().chain(params![due, retries]).collect()).await?
+            let sql = format!("UPDATE delivery SET due = $6, retries = $7 WHERE {is_as_seen}");
+            tx.execute(&sql, as_seen.into_iter().chain(params![due, retries]).collect()).await?
         } else {
             message::lock(&mut tx, std::iter::once(seen.name.signal)).await?;
-            let deleted = tx.execute("DELETE FROM delivery WHERE signal = $1 AND n = $2 AND failures = $3", name).await?;
+            let deleted = tx.execute(&format!("DELETE FROM delivery WHERE {is_as_seen}"), as_seen).await?;
             if deleted > 0 {
                 tx.execute("DELETE FROM message WHERE id = $1", params![seen.name.signal]).await?;
             }

@@ -202,15 +202,15 @@ pub(crate) async fn a_delivery_that_fails_is_tried_again_and_then_an_incident(fi
     assert_eq!(store.claim_deliveries(100, 9, &[first.name.signal], &Except::NOTHING).await.expect("claimed"), [], "this host is at it");
     assert!(!store.is_quiet(100, &Except::NOTHING).await.expect("read"));
     assert_eq!(store.count_jobs(JobFilter::default()).await.expect("counted"), 0, "it has not failed");
-    store.fail_delivery(first.name, &failed(500, 2, 1)).await.expect("stored");
-    store.fail_delivery(first.name, &failed(600, 1, 2)).await.expect("this host does not have it any more");
+    assert_eq!(store.fail_delivery(&first, &failed(500, 2, 1)).await.expect("stored"), None);
+    assert_eq!(store.fail_delivery(&first, &failed(600, 1, 2)).await.expect("this host does not have it any more"), None);
     assert_eq!((store.next_due(100).await.expect("read"), claimed(&store, 499).await), (Some(500), Vec::new()));
     assert!(store.is_quiet(499, &Except::NOTHING).await.expect("read"));
     let again = claimed(&store, 500).await.remove(0);
     assert_eq!((again.retries, again.failures, again.name), (2, 1, first.name));
     assert_eq!(store.claim_deliveries(900, 9, &[id], &Except::NOTHING).await.expect("claimed"), [], "this host is at the instance");
     assert_eq!(remembered(&store).await, None, "it has attempts left");
-    store.fail_delivery(again.name, &failed(510, 0, 2)).await.expect("stored");
+    assert_eq!(store.fail_delivery(&again, &failed(510, 0, 2)).await.expect("stored"), None);
     assert_eq!(remembered(&store).await, Some((IncidentState::Open, None)));
 
     assert_eq!((claimed(&store, 900).await, store.next_due(0).await.expect("read"), on_the_way(&store).await), (Vec::new(), None, 0));
@@ -233,7 +233,7 @@ pub(crate) async fn a_delivery_that_fails_is_tried_again_and_then_an_incident(fi
     assert_eq!(store.count_incidents(of_acme()).await.expect("counted"), 0);
     assert_eq!(remembered(&store).await, Some((IncidentState::Resolved, Some(700))));
     let again = claimed(&store, 800).await.remove(0);
-    store.fail_delivery(again.name, &failed(810, 0, 3)).await.expect("stored");
+    assert_eq!(store.fail_delivery(&again, &failed(810, 0, 3)).await.expect("stored"), None);
     assert_eq!(remembered(&store).await, Some((IncidentState::Open, None)));
     assert_eq!(store.drop_orphaned_deliveries(950).await.expect("looked"), 0, "somebody waits");
     let mut gone = step(id, 1);
@@ -244,12 +244,36 @@ pub(crate) async fn a_delivery_that_fails_is_tried_again_and_then_an_incident(fi
     assert_eq!(remembered(&store).await, Some((IncidentState::Deleted, Some(950))));
 }
 
+pub(crate) async fn what_an_operator_says_of_a_delivery_under_way_holds(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = waiting(&store, &process, None, "alarm").await;
+    let first = thrown(&store, "alarm").await.remove(0);
+    assert_eq!(store.fail_delivery(&first, &failed(500, 2, 1)).await.expect("stored"), None);
+    // It is being tried for the second time.
+    let mut seen = claimed(&store, 500).await.remove(0);
+    for revised in [(510, 2), (510, 7), (520, 0)] {
+        assert!(store.revise_delivery(&seen, Some(revised), &[], 510).await.expect("revised"));
+        let stale = store.revise_delivery(&seen, Some((800, 3)), &[], 515).await.expect("answered");
+        assert!(!stale, "another operator has not seen that");
+        let changed = store.fail_delivery(&seen, &failed(900, 1, 2)).await.expect("answered").expect("it has changed");
+        assert_eq!((changed.due, changed.retries, changed.failures), (revised.0, revised.1, 1));
+        assert_eq!(store.failed_delivery(id, seen.name.n).await.expect("read").as_ref(), Some(&changed), "nothing is written");
+        seen = changed;
+    }
+    let open = async || (store.count_incidents(IncidentFilter::default()).await.expect("counted"), remembered(&store).await);
+    assert_eq!(open().await, (1, Some((IncidentState::Open, None))));
+    assert_eq!(store.fail_delivery(&seen, &failed(530, 0, 2)).await.expect("stored"), None);
+    assert_eq!(open().await, (1, Some((IncidentState::Open, None))));
+    assert_eq!(claimed(&store, 900).await, []);
+}
+
 pub(crate) async fn a_delivery_that_is_taken_up_in_the_end_was_an_incident(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
     let id = waiting(&store, &process, None, "alarm").await;
     let delivery = thrown(&store, "alarm").await.remove(0);
-    store.fail_delivery(delivery.name, &failed(510, 0, 1)).await.expect("stored");
+    assert_eq!(store.fail_delivery(&delivery, &failed(510, 0, 1)).await.expect("stored"), None);
     let mut taken = step(id, 1);
     (taken.delivery, taken.remove_subscriptions) = (Some(delivery.name), vec![3]);
     store.commit(unit(taken)).await.expect("stored");
@@ -264,7 +288,7 @@ pub(crate) async fn a_start_that_cannot_be_delivered_is_nobodys_incident_until_i
     write.definitions[0].history_ttl = Some(2);
     let starts = store.deploy(write).await.expect("a deployment").definitions.remove(0);
     let delivery = thrown(&store, "begin").await.remove(0);
-    store.fail_delivery(delivery.name, &failed(110, 0, 1)).await.expect("stored");
+    assert_eq!(store.fail_delivery(&delivery, &failed(110, 0, 1)).await.expect("stored"), None);
     let incident = store.incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("read").remove(0);
     assert_eq!((incident.instance, incident.row.activity, incident.business_key.as_deref()), (delivery.name.signal, 0, Some("order-2")));
     assert_eq!(incident.row.definition_id, starts.id);
@@ -383,7 +407,7 @@ pub(crate) async fn a_delivery_that_cannot_be_read_keeps_back_no_other(fixture: 
     assert_eq!(store.thrown_here(whole[0].name.signal, None, 9).await.expect("read"), found);
 
     // It fails as any other; then operators see it, and may delete it.
-    store.fail_delivery(whole[1].name, &failed(100, 0, 1)).await.expect("failed");
+    assert_eq!(store.fail_delivery(&whole[1], &failed(100, 0, 1)).await.expect("failed"), None);
     let incidents = store.incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("read");
     assert_eq!(incidents.iter().map(|it| (it.instance, it.row.n)).collect::<Vec<_>>(), [whole[1].job()]);
     assert_eq!(store.drop_orphaned_deliveries(200).await.expect("looked"), 0, "nobody can say that its receiver is gone");
