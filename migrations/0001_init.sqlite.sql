@@ -173,7 +173,7 @@ CREATE TABLE delivery (
     business_key  TEXT,
     -- How many throws led to it, each in the unit of work that took up the one before it.
     hops          INTEGER NOT NULL,
-    -- Not tried before; without retries: when it was given up.
+    -- Not tried before; without retries it is not tried.
     due           INTEGER NOT NULL,
     retries       INTEGER NOT NULL,
     failures      INTEGER NOT NULL,
@@ -182,6 +182,8 @@ CREATE TABLE delivery (
     failed_activity TEXT,
     -- JSON that explains it to operators when it is given up.
     detail        TEXT,
+    -- When its attempts came to an end the last time: since then, without retries, it is an incident.
+    given_up_at   INTEGER,
     created       INTEGER NOT NULL,
     -- The host that is at it, in which of its epochs; as long as that lasts.
     locked_by     BLOB,
@@ -591,7 +593,7 @@ CREATE VIEW start_timer_incident AS
 CREATE VIEW undelivered_incident AS
     SELECT COALESCE(t.instance_id, t.signal) AS instance_id, t.n, t.n AS wait, COALESCE(t.activity, 0) AS activity, t.activity_id,
         COALESCE(t.failed_activity, t.activity_id) AS failed_activity_id, NULL AS job_definition_id, t.definition_id, 'UNDELIVERED' AS code,
-        t.failure AS message, t.failures AS attempt, t.due AS created, COALESCE(t.detail, '') AS detail FROM delivery t
+        t.failure AS message, t.failures AS attempt, COALESCE(t.given_up_at, t.created) AS created, COALESCE(t.detail, '') AS detail FROM delivery t
     WHERE t.failures > 0 AND t.retries = 0 AND CASE WHEN t.instance_id IS NULL
         THEN EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id)
         ELSE t.wait IS NULL OR t.activity IS NULL OR EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id

@@ -94,7 +94,7 @@ pub struct Delivery {
     pub business_key: Option<String>,
     /// How many throws led to it, each in the unit of work that took up the one before it; 1: only its own.
     pub hops: i64,
-    /// Not tried before; without retries: when it was given up.
+    /// Not tried before; without retries it is not tried.
     pub due: i64,
     /// Attempts left; 0 waits for an operator.
     pub retries: i64,

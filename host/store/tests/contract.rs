@@ -129,6 +129,7 @@ on_both! {
         a_delivery_is_taken_up_once_and_only_with_what_it_led_to
         a_delivery_that_fails_is_tried_again_and_then_an_incident
         what_an_operator_says_of_a_delivery_under_way_holds
+        a_delivery_is_given_up_when_it_is_whatever_date_it_gets_then
         a_delivery_that_is_taken_up_in_the_end_was_an_incident
         a_start_that_cannot_be_delivered_is_nobodys_incident_until_it_is_deleted
         who_is_suspended_gets_a_signal_when_he_goes_on

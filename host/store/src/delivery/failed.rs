@@ -13,7 +13,7 @@ use crate::{Error, Store, message};
 /// What is left of a delivery after a failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedDelivery {
-    /// When it is tried again, or when it was given up.
+    /// When it is tried again, or is given up.
     pub due: i64,
     /// Attempts left.
     pub retries: i64,
@@ -86,7 +86,7 @@ impl Store {
         }
         let FailedDelivery { due, retries, failures, failure, failed_activity, detail } = failed.clone();
         let sql = "UPDATE delivery SET due = $3, retries = $4, failures = $5, failure = $6, detail = $7, failed_activity = $8, \
-                   locked_by = NULL, locked_epoch = NULL WHERE signal = $1 AND n = $2";
+                   given_up_at = CASE WHEN retries > 0 THEN $3 ELSE given_up_at END, locked_by = NULL, locked_epoch = NULL WHERE signal = $1 AND n = $2";
         tx.execute(sql, params![name.signal, name.n, due, retries, failures, failure, detail, failed_activity]).await?;
         if retries == 0 {
             incident::raise(&mut tx, self.inner().history, name).await?;
@@ -108,8 +108,9 @@ impl Store {
         let is_as_seen = "signal = $1 AND n = $2 AND failures = $3 AND retries = $4 AND due = $5";
         let mut tx = self.inner().admin.begin().await?;
         let changed = if let Some((due, retries)) = revised {
-            let sql = format!("UPDATE delivery SET due = $6, retries = $7 WHERE {is_as_seen}");
-            tx.execute(&sql, as_seen.into_iter().chain(params![due, retries]).collect()).await?
+            let given_up = "given_up_at = CASE WHEN retries > 0 THEN $8 ELSE given_up_at END";
+            let sql = format!("UPDATE delivery SET due = $6, retries = $7, {given_up} WHERE {is_as_seen}");
+            tx.execute(&sql, as_seen.into_iter().chain(params![due, retries, at]).collect()).await?
         } else {
             message::lock(&mut tx, std::iter::once(seen.name.signal)).await?;
             let deleted = tx.execute(&format!("DELETE FROM delivery WHERE {is_as_seen}"), as_seen).await?;
@@ -119,10 +120,11 @@ impl Store {
             deleted
         };
         if changed > 0 {
-            match revised {
-                Some((_, 0)) => incident::raise(&mut tx, self.inner().history, seen.name).await?,
-                Some(_) => incident::end(&mut tx, vec![seen.job()], at, End::Resolved).await?,
-                None => incident::end(&mut tx, vec![seen.job()], at, End::Deleted).await?,
+            match (seen.retries, revised) {
+                (0, Some((_, 0))) => {}
+                (_, Some((_, 0))) => incident::raise(&mut tx, self.inner().history, seen.name).await?,
+                (_, Some(_)) => incident::end(&mut tx, vec![seen.job()], at, End::Resolved).await?,
+                (_, None) => incident::end(&mut tx, vec![seen.job()], at, End::Deleted).await?,
             }
             operations::write(&mut tx, self.inner().history, operations).await?;
         }

@@ -30,8 +30,8 @@ pub struct Undelivered {
 /// One that fails again after it has got new attempts is the same incident again.
 const RAISE: &str = "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, failed_activity_id, definition_id, code, message, attempt, \
                      created, detail, deleted) SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, \
-                     COALESCE(t.failed_activity, t.activity_id), t.definition_id, 'UNDELIVERED', t.failure, t.failures, t.due, \
-                     COALESCE(t.detail, ''), FALSE \
+                     COALESCE(t.failed_activity, t.activity_id), t.definition_id, 'UNDELIVERED', t.failure, t.failures, \
+                     COALESCE(t.given_up_at, t.created), COALESCE(t.detail, ''), FALSE \
                      FROM delivery t WHERE t.signal = $1 AND t.n = $2 AND t.failures > 0 AND t.retries = 0 \
                      ON CONFLICT (instance_id, n) DO UPDATE SET message = excluded.message, attempt = excluded.attempt, created = excluded.created, \
                      detail = excluded.detail, ended_at = NULL, deleted = FALSE, removal_at = NULL RETURNING instance_id, n";

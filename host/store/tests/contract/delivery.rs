@@ -268,6 +268,36 @@ pub(crate) async fn what_an_operator_says_of_a_delivery_under_way_holds(fixture:
     assert_eq!(claimed(&store, 900).await, []);
 }
 
+pub(crate) async fn a_delivery_is_given_up_when_it_is_whatever_date_it_gets_then(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = waiting(&store, &process, None, "alarm").await;
+    let first = thrown(&store, "alarm").await.remove(0);
+    assert_eq!(store.fail_delivery(&first, &failed(500, 2, 1)).await.expect("stored"), None);
+    let revise = async |due, retries, at| {
+        let seen = store.failed_delivery(id, first.name.n).await.expect("read").expect("there");
+        assert!(store.revise_delivery(&seen, Some((due, retries)), &[], at).await.expect("revised"));
+    };
+    let since = async || {
+        let live = store.incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("read").remove(0).row.created;
+        let past = store.remembered_incidents(HistoryIncidentFilter::default(), Page::ALL, &[]).await.expect("read").remove(0);
+        (live, past.row.incident.created, store.undelivered(vec![id]).await.expect("read")[0].since)
+    };
+    revise(7_000, 0, 510).await;
+    assert_eq!(since().await, (510, 510, 510));
+    revise(9_000, 0, 520).await;
+    assert_eq!(since().await, (510, 510, 510));
+    // An operator has it tried all the same.
+    let claim = store.claim_delivery(id, first.name.n).await.expect("answered");
+    let DeliveryClaim::Locked(locked) = claim else { panic!("{claim:?}") };
+    assert_eq!((locked.due, store.fail_delivery(&locked, &failed(530, 0, 2)).await.expect("stored")), (9_000, None));
+    assert_eq!(since().await, (510, 510, 510));
+    // Given up anew.
+    revise(540, 1, 540).await;
+    revise(550, 0, 550).await;
+    assert_eq!(since().await, (550, 550, 550));
+}
+
 pub(crate) async fn a_delivery_that_is_taken_up_in_the_end_was_an_incident(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
