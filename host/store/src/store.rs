@@ -1,6 +1,6 @@
 //! The store as the runtime sees it: opened, asked, closed.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use crate::lease::{HostRef, Lease};
 use crate::lock::FileLock;
 use crate::query::{Gathered, Reads};
 use crate::wake::Wake;
-use crate::{Error, hosts, migrate};
+use crate::{Error, hosts, lock, migrate};
 
 /// How long a writer on SQLite waits for another: only readers of other processes, such as a backup, make it wait at all.
 const SQLITE_BUSY: Duration = Duration::from_secs(10);
@@ -195,7 +195,7 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
     if path.is_empty() || path.contains(":memory:") || path.contains('?') {
         return Err(Error::Url("a SQLite database is a file, without parameters".to_owned()));
     }
-    let path = PathBuf::from(path);
+    let path = lock::resolved(Path::new(path))?;
     let lock = Arc::new(FileLock::acquire(&path)?);
     let base = SqliteConnectOptions::new()
         .filename(&path)

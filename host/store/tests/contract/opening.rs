@@ -76,6 +76,36 @@ async fn one_process_has_a_sqlite_file() {
     fixture.open().await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn one_process_has_a_sqlite_file_whatever_links_lead_to_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let in_folder = |name: &str| folder.path().join(name);
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, in_folder(name)).expect("a link");
+    std::fs::create_dir(in_folder("data")).expect("a folder");
+    link("data", "same");
+    link("data/a.db", "a.db");
+    let open = async |name: &str| Store::open(Config::new(format!("sqlite:{}", in_folder(name).display()))).await;
+    let first = open("data/a.db").await.expect("the store opens");
+    for name in ["data/a.db", "same/a.db", "data/../same/a.db", "a.db"] {
+        let second = open(name).await;
+        assert!(matches!(second, Err(Error::Locked { .. })), "{name}: {second:?}");
+    }
+    first.close().await;
+    let through = open("a.db").await.expect("the store opens");
+    let second = open("data/a.db").await;
+    assert!(matches!(second, Err(Error::Locked { .. })), "{second:?}");
+    through.close().await;
+    // Made through a folder that is a link.
+    let made = open("same/b.db").await.expect("the store opens");
+    let second = open("data/b.db").await;
+    assert!(matches!(second, Err(Error::Locked { .. })), "{second:?}");
+    made.close().await;
+    link("data/c.db", "c.db");
+    let nowhere = open("c.db").await;
+    assert!(matches!(&nowhere, Err(Error::File { message, .. }) if message.contains("not there")), "{nowhere:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hosts_that_open_an_empty_postgres_at_once_are_fine() {
     let fixture = Fixture::postgres("at_once");
