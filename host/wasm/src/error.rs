@@ -22,6 +22,9 @@ pub enum Error {
     /// The compiler refused the component; the text says why.
     #[error("the component does not compile: {0}")]
     Compile(String),
+    /// The component has more modules, memories or tables than a call may have, or larger ones; the text says which.
+    #[error("the component is larger than a call may be, so compose it of fewer and smaller modules: {0}")]
+    Oversized(String),
     /// The compiler did not come to an end.
     #[error("the component took longer than {} s to compile", .0.as_secs())]
     CompileTimeout(Duration),

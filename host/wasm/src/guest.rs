@@ -81,8 +81,12 @@ impl Guest {
             );
             match self.pre.instantiate_async(&mut store).await {
                 Ok(delegate) => break (store, delegate),
-                // The pool is larger than the calls that are let in, but a component may consist of many modules. Others leave soon.
-                Err(error) if error.is::<PoolConcurrencyLimitError>() => tokio::time::sleep(POOL_RETRY).await,
+                // The pool has room for all that are let in, up to a few beyond MAX_CONCURRENT_CALLS; others leave soon. What this one has
+                // taken of it until then goes back first.
+                Err(error) if error.is::<PoolConcurrencyLimitError>() => {
+                    drop(store);
+                    tokio::time::sleep(POOL_RETRY).await;
+                }
                 Err(error) => return failed(&error, store.data()),
             }
         };

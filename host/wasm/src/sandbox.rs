@@ -28,9 +28,11 @@ const MIB: u64 = 1024 * 1024;
 const DEFAULT_MEMORY_BUDGET: u64 = 4096 * MIB;
 /// Calls at once, however small their limits: each has a stack and places in the pool, which are reserved in advance.
 const MAX_CONCURRENT_CALLS: u32 = 500;
-/// Core modules, memories and tables per call in the pool. A `wasm32-wasip2` guest has one memory and two tables in four modules;
-/// JavaScript and Python guests have more, and the pool keeps some warm for their last user.
-const MODULES_PER_CALL: u32 = 16;
+/// Core modules, memories and tables that a component may have in one call, and for which the pool has room in all of them at once: no
+/// component takes another one's. A `wasm32-wasip2` guest has one memory and two tables in three modules, one of `componentize-py` as many
+/// in 38, and one more for each native library. Of modules the pool only counts how many there are; for memories and tables it reserves
+/// address space, and it keeps some of them warm for their last user.
+const MODULES_PER_CALL: u32 = 100;
 const MEMORIES_PER_CALL: u32 = 4;
 const TABLES_PER_CALL: u32 = 8;
 /// Elements of the largest table: Python's interpreter has some 20,000 functions.
@@ -229,9 +231,10 @@ impl Sandbox {
         };
         let (inner, digest) = (Arc::clone(&self.inner), Arc::clone(digest));
         blocking(move || {
+            // The code comes from this process or from a child that runs this very binary. Only here is it held against the pool.
+            let component = crate::cache::deserialize(&inner.engine, &code).map_err(|error| Error::Oversized(format!("{error:#}")))?;
             inner.cache.store(&digest, &code);
-            // The code comes from this process or from a child that runs this very binary.
-            crate::cache::deserialize(&inner.engine, &code).map_err(|error| Error::Compile(format!("{error:#}")))
+            Ok(component)
         })
         .await
     }
@@ -300,6 +303,9 @@ fn engine() -> Result<Engine, Error> {
         .total_core_instances(MAX_CONCURRENT_CALLS * MODULES_PER_CALL)
         .total_memories(MAX_CONCURRENT_CALLS * MEMORIES_PER_CALL)
         .total_tables(MAX_CONCURRENT_CALLS * TABLES_PER_CALL)
+        .max_core_instances_per_component(MODULES_PER_CALL)
+        .max_memories_per_component(MEMORIES_PER_CALL)
+        .max_tables_per_component(TABLES_PER_CALL)
         .max_memories_per_module(MEMORIES_PER_CALL)
         .max_tables_per_module(TABLES_PER_CALL)
         .table_elements(MAX_TABLE_ELEMENTS)

@@ -4,7 +4,7 @@ mod common;
 #[path = "common/property.rs"]
 mod property;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{config, digest, guest};
 use mandate_wasm::{Error, Misfit, Sandbox, inspect};
@@ -107,6 +107,33 @@ async fn misfit_is_never_compiled() {
     assert_eq!(files, 1, "only the key");
 }
 
+/// The smallest delegate, which has four core modules, a memory and a table, with a further module and so many instances of it.
+fn grown(module: &[u8], instances: u32) -> Vec<u8> {
+    let section = |id: u8, content: &[u8]| [&[id], leb(u32::try_from(content.len()).unwrap()).as_slice(), content].concat();
+    // Of module 4, without imports.
+    let all = [leb(instances), [0, 4, 0].repeat(instances as usize)].concat();
+    [corpus_file("fitting-component.hex"), section(1, &[CORE_MODULE, module].concat()), section(2, &all)].concat()
+}
+
+#[tokio::test]
+async fn component_that_would_take_the_room_of_others_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let sandbox = Sandbox::new(config(&dir)).unwrap();
+    let prepared = async |bytes: &[u8]| sandbox.prepare(&digest(bytes), bytes).await.map(drop);
+    // Without anything, `(memory 0)`, `(table 0 funcref)`.
+    for (module, most, what) in [
+        ([].as_slice(), 96, "101 core module instances"),
+        (&[5, 3, 1, 0, 0], 3, "5 Wasm linear memories"),
+        (&[4, 4, 1, 0x70, 0, 0], 7, "9 tables"),
+    ] {
+        prepared(&grown(module, most)).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        let kept = || std::fs::read_dir(dir.path().join("code")).unwrap().count();
+        let (before, error) = (kept(), prepared(&grown(module, most + 1)).await.unwrap_err());
+        assert!(matches!(error, Error::Oversized(_)) && error.to_string().contains(what), "{what}: {error}");
+        assert_eq!(kept(), before, "what no call can use is not kept");
+    }
+}
+
 fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let places: Vec<usize> = bytes.windows(from.len()).enumerate().filter(|(_, window)| *window == from).map(|(at, _)| at).collect();
@@ -119,13 +146,18 @@ fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
 
 /// The files of the corpus, which hold bytes in hexadecimal; the fuzz target begins with the same.
 fn corpus() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    let bytes = |path: &Path| {
-        let text = std::fs::read_to_string(path).unwrap();
-        let digits: String = text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace).collect();
-        digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
-    };
-    std::fs::read_dir(folder).unwrap().map(|entry| bytes(&entry.unwrap().path())).collect()
+    let names = std::fs::read_dir(corpus_folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    names.map(|name| corpus_file(name.to_str().unwrap())).collect()
+}
+
+fn corpus_file(name: &str) -> Vec<u8> {
+    let text = std::fs::read_to_string(corpus_folder().join(name)).unwrap();
+    let digits: String = text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace).collect();
+    digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+fn corpus_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }
 
 #[test]
