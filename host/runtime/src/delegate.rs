@@ -326,13 +326,17 @@ impl Task {
 }
 
 impl Commands for Port {
-    /// Runs to its end even if the guest is stopped meanwhile: a command that is leaving is awaited and recorded.
-    fn issue(&self, command: Command) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
+    /// Runs to its end even if the guest is stopped meanwhile: a command that is leaving is awaited and recorded, and one that is not
+    /// stays here.
+    fn issue(&self, command: Command, gone: CancellationToken) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
         let task = self.0.clone();
         Box::pin(async move {
             let issue = task.prepare(command)?;
-            let issued = task.inner.issue(&issue, || task.context.cancel.is_cancelled()).await;
-            task.conclude(issued)
+            match task.inner.issue(&issue, &gone).await {
+                // Whatever has ended the guest says what becomes of the unit.
+                Issued::Withdrawn if gone.is_cancelled() => Err(CommandError::Abort),
+                issued => task.conclude(issued),
+            }
         })
     }
 

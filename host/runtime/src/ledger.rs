@@ -23,6 +23,7 @@ use std::time::Duration;
 use mandate_commands::{Command, Outcome, Prepared, Reconciled, Request, Undo};
 use mandate_engine::{Code, Failure, Retry};
 use mandate_store::{LedgerClose, LedgerRow, LedgerState, Origin};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{SHUTTING_DOWN, TAKEN_OVER};
 use crate::{Inner, text};
@@ -94,7 +95,7 @@ pub(crate) enum Issued {
     },
     /// The unit must not go on: the failure says why and when to come back.
     Stop(Failure),
-    /// The wait that this unit resumes is gone: nothing was sent.
+    /// The guest or the wait that this unit resumes is gone: nothing was sent.
     Withdrawn,
     /// This host may send nothing, and why: nothing was sent.
     NotActing(&'static str),
@@ -129,9 +130,10 @@ fn decide(latest: Option<&LedgerRow>, request_digest: &str, entry_key: &str, hol
 }
 
 impl Inner {
-    /// Carries a command through to an outcome. `cancelled` says whether the wait was cancelled meanwhile in this process: then nothing is
-    /// sent any more. A command that is already leaving is awaited and recorded all the same, and the store notes that its wait is gone.
-    pub(crate) async fn issue(self: &Arc<Self>, issue: &Issue, cancelled: impl Fn() -> bool) -> Issued {
+    /// Carries a command through to an outcome. `gone` fires when the guest is stopped, also because the wait was cancelled in this
+    /// process: then nothing is waited for and nothing is sent any more. A command that is already leaving is awaited and recorded all the
+    /// same, and the store notes where its wait is gone.
+    pub(crate) async fn issue(self: &Arc<Self>, issue: &Issue, gone: &CancellationToken) -> Issued {
         let command = match self.catalogue.grant(&issue.command, issue.tenant.as_deref(), &issue.delegate) {
             Ok(command) => command,
             Err(refusal) => return Issued::Stop(failure(Code::CommandRefused, refusal.to_string(), Retry::Never)),
@@ -142,7 +144,7 @@ impl Inner {
             Err(refusal) => return Issued::Stop(failure(Code::CommandRefused, refusal.to_string(), Retry::Never)),
         };
         let request_digest = request.digest(command);
-        match self.issue_granted(issue, command, &request_digest, prepared, &cancelled).await {
+        match self.issue_granted(issue, command, &request_digest, prepared, gone).await {
             Ok(issued) => issued,
             // The ledger does not take the request as it is, and will not the next time.
             Err(mandate_store::Error::Refused(reason)) => Issued::Stop(failure(Code::CommandRefused, reason, Retry::Never)),
@@ -163,7 +165,7 @@ impl Inner {
         command: &Command,
         request_digest: &str,
         prepared: Prepared,
-        cancelled: &impl Fn() -> bool,
+        gone: &CancellationToken,
     ) -> Result<Issued, mandate_store::Error> {
         // Under the key as it is, and for one attempt. Further ones are rare, and may go out under another key.
         let mut prepared = Some(prepared);
@@ -174,7 +176,7 @@ impl Inner {
             latest = self.store.ledger_latest(&tenant, &issue.command, &issue.key).await?;
         }
         loop {
-            if cancelled() {
+            if gone.is_cancelled() {
                 return Ok(Issued::Withdrawn);
             }
             let holder_alive = match &latest {
@@ -186,7 +188,7 @@ impl Inner {
                     let after = latest.map_or(0, |row| row.attempt);
                     let sending = Sending { inner: self, issue, command, request_digest, generation, after };
                     let prepared = prepared.take_if(|_| generation == 1);
-                    if let Some(issued) = sending.send(prepared, cancelled).await? {
+                    if let Some(issued) = sending.send(prepared, gone).await? {
                         return Ok(issued);
                     }
                     issue.sent_before.store(true, Ordering::Relaxed);
@@ -195,7 +197,7 @@ impl Inner {
                 (Decision::Answer, Some(row)) => return Ok(answer(&row)),
                 (Decision::Conflict, Some(row)) => return Ok(Issued::Stop(conflict(issue, command, &row))),
                 (Decision::Reconcile, Some(row)) => {
-                    if let Some(issued) = self.reconcile(issue, command, row, cancelled).await? {
+                    if let Some(issued) = self.reconcile(issue, command, row, gone).await? {
                         return Ok(issued);
                     }
                 }
@@ -265,7 +267,7 @@ impl Inner {
         issue: &Issue,
         command: &Command,
         row: LedgerRow,
-        cancelled: &impl Fn() -> bool,
+        gone: &CancellationToken,
     ) -> Result<Option<Issued>, mandate_store::Error> {
         if row.state == LedgerState::Open {
             if !self.record_known(&row).await? {
@@ -277,7 +279,13 @@ impl Inner {
         let arrived_by = command.last_arrival(self.departed_by(&row));
         if command.reconcilable() {
             let key = wire_key(&row.key, row.generation);
-            let outcome = match self.sender.reconcile(command, issue.request(&key)).await {
+            // Which waits for a place at the target.
+            let reconciled = tokio::select! {
+                biased;
+                () = gone.cancelled() => return Ok(Some(Issued::Withdrawn)),
+                reconciled = self.sender.reconcile(command, issue.request(&key)) => reconciled,
+            };
+            let outcome = match reconciled {
                 Reconciled::Applied { reply } => Outcome::Applied { reply },
                 Reconciled::Rejected { code, message, reply } => Outcome::Rejected { code, message, reply },
                 // "Not applied" counts only once the attempt can no longer arrive.
@@ -295,9 +303,7 @@ impl Inner {
         }
         if command.honours_key {
             let LedgerRow { request_digest, generation, attempt: after, .. } = &row;
-            return Sending { inner: self, issue, command, request_digest, generation: *generation, after: *after }
-                .send(None, cancelled)
-                .await;
+            return Sending { inner: self, issue, command, request_digest, generation: *generation, after: *after }.send(None, gone).await;
         }
         let reason = "the catalogue has no query to reconcile it and the service does not honour the key";
         Ok(Some(Issued::Stop(unknown_to(issue, command, row.attempt, reason, Retry::Never))))

@@ -237,7 +237,8 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
         .map_err(|error| Error::Url(error.to_string()))?
         .application_name(&format!("mandate {}", config.host_name))
         .options([
-            // No statement here is worth compiling; the costs by which the server decides are fiction where a session forbids kinds of scans.
+            // No statement here is worth compiling; the costs by which the server decides are fiction where a session forbids kinds of
+            // scans.
             ("jit", "off"),
             // Whoever has waited for a lock sees what is there then, whatever a role or a database says.
             ("default_transaction_isolation", "read committed"),

@@ -19,7 +19,7 @@ const CALLS: u32 = 20_000;
 struct AtOnce;
 
 impl Commands for AtOnce {
-    fn issue(&self, _: Command) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
+    fn issue(&self, _: Command, _: CancellationToken) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
         Box::pin(std::future::ready(Ok(r#"{"valid":true}"#.to_owned())))
     }
 

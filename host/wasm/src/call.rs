@@ -3,6 +3,8 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 /// Who is being called: the record `call` of the WIT package, which documents every field for delegates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Call {
@@ -46,8 +48,10 @@ pub trait Commands: Send + Sync + 'static {
     /// Issues a command and waits for its outcome, as JSON text.
     ///
     /// The future runs on the runtime that [`Delegate::call`](crate::Delegate::call) was called from and is never dropped before it
-    /// ends: a guest that is stopped meanwhile is gone, but the call returns only after this. So it must be bounded in time.
-    fn issue(&self, command: Command) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>>;
+    /// ends: a guest that is stopped meanwhile is gone, but the call returns only after this. So it must be bounded in time. `gone` fires
+    /// when the guest is gone, or about to be: cancelled, stopped by a limit, or with nobody waiting for the call. What has not left by
+    /// then need not leave; how the future ends is no matter to the call any more.
+    fn issue(&self, command: Command, gone: CancellationToken) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>>;
 
     /// One line for the log, cut to 4 KiB. Called on a guest's thread: it must not block.
     fn log(&self, level: Level, message: &str);

@@ -38,8 +38,8 @@ impl Delegate {
     ///
     /// `variables` is a JSON object; `limits` are capped by the operator's. The call first waits for a place within the memory
     /// budget, which counts as nothing. When `cancel` fires the guest is stopped at its next tick or host call. However it is
-    /// stopped, a command that is under way is awaited: when this returns, nothing of the call is running any more. Dropping the future
-    /// stops the guest too, and a command under way then ends by itself.
+    /// stopped, its memory is given back, and a command that is under way is told so and awaited: when this returns, nothing of the call is
+    /// running any more. Dropping the future stops the guest too, and a command under way then ends by itself.
     ///
     /// On a thread of [`Sandbox::threads`] the guest runs where it is called. Called from elsewhere it goes to one of those threads, and
     /// its answer comes back.
@@ -84,7 +84,7 @@ impl Delegate {
             let message = format!("the variables have {size} bytes, more than the {} allowed", limits.input);
             return Returned { outcome: exceeded("input", message), stats: Stats::default() };
         }
-        let _place = tokio::select! {
+        let place = tokio::select! {
             biased;
             place = self.sandbox.place(limits.memory) => place,
             () = cancel.cancelled() => return Returned { outcome: Outcome::Cancelled, stats: Stats::default() },
@@ -93,6 +93,8 @@ impl Delegate {
         let started = Instant::now();
         let meter = Arc::new(Meter::default());
         let under_way = TaskTracker::new();
+        let gone = cancel.child_token();
+        let goes = gone.clone().drop_guard();
         let guest = Guest {
             pre: self.loaded.pre.clone(),
             call,
@@ -102,6 +104,7 @@ impl Delegate {
             commands,
             home: self.sandbox.home.clone(),
             under_way: under_way.clone(),
+            gone,
             meter: Arc::clone(&meter),
         };
         let running = self.sandbox.ticker.running();
@@ -113,7 +116,7 @@ impl Delegate {
             () = cancel.cancelled() => Outcome::Cancelled,
             () = tokio::time::sleep(limits.wall) => too_slow(&limits, &meter),
         };
-        drop((guest, running));
+        drop((guest, running, goes, place));
         under_way.close();
         under_way.wait().await;
         let stats = Stats {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
@@ -37,6 +38,8 @@ pub(crate) struct State {
     home: Handle,
     /// The commands under way, so that the call can wait for them when the guest is gone.
     under_way: TaskTracker,
+    /// Tells them when it is.
+    gone: CancellationToken,
     meter: Arc<Meter>,
     pub(crate) memory: MemoryLimiter,
     pub(crate) limits: Limits,
@@ -53,6 +56,7 @@ pub(crate) struct Guest {
     pub(crate) commands: Arc<dyn Commands>,
     pub(crate) home: Handle,
     pub(crate) under_way: TaskTracker,
+    pub(crate) gone: CancellationToken,
     pub(crate) meter: Arc<Meter>,
 }
 
@@ -73,6 +77,7 @@ impl Guest {
                     commands: Arc::clone(&self.commands),
                     home: self.home.clone(),
                     under_way: self.under_way.clone(),
+                    gone: self.gone.clone(),
                     memory: MemoryLimiter::new(self.limits.memory, Arc::clone(&self.meter)),
                     meter: Arc::clone(&self.meter),
                     limits: self.limits.clone(),
@@ -142,7 +147,7 @@ impl commands::Host for State {
         }
         let command = Command { name: command.name, body: command.body, key: command.key };
         // On its own task, so that nothing that happens to the guest tears a sending apart.
-        let sending = self.under_way.spawn_on(self.commands.issue(command), &self.home);
+        let sending = self.under_way.spawn_on(self.commands.issue(command, self.gone.clone()), &self.home);
         self.meter.waits_for_command.store(true, Ordering::Relaxed);
         let answer = sending.await;
         self.meter.waits_for_command.store(false, Ordering::Relaxed);

@@ -166,6 +166,8 @@ impl AsyncWrite for LogStream {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
     use crate::call::{Command, CommandError};
 
@@ -173,7 +175,7 @@ mod tests {
     struct Lines(Mutex<Vec<(Level, String)>>);
 
     impl Commands for Lines {
-        fn issue(&self, _: Command) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
+        fn issue(&self, _: Command, _: CancellationToken) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
             unreachable!("a log issues no commands")
         }
 

@@ -144,10 +144,13 @@ async fn cancelled_call_waits_for_its_command_but_not_for_its_guest() {
 async fn dropped_call_does_not_tear_its_command_apart() {
     let delegate = prepare(&sandbox(), "test_echo").await;
     let (slow, fake) = slow();
-    let call = tokio::spawn(async move { run(&delegate, r#"{"orderId":"17"}"#, limits(), &fake).await });
+    let commands = Arc::clone(&fake);
+    let call = tokio::spawn(async move { run(&delegate, r#"{"orderId":"17"}"#, limits(), &commands).await });
     slow.sent.notified().await;
+    let gone = fake.gone.lock().unwrap().clone();
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
+    gone.cancelled().await;
     slow.answer.notify_one();
     while slow.ended.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
@@ -224,6 +227,36 @@ async fn call_beyond_the_memory_budget_waits_for_its_place() {
     slow.answer.notify_one();
     assert!(matches!(first.await.unwrap().outcome, Outcome::Result(_)));
     assert!(matches!(waiting.await.unwrap().outcome, Outcome::Result(_)));
+}
+
+#[tokio::test]
+async fn guest_that_is_stopped_gives_its_memory_back_before_its_command_ends() {
+    let dir = TempDir::new().unwrap();
+    let sandbox = Sandbox::new(Config { memory_budget: 64 << 20, ..config(&dir) }).unwrap();
+    let delegate = prepare(&sandbox, "test_echo").await;
+    for by in ["wall", "cancel"] {
+        let (slow, fake) = slow();
+        let (cancel, variables) = (CancellationToken::new(), r#"{"orderId":"1"}"#);
+        let wall = if by == "wall" { Duration::from_millis(50) } else { limits().wall };
+        let stopped = {
+            let (delegate, cancel, commands) = (delegate.clone(), cancel.clone(), Arc::clone(&fake) as Arc<dyn Commands>);
+            let limits = Limits { memory: 64 << 20, wall, ..limits() };
+            tokio::spawn(async move { delegate.call(call(), variables.into(), world(), limits, commands, cancel).await })
+        };
+        slow.sent.notified().await;
+        let gone = fake.gone.lock().unwrap().clone();
+        if by == "cancel" {
+            cancel.cancel();
+        }
+        gone.cancelled().await;
+        // The whole budget, while the command of the first is still under way.
+        let second = run(&delegate, variables, Limits { memory: 64 << 20, ..limits() }, &Fake::ok()).await;
+        assert!(matches!(second.outcome, Outcome::Result(_)), "{by}: {second:?}");
+        assert!(!stopped.is_finished(), "{by}: it is awaited");
+        slow.answer.notify_one();
+        let outcome = stopped.await.unwrap().outcome;
+        assert!(matches!(outcome, Outcome::Cancelled | Outcome::LimitExceeded { limit: "wall", .. }), "{by}: {outcome:?}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Instant;
 use mandate_commands::{Command, Outcome, Place, Prepared};
 use mandate_engine::Retry;
 use mandate_store::{Error, LedgerOpen, LedgerOpened};
+use tokio_util::sync::CancellationToken;
 
 use super::closings::Heard;
 use super::flight::Flight;
@@ -39,12 +40,16 @@ impl Sending<'_> {
     ///
     /// It leaves when the ledger has it and whatever the unit's earlier commands came to. That it was applied the delegate is told while
     /// the ledger is: nothing it does with that leaves this host before the ledger knows.
-    pub(super) async fn send(&self, prepared: Option<Prepared>, cancelled: &impl Fn() -> bool) -> Result<Option<Issued>, Error> {
+    pub(super) async fn send(&self, prepared: Option<Prepared>, gone: &CancellationToken) -> Result<Option<Issued>, Error> {
         let inner = self.inner;
-        let place = inner.sender.place(self.command).await;
+        let place = tokio::select! {
+            biased;
+            () = gone.cancelled() => return Ok(Some(Issued::Withdrawn)),
+            place = inner.sender.place(self.command) => place,
+        };
         // Counted from before the checks: a host that is suspended anywhere below, or its machine, sends nothing when it wakes.
         let place = place.leaves_within(inner.departure, mandate_store::awake);
-        if cancelled() {
+        if gone.is_cancelled() {
             return Ok(Some(Issued::Withdrawn));
         }
         // No attempt of the job is spent: another host may send it.

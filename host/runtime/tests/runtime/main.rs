@@ -22,6 +22,7 @@ mod message_flows;
 mod models;
 mod modification;
 mod moment;
+mod places;
 mod planned;
 mod property;
 mod races;

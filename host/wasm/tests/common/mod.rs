@@ -46,6 +46,8 @@ type Answer = Box<dyn Fn(&Command) -> Pin<Box<dyn Future<Output = Result<String,
 pub struct Fake {
     answer: Answer,
     pub issued: Mutex<Vec<Command>>,
+    /// What the guest of the last command tells when it goes.
+    pub gone: Mutex<CancellationToken>,
     pub log: Mutex<Vec<(Level, String)>>,
 }
 
@@ -57,7 +59,7 @@ impl Fake {
     pub fn with(
         answer: impl Fn(&Command) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { answer: Box::new(answer), issued: Mutex::default(), log: Mutex::default() })
+        Arc::new(Self { answer: Box::new(answer), issued: Mutex::default(), gone: Mutex::default(), log: Mutex::default() })
     }
 
     pub fn ok() -> Arc<Self> {
@@ -70,7 +72,8 @@ impl Fake {
 }
 
 impl Commands for Fake {
-    fn issue(&self, command: Command) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
+    fn issue(&self, command: Command, gone: CancellationToken) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
+        *self.gone.lock().unwrap() = gone;
         let answer = (self.answer)(&command);
         self.issued.lock().unwrap().push(command);
         answer

@@ -22,7 +22,7 @@ pub(super) struct Calls {
 struct NoCommands;
 
 impl Commands for NoCommands {
-    fn issue(&self, _: Command) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
+    fn issue(&self, _: Command, _: CancellationToken) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
         Box::pin(std::future::ready(Err(CommandError::Abort)))
     }
 
