@@ -303,9 +303,10 @@ impl Inner {
         let ended = self.step_until_quiet(parties, &mut course).await;
         let now = course.now;
         let closings = &unit.calls.closings;
+        let explains = parties.iter().any(|party| party.rows.explained().next().is_some());
         let settled = match &ended {
-            // A modification is compared with the ledger before it is stored.
-            Ok(Ended::Quiet) if !unit.is_modification() => closings.settle_written(self).await,
+            // Before a modification or an incident is stored, the ledger is asked.
+            Ok(Ended::Quiet) if !unit.is_modification() && !explains => closings.settle_written(self).await,
             _ => closings.settle(self).await,
         };
         let ended = match settled {

@@ -55,7 +55,7 @@ impl Inner {
         writes.iter_mut().flat_map(|write| &mut write.messages).for_each(|message| message.hops = hops);
         let first = parties.first();
         writes[0].operations = work.operations(&first.base.definition, &first.base.instance, &first.instance, id, now);
-        let carried = calls.closings.carry();
+        let Some(carried) = calls.closings.carry() else { return Ok(Stored::NotClosed) };
         let unit = Unit {
             id,
             instances: writes,

@@ -12,9 +12,9 @@ use super::flight::Flight;
 use super::{failure, unknown};
 use crate::Inner;
 
-/// How long an outcome waits for something that it is stored with. That is what a transaction waits under load, and more than a delegate
-/// takes that is about to return.
-const COMPANY: Duration = Duration::from_millis(5);
+/// How long an outcome waits for something that it is stored with: more than a delegate takes that is about to return, and than a unit goes
+/// on with jobs behind it.
+const COMPANY: Duration = Duration::from_millis(10);
 
 /// Outcomes of one unit that the ledger does not have yet. A delegate is told at once that its command was applied; the unit's next command
 /// leaves, and the unit is stored, when that is in the ledger. It goes there with the first of the two, in the same transaction, or by
@@ -47,8 +47,8 @@ impl Closings {
     /// One more. It is written whether or not anybody waits for it.
     pub(super) fn add(&self, inner: &Arc<Inner>, heard: Heard) {
         self.all().push(Closing::Heard(Box::new(heard)));
-        let (closings, inner) = (self.clone(), inner.clone());
-        tokio::spawn(async move {
+        let (closings, tasks, inner) = (self.clone(), inner.tasks.clone(), inner.clone());
+        tasks.spawn(async move {
             tokio::time::sleep(COMPANY).await;
             closings.write(&inner);
         });
@@ -69,15 +69,18 @@ impl Closings {
         settled.into_iter().collect()
     }
 
-    /// Takes what is not being written yet, for the unit to be stored with.
-    pub(crate) fn carry(&self) -> Carried {
-        let is_heard = |closing: &mut Closing| matches!(closing, Closing::Heard(_));
+    /// Takes them, for the unit to be stored with. None, if some are being written by themselves by now: they are to be waited for, for the
+    /// unit is not stored without knowing that they are.
+    pub(crate) fn carry(&self) -> Option<Carried> {
         let mut all = self.all();
-        let carried = all.extract_if(.., is_heard).filter_map(|closing| match closing {
+        if all.iter().any(|closing| matches!(closing, Closing::Written(_))) {
+            return None;
+        }
+        let heard = std::mem::take(&mut *all).into_iter().filter_map(|closing| match closing {
             Closing::Heard(heard) => Some(*heard),
             Closing::Written(_) => None,
         });
-        Carried(carried.collect())
+        Some(Carried(heard.collect()))
     }
 
     /// A unit was to be stored with them. Where the ledger does not have them, or nobody knows, they are written by themselves.
@@ -105,8 +108,8 @@ impl Closing {
     fn write(self, inner: &Arc<Inner>) -> Self {
         match self {
             Self::Heard(heard) => {
-                let inner = inner.clone();
-                Self::Written(tokio::spawn(async move { heard.write(&inner).await }))
+                let (tasks, inner) = (inner.tasks.clone(), inner.clone());
+                Self::Written(tasks.spawn(async move { heard.write(&inner).await }))
             }
             Self::Written(_) => self,
         }
@@ -156,4 +159,18 @@ fn went_on(told: &LedgerClose, undo: &str, recorded: Result<Option<LedgerClose>,
         Err(error) => (format!("its outcome could not be recorded: {error}"), Retry::ByPolicy),
     };
     Err(unknown(&told.command, &told.key, told.attempt, undo, &reason, retry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_unit_is_not_stored_while_an_outcome_is_on_its_way_by_itself() {
+        let closings = Closings::default();
+        assert_eq!(closings.carry().map(|carried| carried.closes().len()), Some(0));
+        closings.all().push(Closing::Written(tokio::spawn(async { Ok(()) })));
+        assert!(closings.carry().is_none());
+        assert_eq!(closings.all().len(), 1, "it is still there to be waited for");
+    }
 }

@@ -38,7 +38,7 @@ impl Sending<'_> {
     /// Sends one attempt, with the request as it was prepared if it was for this generation. None means that the key's last attempt has
     /// moved meanwhile: look again.
     ///
-    /// It leaves when the ledger has it and whatever the unit's earlier commands came to. That it was applied the delegate is told while
+    /// It leaves when the ledger has it and whatever the unit's earlier commands came to. That it was applied the delegate is told before
     /// the ledger is: nothing it does with that leaves this host before the ledger knows.
     pub(super) async fn send(&self, prepared: Option<Prepared>, gone: &CancellationToken) -> Result<Option<Issued>, Error> {
         let inner = self.inner;

@@ -2,7 +2,7 @@
 
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
-use mandate_runtime::query::Page;
+use mandate_runtime::query::{IncidentFilter, Page};
 use serde_json::json;
 
 use crate::common::{Host, Setup, commands, guest, postgres, process};
@@ -25,11 +25,11 @@ wall = "60s"
 const AFTER_A_TASK: &str = r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/><bpmn:serviceTask id="w" camunda:class="worker"/>
     <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/><bpmn:sequenceFlow id="f2" sourceRef="u" targetRef="w"/>"#;
 
-async fn hosts() -> [Host; 2] {
+async fn hosts(model: &[u8]) -> [Host; 2] {
     let start = async |database| {
         let host = Host::start_with(Setup { database, ..Setup::default() }).await;
         let resources = vec![
-            ("p.bpmn".to_owned(), process(AFTER_A_TASK)),
+            ("p.bpmn".to_owned(), model.to_vec()),
             ("test_scripted.wasm".to_owned(), guest("test_scripted.wasm")),
             ("mandate.toml".to_owned(), MANIFEST.as_bytes().to_vec()),
         ];
@@ -51,7 +51,7 @@ async fn task(host: &Host, id: InstanceId) -> PublicId {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_is_one_transaction_more_than_it_has_commands() {
-    for host in hosts().await {
+    for host in hosts(&process(AFTER_A_TASK)).await {
         for count in [1, 2, 5] {
             let commands: Vec<_> = (0..count).map(|number| json!({ "name": "test.ok@1", "body": { "number": number } })).collect();
             let mut least = u64::MAX;
@@ -70,7 +70,7 @@ async fn a_unit_is_one_transaction_more_than_it_has_commands() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_command_came_to_does_not_wait_for_a_delegate_that_goes_on() {
-    for host in hosts().await {
+    for host in hosts(&process(AFTER_A_TASK)).await {
         let mut script = commands(&[("w", "test.ok@1")]);
         script["w"]["spin"] = json!(true);
         let id = host.start_instance(json!({ "script": script })).await.expect("it starts").id;
@@ -82,5 +82,23 @@ async fn what_a_command_came_to_does_not_wait_for_a_delegate_that_goes_on() {
         host.runtime.delete_instance(id, None, false).await.expect("deleted");
         completing.await.expect("no panic").expect_err("its task is gone");
         assert_eq!(states(&host, id).await, ["applied"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_of_the_same_unit_has_what_its_command_came_to() {
+    for host in hosts(&process(
+        r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/><bpmn:serviceTask id="w" camunda:class="worker"/>
+        <bpmn:userTask id="two" startQuantity="2"/><bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/>
+        <bpmn:sequenceFlow id="f2" sourceRef="u" targetRef="w"/><bpmn:sequenceFlow id="f3" sourceRef="w" targetRef="two"/>"#,
+    ))
+    .await
+    {
+        let id = host.start_instance(json!({ "script": commands(&[("w", "test.ok@1")]) })).await.expect("it starts").id;
+        host.runtime.complete_task(task(&host, id).await, Variables::new()).await.expect("completed");
+        let incidents = host.runtime.reads().incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("read");
+        let detail: serde_json::Value = serde_json::from_str(&incidents[0].row.detail).expect("JSON");
+        assert_eq!((&detail["code"], &detail["commandsApplied"][0]["command"]), (&json!("JOIN_CANNOT_COMPLETE"), &json!("test.ok@1")));
+        assert_eq!(detail["commandsUnknown"], json!([]));
     }
 }
