@@ -330,13 +330,24 @@ impl Inner {
         let (mut described, mut room) = (Vec::new(), Room::default());
         for (nth, some) in fetched.chunks(READ_AT_ONCE).enumerate() {
             let known = self.instances_of(some).await?;
-            for (at, Fetched { task, .. }) in some.iter().enumerate() {
+            let (first, mut fitting, mut with_details) = (described.len(), some.len(), Vec::new());
+            for (at, Fetched { task, details, .. }) in some.iter().enumerate() {
                 let Some(instance) = known.get(&InstanceId(task.instance)) else { continue };
                 let Some(it) = describe(task, instance, wanted) else { continue };
-                if !room.holds_with(&it.variables, task.details.as_ref().map_or(0, String::len)) {
-                    return Ok((described, nth * READ_AT_ONCE + at));
+                let message = task.row.failure.as_ref().map_or(0, String::len);
+                if !room.holds_with(&it.variables, message + details) {
+                    fitting = at;
+                    break;
                 }
                 described.push(it);
+                with_details.extend((*details > 0).then_some((task.instance, task.row.wait)));
+            }
+            let mut details = self.store.external_task_details(with_details).await?;
+            for FetchedTask { task, .. } in &mut described[first..] {
+                task.details = details.remove(&(task.instance, task.row.wait));
+            }
+            if fitting < some.len() {
+                return Ok((described, nth * READ_AT_ONCE + fitting));
             }
         }
         Ok((described, fetched.len()))

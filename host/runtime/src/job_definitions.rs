@@ -237,9 +237,9 @@ impl Runtime {
     pub async fn set_retries_of_job_definitions(&self, which: &[JobDefinition], retries: u32, due: Option<i64>) -> Result<(), Error> {
         for it in which {
             let filter = JobFilter { job_definition: Some(it.name()), no_retries_left: true, ..JobFilter::default() };
-            for job in self.reads().jobs(filter, Page::ALL, &[]).await? {
-                let Ok(number) = u64::try_from(job.row.wait) else { continue };
-                let set = self.set_job_retries(PublicId { instance: InstanceId(job.instance), number }, retries, due).await;
+            for (instance, wait) in self.reads().job_names(filter).await? {
+                let Ok(number) = u64::try_from(wait) else { continue };
+                let set = self.set_job_retries(PublicId { instance: InstanceId(instance), number }, retries, due).await;
                 unless_gone(set)?;
             }
         }

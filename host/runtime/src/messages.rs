@@ -389,8 +389,7 @@ impl Runtime {
 
     /// Whether a command has left that was issued for a message to this wait.
     async fn has_sent(&self, receiver: &SubscriptionListed) -> Result<bool, Error> {
-        let sent = self.0.store.ledger_of_instance(receiver.instance, Page::ALL).await?;
-        Ok(sent.iter().any(|row| row.origin == Origin::Subscription(receiver.wait)))
+        Ok(self.0.store.ledger_has(receiver.instance, Origin::Subscription(receiver.wait)).await?)
     }
 
     async fn deliver_to(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::again::again;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::db::{Param, Row, params};
-use crate::query::{ExternalTaskListed, Order, Page, external_task_columns, read_external_task};
+use crate::query::{ExternalTaskListed, Order, Page, fetched_columns, read_external_task};
 use crate::rows::OperationRow;
 use crate::write::operations;
 use crate::{Error, Store};
@@ -57,8 +57,10 @@ pub struct FetchTopic {
 /// A task that a worker has fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
-    /// The task as it is now.
+    /// The task as it is now, without its details: it may have no room in the answer.
     pub task: ExternalTaskListed,
+    /// How many bytes these have.
+    pub details: usize,
     /// Its instance's revision; none: it has ended meanwhile.
     pub revision: Option<i64>,
 }
@@ -206,7 +208,7 @@ pub(crate) fn fetch_sql(fetch: &Fetch) -> (String, Vec<Param>) {
         [only] => only.clone(),
         _ => format!("SELECT * FROM ({}) e ORDER BY {order} LIMIT $3", arms.join(" UNION ALL ")),
     };
-    let columns = external_task_columns();
+    let columns = fetched_columns();
     let sql = format!(
         "WITH picked AS MATERIALIZED ({picked}) UPDATE external_task SET worker_id = $1, lock_until = p.locked_until FROM picked p \
          WHERE external_task.instance_id = p.instance_id AND external_task.wait = p.wait \
@@ -263,8 +265,8 @@ fn order(fetch: &Fetch) -> String {
 
 fn read(row: &Row) -> Result<Fetched, Error> {
     let mut columns = row.columns();
-    let revision = columns.next()?;
-    Ok(Fetched { revision, task: read_external_task(&mut columns)? })
+    let (revision, details) = (columns.next()?, columns.next::<i64>()?);
+    Ok(Fetched { revision, details: usize::try_from(details).unwrap_or_default(), task: read_external_task(&mut columns)? })
 }
 
 /// The multi-row statements of this file.

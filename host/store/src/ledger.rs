@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::committer::Request;
 use crate::db::{Columns, Param, Row, params};
-use crate::query::{Page, Reads};
+use crate::query::{Page, Reads, large_rows};
 use crate::{Error, Store};
 
 mod entry;
@@ -114,8 +114,15 @@ impl Reads {
             "SELECT {COLUMNS} FROM ledger l WHERE l.instance_id = $1 \
              ORDER BY l.opened_at, l.command, l.key, l.attempt LIMIT $2 OFFSET $3"
         );
-        let rows = self.pool.fetch(&sql, params![instance, i64::from(page.max), i64::from(page.first)]).await?;
-        rows.iter().map(ledger_row).collect()
+        let params = params![instance, i64::from(page.max), i64::from(page.first)];
+        large_rows(&self.pool, (sql, params), page).await?.iter().map(ledger_row).collect()
+    }
+
+    /// Whether a unit that resumed this wait has written any attempt, whatever became of it.
+    pub async fn ledger_has(&self, instance: Uuid, origin: Origin) -> Result<bool, Error> {
+        let (kind, wait, _) = origin.parts();
+        let sql = "SELECT 1 FROM ledger l WHERE l.instance_id = $1 AND l.origin_kind = $2 AND l.origin_wait = $3 LIMIT 1";
+        Ok(!self.pool.fetch(sql, params![instance, kind, wait]).await?.is_empty())
     }
 
     /// What units that resumed this wait have sent and what was applied, or may have been: the last attempt under each key.

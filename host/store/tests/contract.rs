@@ -21,6 +21,8 @@ mod external;
 mod hosts;
 #[path = "contract/jobs.rs"]
 mod jobs;
+#[path = "contract/large.rs"]
+mod large;
 #[path = "contract/ledger.rs"]
 mod ledger;
 #[path = "contract/locks.rs"]
@@ -105,6 +107,10 @@ on_both! {
         a_running_job_that_is_put_down_is_a_change_of_its_instance
         a_turn_is_handed_on_in_the_instances_row
         a_unit_takes_no_job_along_that_it_could_not_have_locked;
+    large:
+        lists_of_large_rows_are_refused_where_one_answer_does_not_hold_them
+        attempts_and_instances_that_are_large_are_no_exception
+        an_incident_has_its_detail_where_it_is_asked_for_and_a_list_has_none;
     suspension:
         a_job_that_is_suspended_is_nobodys_until_it_is_activated
         who_does_not_know_of_a_change_of_job_definitions_makes_no_jobs

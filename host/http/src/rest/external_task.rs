@@ -9,9 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use mandate_runtime::engine::PublicId;
-use mandate_runtime::query::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort, Order, Page};
+use mandate_runtime::query::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort, Order};
 use mandate_runtime::{Fetch, FetchTopic, FetchedTask, LockChange, Wanted, WorkerFailure};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::modification::named_instances;
 use super::{camunda, variable_query};
@@ -274,7 +275,8 @@ async fn retries_of_several(Acting(app): Acting, Body(mut body): Body) -> Result
     body.finish(SEVERAL_FIELDS)?;
     let mut tasks: BTreeSet<PublicId> = BTreeSet::new();
     for id in &named {
-        tasks.insert(id_of(&find(&app, id).await?));
+        let task = find(&app, id).await?;
+        tasks.insert(id_of(task.instance, task.row.wait));
     }
     if let Some(mut query) = query {
         let filter = filter(&mut query, app.runtime.now())?;
@@ -309,16 +311,15 @@ const SEVERAL_FIELDS: &[&str] =
 /// The tasks that a filter finds, which must not be more than one request can take.
 async fn found(app: &App, filter: ExternalTaskFilter) -> Result<Vec<PublicId>, Error> {
     variable_query::check(app, !filter.variables.is_empty())?;
-    let page = Page { first: 0, max: LARGEST_MAX_RESULTS + 1 };
-    let rows = stored(app.runtime.reads().external_tasks(filter, page, &[]).await)?;
-    if rows.len() > LARGEST_MAX_RESULTS as usize {
+    let found = stored(app.runtime.reads().external_task_names(filter, LARGEST_MAX_RESULTS + 1).await)?;
+    if found.len() > LARGEST_MAX_RESULTS as usize {
         return Err(Error::Invalid(format!("more than {LARGEST_MAX_RESULTS} external tasks are meant; take them in several requests")));
     }
-    Ok(rows.iter().map(id_of).collect())
+    Ok(found.into_iter().map(|(instance, wait)| id_of(instance, wait)).collect())
 }
 
-fn id_of(listed: &ExternalTaskListed) -> PublicId {
-    public_or_none(&super::public(listed.instance, listed.row.wait))
+fn id_of(instance: Uuid, wait: i64) -> PublicId {
+    public_or_none(&super::public(instance, wait))
 }
 
 /// The topics that there are tasks of.

@@ -192,6 +192,33 @@ async fn what_one_answer_has_no_room_for_is_the_next_ones() {
     host.close().await;
 }
 
+/// What workers have said at length takes room like variables: of seventy tasks with a quarter of a mebibyte each 63 fit, beside all else.
+#[tokio::test]
+async fn what_was_said_at_length_of_failures_takes_room() {
+    let host = Host::open().await;
+    host.deploy("payments", &payment().replace("= amount * 100", "1").replace(" camunda:taskPriority='${priority}'", "")).await;
+    for _ in 0..70 {
+        host.start("payment", json!({})).await;
+    }
+    let most = |worker: &str| {
+        let topic = json!({"topicName": "charge", "lockDuration": 60_000});
+        json!({"workerId": worker, "maxTasks": 1_000, "topics": [topic]})
+    };
+    for (n, task) in fetch(&host, most("ann")).await.iter().enumerate() {
+        let details = format!("{n} {}", "x".repeat(256 * 1024 - 10));
+        let failure = json!({"workerId": "ann", "errorMessage": "smtp", "errorDetails": details, "retries": 1, "retryTimeout": 0});
+        host.post(&at(task["id"].as_str().expect("an id"), "failure"), failure).await.no_content();
+    }
+    let got = fetch(&host, most("bob")).await;
+    assert_eq!(got.len(), 63);
+    for task in &got {
+        let details = host.get(&at(task["id"].as_str().expect("an id"), "errorDetails")).await.text();
+        assert!(details.len() > 256 * 1024 - 10 && task["errorDetails"] == details, "each has its own");
+    }
+    assert_eq!(fetch(&host, most("cid")).await.len(), 7, "the others are given back");
+    host.close().await;
+}
+
 #[tokio::test]
 async fn tasks_are_chosen_by_process_variables() {
     let host = deployed().await;

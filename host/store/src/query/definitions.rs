@@ -246,7 +246,7 @@ impl Reads {
         page: Page,
         sort: &[(DefinitionSort, Order)],
     ) -> Result<Vec<DefinitionRow>, Error> {
-        let rows = select(filter).rows(&self.pool, COLUMNS, &keys(sort, &["d.id"]), page).await?;
+        let rows = select(filter).large_rows(&self.pool, COLUMNS, &keys(sort, &["d.id"]), page).await?;
         rows.iter().map(definition).collect()
     }
 

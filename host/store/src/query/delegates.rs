@@ -101,7 +101,7 @@ impl Reads {
 
     /// Delegates, the newest last.
     pub async fn list_delegates(&self, filter: DelegateFilter, page: Page) -> Result<Vec<DelegateListed>, Error> {
-        let rows = select(filter).rows(&self.pool, COLUMNS, &ascending(&ORDER), page).await?;
+        let rows = select(filter).large_rows(&self.pool, COLUMNS, &ascending(&ORDER), page).await?;
         rows.iter().map(delegate).collect()
     }
 

@@ -1,5 +1,7 @@
 //! External tasks.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use super::select::{Select, Sort, ascending, keys};
@@ -129,8 +131,16 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<ExternalTaskRow, Error> {
 }
 
 /// What an [`ExternalTaskListed`] is read from.
-pub(crate) fn columns() -> String {
+fn columns() -> String {
     columns_with("external_task.details")
+}
+
+const NO_DETAILS: &str = "CAST(NULL AS TEXT)";
+
+/// The same without the details, behind how many bytes these have.
+pub(crate) fn fetched_columns() -> String {
+    let bytes = "COALESCE({pg:OCTET_LENGTH(external_task.details)}{lite:LENGTH(CAST(external_task.details AS BLOB))}, 0)";
+    format!("CAST({bytes} AS BIGINT), {}", columns_with(NO_DETAILS))
 }
 
 fn columns_with(details: &str) -> String {
@@ -198,9 +208,29 @@ impl Reads {
         sort: &[(ExternalTaskSort, Order)],
     ) -> Result<Vec<ExternalTaskListed>, Error> {
         let ties = ["external_task.instance_id", "external_task.wait"];
-        let columns = columns_with("CAST(NULL AS TEXT)");
-        let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &ties), page).await?;
+        let columns = columns_with(NO_DETAILS);
+        let rows = select(filter).large_rows(&self.pool, &columns, &keys(sort, &ties), page).await?;
         rows.iter().map(|row| read(&mut row.columns())).collect()
+    }
+
+    /// Which external tasks there are, up to so many of them, and nothing else of them.
+    pub async fn external_task_names(&self, filter: ExternalTaskFilter, max: u32) -> Result<Vec<(Uuid, i64)>, Error> {
+        let names = ["external_task.instance_id", "external_task.wait"];
+        let rows = select(filter).rows(&self.pool, &names.join(", "), &ascending(&names), Page { first: 0, max }).await?;
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+
+    /// What the workers of these tasks have said at length when they failed last.
+    pub async fn external_task_details(&self, names: Vec<(Uuid, i64)>) -> Result<HashMap<(Uuid, i64), String>, Error> {
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut select = Select::new("external_task");
+        select.numbered("external_task.instance_id", "external_task.wait", names);
+        select.condition("external_task.details IS NOT NULL");
+        let key = ["external_task.instance_id", "external_task.wait"];
+        let rows = select.rows(&self.pool, &format!("{}, external_task.details", key.join(", ")), &ascending(&key), Page::ALL).await?;
+        rows.iter().map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).collect()
     }
 
     /// How many there are.

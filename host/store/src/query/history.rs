@@ -414,7 +414,7 @@ impl Reads {
             _ => None,
         };
         let (select, order) = list(filter, ids, sort, self.keeps_activities);
-        let rows = select.rows(&self.pool, COLUMNS, &order, page).await?;
+        let rows = select.large_rows(&self.pool, COLUMNS, &order, page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();

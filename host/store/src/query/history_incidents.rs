@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::incidents::{Cause, IncidentName, add_names};
 use super::record::HistoryIncident;
 use super::remembered::{OF_INSTANCE, OfInstances, Remembered, of_instances, remembered};
-use super::select::{Select, Sort, keys};
+use super::select::{Select, Sort, keys, large_rows};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, Param};
@@ -211,8 +211,7 @@ impl Reads {
         page: Page,
         sort: &[(HistoryIncidentSort, Order)],
     ) -> Result<Vec<Remembered<IncidentRemembered>>, Error> {
-        let (sql, params) = remembered_incidents_sql(filter, page, sort);
-        let rows = self.pool.fetch(&sql, params).await?;
+        let rows = large_rows(&self.pool, remembered_incidents_sql(filter, page, sort), page).await?;
         let incident = |_, columns: &mut Columns<'_>| {
             let incident = super::record::incident(columns)?;
             let (called, root): (Option<Uuid>, Option<Uuid>) = (columns.next()?, columns.next()?);

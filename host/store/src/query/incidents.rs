@@ -138,9 +138,13 @@ impl Sort for IncidentSort {
     }
 }
 
-pub(super) const ROW: &str = "incident.n, incident.wait, incident.activity, incident.activity_id, incident.failed_activity_id, \
-                              incident.job_definition_id, incident.definition_id, incident.code, incident.message, incident.attempt, \
-                              incident.created, incident.detail";
+/// All but the detail, which comes last.
+const LISTED: &str = "incident.n, incident.wait, incident.activity, incident.activity_id, incident.failed_activity_id, \
+                      incident.job_definition_id, incident.definition_id, incident.code, incident.message, incident.attempt, incident.created";
+
+pub(super) fn columns() -> String {
+    format!("{LISTED}, incident.detail")
+}
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<IncidentRow, Error> {
     Ok(IncidentRow {
@@ -260,16 +264,17 @@ pub(super) fn add_names(select: &mut Select, c: &str, name: Option<IncidentName>
 }
 
 impl Reads {
-    /// Open incidents.
+    /// Open incidents. Only the one that is asked for by its name has its detail: it may be large, and lists do not show it.
     pub async fn incidents(
         &self,
         filter: IncidentFilter,
         page: Page,
         sort: &[(IncidentSort, Order)],
     ) -> Result<Vec<IncidentListed>, Error> {
-        let columns = format!("incident.instance_id, i.tenant, i.business_key, d.key, incident.called, incident.root, {ROW}");
+        let detail = if filter.name.is_some() { "incident.detail" } else { "''" };
+        let columns = format!("incident.instance_id, i.tenant, i.business_key, d.key, incident.called, incident.root, {LISTED}, {detail}");
         let ties = ["incident.instance_id", "incident.n", "incident.root"];
-        let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &ties), page).await?;
+        let rows = select(filter).large_rows(&self.pool, &columns, &keys(sort, &ties), page).await?;
         rows.iter()
             .map(|found| {
                 let mut columns = found.columns();

@@ -475,7 +475,7 @@ impl Reads {
         let tasks = of(tasks::ROW, "task", "wait");
         let external_tasks = of(external_tasks::ROW, "external_task", "wait");
         let subscriptions = of(subscriptions::ROW, "subscription", "wait");
-        let incidents = of(incidents::ROW, "incident", "n");
+        let incidents = of(&incidents::columns(), "incident", "n");
         let statements =
             [full.as_str(), PARTS, &jobs, &tasks, &external_tasks, &subscriptions, &incidents, CALLED].map(|sql| (sql, params![id])).into();
         let answers = self.pool.snapshot(statements).await?;

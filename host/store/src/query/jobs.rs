@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::select::{Select, Sort, ascending, keys};
+use super::select::{Select, Sort, ascending, keys, large_rows};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::claim::candidates::{PRIORITIZED, UNPRIORITIZED};
@@ -308,8 +308,7 @@ pub(crate) fn jobs_sql(filter: JobFilter, page: Page, sort: &[(JobSort, Order)])
 impl Reads {
     /// Jobs.
     pub async fn jobs(&self, filter: JobFilter, page: Page, sort: &[(JobSort, Order)]) -> Result<Vec<JobListed>, Error> {
-        let (sql, params) = jobs_sql(filter, page, sort);
-        let rows = self.pool.fetch(&sql, params).await?;
+        let rows = large_rows(&self.pool, jobs_sql(filter, page, sort), page).await?;
         rows.iter()
             .map(|found| {
                 let mut columns = found.columns();
@@ -329,6 +328,13 @@ impl Reads {
     pub async fn count_jobs(&self, filter: JobFilter) -> Result<i64, Error> {
         let jobs = if filter.is_of_jobs_alone() { ALONE } else { BESIDE };
         select(filter, false, jobs).count(&self.pool).await
+    }
+
+    /// Which jobs there are, and nothing else of them.
+    pub async fn job_names(&self, filter: JobFilter) -> Result<Vec<(Uuid, i64)>, Error> {
+        let order = ascending(&["job.instance_id", "job.wait"]);
+        let rows = select(filter, false, BESIDE).rows(&self.pool, "job.instance_id, job.wait", &order, Page::ALL).await?;
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
 
     /// The instances that have such jobs, in the order of their ids.

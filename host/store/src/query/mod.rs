@@ -45,7 +45,7 @@ pub use details::{DetailFilter, DetailSort};
 pub use event_subscriptions::{EventSubscriptionFilter, EventSubscriptionListed, EventSubscriptionOf, EventSubscriptionSort};
 pub use executions::{ExecutionFilter, ExecutionListed, ExecutionSort};
 pub use external_tasks::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort};
-pub(crate) use external_tasks::{columns as external_task_columns, read as read_external_task};
+pub(crate) use external_tasks::{fetched_columns, read as read_external_task};
 #[cfg(test)]
 pub(crate) use gathered::BATCHES;
 pub(crate) use gathered::Gathered;
@@ -69,13 +69,14 @@ pub use record::{HistoryIncident, HistoryTask, HistoryTaskLink, HistoryUpdate, I
 pub use remembered::{
     HISTORY_TASKS, HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, OfInstances, Remembered,
 };
+pub(crate) use select::large_rows;
 pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TASKS, TaskFilter, TaskListed, TaskSort, VariableOf};
 pub use variables::{Comparison, IgnoringCase, Operand, SortedKind, VariableCondition, VariableFilter, VariableListed, VariableSort};
 
-/// How many bytes one answer holds of what processes and clients may have made large, such as the values of variables. Lists of variables
-/// that would have more are refused.
+/// How many bytes one answer holds of what processes and clients may have made large, such as the values of variables and the messages of
+/// failures. Lists that would have more are refused.
 pub const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 /// Reads of a store. Cheap to clone.

@@ -104,7 +104,7 @@ impl Reads {
         page: Page,
         sort: &[(OperationSort, Order)],
     ) -> Result<Vec<OperationListed>, Error> {
-        let rows = select(filter).rows(&self.pool, COLUMNS, &keys(sort, &["o.operation", "o.ordinal"]), page).await?;
+        let rows = select(filter).large_rows(&self.pool, COLUMNS, &keys(sort, &["o.operation", "o.ordinal"]), page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();

@@ -369,7 +369,7 @@ impl Reads {
             "{OF_INSTANCE}, t.wait, t.activity, t.activity_id, t.name, t.assignee, t.owner, t.description, t.due, t.follow_up, t.priority, t.created, \
              t.updated, t.ended_at, COALESCE(a.canceled, FALSE)"
         );
-        let rows = tasks(filter).rows(&self.pool, &columns, &keys(sort, &["t.instance_id", "t.wait"]), page).await?;
+        let rows = tasks(filter).large_rows(&self.pool, &columns, &keys(sort, &["t.instance_id", "t.wait"]), page).await?;
         rows.iter().map(|row| remembered(row, |_, columns| Ok((super::record::task(columns)?, columns.next()?)))).collect()
     }
 

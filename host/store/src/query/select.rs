@@ -53,6 +53,13 @@ pub(super) struct Select {
     params: Vec<Param>,
 }
 
+/// One page of a list whose texts may be large. Where it has more of them than one answer holds ([`MAX_ANSWER_BYTES`]) it is refused, and
+/// not read to its end. Nobody asks for all rows at once in order to answer with them.
+pub(crate) async fn large_rows(pool: &Pool, (sql, params): (String, Vec<Param>), page: Page) -> Result<Vec<Row>, Error> {
+    let most = if page == Page::ALL { usize::MAX } else { MAX_ANSWER_BYTES };
+    pool.fetch_within(AssertSqlSafe(pool.dialect().render(&sql)).into_sql_str(), params, most).await
+}
+
 impl Select {
     /// `from` is what follows FROM: a table, or a join.
     pub(super) fn new(from: &'static str) -> Self {
@@ -203,21 +210,19 @@ impl Select {
     /// The rows, of these columns, in this order. Each place gives its first rows in the order of its own indexes, so that a page of
     /// several costs what it does of one.
     pub(super) async fn rows(self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page) -> Result<Vec<Row>, Error> {
-        self.rows_within(pool, columns, order, page, usize::MAX).await
-    }
-
-    /// The same of rows whose texts may be large. More of them than one answer holds ([`MAX_ANSWER_BYTES`]) are refused, and not read to
-    /// their end.
-    pub(super) async fn large_rows(self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page) -> Result<Vec<Row>, Error> {
-        self.rows_within(pool, columns, order, page, MAX_ANSWER_BYTES).await
-    }
-
-    async fn rows_within(self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page, most: usize) -> Result<Vec<Row>, Error> {
         if self.places.is_empty() {
             return Ok(Vec::new());
         }
         let (sql, params) = self.statement(columns, order, page);
-        pool.fetch_within(AssertSqlSafe(pool.dialect().render(&sql)).into_sql_str(), params, most).await
+        pool.fetch(&sql, params).await
+    }
+
+    /// The same of rows whose texts may be large, as [`large_rows`] reads them.
+    pub(super) async fn large_rows(self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page) -> Result<Vec<Row>, Error> {
+        if self.places.is_empty() {
+            return Ok(Vec::new());
+        }
+        large_rows(pool, self.statement(columns, order, page), page).await
     }
 
     /// The statement that asks for them; of one place at least.

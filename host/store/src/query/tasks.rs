@@ -270,7 +270,7 @@ impl Reads {
         let columns = format!("task.instance_id, i.tenant, i.business_key, d.key, task.suspended, {ROW}");
         let mut select = select(filter);
         let sort = sort.iter().map(|(by, order)| (by.expression(&mut select), *order)).collect();
-        let rows = select.rows(&self.pool, &columns, &keys_of(sort, &["task.instance_id", "task.wait"]), page).await?;
+        let rows = select.large_rows(&self.pool, &columns, &keys_of(sort, &["task.instance_id", "task.wait"]), page).await?;
         rows.iter()
             .map(|found| {
                 let mut columns = found.columns();

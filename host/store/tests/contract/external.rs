@@ -52,7 +52,7 @@ pub(crate) async fn a_fetched_task_is_its_workers_until_the_lock_runs_out(fixtur
     let process = definition(&store, "p").await;
     let id = begun(&store, &process, vec![external_task(&process, 2, "charge")]).await;
     let got = store.fetch_external_tasks(&fetch("ann", 200, vec![topic("charge")])).await.expect("fetched");
-    let [Fetched { task, revision }] = &got[..] else { panic!("{got:?}") };
+    let [Fetched { task, revision, details: 0 }] = &got[..] else { panic!("{got:?}") };
     assert_eq!((task.row.clone(), *revision), (external_task(&process, 2, "charge"), Some(1)));
     assert_eq!((task.worker.as_deref(), task.lock_until, task.business_key.as_deref()), (Some("ann"), 200 + LOCK, Some("order-1")));
     assert_eq!(store.external_task(id, 2).await.expect("read").as_ref(), Some(task), "what is answered is what is stored");

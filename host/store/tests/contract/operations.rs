@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::common::{Fixture, begun, definition, end, start, step, subscription, task, unit};
 
-fn operation(instance: Option<Uuid>, operation_type: &str, at: i64) -> OperationRow {
+pub(crate) fn operation(instance: Option<Uuid>, operation_type: &str, at: i64) -> OperationRow {
     OperationRow {
         operation: Uuid::now_v7(),
         at,
