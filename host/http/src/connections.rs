@@ -365,4 +365,46 @@ mod tests {
         assert!(health.ends_with("well"), "{health}");
         assert_eq!(begun.elapsed().as_secs(), CROWDED.as_secs());
     }
+
+    /// Through the router that hosts serve.
+    #[tokio::test]
+    async fn who_is_turned_away_is_so_before_anything_is_read_of_what_he_sends() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        use std::task::Poll;
+
+        use futures_util::FutureExt as _;
+        use mandate_runtime::{ClockSource, Config, Runtime, StoreConfig, wasm};
+
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = Config {
+            store: StoreConfig::new(format!("sqlite:{}", folder.path().join("test.db").display())),
+            sandbox: wasm::Config::new(folder.path().join("cache"), wasm::Compiler::InProcess),
+            catalogue: None,
+            execute_jobs: false,
+            clock: ClockSource::System,
+            history_cleanup: None,
+        };
+        let runtime = Runtime::open(config).await.expect("a runtime");
+        let router = crate::router(runtime.clone(), crate::Options::default());
+        // A body that never comes: the answer, if there is one, and whether the body was waited for.
+        let ask = |crowded: bool| {
+            let waited = Arc::new(AtomicBool::new(false));
+            let waits = waited.clone();
+            let body = stream::poll_fn(move |_| {
+                waits.store(true, Ordering::Relaxed);
+                Poll::<Option<Result<Vec<u8>, std::io::Error>>>::Pending
+            });
+            let body = Body::from_stream(body);
+            let mut request =
+                Request::post("/engine-rest/message").header("content-type", "application/json").body(body).expect("a request");
+            if crowded {
+                request.extensions_mut().insert(Crowded);
+            }
+            let answer = router.clone().oneshot(request).now_or_never();
+            (answer.map(|answer| answer.expect("a router never fails").status()), waited.load(Ordering::Relaxed))
+        };
+        assert_eq!(ask(true), (Some(StatusCode::SERVICE_UNAVAILABLE), false));
+        assert_eq!(ask(false), (None, true));
+        runtime.shut_down(Duration::from_secs(5)).await;
+    }
 }

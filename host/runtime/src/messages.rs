@@ -7,6 +7,7 @@ use mandate_engine::{ActivityId, Code, Input, InstanceId, Rejection, Variables, 
 use mandate_model::StartTrigger;
 use mandate_store::query::{Page, StartEvent, SubscriptionFilter, SubscriptionListed};
 use mandate_store::{EventKind, Origin};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::definitions::Definition;
 use crate::instances::{DefinitionRef, Start, Started};
@@ -275,8 +276,7 @@ impl Runtime {
             return self.with_these_keys(correlation, &few).await;
         }
         drop(few);
-        let turn = tokio::time::timeout(LONGEST_LINE, self.0.looking_through.lock()).await;
-        let _turn = turn.map_err(|_| Error::NotActing(LOOKED_THROUGH_TOO_LONG))?;
+        let _turn = turn_to_look_through(&self.0.looking_through).await?;
         self.with_these_keys(correlation, &self.all_that_wait(correlation, MAX_LOOKED_THROUGH).await?).await
     }
 
@@ -441,6 +441,11 @@ impl Runtime {
     }
 }
 
+/// Whose turn it is to look through many, and nobody else's as long as it is kept.
+async fn turn_to_look_through(line: &Mutex<()>) -> Result<MutexGuard<'_, ()>, Error> {
+    tokio::time::timeout(LONGEST_LINE, line.lock()).await.map_err(|_| Error::NotActing(LOOKED_THROUGH_TOO_LONG))
+}
+
 /// No more bytes of an expression are repeated to who sends a message.
 const MAX_PATH: usize = 120;
 
@@ -479,4 +484,31 @@ fn has_moved_on(error: &Error) -> bool {
 /// Camunda's words, which clients match.
 fn mismatch(correlation: &Correlation, reason: &str) -> Error {
     Error::MismatchingCorrelation(format!("Cannot correlate message '{}': {reason}", correlation.message))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_half_a_minute_for_a_turn_to_look_through_many_is_to_come_again() {
+        let line = Mutex::new(());
+        let first = turn_to_look_through(&line).await.expect("nobody is before it");
+        let begun = Instant::now();
+        let refused = turn_to_look_through(&line).await;
+        assert!(matches!(refused, Err(Error::NotActing(LOOKED_THROUGH_TOO_LONG))));
+        assert_eq!(begun.elapsed().as_secs(), 30);
+
+        // Who has left the line keeps nobody; who comes to his turn in time has it.
+        let in_time = async {
+            tokio::time::advance(Duration::from_secs(29)).await;
+            drop(first);
+        };
+        let (second, ()) = tokio::join!(turn_to_look_through(&line), in_time);
+        let second = second.expect("it is his turn");
+        assert!(line.try_lock().is_err());
+        drop(second);
+    }
 }

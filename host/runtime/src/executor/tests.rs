@@ -10,6 +10,7 @@ use crate::deploy::Upload;
 use crate::{ClockSource, Config, DefinitionRef, Reason, Runtime, Start, StoreConfig, Waiting, WaitingFilter, clock, wasm};
 
 mod forgotten;
+mod stopped;
 
 /// How long a test waits for something that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
