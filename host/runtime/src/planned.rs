@@ -286,7 +286,7 @@ impl Runtime {
     async fn is_next(&self, planned: &Planned, now: i64) -> Result<bool, Error> {
         // Nobody knows what it is for: it has its turn, and fails.
         let Ok(Plan { suspension, .. }) = from_json(planned) else { return Ok(true) };
-        let mut kept_until = None;
+        let mut kept = None;
         for older in self.0.store.plans_before(planned).await? {
             let Ok(of_older) = from_json(&older) else { continue };
             if !suspension.touches(&of_older.suspension) {
@@ -297,13 +297,13 @@ impl Runtime {
                 tracing::warn!(plan = %older.id, newer = %planned.id, "what was planned and could not be done is not tried again: a later plan takes its place");
                 self.forget(&older).await?;
             } else {
-                kept_until = kept_until.max(older.next);
+                kept = kept.max(older.next.map(|next| (next, older.id)));
             }
         }
-        if let Some(next) = kept_until.filter(|next| *next > now) {
-            self.0.store.hold_back_plan(planned.id, next).await?;
+        if let Some((next, older)) = kept.filter(|(next, _)| *next > now) {
+            self.0.store.hold_back_plan(planned.id, older, next).await?;
         }
-        Ok(kept_until.is_none())
+        Ok(kept.is_none())
     }
 
     /// Does what was planned, or what is next of it.

@@ -172,10 +172,14 @@ impl Store {
         tx.commit().await
     }
 
-    /// A plan that an older one keeps waits until that one is tried again.
-    pub async fn hold_back_plan(&self, id: Uuid, next: i64) -> Result<(), Error> {
+    /// A plan that an older one keeps waits until that one is tried again, which is at `next`. Not if that one is gone meanwhile: what it
+    /// has kept has been let go.
+    pub async fn hold_back_plan(&self, id: Uuid, older: Uuid, next: i64) -> Result<(), Error> {
         let mut tx = self.inner().admin.begin().await?;
-        tx.execute("UPDATE planned SET next = $2 WHERE id = $1 AND next < $2", params![id, next]).await?;
+        // Both, in the order in which whoever ends the older one locks them: that comes before this, or lets go what this holds back.
+        tx.fetch("SELECT id FROM planned WHERE id = $1 OR id = $2 ORDER BY id {pg:FOR UPDATE}", params![id, older]).await?;
+        let sql = "UPDATE planned SET next = $3 WHERE id = $1 AND next < $3 AND EXISTS (SELECT 1 FROM planned o WHERE o.id = $2)";
+        tx.execute(sql, params![id, older, next]).await?;
         tx.commit().await
     }
 

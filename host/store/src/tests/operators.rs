@@ -108,7 +108,9 @@ async fn plans_that_end_lock_all_that_they_change_in_one_order() {
     let [first, second] = [1, 2].map(Uuid::from_u128);
     for id in [first, second] {
         assert!(store.plan(planned(id), &[]).await.expect("planned"));
-        store.hold_back_plan(id, 99).await.expect("held back");
+    }
+    for (id, other) in [(first, second), (second, first)] {
+        store.hold_back_plan(id, other, 99).await.expect("held back");
     }
     let admin = &store.inner().admin;
     let mut other = store.inner().jobs.begin().await.expect("begun");
@@ -128,5 +130,49 @@ async fn plans_that_end_lock_all_that_they_change_in_one_order() {
     assert!(ended.expect("answered"));
     let left = admin.fetch("SELECT next FROM planned", Vec::new()).await.expect("read");
     assert_eq!(left.iter().map(|row| row.get::<i64>(0).expect("a date")).collect::<Vec<_>>(), [10], "the other one has its turn");
+    store.close().await;
+}
+
+/// Else it would wait for nothing, until the one that was to be tried again would have been.
+#[tokio::test]
+async fn a_plan_is_held_back_only_by_one_that_is_there() {
+    on_both(async |store| {
+        let [older, newer] = [1, 2].map(Uuid::from_u128);
+        for id in [older, newer] {
+            assert!(store.plan(planned(id), &[]).await.expect("planned"));
+        }
+        let next = async || store.planned(newer).await.expect("read").expect("there").next;
+        let ended = CarriedOut { id: older, then: Vec::new() };
+        store.hold_back_plan(newer, older, 99).await.expect("held back");
+        assert_eq!(next().await, Some(99));
+        assert!(store.end_plan(&ended, &[]).await.expect("ended"));
+        assert_eq!(next().await, Some(10), "it has let go what it kept");
+        // Somebody has seen it before that.
+        store.hold_back_plan(newer, older, 99).await.expect("looked");
+        assert_eq!(next().await, Some(10));
+    })
+    .await;
+}
+
+/// And not by one that is about to go.
+#[tokio::test]
+async fn a_plan_is_not_held_back_by_one_that_somebody_ends_at_that_moment() {
+    let cluster = Cluster::start().expect("PostgreSQL starts");
+    let store = Store::open(Config::new(cluster.create_database("a").expect("a database"))).await.expect("it opens");
+    let [older, newer] = [1, 2].map(Uuid::from_u128);
+    for id in [older, newer] {
+        assert!(store.plan(planned(id), &[]).await.expect("planned"));
+    }
+    let mut ending = store.inner().jobs.begin().await.expect("begun");
+    ending.execute("DELETE FROM planned WHERE id = $1", params![older]).await.expect("deleted");
+    let ends = async {
+        while store.pool.fetch("SELECT 1 FROM pg_locks WHERE NOT granted", Vec::new()).await.expect("read").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        ending.commit().await
+    };
+    let (held, ended) = tokio::join!(store.hold_back_plan(newer, older, 99), ends);
+    held.and(ended).expect("done");
+    assert_eq!(store.planned(newer).await.expect("read").expect("there").next, Some(10));
     store.close().await;
 }
