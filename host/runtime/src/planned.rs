@@ -42,6 +42,10 @@ const MAX_ATTEMPTS: i64 = 20;
 /// crash is changed again.
 const CHUNK: usize = 100;
 
+/// Instances that could not be changed and are put down by their ids, each 39 bytes of a text that has at most a MiB (`MAX_TEXT_BYTES`).
+/// What had its turn after those has another one with them.
+const MAX_FAILED: usize = 10_000;
+
 /// What is told of a failure.
 const MAX_FAILURE_CHARS: usize = 2_000;
 
@@ -121,9 +125,12 @@ struct Plan {
     /// The instances up to this one have had their turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     after: Option<Uuid>,
-    /// Those of them that could not be changed.
+    /// Those of them that could not be changed, [`MAX_FAILED`] at the most.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     failed: BTreeSet<Uuid>,
+    /// How many more this attempt could not change, all of them behind `after`.
+    #[serde(skip)]
+    more: usize,
 }
 
 /// What became of a plan.
@@ -377,23 +384,20 @@ impl Runtime {
                 self.0.store.save_plan(planned.id, &to_json(&plan)).await?;
                 return Ok(Outcome::Stopped);
             }
-            match done {
-                Ok(()) => drop(plan.failed.remove(&id)),
-                Err(error) => {
-                    tracing::error!(plan = %planned.id, instance = %id, "an instance could not be suspended or activated as planned: {error}");
-                    reason = format!("instance {id}: {error}");
-                    plan.failed.insert(id);
-                }
+            plan.had_its_turn(id, done.is_ok());
+            if let Err(error) = done {
+                tracing::error!(plan = %planned.id, instance = %id, "an instance could not be suspended or activated as planned: {error}");
+                reason = format!("instance {id}: {error}");
             }
-            plan.after = plan.after.max(Some(id));
         }
-        if plan.failed.is_empty() {
+        let failed = plan.failed.len() + plan.more;
+        if failed == 0 {
             self.0.store.end_plan(&CarriedOut { id: planned.id, then: Vec::new() }, &[]).await?;
             return Ok(Outcome::Done(Vec::new()));
         }
         let is_mine = self.0.store.save_plan(planned.id, &to_json(&plan)).await?;
-        let several = format!("{} instances are not done; the last: {reason}", plan.failed.len());
-        Ok(if is_mine { Outcome::Failed(if plan.failed.len() > 1 { several } else { reason }) } else { Outcome::Stopped })
+        let several = format!("{failed} instances are not done; the last: {reason}");
+        Ok(if is_mine { Outcome::Failed(if failed > 1 { several } else { reason }) } else { Outcome::Stopped })
     }
 
     async fn change(&self, id: InstanceId, inputs: Vec<Input>) -> Result<(), Error> {
@@ -483,7 +487,22 @@ impl Runtime {
 
 impl Plan {
     fn new(suspension: Suspension) -> Self {
-        Self { suspension, after: None, failed: BTreeSet::new() }
+        Self { suspension, after: None, failed: BTreeSet::new(), more: 0 }
+    }
+
+    /// From the first one on that failed and cannot be put down, nothing counts as having had its turn: all of it is looked at once more,
+    /// with what was changed by hand meanwhile.
+    fn had_its_turn(&mut self, id: Uuid, is_done: bool) {
+        if is_done {
+            self.failed.remove(&id);
+        } else if self.failed.len() < MAX_FAILED || self.failed.contains(&id) {
+            self.failed.insert(id);
+        } else {
+            self.more += 1;
+        }
+        if self.more == 0 {
+            self.after = self.after.max(Some(id));
+        }
     }
 }
 
@@ -536,6 +555,25 @@ mod tests {
         assert!(all.covers(&of_nobody) && !of_nobody.covers(&all));
         let one = Suspension { job_definition: Some(("a".into(), "timer".into())), ..jobs.clone() };
         assert!(jobs.covers(&one) && !one.covers(&jobs));
+    }
+
+    #[test]
+    fn what_is_put_down_of_a_plan_fits_however_many_have_failed() {
+        let mut plan = Plan::new(of_id(Suspended::ProcessInstances, "p:1:a"));
+        let ids: Vec<_> = (1..=40_000).map(Uuid::from_u128).collect();
+        for id in &ids {
+            plan.had_its_turn(*id, false);
+        }
+        let stored = to_json(&plan);
+        assert!(stored.len() < mandate_store::MAX_TEXT_BYTES, "{} bytes", stored.len());
+        assert_eq!((plan.failed.len(), plan.more, plan.after), (MAX_FAILED, 30_000, Some(ids[MAX_FAILED - 1])));
+        // The next attempt looks at all that is not put down, and comes to its end.
+        let mut plan: Plan = serde_json::from_str(&stored).expect("it is read");
+        assert_eq!(plan.more, 0);
+        for id in &ids {
+            plan.had_its_turn(*id, true);
+        }
+        assert_eq!((plan.failed.len() + plan.more, plan.after), (0, ids.last().copied()));
     }
 
     #[test]
