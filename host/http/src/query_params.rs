@@ -21,6 +21,20 @@ pub(crate) const MAX_TEXT_CHARS: usize = 255;
 /// The most values of one list: each is a bound parameter, of which a database takes some ten thousands at once.
 const MAX_VALUES: usize = 2_000;
 
+/// The most bytes of a pattern: SQLite understands no longer one (its `SQLITE_MAX_LIKE_PATTERN_LENGTH`).
+const MAX_PATTERN_BYTES: usize = 50_000;
+
+/// Refuses a pattern that not every database understands; `what` names it.
+pub(crate) fn check_pattern(what: &str, pattern: &str) -> Result<(), Error> {
+    if pattern.len() > MAX_PATTERN_BYTES {
+        return Err(Error::Invalid(format!("{what} is a pattern of {} bytes; at most {MAX_PATTERN_BYTES} are allowed", pattern.len())));
+    }
+    if pattern.chars().rev().take_while(|c| *c == '\\').count() % 2 == 1 {
+        return Err(Error::Invalid(format!("{what} ends with a backslash that takes no meaning away; write two for one")));
+    }
+    Ok(())
+}
+
 /// Where fields came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
@@ -139,10 +153,7 @@ impl Fields {
     /// A pattern: `%` stands for anything, `_` for one character, a backslash takes a meaning away.
     pub(crate) fn like(&mut self, name: &str) -> Result<Option<String>, Error> {
         let pattern = self.text(name)?;
-        let dangling = |pattern: &String| pattern.chars().rev().take_while(|c| *c == '\\').count() % 2 == 1;
-        if pattern.as_ref().is_some_and(dangling) {
-            return Err(Error::Invalid(format!("'{name}' ends with a backslash that takes no meaning away; write two for one")));
-        }
+        pattern.iter().try_for_each(|pattern| check_pattern(&format!("'{name}'"), pattern))?;
         Ok(pattern)
     }
 
@@ -531,6 +542,7 @@ mod tests {
         assert!(message(body(r#"{"ids": "a"}"#).texts("ids")).contains("list"));
         assert!(message(query(&[("at", "soon")]).date("at")).contains("'at'"));
         assert!(message(query(&[("l", "a\\")]).like("l")).contains("backslash"));
+        assert!(message(query(&[("l", &"a".repeat(50_001))]).like("l")).contains("at most 50000"));
         assert!(message(query(&[("active", "true"), ("suspended", "true")]).suspension()).contains("together"));
         assert!(message(query(&[("d", "2026-11-20T10:00:00Z")]).comparisons("d")).contains("gt_"));
         assert!(message(body(r#"{"d": [{"operator": "eq", "value": "2026-11-20T10:00:00Z"}]}"#).comparisons("d")).contains("operator"));

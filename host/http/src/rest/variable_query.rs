@@ -4,7 +4,7 @@
 use mandate_runtime::query::{Comparison, IgnoringCase, Operand, VariableCondition};
 use serde_json::Value;
 
-use crate::query_params::Fields;
+use crate::query_params::{Fields, check_pattern};
 use crate::{App, Error, date};
 
 /// Camunda's names of the operators.
@@ -38,7 +38,7 @@ pub(super) fn conditions(fields: &mut Fields, name: &str, ignoring_case: Ignorin
         }
         Ok(())
     };
-    match fields.json(name) {
+    let conditions: Vec<_> = match fields.json(name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => {
             few(text.split(',').count())?;
@@ -49,7 +49,15 @@ pub(super) fn conditions(fields: &mut Fields, name: &str, ignoring_case: Ignorin
             items.iter().map(|item| of_object(item).ok_or_else(|| wrong(item))?.map(with_case)).collect()
         }
         Some(other) => Err(wrong(&other)),
+    }?;
+    for VariableCondition { name, comparison, operand, .. } in &conditions {
+        if let Operand::Text(pattern) = operand
+            && is_like(*comparison)
+        {
+            check_pattern(&format!("what the variable '{}' is to be like", name.as_deref().unwrap_or_default()), pattern)?;
+        }
     }
+    Ok(conditions)
 }
 
 /// Refuses a filter by variables where nothing could be found.
@@ -166,5 +174,9 @@ mod tests {
         }
         let body = json!({"variables": [{"name": "a", "operator": "like", "value": 1}]});
         assert!(read(Fields::of_body(body.to_string().as_bytes()).expect("fields")).expect_err("refused").contains("compared"));
+        for (pattern, why) in [("a\\".to_owned(), "backslash"), ("a".repeat(50_001), "at most 50000")] {
+            let body = json!({"variables": [{"name": "a", "operator": "notLike", "value": pattern}]});
+            assert!(read(Fields::of_body(body.to_string().as_bytes()).expect("fields")).expect_err("refused").contains(why));
+        }
     }
 }
