@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::CommandError;
+use crate::shape::without_values;
 
 /// Who is being called. Everything is the same on every retry of an activity instance, except `attempt` and `retries_left`.
 /// The fields are those of `call` in the WIT package `mandate:delegate`.
@@ -144,6 +145,7 @@ impl Context {
         let body = serde_json::to_string(body).map_err(|error| CommandError::Malformed(format!("body of {name} is not JSON: {error}")))?;
         let reply = self.host.issue(&Command { name: name.to_owned(), body, key })?;
         let reply = if reply.trim().is_empty() { "null" } else { &reply };
-        serde_json::from_str(reply).map_err(|error| CommandError::Malformed(format!("reply to {name} is not what was expected: {error}")))
+        serde_json::from_str(reply)
+            .map_err(|error| CommandError::Malformed(format!("reply to {name} is not what was expected: {}", without_values(&error))))
     }
 }

@@ -6,6 +6,8 @@ use core::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::shape::without_values;
+
 /// What a delegate returns.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
@@ -194,9 +196,9 @@ impl From<CommandError> for Error {
 }
 
 impl From<serde_json::Error> for Error {
-    /// Data of the wrong shape stays of the wrong shape: never retried.
+    /// Data of the wrong shape stays of the wrong shape: never retried. The message says what is wrong and where, without values.
     fn from(error: serde_json::Error) -> Self {
-        Self::malformed(error.to_string())
+        Self::malformed(without_values(&error))
     }
 }
 

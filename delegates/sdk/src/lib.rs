@@ -40,6 +40,7 @@
 mod context;
 mod error;
 mod perform;
+mod shape;
 pub mod testing;
 
 #[cfg(target_family = "wasm")]

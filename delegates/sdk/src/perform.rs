@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::error::{Error, INVALID_INPUT, Result};
+use crate::shape::without_values;
 
 /// Calls `run` with what serde makes of `variables` and returns the JSON object of the variables to set.
 pub fn perform<I, O, F>(cx: &Context, variables: &str, run: F) -> Result<String>
@@ -16,7 +17,8 @@ where
 {
     let input = serde_json::from_str(variables).map_err(|error| {
         // The same variables read the same way again; an operator may correct them and retry the incident.
-        Error::technical(format!("variables are not what the delegate expects: {error}")).with_code(INVALID_INPUT).never()
+        let what = without_values(&error);
+        Error::technical(format!("variables are not what the delegate expects: {what}")).with_code(INVALID_INPUT).never()
     })?;
     let output = run(cx, input)?;
     let text = serde_json::to_string(&output)?;

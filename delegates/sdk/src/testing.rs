@@ -174,6 +174,7 @@ impl Host for Rc<Fake> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use serde_json::json;
@@ -240,9 +241,19 @@ mod tests {
 
     #[test]
     fn input_of_the_wrong_shape_is_an_incident_at_once() {
-        let done = Harness::new().call(|_: &Context, n: u32| Ok(json!({ "n": n })), json!({ "n": 1 }));
+        let done = Harness::new().call(|_: &Context, n: BTreeMap<String, u32>| Ok(json!({ "n": n })), json!({ "n": "s3cret" }));
         let Err(Error::Technical(failure)) = done.outcome else { panic!("{:?}", done.outcome) };
         assert_eq!((failure.code.as_deref(), failure.retry), (Some(INVALID_INPUT), Retry::Never));
+        assert!(failure.message.ends_with("invalid type: string, expected u32 at line 1 column 13"), "{}", failure.message);
+    }
+
+    #[test]
+    fn reply_of_the_wrong_shape_is_named_without_what_stands_in_it() {
+        let run = |cx: &Context, _: Value| Ok(json!({ "n": cx.command::<u32>("a@1", &json!({}))? }));
+        let done = Harness::new().reply("a@1", json!("s3cret")).call(run, json!({}));
+        let Err(Error::Technical(failure)) = done.outcome else { panic!("{:?}", done.outcome) };
+        assert_eq!(failure.code.as_deref(), Some(INVALID_DATA));
+        assert_eq!(failure.message, "reply to a@1 is not what was expected: invalid type: string, expected u32 at line 1 column 8");
     }
 
     #[test]

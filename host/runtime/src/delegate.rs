@@ -183,12 +183,21 @@ fn invalid_answer(name: &str, digest: &str, reason: &str, call: &DelegateCall) -
     failure(Code::DelegateAnswerInvalid, message, call, Retry::ByPolicy)
 }
 
-/// Variables of a JSON object; an empty text is no variables.
+/// Variables of a JSON object; an empty text is no variables. What is wrong is told without values: of any JSON only its syntax can be, and
+/// of that `serde_json` says what it misses and where.
 fn variables(json: &str) -> Result<Variables, String> {
     if json.trim().is_empty() {
         return Ok(Variables::new());
     }
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let object = match serde_json::from_str(json) {
+        Ok(serde_json::Value::Object(object)) => object,
+        Ok(serde_json::Value::Null) => return Err("null".to_owned()),
+        Ok(serde_json::Value::Bool(_)) => return Err("a boolean".to_owned()),
+        Ok(serde_json::Value::Number(_)) => return Err("a number".to_owned()),
+        Ok(serde_json::Value::String(_)) => return Err("a string".to_owned()),
+        Ok(serde_json::Value::Array(_)) => return Err("an array".to_owned()),
+        Err(error) => return Err(error.to_string()),
+    };
     Ok(object.iter().map(|(name, value)| (name.clone(), Variable::from_json(value))).collect())
 }
 
@@ -392,6 +401,23 @@ mod tests {
         let parsed: serde_json::Value = serde_json::from_str(&text).expect("an object");
         assert_eq!(parsed, serde_json::json!({"a\"b": 1, "list": [1, "x"]}));
         assert_eq!(to_json_text(&Variables::new()), "{}");
+    }
+
+    #[test]
+    fn answer_that_is_no_object_is_told_by_its_kind_and_not_by_its_value() {
+        for (answer, says) in [
+            ("\"s3cret\"", "a string"),
+            ("4711", "a number"),
+            ("[4711]", "an array"),
+            ("true", "a boolean"),
+            ("null", "null"),
+            ("{\"a\": s3cret}", "expected value at line 1 column 7"),
+            ("{\"a\": \"s3cret", "EOF while parsing a string at line 1 column 13"),
+            ("{} s3cret", "trailing characters at line 1 column 4"),
+        ] {
+            assert_eq!(variables(answer).unwrap_err(), says, "{answer}");
+        }
+        assert!(variables(" ").unwrap().is_empty());
     }
 
     #[test]
