@@ -6,6 +6,9 @@ use reqwest::Response;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
+use crate::command::Command;
+use crate::redact::NOT_STORED;
+
 /// A service that asks for more is asked again after this long.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
@@ -47,19 +50,25 @@ impl Answer {
         self.reply.pointer_mut(pointer).map(Value::take).unwrap_or_default()
     }
 
+    /// Code, message and reply of a rejection, without what the command says must not be stored: all three are.
+    pub(crate) fn into_rejection(self, command: &Command) -> (String, String, Value) {
+        let stored = Self { reply: command.redact(&self.reply), ..self };
+        (stored.code(&command.answers.code_at), stored.message(&command.answers.message_at), stored.reply)
+    }
+
     /// The code of a rejection.
-    pub(crate) fn code(&self, pointer: &str) -> String {
+    fn code(&self, pointer: &str) -> String {
         let code = match self.reply.pointer(pointer) {
             Some(Value::String(text)) => text.clone(),
             Some(number @ Value::Number(_)) => number.to_string(),
             _ => String::new(),
         };
-        let usable = !code.is_empty() && code.len() <= MAX_CODE && !code.contains(char::is_control);
+        let usable = !code.is_empty() && code.len() <= MAX_CODE && !code.contains(char::is_control) && code != NOT_STORED;
         if usable { code } else { format!("HTTP_{}", self.status) }
     }
 
     /// The message of a rejection.
-    pub(crate) fn message(&self, pointer: &str) -> String {
+    fn message(&self, pointer: &str) -> String {
         let message = self.reply.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         message.chars().take(MAX_MESSAGE).collect()
     }

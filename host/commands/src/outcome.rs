@@ -15,11 +15,11 @@ pub enum Outcome {
     },
     /// The domain said no: a business answer.
     Rejected {
-        /// The text at the command's `code-at`; `HTTP_409` for an answer with status 409 that has none.
+        /// The text at the command's `code-at`; `HTTP_409` for an answer with status 409 that has none, or one that must not be stored.
         code: String,
         /// The text at the command's `message-at`, at most 1000 characters; may be empty.
         message: String,
-        /// The whole answer, as for `Applied`.
+        /// The whole answer, as for `Applied`, with [`NOT_STORED`](crate::NOT_STORED) where the command says so.
         reply: Value,
     },
     /// It is known not to have been applied: a status the catalogue lists, or the request never left.

@@ -116,11 +116,10 @@ impl Sender {
             Err(Failure::NotSent(reason) | Failure::Unclear(reason)) => Reconciled::Unknown { reason },
             Ok(answer) if query.applied.contains(&answer.status) => Reconciled::Applied { reply: answer.into_part(&query.reply_at) },
             Ok(answer) if query.not_applied.contains(&answer.status) => Reconciled::NotApplied,
-            Ok(answer) if query.rejected.contains(&answer.status) => Reconciled::Rejected {
-                code: answer.code(&command.answers.code_at),
-                message: answer.message(&command.answers.message_at),
-                reply: answer.into_reply(),
-            },
+            Ok(answer) if query.rejected.contains(&answer.status) => {
+                let (code, message, reply) = answer.into_rejection(command);
+                Reconciled::Rejected { code, message, reply }
+            }
             Ok(answer) => Reconciled::Unknown { reason: unlisted(command, answer.status) },
         }
     }
@@ -182,7 +181,8 @@ fn classify(command: &Command, answer: Answer) -> Outcome {
     if answers.applied.contains(&answer.status) {
         Outcome::Applied { reply: answer.into_reply() }
     } else if answers.rejected.contains(&answer.status) {
-        Outcome::Rejected { code: answer.code(&answers.code_at), message: answer.message(&answers.message_at), reply: answer.into_reply() }
+        let (code, message, reply) = answer.into_rejection(command);
+        Outcome::Rejected { code, message, reply }
     } else if answers.unavailable.contains(&answer.status) {
         let reason = format!("target {}: answered with status {}", command.target(), answer.status);
         Outcome::Unavailable { reason, retry_after: answer.retry_after }

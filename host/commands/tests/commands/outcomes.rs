@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::support::{PATIENCE, SECRET, Script, Service, answer, body, catalogue, command, prepared, request, send};
-use mandate_commands::{Outcome, Request, Sender};
+use mandate_commands::{NOT_STORED, Outcome, Request, Sender};
 use serde_json::{Value, json};
 
 fn assert_unknown(outcome: &Outcome, expected: &str) {
@@ -110,6 +110,22 @@ async fn a_rejection_has_the_code_and_message_the_catalogue_points_at() {
     assert_eq!(
         send(&service.url, "code-at = \"/details/why\"\nmessage-at = \"/details\"").await,
         Outcome::Rejected { code: "SOLD".into(), message: String::new(), reply }
+    );
+}
+
+#[tokio::test]
+async fn a_rejection_says_nothing_that_must_not_be_stored() {
+    let reply = json!({"code": "CARD-4111", "message": "the card 4111 is stolen", "details": {"why": "STOLEN", "card": "4111"}});
+    let service = Service::answering(409, &reply).await;
+    let rest = json!({"why": "STOLEN", "card": NOT_STORED});
+    let rejected = |code: &str, message: &str, reply: Value| Outcome::Rejected { code: code.into(), message: message.into(), reply };
+    assert_eq!(
+        send(&service.url, "do-not-store = [\"message\", \"card\"]\ncode-at = \"/details/why\"").await,
+        rejected("STOLEN", NOT_STORED, json!({"code": "CARD-4111", "message": NOT_STORED, "details": rest}))
+    );
+    assert_eq!(
+        send(&service.url, "do-not-store = [\"/code\", \"/message\", \"card\"]").await,
+        rejected("HTTP_409", NOT_STORED, json!({"code": NOT_STORED, "message": NOT_STORED, "details": rest}))
     );
 }
 

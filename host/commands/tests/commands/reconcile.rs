@@ -4,7 +4,7 @@ use crate::support;
 use std::sync::Arc;
 
 use crate::support::{Script, Service, body, catalogue, command, request};
-use mandate_commands::{Reconciled, Sender};
+use mandate_commands::{NOT_STORED, Reconciled, Sender};
 use serde_json::json;
 
 const QUERY: &str =
@@ -43,6 +43,19 @@ async fn a_rejected_attempt_says_so_with_its_code() {
     assert_eq!(
         reconcile(&service.url, QUERY).await,
         Reconciled::Rejected { code: "OUT_OF_STOCK".into(), message: "none left".into(), reply }
+    );
+}
+
+#[tokio::test]
+async fn a_rejected_attempt_says_nothing_that_must_not_be_stored() {
+    let service = Service::answering(409, &json!({"code": "4111", "message": "4111"})).await;
+    assert_eq!(
+        reconcile(&service.url, &format!("{QUERY}\ndo-not-store = [\"code\", \"message\"]")).await,
+        Reconciled::Rejected {
+            code: "HTTP_409".into(),
+            message: NOT_STORED.into(),
+            reply: json!({"code": NOT_STORED, "message": NOT_STORED})
+        }
     );
 }
 

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use mandate_runtime::commands::NOT_STORED;
 use mandate_runtime::{Finding, LedgerRow, LedgerState, Verdict};
 use serde_json::{Value, json};
 
@@ -40,7 +41,7 @@ pub(crate) fn dto(row: &LedgerRow) -> Value {
             "state": row.state.as_str(),
             "code": row.code,
             "message": row.message,
-            "requestDigest": row.request_digest,
+            "requestDigest": (!lacks_something(&row.request)).then_some(&row.request_digest),
             // Without the fields that the catalogue says must not be stored.
             "request": parsed(&row.request),
             "reply": row.reply.as_deref().map(parsed),
@@ -49,6 +50,12 @@ pub(crate) fn dto(row: &LedgerRow) -> Value {
             "appliedAfterCancellation": row.cancelled && row.state == LedgerState::Applied,
             "verdict": row.verdict.as_ref().map(|verdict| json!({"by": verdict.by, "reason": verdict.reason, "at": date::print(verdict.at)})),
     })
+}
+
+/// Whether the request was sent with more than its row has of it. Its digest is of all of it, and would tell whoever guesses the rest that
+/// they are right.
+fn lacks_something(request: &str) -> bool {
+    request.contains(&Value::from(NOT_STORED).to_string())
 }
 
 /// `command`, `key` and `attempt` as the ledger lists them, `tenantId` where it lists one, `applied` (true or false), `reply` (what the

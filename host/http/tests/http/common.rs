@@ -88,7 +88,16 @@ impl Host {
         Self::open_for(Options::default(), Some(domain), |_| ()).await
     }
 
-    /// The same, and jobs run as soon as they are due.
+    /// The same, with another catalogue than the domain's own.
+    pub(crate) async fn open_before_with(domain: &Domain, change: impl FnOnce(String) -> String) -> Self {
+        let rewrite = |config: &mut Config| {
+            let path = config.catalogue.as_ref().expect("of the domain");
+            std::fs::write(path, change(domain.catalogue())).expect("written");
+        };
+        Self::open_for(Options::default(), Some(domain), rewrite).await
+    }
+
+    /// Before a domain service, and jobs run as soon as they are due.
     pub(crate) async fn open_executing_before(domain: &Domain) -> Self {
         Self::open_for(Options::default(), Some(domain), |config| config.execute_jobs = true).await
     }

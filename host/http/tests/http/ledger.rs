@@ -12,7 +12,10 @@ const MANIFEST: &str = "[delegates.worker]\nfile = \"test_scripted.wasm\"\ncomma
 
 /// A host with an instance whose command was sent and not heard of, and that command's row of the ledger.
 async fn parked(domain: &Domain) -> (Host, Value) {
-    let host = Host::open_before(domain).await;
+    parked_on(Host::open_before(domain).await).await
+}
+
+async fn parked_on(host: Host) -> (Host, Value) {
     let model = model(
         "<bpmn:process id='p' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='a'/>\
          <bpmn:serviceTask id='a' camunda:class='worker'><bpmn:extensionElements>\
@@ -42,6 +45,26 @@ fn verdict(row: &Value, changes: Value) -> Value {
         verdict[name] = value.clone();
     }
     verdict
+}
+
+#[tokio::test]
+async fn what_is_not_stored_of_a_request_cannot_be_guessed_by_its_digest() {
+    let domain = Domain::start().expect("a free port");
+    for (what, request) in [("[\"n\"]", json!({"n": "[not stored]"})), ("[\"m\"]", json!({"n": 1}))] {
+        let secret = |catalogue: String| {
+            catalogue.replace("[commands.\"test.dark@1\"]\n", &format!("[commands.\"test.dark@1\"]\ndo-not-store = {what}\n"))
+        };
+        let (host, row) = parked_on(Host::open_before_with(&domain, secret).await).await;
+        assert_eq!(row["request"], request);
+        assert_eq!(row["requestDigest"].is_null(), what.contains('n'), "{row:#}");
+        let id = row["processInstanceId"].as_str().expect("an id");
+        host.delete(&format!("/engine-rest/process-instance/{id}")).await.no_content();
+        let exported = host.get(&format!("/api/v1/history/export?processInstanceId={id}")).await.text();
+        let line: Value = serde_json::from_str(&exported).expect("one line");
+        assert_eq!(line["ledger"][0]["requestDigest"], row["requestDigest"]);
+        assert_eq!(line["ledger"][0]["request"], request);
+        host.close().await;
+    }
 }
 
 const PATH: &str = "/api/v1/ledger/verdict";
