@@ -352,7 +352,7 @@ impl Inner {
                 }
                 // What a host fails at that may not act need not be the unit's fault: that an outcome could not be recorded, for one.
                 None => match self.acting() {
-                    Ok(()) => Err(Error::UnitFailed(Box::new(failure))),
+                    Ok(()) => Err(Error::UnitFailed(Box::new(failed::bounded(failure)))),
                     Err(why) => Err(Error::NotActing(why)),
                 },
             },

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::definitions::{Binding, Definition};
 use crate::ledger::{Closings, Issue, Issued, hex};
-use crate::{Error, Inner};
+use crate::{Error, Inner, text};
 
 /// What the unit of work that makes the call knows about itself.
 #[derive(Clone, Debug)]
@@ -47,6 +47,9 @@ pub(crate) enum CallEnd {
 
 /// The longest key of a delegate's own, in bytes: HTTP header values are bounded by proxies on the way.
 const MAX_KEY_BYTES: usize = 200;
+
+/// As much is repeated of the name of a command that a delegate is not granted, in bytes.
+const MAX_NAME_BYTES: usize = 200;
 
 impl Inner {
     /// Calls the component that the definition has bound to the task.
@@ -267,8 +270,10 @@ impl Task {
         let name = &command.name;
         if !self.binding.mandate.commands.contains(name) {
             return Err(self.refuse(format!(
-                "delegate {} is not granted command {name}: its manifest asks for {:?}",
-                self.binding.delegate, self.binding.mandate.commands
+                "delegate {} is not granted command {}: its manifest asks for {:?}",
+                self.binding.delegate,
+                text::cut(name, MAX_NAME_BYTES),
+                self.binding.mandate.commands
             )));
         }
         let body: serde_json::Value = match serde_json::from_str(&command.body) {
@@ -350,13 +355,17 @@ impl Commands for Port {
     }
 
     fn log(&self, level: Level, message: &str) {
-        let span = &self.0.span;
-        match level {
-            Level::Debug => tracing::debug!(target: "mandate::delegate", parent: span, "{message}"),
-            Level::Info => tracing::info!(target: "mandate::delegate", parent: span, "{message}"),
-            Level::Warn => tracing::warn!(target: "mandate::delegate", parent: span, "{message}"),
-            Level::Error => tracing::error!(target: "mandate::delegate", parent: span, "{message}"),
-        }
+        log(&self.0.span, level, message);
+    }
+}
+
+fn log(span: &tracing::Span, level: Level, message: &str) {
+    let message = text::one_line(message);
+    match level {
+        Level::Debug => tracing::debug!(target: "mandate::delegate", parent: span, "{message}"),
+        Level::Info => tracing::info!(target: "mandate::delegate", parent: span, "{message}"),
+        Level::Warn => tracing::warn!(target: "mandate::delegate", parent: span, "{message}"),
+        Level::Error => tracing::error!(target: "mandate::delegate", parent: span, "{message}"),
     }
 }
 
@@ -418,6 +427,48 @@ mod tests {
             assert_eq!(variables(answer).unwrap_err(), says, "{answer}");
         }
         assert!(variables(" ").unwrap().is_empty());
+    }
+
+    /// Keeps the messages of what is logged.
+    struct Lines(Arc<Mutex<Vec<String>>>);
+
+    impl tracing::Subscriber for Lines {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            let mut keep = |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                if field.name() == "message" {
+                    self.0.lock().unwrap().push(format!("{value:?}"));
+                }
+            };
+            event.record(&mut keep);
+        }
+
+        fn enter(&self, _: &tracing::span::Id) {}
+
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[test]
+    fn delegate_writes_no_lines_of_the_hosts_log() {
+        let lines = Arc::new(Mutex::default());
+        let levels = [Level::Debug, Level::Info, Level::Warn, Level::Error];
+        tracing::subscriber::with_default(Lines(Arc::clone(&lines)), || {
+            for level in levels {
+                log(&tracing::Span::none(), level, "reserved\n2026-11-20 ERROR forged\u{1b}[2J");
+            }
+        });
+        assert_eq!(*lines.lock().unwrap(), ["reserved\\n2026-11-20 ERROR forged\\u{1b}[2J"; 4]);
     }
 
     #[test]

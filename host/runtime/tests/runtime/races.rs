@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 
 use crate::common::{Host, Setup, as_variables, postgres, process};
-use mandate_runtime::engine::PublicId;
+use mandate_runtime::engine::{Code, PublicId, Variables};
 use mandate_runtime::query::{HistoryActivityFilter, Page};
 use mandate_runtime::{Correlation, Error};
 use serde_json::json;
@@ -142,6 +142,27 @@ async fn a_conflict_between_large_requests_fits_into_its_incident() {
     let view = host.runtime.instance(second.id).await.expect("it lives");
     let message = &view.instance.incidents().next().expect("just seen").message;
     assert!(message.len() < 20_000 && message.contains("aaa") && message.contains("bbb"), "{} bytes", message.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_with_a_long_name_is_refused_in_short() {
+    let host = Host::start().await;
+    host.deploy(process(
+        r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/><bpmn:serviceTask id="a" camunda:class="worker"/>
+      <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/><bpmn:sequenceFlow id="f2" sourceRef="u" targetRef="a"/>"#,
+    ))
+    .await;
+    let script = json!({ "a": { "commands": [{ "name": "x".repeat(50_000), "body": {} }] } });
+    let started = host.start_instance(json!({ "script": script })).await.expect("it starts");
+    let view = host.runtime.instance(started.id).await.expect("it lives");
+    let task = PublicId { instance: started.id, number: view.instance.tasks().next().expect("a task").wait.0 };
+    match host.runtime.complete_task(task, Variables::new()).await {
+        Err(Error::UnitFailed(failure)) => {
+            assert_eq!(failure.code, Code::CommandRefused);
+            assert!(failure.message.contains("not granted command xxx") && failure.message.len() < 1_000, "{}", failure.message);
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
