@@ -40,7 +40,7 @@ const COSTS: [Cost; 3] = [
         sqlite: Counted { commits: 2, statements: 5, rows: 15, log_bytes: None },
         postgres: Counted { commits: 2, statements: 6, rows: 15, log_bytes: Some(5_800) },
     },
-    // The start, which is held, and its five tasks; and five commands, each of which is opened and closed.
+    // The start, which is deferred, and its five tasks; and five commands, each of which is opened and closed.
     Cost {
         scenario: "S2c",
         units: 12,

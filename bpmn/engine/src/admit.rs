@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mandate_model::{ElementIndex, ElementKind, ProcessDefinition, ROOT};
 
 use crate::ids::{ActivityId, WaitId};
-use crate::input::{Input, TaskRevision};
+use crate::input::{Chain, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State, size};
 use crate::modification::{self, Instruction, Misfit, Modification};
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variables};
@@ -133,7 +133,7 @@ pub enum Rejection {
     #[error(
         "transient variables are not kept until what begins goes on: the instance is stored before, for a command may leave or it is suspended"
     )]
-    TransientIsHeld,
+    TransientIsDeferred,
     /// A variable is larger than [`MAX_VARIABLE_BYTES`].
     #[error("variable '{name}' has {bytes} bytes; at most {MAX_VARIABLE_BYTES} are allowed")]
     VariableTooLarge {
@@ -162,10 +162,10 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
 
 fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
     match input {
-        Input::Start { element, variables, hold } => check_start(definition, instance, *element, variables, *hold),
+        Input::Start { element, variables, chain } => check_start(definition, instance, *element, variables, *chain),
         Input::StartAt { variables, modification } => check_start_at(definition, instance, variables, modification),
         Input::Modify(modification) => check_modification(definition, instance, modification),
-        Input::Held(input) => check_held(definition, instance, input),
+        Input::Deferred(input) => check_deferred(definition, instance, input),
         Input::RunJob { wait } | Input::FailJob { wait, .. } => check_run(instance, *wait),
         Input::SetRetries { wait, .. } | Input::SetDue { wait, .. } => expect(instance, *wait, "job"),
         Input::SetPriority { jobs, .. } | Input::SuspendJobs { jobs, .. } => check_jobs(instance, jobs),
@@ -202,9 +202,9 @@ fn check_start(
     instance: &Instance,
     element: ElementIndex,
     variables: &Variables,
-    hold: bool,
+    chain: Chain,
 ) -> Result<(), Rejection> {
-    check_not_held(variables, hold)?;
+    check_not_deferred(variables, chain.is_deferred())?;
     let start = definition.elements.get(element.0 as usize);
     let is_start_event = start.is_some_and(|start| matches!(start.kind, ElementKind::StartEvent(_)) && start.parent == Some(ROOT));
     if !is_start_event && definition.start() != Some(element) {
@@ -226,14 +226,14 @@ fn check_start_at(
     if modification.instructions.is_empty() {
         return Err(Rejection::NothingToStart);
     }
-    check_not_held(variables, modification.hold)?;
+    check_not_deferred(variables, modification.chain.is_deferred())?;
     check_sizes(instance, variables, |_| None)?;
     check_modification(definition, instance, modification)
 }
 
-fn check_held(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
+fn check_deferred(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
     if let Input::ReviseTask { revision: TaskRevision::Resolve { variables }, .. } = input {
-        check_not_held(variables, true)?;
+        check_not_deferred(variables, true)?;
     }
     check_input(definition, instance, input)
 }
@@ -261,8 +261,8 @@ fn check_modification(definition: &ProcessDefinition, instance: &Instance, modif
     if modification.key.is_some() && modification.key == instance.modified_as {
         return Err(Rejection::AlreadyModified);
     }
-    let held = modification.hold || instance.suspended;
-    if modification.skip_listeners && held && definition.has_listeners() {
+    let deferred = modification.chain.is_deferred() || instance.suspended;
+    if modification.skip_listeners && deferred && definition.has_listeners() {
         return Err(Rejection::CannotSkipListeners);
     }
     for (nth, instruction) in modification.instructions.iter().enumerate() {
@@ -270,10 +270,10 @@ fn check_modification(definition: &ProcessDefinition, instance: &Instance, modif
         fits(definition, instance, instruction).map_err(|misfit| Rejection::Instruction { nth: nth + 1, misfit })?;
         if let Instruction::Start(start) = instruction {
             let element = definition.element(start.at.element(definition));
-            if modification.skip_io_mappings && held && !(element.inputs.is_empty() && element.outputs.is_empty()) {
+            if modification.skip_io_mappings && deferred && !(element.inputs.is_empty() && element.outputs.is_empty()) {
                 return Err(Rejection::CannotSkipMappings);
             }
-            [&start.variables, &start.local_variables].into_iter().try_for_each(|variables| check_not_held(variables, held))?;
+            [&start.variables, &start.local_variables].into_iter().try_for_each(|variables| check_not_deferred(variables, deferred))?;
             let mut variables = start.variables.iter().chain(&start.local_variables);
             if let Some((name, value)) = variables.find(|(_, value)| value.json.len() > MAX_VARIABLE_BYTES) {
                 return Err(Rejection::VariableTooLarge { name: name.clone(), bytes: value.json.len() });
@@ -297,10 +297,9 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
     if instance.suspended && !input.is_taken_while_suspended() { Err(Rejection::Suspended) } else { Ok(()) }
 }
 
-/// What is there for a unit of work only does not come to the one that goes on with what is held.
-fn check_not_held(variables: &Variables, hold: bool) -> Result<(), Rejection> {
-    let held = hold && variables.values().any(|variable| variable.transient);
-    if held { Err(Rejection::TransientIsHeld) } else { Ok(()) }
+/// What is there for a unit of work only does not come to the one that goes on with what is deferred.
+fn check_not_deferred(variables: &Variables, deferred: bool) -> Result<(), Rejection> {
+    if deferred && variables.values().any(|variable| variable.transient) { Err(Rejection::TransientIsDeferred) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -309,8 +308,8 @@ mod tests {
 
     use crate::testing::{Run, parse};
     use crate::{
-        ActivityId, DelegateOutcome, Input, MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Rejection, Stop, Variable, VariableKind, Variables,
-        WaitId, step,
+        ActivityId, Chain, DelegateOutcome, Input, MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Rejection, Stop, Variable, VariableKind,
+        Variables, WaitId, step,
     };
 
     /// Text whose JSON has this many bytes.
@@ -345,7 +344,7 @@ mod tests {
         let mut run = Run::new(&definition);
         let full = MAX_INSTANCE_BYTES / MAX_VARIABLE_BYTES;
         let each = MAX_VARIABLE_BYTES - 4;
-        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full, each), hold: false });
+        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full, each), chain: Chain::AtOnce });
         assert_eq!(run.instance.variable_bytes(), MAX_INSTANCE_BYTES);
         let wait = run.instance.tasks().next().unwrap().wait;
         let complete = |variables| step(&definition, &mut run.instance.clone(), Input::CompleteTask { wait, variables }, 0);
@@ -362,7 +361,7 @@ mod tests {
     fn a_variable_that_is_removed_twice_makes_room_once() {
         let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
         let mut run = Run::new(&definition);
-        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..1, 100), hold: false });
+        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..1, 100), chain: Chain::AtOnce });
         let scope = run.instance.root();
         let full = MAX_INSTANCE_BYTES / MAX_VARIABLE_BYTES;
         let set = many(1..=full, MAX_VARIABLE_BYTES - 4).into_iter().chain([("w".to_owned(), text(100))]).collect();
@@ -382,7 +381,7 @@ mod tests {
         );
         let (full, each) = (MAX_INSTANCE_BYTES / MAX_VARIABLE_BYTES, MAX_VARIABLE_BYTES - 4);
         let mut run = Run::new(&definition);
-        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full / 2, each), hold: false });
+        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full / 2, each), chain: Chain::AtOnce });
         let scope = run.instance.activities().find(|it| definition.find("p") == Some(it.element)).expect("it is active").id;
         run.input(Input::SetVariables { scope, set: many(full..full + full / 2, each), remove: Vec::new(), local: true });
         assert_eq!(run.instance.variable_bytes(), MAX_INSTANCE_BYTES);
@@ -407,7 +406,7 @@ mod tests {
         let mut run = Run::new(&definition);
         let full = MAX_INSTANCE_BYTES / MAX_VARIABLE_BYTES;
         let each = MAX_VARIABLE_BYTES - 5;
-        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full, each), hold: false });
+        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full, each), chain: Chain::AtOnce });
         let wait = run.instance.subscriptions().next().unwrap().wait;
         let message = |variables| {
             step(
@@ -453,21 +452,21 @@ mod tests {
         );
         let mut new = Run::new(&definition);
         let element = definition.find("u").unwrap();
-        let stop = step(&definition, &mut new.instance, Input::Start { element, variables: Variables::new(), hold: false }, 0);
+        let stop = step(&definition, &mut new.instance, Input::Start { element, variables: Variables::new(), chain: Chain::AtOnce }, 0);
         assert_eq!(stop, Err(Stop::Rejected(Rejection::NotAStartEvent)));
     }
 
     #[test]
-    fn what_is_held_takes_no_transient_variables() {
+    fn what_is_deferred_takes_no_transient_variables() {
         let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
         let mut run = Run::new(&definition);
         run.line("start");
         let wait = run.instance.tasks().next().expect("the task waits").wait;
         let resolve = |transient| {
             let variables = Variables::from([("x".to_owned(), Variable { transient, ..Variable::from_json(&1.into()) })]);
-            Input::Held(Box::new(Input::ReviseTask { wait, revision: crate::TaskRevision::Resolve { variables } }))
+            Input::Deferred(Box::new(Input::ReviseTask { wait, revision: crate::TaskRevision::Resolve { variables } }))
         };
-        assert_eq!(super::check(&definition, &run.instance, &resolve(true)), Err(super::Rejection::TransientIsHeld));
+        assert_eq!(super::check(&definition, &run.instance, &resolve(true)), Err(super::Rejection::TransientIsDeferred));
         assert_eq!(super::check(&definition, &run.instance, &resolve(false)), Ok(()));
     }
 }

@@ -21,9 +21,9 @@ use crate::elements::only_stored;
 use crate::error::Thrown;
 use crate::escalation::escalation_catcher;
 use crate::ids::{ActivityId, InstanceId, WaitId};
-use crate::input::Failure;
+use crate::input::{Chain, Failure};
 use crate::instance::Instance;
-use crate::limits::MAX_HELD_REPORTS;
+use crate::limits::MAX_DEFERRED_REPORTS;
 use crate::lineage::digest;
 use crate::listener::gone::InstanceEnd;
 use crate::step::Machine;
@@ -134,9 +134,9 @@ pub struct Called {
     /// How many reports were heard. A report is heard once, and in its turn.
     pub heard: u64,
     /// What was heard and is still to be acted upon, in order: the first by the job of kind [`JobKind::Return`] that is there as long as
-    /// anything is held, so that a job that runs again finds what it found before.
-    pub held: Vec<News>,
-    /// What the reports that are held give back, as far as none that is later does: set with the first of them.
+    /// anything is deferred, so that a job that runs again finds what it found before.
+    pub deferred: Vec<News>,
+    /// What the reports that are deferred give back, as far as none that is later does: set with the first of them.
     pub outputs: Outputs,
     /// The called instance has said its last word: it is over.
     pub over: bool,
@@ -277,7 +277,7 @@ impl Machine<'_> {
             process: process.clone(),
             since: self.now,
             heard: 0,
-            held: Vec::new(),
+            deferred: Vec::new(),
             outputs: Outputs::default(),
             over: false,
         };
@@ -315,26 +315,26 @@ impl Machine<'_> {
     }
 
     /// The called instance says something. Its variables are passed, and what follows from it is done, unless the caller is suspended or is
-    /// to `hold` it: then a job takes it up.
-    pub(crate) fn hear(&mut self, wait: WaitId, report: Report, hold: bool) -> Result<(), Failure> {
+    /// to defer it: then a job takes it up.
+    pub(crate) fn hear(&mut self, wait: WaitId, report: Report, chain: Chain) -> Result<(), Failure> {
         let call = self.called_mut(wait);
         call.heard = report.number;
         call.over = report.news.is_last();
-        let (activity, element, is_behind) = (call.activity, call.element, !call.held.is_empty());
+        let (activity, element, is_behind) = (call.activity, call.element, !call.deferred.is_empty());
         let outputs = match report.news {
             News::Deleted { .. } => Outputs::default(),
             _ => self.outputs(element, report.variables)?,
         };
-        // What is heard while something is held is held behind it.
-        if hold || self.instance.suspended || is_behind {
-            // An escalation that leads to nothing but outputs, of which the last count, brings them with what is held before it.
+        // What is heard while something is deferred is deferred behind it.
+        if chain.is_deferred() || self.instance.suspended || is_behind {
+            // An escalation that leads to nothing but outputs, of which the last count, brings them with what is deferred before it.
             let only_brings = is_behind && self.is_unheeded(activity, &report.news);
             let call = self.called_mut(wait);
             if !only_brings {
-                if call.held.len() >= MAX_HELD_REPORTS && !report.news.is_last() {
-                    return Err(Failure::never(Code::ActivityLimit, element, too_many_held()));
+                if call.deferred.len() >= MAX_DEFERRED_REPORTS && !report.news.is_last() {
+                    return Err(Failure::never(Code::ActivityLimit, element, too_many_deferred()));
                 }
-                call.held.push(report.news);
+                call.deferred.push(report.news);
             }
             call.outputs.add(outputs);
             if !is_behind {
@@ -353,13 +353,13 @@ impl Machine<'_> {
             && self.instance.caller_catches_escalation(code.as_deref()).is_none()
     }
 
-    /// The job of what is held takes up what was heard first, and leaves a job for the next.
-    pub(crate) fn take_held(&mut self, activity: ActivityId) -> Result<(), Failure> {
+    /// The job of what is deferred takes up what was heard first, and leaves a job for the next.
+    pub(crate) fn take_deferred(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
         let wait = waits.copied().find(|wait| self.instance.calls.contains_key(wait)).expect("a job holds what a call has heard");
         let call = self.called_mut(wait);
-        let (element, news, outputs) = (call.element, call.held.remove(0), std::mem::take(&mut call.outputs));
-        if !call.held.is_empty() {
+        let (element, news, outputs) = (call.element, call.deferred.remove(0), std::mem::take(&mut call.outputs));
+        if !call.deferred.is_empty() {
             self.put_job(activity, element, JobKind::Return, self.now)?;
         }
         self.set_outputs(activity, element, outputs)?;
@@ -394,9 +394,9 @@ impl Machine<'_> {
     }
 }
 
-fn too_many_held() -> String {
+fn too_many_deferred() -> String {
     format!(
-        "more than {MAX_HELD_REPORTS} reports of the called process are held, for its caller is suspended or slower; let the caller go on first"
+        "more than {MAX_DEFERRED_REPORTS} reports of the called process are deferred, for its caller is suspended or slower; let the caller go on first"
     )
 }
 

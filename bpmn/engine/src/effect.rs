@@ -133,7 +133,7 @@ pub struct Job {
     /// The element at which the unit failed the last time; none: it has never failed.
     #[serde(with = "crate::effect::index_if_any")]
     pub failed: Option<ElementIndex>,
-    /// On whose behalf it goes on, where the model has no wait: of what is held, whoever asked for the unit that holds it.
+    /// On whose behalf it goes on, where the model has no wait: of what is deferred, whoever asked for the unit that defers it.
     pub user: Option<String>,
     /// A timer that fires again: its [`Cycle`](mandate_model::time::Cycle). None once the job for the next date is there.
     pub cycle: Option<String>,

@@ -63,7 +63,7 @@ impl Machine<'_> {
                 Ok(())
             }
             caught => {
-                self.unit.hold |= caught == Some(CatchKind::EscalationOfSeveral);
+                self.unit.defers |= caught == Some(CatchKind::EscalationOfSeveral);
                 self.tell_caller(News::Escalation { code, ended: false });
                 self.resume(event)
             }
@@ -87,7 +87,7 @@ impl Machine<'_> {
                 Some(CatchKind::Escalation { interrupting: true }) => self.end_by(News::Escalation { code: Some(code), ended: true }),
                 caught => {
                     // The caller hears before what waits for one of these variables goes on, too.
-                    self.unit.hold |= caught == Some(CatchKind::EscalationOfSeveral);
+                    self.unit.defers |= caught == Some(CatchKind::EscalationOfSeveral);
                     self.tell_caller(News::Escalation { code: Some(code), ended: false });
                 }
             }

@@ -48,7 +48,7 @@ impl Machine<'_> {
             self.throw_worker_error(wait, error)?;
             // Where nothing catches it the wait stays, and is answered again: what conditions begin sends its commands from jobs of its
             // own.
-            self.unit.hold |= self.instance.external_tasks.contains_key(&wait);
+            self.unit.defers |= self.instance.external_tasks.contains_key(&wait);
             return Ok(());
         }
         self.resolve_incident_of(wait);

@@ -23,9 +23,8 @@ pub enum Input {
         element: ElementIndex,
         /// The instance's first variables.
         variables: Variables,
-        /// Stop at the start event with a [`JobKind::Start`](crate::JobKind::Start) job that is due at once, because the chain behind it
-        /// may send commands and its origin must be durable first.
-        hold: bool,
+        /// Deferred, it stops at the start event with a [`JobKind::Start`](crate::JobKind::Start) job.
+        chain: Chain,
     },
     /// Begin a new instance at elements of the caller's choice rather than at a start event.
     StartAt {
@@ -135,8 +134,8 @@ pub enum Input {
         wait: WaitId,
         /// What.
         report: Box<Report>,
-        /// Go on by a job that is due at once, because what follows may send commands and its origin must be durable first.
-        hold: bool,
+        /// Deferred, the call goes on by a [`JobKind::Return`](crate::JobKind::Return) job.
+        chain: Chain,
     },
     /// The outstanding delegate call has ended. A technical failure is not an input: the host throws the unit away.
     DelegateReturned {
@@ -240,7 +239,7 @@ pub enum Input {
     Activate,
     /// What the input in it says, but each token stops with a job before the element that it would enter: of an input that ends no wait,
     /// and whose chain comes to a delegate with commands, which need one that is durable first.
-    Held(Box<Input>),
+    Deferred(Box<Input>),
 
     // What ends it.
     /// The caller leaves its call before this instance, which it has called, has ended.
@@ -255,6 +254,29 @@ pub enum Input {
         /// No listener is called for its user tasks, nor for those of what it calls.
         skip_listeners: bool,
     },
+}
+
+/// When what follows from an input happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chain {
+    /// In the input's own unit of work.
+    #[default]
+    AtOnce,
+    /// In units of their own: each token stops with a job that is due at once before the element that it would enter, because what follows
+    /// may send commands and their origin must be durable first.
+    Deferred,
+}
+
+impl Chain {
+    /// Deferred if something is so.
+    pub fn deferred_if(deferred: bool) -> Self {
+        if deferred { Self::Deferred } else { Self::AtOnce }
+    }
+
+    /// Whether it is deferred.
+    pub fn is_deferred(self) -> bool {
+        self == Self::Deferred
+    }
 }
 
 /// The wait that a unit of work resumes: commands of the unit are sent while it is there.
@@ -286,7 +308,7 @@ struct Kind {
     names: Option<WaitId>,
     resumes: Option<Resumed>,
     is_start: bool,
-    is_held: bool,
+    is_deferred: bool,
     is_taken_while_suspended: bool,
     revises_jobs: bool,
 }
@@ -294,7 +316,7 @@ struct Kind {
 impl Kind {
     /// Of an input that names no wait.
     const PLAIN: Self =
-        Self { names: None, resumes: None, is_start: false, is_held: false, is_taken_while_suspended: false, revises_jobs: false };
+        Self { names: None, resumes: None, is_start: false, is_deferred: false, is_taken_while_suspended: false, revises_jobs: false };
 
     fn names(wait: WaitId) -> Self {
         Self { names: Some(wait), ..Self::PLAIN }
@@ -311,7 +333,7 @@ impl Input {
         self.kind().names
     }
 
-    /// The wait that it resumes, for which commands of its unit are sent. A unit that resumes none is held before the first of them.
+    /// The wait that it resumes, for which commands of its unit are sent. A unit that resumes none is deferred before the first of them.
     pub fn resumes(&self) -> Option<Resumed> {
         self.kind().resumes
     }
@@ -322,16 +344,16 @@ impl Input {
     }
 
     /// Whether tokens stop at jobs before what it leads to, whose waits are durable before a command is sent.
-    pub fn is_held(&self) -> bool {
-        self.kind().is_held
+    pub fn is_deferred(&self) -> bool {
+        self.kind().is_deferred
     }
 
-    /// Makes it one that is held.
-    pub fn hold(&mut self) {
+    /// Makes it one that is deferred.
+    pub fn defer(&mut self) {
         match self {
-            Self::Start { hold, .. } | Self::Called { hold, .. } => *hold = true,
-            Self::StartAt { modification, .. } | Self::Modify(modification) => modification.hold = true,
-            other => *other = Self::Held(Box::new(other.clone())),
+            Self::Start { chain, .. } | Self::Called { chain, .. } => *chain = Chain::Deferred,
+            Self::StartAt { modification, .. } | Self::Modify(modification) => modification.chain = Chain::Deferred,
+            other => *other = Self::Deferred(Box::new(other.clone())),
         }
     }
 
@@ -348,8 +370,8 @@ impl Input {
     /// All inputs are here by name, so that whoever adds one decides all of it.
     fn kind(&self) -> Kind {
         match self {
-            Self::Start { hold, .. } => Kind { is_start: true, is_held: *hold, ..Kind::PLAIN },
-            Self::StartAt { modification, .. } => Kind { is_start: true, is_held: modification.hold, ..Kind::PLAIN },
+            Self::Start { chain, .. } => Kind { is_start: true, is_deferred: chain.is_deferred(), ..Kind::PLAIN },
+            Self::StartAt { modification, .. } => Kind { is_start: true, is_deferred: modification.chain.is_deferred(), ..Kind::PLAIN },
             Self::RunJob { wait } | Self::FailJob { wait, .. } => Kind::resumes(Resumed::Job(*wait)),
             Self::CompleteTask { wait, .. } | Self::ThrowFromTask { wait, .. } => Kind::resumes(Resumed::Task(*wait)),
             Self::EscalateFromTask { wait, .. } => Kind::resumes(Resumed::Escalation(*wait)),
@@ -360,7 +382,9 @@ impl Input {
             // As a rule the task stays, and nothing goes on.
             Self::FailExternalTask { wait, .. } => Kind::names(*wait),
             // These come in units that another input has begun.
-            Self::Called { wait, hold, .. } => Kind { is_held: *hold, is_taken_while_suspended: true, ..Kind::names(*wait) },
+            Self::Called { wait, chain, .. } => {
+                Kind { is_deferred: chain.is_deferred(), is_taken_while_suspended: true, ..Kind::names(*wait) }
+            }
             Self::DelegateReturned { wait, .. } => Kind { is_taken_while_suspended: true, ..Kind::names(*wait) },
             Self::ClaimTask { wait, .. } | Self::ReviseTask { wait, .. } => Kind::names(*wait),
             Self::SetExternalTaskRetries { wait, .. } | Self::SetExternalTaskPriority { wait, .. } => {
@@ -372,12 +396,14 @@ impl Input {
             Self::SetPriority { .. } | Self::SuspendJobs { .. } | Self::Activate => {
                 Kind { is_taken_while_suspended: true, revises_jobs: true, ..Kind::PLAIN }
             }
-            Self::Modify(modification) => Kind { is_held: modification.hold, is_taken_while_suspended: true, ..Kind::PLAIN },
+            Self::Modify(modification) => {
+                Kind { is_deferred: modification.chain.is_deferred(), is_taken_while_suspended: true, ..Kind::PLAIN }
+            }
             Self::SetVariables { .. } | Self::Suspend | Self::EndCalled { .. } | Self::Cancel { .. } => {
                 Kind { is_taken_while_suspended: true, ..Kind::PLAIN }
             }
             Self::BeginActivity { .. } => Kind::PLAIN,
-            Self::Held(input) => Kind { is_held: true, ..input.kind() },
+            Self::Deferred(input) => Kind { is_deferred: true, ..input.kind() },
         }
     }
 }

@@ -105,7 +105,7 @@ pub struct Activity {
 /// already seen them end; so are `Enabled` and `Gathering`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// A job will enter the element: `asyncBefore`, or a start that is held.
+    /// A job will enter the element: `asyncBefore`, or a start that is deferred.
     Before {
         /// The sequence flow it came by.
         by: Option<FlowIndex>,

@@ -212,7 +212,7 @@ impl Instance {
         }
         // What it has heard and not acted upon yet is a job's.
         if let Some(call) = self.calls.get(&wait) {
-            let waits = !call.over && call.held.is_empty();
+            let waits = !call.over && call.deferred.is_empty();
             return waits.then(|| LeafState::Called { wait, instance: InstanceId::called(self.id, wait), process: call.process.clone() });
         }
         // What a timer of its own tells a listener of a task takes nothing further.

@@ -80,7 +80,7 @@ pub use effect::{
 };
 pub use form::{FormError, FormOf, ShownField};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
-pub use input::{DelegateOutcome, Failure, Input, Resumed, Retry, TaskFields, TaskRevision};
+pub use input::{Chain, DelegateOutcome, Failure, Input, Resumed, Retry, TaskFields, TaskRevision};
 pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, Role};
 pub use job::{JobOrigin, Jobs};
 pub use leaf::{Leaf, LeafState};

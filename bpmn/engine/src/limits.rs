@@ -17,9 +17,9 @@ pub const MAX_SCOPE_DEPTH: usize = 64;
 /// itself without an end, which would otherwise fill the database.
 pub const MAX_CALL_DEPTH: u32 = 50;
 
-/// Escalations of one called process that are held while its caller is suspended, or takes them up slower than they come. One a minute for
-/// a week; a snapshot is written with all of them, some ten bytes each.
-pub const MAX_HELD_REPORTS: usize = 10_000;
+/// Escalations of one called process that are deferred while its caller is suspended, or takes them up slower than they come. One a minute
+/// for a week; a snapshot is written with all of them, some ten bytes each.
+pub const MAX_DEFERRED_REPORTS: usize = 10_000;
 
 /// Instances directly inside one scope that are active or may be compensated. A model that multiplies tokens in a loop would otherwise grow
 /// its snapshot without an end; at some 30 bytes each, this many are 3 MB.

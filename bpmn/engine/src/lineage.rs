@@ -122,10 +122,10 @@ mod tests {
     }
 
     #[test]
-    fn held_start_and_direct_start_have_their_own_origins() {
+    fn deferred_start_and_direct_start_have_their_own_origins() {
         let model = "<startEvent id='s'/><serviceTask id='w' camunda:class='W'/>{s>w}";
-        assert_ne!(keys(model, "start"), keys(model, "hold\n run s"));
-        assert_eq!(keys(model, "hold\n run s"), keys(model, "hold {\"n\": 1}\n run s"));
+        assert_ne!(keys(model, "start"), keys(model, "start-deferred\n run s"));
+        assert_eq!(keys(model, "start-deferred\n run s"), keys(model, "start-deferred {\"n\": 1}\n run s"));
     }
 
     /// Both branches come to the same task; whether the first does so depends on a variable.

@@ -40,8 +40,8 @@ use mandate_model::ListenerEvent::{Assignment, Complete, Create, Delete, End, St
 pub(crate) enum Occasion {
     /// The process begins, with this token.
     ProcessStart(Token),
-    /// The process begins where its start was held: at this activity.
-    HeldStart(ActivityId),
+    /// The process begins where its start was deferred: at this activity.
+    DeferredStart(ActivityId),
     /// The process begins at the instructions of a modification.
     ProcessStartInside,
     /// An activity begins.
@@ -79,7 +79,7 @@ impl Occasion {
     /// By which name models listen for it.
     pub(crate) fn event(&self) -> ListenerEvent {
         match self {
-            Self::ProcessStart(_) | Self::HeldStart(_) | Self::ProcessStartInside | Self::Start => Start,
+            Self::ProcessStart(_) | Self::DeferredStart(_) | Self::ProcessStartInside | Self::Start => Start,
             Self::End(_) | Self::ProcessEnd => End,
             Self::Take(_) => Take,
             Self::Create { .. } => Create,
@@ -113,7 +113,7 @@ impl Occasion {
         let flow = |index: FlowIndex| (index.0 as usize) < definition.flows.len();
         match self {
             Self::ProcessStart(token) | Self::Take(token) => element(token.element) && token.by.is_none_or(flow),
-            Self::HeldStart(activity) => instance.activity(*activity).is_some(),
+            Self::DeferredStart(activity) => instance.activity(*activity).is_some(),
             Self::End(flows) => flows.iter().all(|it| flow(*it)),
             Self::Start
             | Self::ProcessEnd
@@ -229,7 +229,7 @@ impl Machine<'_> {
                 self.ask_event_sub_processes(activity);
                 Ok(())
             }
-            Occasion::HeldStart(start) => {
+            Occasion::DeferredStart(start) => {
                 self.begin_beside(self.instance.at(start).element);
                 self.unit.do_later(LaterKind::Begin(start));
                 self.ask_event_sub_processes(activity);
@@ -274,9 +274,8 @@ impl Machine<'_> {
         listener: (Occasion, u32),
     ) -> Result<(), Failure> {
         // Its commands would have no wait to hang on, and the listener none to come back to.
-        if self.unit.hold {
-            let message =
-                "a listener's delegate would be called here, in a unit of work that is held for it or for other delegates with commands";
+        if self.unit.defers {
+            let message = "a listener's delegate would be called here, in a unit of work that is deferred for it or for other delegates with commands";
             return Err(Failure::never(Code::ModificationRefused, element, message.to_owned()));
         }
         let entry = self.listener_entry(activity, (element, flow), &listener.0, listener.1);

@@ -521,13 +521,13 @@ mod tests {
     }
 
     #[test]
-    fn start_that_is_held_takes_no_transient_variables() {
+    fn start_that_is_deferred_takes_no_transient_variables() {
         let model = "<startEvent id='s'/><serviceTask id='a' camunda:class='A' camunda:asyncBefore='true'/>{s>a}";
         check(
             model,
-            "hold {\"~secret\": 1}\n start {\"~secret\": 1}\n run a",
+            "start-deferred {\"~secret\": 1}\n start {\"~secret\": 1}\n run a",
             expect![[r#"
-                > hold {"~secret": 1}
+                > start-deferred {"~secret": 1}
                   rejected: transient variables are not kept until what begins goes on: the instance is stored before, for a command may leave or it is suspended
                 > start {"~secret": 1}
                   started at s

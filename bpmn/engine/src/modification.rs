@@ -14,10 +14,10 @@
 //!
 //! # What a command may hang on
 //! A modification names no wait: repeated without a key, it is done again. So nothing that it leads to may send a command, or two hosts, or
-//! two attempts, could send it under two keys. A modification that comes to a delegate with commands is *held*: each token stops where it
-//! would enter an element, with a job, and what that job sends has the job's keys. So it is in an instance that is suspended. A listener's
-//! delegate that such a unit comes to has no wait to stand at: the unit fails. Without commands, keys begin with the number of the
-//! modification, which counts those that were stored and nothing else.
+//! two attempts, could send it under two keys. A modification that comes to a delegate with commands is *deferred*: each token stops where
+//! it would enter an element, with a job, and what that job sends has the job's keys. So it is in an instance that is suspended. A
+//! listener's delegate that such a unit comes to has no wait to stand at: the unit fails. Without commands, keys begin with the number of
+//! the modification, which counts those that were stored and nothing else.
 
 mod plan;
 #[cfg(test)]
@@ -31,7 +31,7 @@ use crate::Code;
 use crate::call::News;
 use crate::effect::{Effect, EndState, HistoryEvent};
 use crate::ids::{ActivityId, WaitId};
-use crate::input::Failure;
+use crate::input::{Chain, Failure};
 use crate::instance::{Activity, Body, Instance, Phase, Role, State};
 use crate::join::{Place, reachable};
 use crate::lineage::Lineage;
@@ -56,9 +56,8 @@ pub struct Modification {
     pub skip_io_mappings: bool,
     /// Listeners of all that begins, is taken or ends in this unit of work are not called.
     pub skip_listeners: bool,
-    /// Each token stops where it would enter an element, with a job that is due at once: the chain may send commands, and its origin must
-    /// be durable first.
-    pub hold: bool,
+    /// What it leads to.
+    pub chain: Chain,
     /// Digest of the key under which somebody asks for it: asked for again under the same key, it is not done again. An instance remembers
     /// the last one.
     pub key: Option<[u8; 32]>,
@@ -174,7 +173,7 @@ impl Site {
 impl Machine<'_> {
     /// Takes up a modification; [`next_instruction`](Self::next_instruction) goes on from there.
     pub(crate) fn modify(&mut self, modification: Modification) {
-        self.unit.hold = modification.hold || self.instance.suspended;
+        self.unit.defers = modification.chain.is_deferred() || self.instance.suspended;
         self.unit.skip_io_mappings = modification.skip_io_mappings;
         self.unit.skip_listeners = modification.skip_listeners;
         let rest = modification.instructions.into();

@@ -76,13 +76,13 @@ mod tests {
                         <camunda:inputParameter name='seen'>${now()} ${currentUser()}</camunda:inputParameter></camunda:inputOutput></extensionElements>";
 
     #[test]
-    fn what_is_held_goes_on_for_whoever_asked_and_as_if_at_once_however_often() {
+    fn what_is_deferred_goes_on_for_whoever_asked_and_as_if_at_once_however_often() {
         check(
             &format!("<startEvent id='s'/><serviceTask id='a' camunda:class='A'>{TOLD}</serviceTask>{{s>a}}"),
             "
                 at 1000
                 as ann
-                hold
+                start-deferred
                 at 2000
                 as eve
                 run s
@@ -97,7 +97,7 @@ mod tests {
             expect![[r#"
                 > at 1000
                 > as ann
-                > hold
+                > start-deferred
                   started at s
                   job Start s !3 due 1000, 3 left, 0 failed
                 > at 2000
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn job_of_the_model_goes_on_for_nobody_also_behind_something_held() {
+    fn job_of_the_model_goes_on_for_nobody_also_behind_something_deferred() {
         let before = "camunda:asyncBefore='true'";
         check(
             &format!(
@@ -184,7 +184,7 @@ mod tests {
                 at 1000
                 as ann
                 start
-                modify-held before b; before c
+                modify-deferred before b; before c
                 at 2000
                 as eve
                 run b
@@ -202,7 +202,7 @@ mod tests {
                   + a #3
                   - #3
                   job AsyncBefore b !5 due 1000, 9 left, 0 failed
-                > modify-held before b; before c
+                > modify-deferred before b; before c
                   job AsyncBefore b !7 due 1000, 9 left, 0 failed
                   job AsyncBefore c !9 due 1000, 9 left, 0 failed
                 > at 2000

@@ -163,7 +163,7 @@ impl<'d> Machine<'d> {
         if !variables.is_empty() {
             self.set_variables_in(activity, variables)?;
         }
-        if each.async_before || self.unit.hold {
+        if each.async_before || self.unit.defers {
             return self.put_job(activity, element, JobKind::AsyncBefore, self.now);
         }
         self.unit.lineages.insert(activity, lineage);

@@ -50,11 +50,11 @@ impl Machine<'_> {
             self.remove_wait(job.activity, wait);
         }
         match (job.kind, self.instance.at(job.activity).phase) {
-            (JobKind::Start, _) => self.notify(self.instance.root(), Occasion::HeldStart(job.activity)),
+            (JobKind::Start, _) => self.notify(self.instance.root(), Occasion::DeferredStart(job.activity)),
             (JobKind::AsyncBefore, _) => self.begin(job.activity),
             (JobKind::AsyncAfter, Phase::After { flow }) => self.leave_after(job.activity, flow),
             (JobKind::AsyncAfter, _) => unreachable!("such a job is only put on an activity that is over"),
-            (JobKind::Return, _) => self.take_held(job.activity),
+            (JobKind::Return, _) => self.take_deferred(job.activity),
             (JobKind::Timeout { listener }, _) => {
                 self.renew(&job);
                 self.notify(job.activity, Occasion::Timeout { listener })

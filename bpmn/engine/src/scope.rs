@@ -29,7 +29,7 @@ impl Machine<'_> {
     /// The same for a token in a scope that is no body; the activity has variables before anything is mapped into it.
     pub(crate) fn enter_with(&mut self, mut token: Token, variables: Variables) -> Result<(), Failure> {
         let element = self.definition.element(token.element);
-        let waits = element.async_before || self.unit.hold;
+        let waits = element.async_before || self.unit.defers;
         let phase = if waits { Phase::Before { by: token.by } } else { Phase::Active { by: token.by } };
         let activity = if element.start_quantity > 1 && token.by.is_some() {
             let Some(activity) = self.gather(&mut token)? else { return Ok(()) };
@@ -62,8 +62,8 @@ impl Machine<'_> {
         self.notify(activity, Occasion::Start)
     }
 
-    /// The start of a process was held before this activity. It goes in, if it is to be held no further.
-    pub(crate) fn begin_held(&mut self, activity: ActivityId) -> Result<(), Failure> {
+    /// The start of a process was deferred before this activity. It goes in, if it is to be deferred no further.
+    pub(crate) fn begin_deferred(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
         if !self.definition.element(element).async_before {
             return self.begin(activity);

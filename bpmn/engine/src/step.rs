@@ -11,7 +11,7 @@ use crate::elements::{At, Next, WaitFor};
 use crate::error::Thrown;
 use crate::external_task::{Brought, Unable};
 use crate::ids::{ActivityId, WaitId};
-use crate::input::{DelegateOutcome, Failure, Input, TaskRevision};
+use crate::input::{Chain, DelegateOutcome, Failure, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State};
 use crate::job::Jobs;
 use crate::limits::MAX_STEPS;
@@ -67,7 +67,7 @@ pub fn step<'a>(
 /// What names the origin of an input's unit: the wait that it names, or what there is instead.
 fn origin(instance: &Instance, input: &Input) -> WaitId {
     match input {
-        Input::Held(input) => origin(instance, input),
+        Input::Deferred(input) => origin(instance, input),
         Input::Modify(_) => modification::origin(instance),
         // Activities and waits are numbered together.
         Input::BeginActivity { activity } => WaitId(activity.0),
@@ -100,7 +100,7 @@ impl<'a> Machine<'a> {
     /// Turns the input into moves. [`admit::check`] has seen to it that every wait it names is there.
     fn perform(&mut self, input: Input) -> Result<(), Failure> {
         match input {
-            Input::Start { element, variables, hold } => self.start(element, variables, hold)?,
+            Input::Start { element, variables, chain } => self.start(element, variables, chain)?,
             Input::StartAt { variables, modification } => self.start_at(variables, modification)?,
             Input::Modify(modification) => {
                 self.instance.modifications = self.instance.modifications.saturating_add(1);
@@ -139,28 +139,28 @@ impl<'a> Machine<'a> {
             Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
-            Input::Held(input) => {
-                self.unit.hold = true;
+            Input::Deferred(input) => {
+                self.unit.defers = true;
                 self.perform(*input)?;
             }
-            Input::Called { wait, report, hold } => self.hear(wait, *report, hold)?,
+            Input::Called { wait, report, chain } => self.hear(wait, *report, chain)?,
             Input::EndCalled { ending } => self.end_called(ending),
             Input::Cancel { reason, skip_listeners } => self.cancel_instance(reason, skip_listeners),
         }
         Ok(())
     }
 
-    fn start(&mut self, element: ElementIndex, variables: Variables, hold: bool) -> Result<(), Failure> {
+    fn start(&mut self, element: ElementIndex, variables: Variables, chain: Chain) -> Result<(), Failure> {
         let root = self.instance.root();
         self.started_by(element, &variables)?;
         self.open_instance(element, variables)?;
         let lineage = self.unit.lineage(self.instance.id, root);
-        // `asyncBefore` on the start event holds the start just as well, unless the process itself has something to do before.
+        // `asyncBefore` on the start event defers the start just as well, unless the process itself has something to do before.
         let asynchronous = |element: &ElementIndex| self.definition.element(*element).async_before;
         let waits = asynchronous(&element) && self.begins_beside(element).all(|other| asynchronous(&other));
         // Of what is left to begin, conditional event sub-processes.
-        self.unit.hold = hold;
-        if hold && (self.has_start_listeners() || !waits) {
+        self.unit.defers = chain.is_deferred();
+        if chain.is_deferred() && (self.has_start_listeners() || !waits) {
             let activity = self.place(element, root, Phase::Before { by: None })?;
             return self.put_job(activity, element, JobKind::Start, self.now);
         }
@@ -302,7 +302,7 @@ impl<'a> Machine<'a> {
             LaterKind::Execute(activity) if is_there(&activity) => self.execute(activity),
             LaterKind::Resume(activity) if is_there(&activity) => self.resume(activity),
             LaterKind::PassOn(activity, flows) if is_there(&activity) => self.pass_on(activity, &flows),
-            LaterKind::Begin(activity) if is_there(&activity) => self.begin_held(activity),
+            LaterKind::Begin(activity) if is_there(&activity) => self.begin_deferred(activity),
             LaterKind::EndScope(scope) if is_there(&scope) => self.end_scope_if_empty(scope),
             LaterKind::Execute(_) | LaterKind::Resume(_) | LaterKind::PassOn(..) | LaterKind::Begin(_) | LaterKind::EndScope(_) => Ok(()),
             LaterKind::Conditions(mut waits) => {

@@ -16,9 +16,9 @@ use self::modification::{deletion, modification, show_ending};
 
 use crate::job::Jobs;
 use crate::{
-    ActivityEnd, ActivityId, Caller, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, Failure, HistoryEvent, Input, Instance,
-    InstanceId, LeafState, Moment, NewInstance, News, Report, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables, WaitId,
-    step,
+    ActivityEnd, ActivityId, Caller, Chain, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, Failure, HistoryEvent, Input,
+    Instance, InstanceId, LeafState, Moment, NewInstance, News, Report, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables,
+    WaitId, step,
 };
 
 /// Runs a script on a new instance and compares the trace.
@@ -209,11 +209,16 @@ impl<'a> Run<'a> {
                 self.instance = self.stored.clone();
                 return;
             }
-            "start" | "hold" => Input::Start { element: self.start(), variables: variables(rest), hold: verb == "hold" },
-            "modify" | "modify-held" => Input::Modify(modification(self.definition, rest, verb == "modify-held")),
-            "begin" | "begin-held" => {
-                Input::StartAt { variables: Variables::new(), modification: modification(self.definition, rest, verb == "begin-held") }
+            "start" | "start-deferred" => {
+                Input::Start { element: self.start(), variables: variables(rest), chain: Chain::deferred_if(verb == "start-deferred") }
             }
+            "modify" | "modify-deferred" => {
+                Input::Modify(modification(self.definition, rest, Chain::deferred_if(verb == "modify-deferred")))
+            }
+            "begin" | "begin-deferred" => Input::StartAt {
+                variables: Variables::new(),
+                modification: modification(self.definition, rest, Chain::deferred_if(verb == "begin-deferred")),
+            },
             "run" => Input::RunJob { wait: self.job(word) },
             "fail" => Input::FailJob { wait: self.job(word), failure: failure(json) },
             "retries" => Input::SetRetries { wait: self.job(word), retries: json.parse().expect("a number"), due: None },
@@ -281,7 +286,7 @@ impl<'a> Run<'a> {
             }
             "drop" => Input::SetVariables { scope: self.scope(word), set: Variables::new(), remove: vec![json.into()], local: false },
             "choose" => Input::BeginActivity { activity: self.enabled(word) },
-            "hear" | "hear-held" => self.hear(verb == "hear-held", word, json),
+            "hear" | "hear-deferred" => self.hear(Chain::deferred_if(verb == "hear-deferred"), word, json),
             "end" => Input::EndCalled { ending: Ending::default() },
             "suspend" => Input::Suspend,
             "activate" => Input::Activate,
@@ -363,7 +368,7 @@ impl<'a> Run<'a> {
     }
 
     /// `hear c completed {"x": 1}`, `error E {…}`, `escalation LATE {…}`, `escalation-ends LATE {…}` or `deleted`, or `again`, the last.
-    fn hear(&mut self, hold: bool, word: &str, text: &str) -> Input {
+    fn hear(&mut self, chain: Chain, word: &str, text: &str) -> Input {
         let wait = numbered(word).unwrap_or_else(|| {
             let element = self.find(word);
             self.instance.calls().find(|call| call.element == element).unwrap_or_else(|| panic!("'{word}' calls nothing")).wait
@@ -379,7 +384,7 @@ impl<'a> Run<'a> {
             _ => panic!("a called instance does not say '{what}'"),
         };
         let number = if what == "again" { heard } else { heard + 1 };
-        Input::Called { wait, report: Box::new(Report { number, news, variables: variables(json) }), hold }
+        Input::Called { wait, report: Box::new(Report { number, news, variables: variables(json) }), chain }
     }
 
     fn task(&self, word: &str) -> WaitId {

@@ -41,7 +41,7 @@ pub(crate) struct Unit {
     /// How often a lineage came to an element.
     pub entries: BTreeMap<(Lineage, ElementIndex), u32>,
     /// Each token stops with a job where it would enter an element.
-    pub hold: bool,
+    pub defers: bool,
     /// Nothing is mapped into an activity or out of it.
     pub skip_io_mappings: bool,
     /// As the unit's modification says: no listener is called.
@@ -91,7 +91,7 @@ pub(crate) enum LaterKind {
     Resume(ActivityId),
     /// An activity, whose end listeners have been called, passes its token on by these flows.
     PassOn(ActivityId, Vec<FlowIndex>),
-    /// An activity begins, whose process was held before it.
+    /// An activity begins, whose process was deferred before it.
     Begin(ActivityId),
     /// A scope ends if nothing is left in it.
     EndScope(ActivityId),
@@ -136,7 +136,7 @@ impl Unit {
             call: None,
             lineages: BTreeMap::new(),
             entries: BTreeMap::new(),
-            hold: false,
+            defers: false,
             skip_io_mappings: false,
             skip_listeners: false,
             modification: None,

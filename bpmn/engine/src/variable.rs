@@ -128,8 +128,8 @@ impl Variable {
 #[cfg(test)]
 mod tests {
     use super::{Variable, VariableKind, Variables};
-    use crate::Input;
     use crate::testing::{Run, parse};
+    use crate::{Chain, Input};
 
     /// What an expression in an input parameter becomes.
     fn kind_of(expression: &str) -> (VariableKind, String) {
@@ -150,7 +150,7 @@ mod tests {
             ("json".to_owned(), of(VariableKind::Json, r#"{"b":1,"a":[2.0]}"#)),
         ]);
         let element = definition.find("s").expect("it begins there");
-        run.input(Input::Start { element, variables, hold: false });
+        run.input(Input::Start { element, variables, chain: Chain::AtOnce });
         let mut activities = run.instance.activities.values();
         let it = activities.find_map(|activity| activity.variables.get("it")).expect("the task has begun").clone();
         (it.kind, it.json.to_string())

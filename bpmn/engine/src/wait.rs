@@ -125,7 +125,7 @@ impl Machine<'_> {
     pub(crate) fn put_new_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, alarm: Alarm, priority: i64) {
         let wait = self.new_wait(activity);
         let continuation = Continuation::of(self.definition, self.instance.at(activity), element);
-        let held = match kind {
+        let deferred = match kind {
             JobKind::Start | JobKind::Return => true,
             JobKind::AsyncBefore => !continuation.async_before,
             JobKind::AsyncAfter | JobKind::Timer | JobKind::Timeout { .. } => false,
@@ -137,7 +137,7 @@ impl Machine<'_> {
             kind,
             due: alarm.due,
             first_due: None,
-            user: self.moment.user.filter(|_| held).map(str::to_owned),
+            user: self.moment.user.filter(|_| deferred).map(str::to_owned),
             retries: retry::attempts(continuation.retries.and_then(RetryCycle::fixed)),
             failures: 0,
             exclusive: continuation.exclusive,

@@ -1,7 +1,7 @@
 //! What one of many instances costs: as much as one of few, in whatever order they end.
 
 use mandate_engine::{
-    Cancel, Changes, Effect, Input, Instance, InstanceId, Instruction, Modification, NewInstance, Site, Stored, Variable, Variables,
+    Cancel, Chain, Changes, Effect, Input, Instance, InstanceId, Instruction, Modification, NewInstance, Site, Stored, Variable, Variables,
     WaitId, step,
 };
 use mandate_model::ProcessDefinition;
@@ -39,7 +39,7 @@ fn start(definition: &ProcessDefinition, instances: usize) -> (Instance, Vec<Eff
     let items: Vec<usize> = (0..instances).collect();
     let variables = Variables::from([("items".to_owned(), Variable::from_json(&items.into()))]);
     let element = definition.find("s").expect("it has a start");
-    let effects = step(definition, &mut instance, Input::Start { element, variables, hold: false }, 1_000).expect("it starts");
+    let effects = step(definition, &mut instance, Input::Start { element, variables, chain: Chain::AtOnce }, 1_000).expect("it starts");
     (instance, effects)
 }
 

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use expect_test::{Expect, expect};
 use mandate_engine::limits::MAX_INLINE_ACTIVITIES;
 use mandate_engine::{
-    ActivityId, Caller, Catch, CatchKind, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, News, PartId,
-    Report, Retry, Role, SnapshotError, Stored, SubscriptionKind, Variable, Variables, WaitId, step,
+    ActivityId, Caller, Catch, CatchKind, Chain, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, News,
+    PartId, Report, Retry, Role, SnapshotError, Stored, SubscriptionKind, Variable, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use proptest::prelude::*;
@@ -114,7 +114,7 @@ fn waiting(definition: &ProcessDefinition) -> Instance {
         caller: Some(caller()),
     });
     let element = definition.find("s").expect("it has a start");
-    step(definition, &mut instance, Input::Start { element, variables: variables(), hold: false }, 1_000).expect("it starts");
+    step(definition, &mut instance, Input::Start { element, variables: variables(), chain: Chain::AtOnce }, 1_000).expect("it starts");
     let wait = job(definition, &instance, "later");
     let failure = Failure { code: Code::CommandUnavailable, message: "503".into(), element: None, retry: Retry::Never };
     step(definition, &mut instance, Input::FailJob { wait, failure }, 2_000).expect("the job is there");
@@ -124,7 +124,7 @@ fn waiting(definition: &ProcessDefinition) -> Instance {
     step(definition, &mut instance, failed, 2_000).expect("the external task is there");
     let wait = instance.calls().next().expect("it calls").wait;
     let report = Report { number: 1, news: News::Escalation { code: Some("LATE".into()), ended: false }, variables: Variables::new() };
-    let told = Input::Called { wait, report: Box::new(report), hold: true };
+    let told = Input::Called { wait, report: Box::new(report), chain: Chain::Deferred };
     step(definition, &mut instance, told, 2_000).expect("the call is there");
     let task = instance.tasks().find(|task| definition.find("task") == Some(task.element)).expect("it waits for a person").clone();
     let (set, remove) = (Variables::from([("draft".to_owned(), Variable::from_json(&"Yes.".into()))]), Vec::new());
@@ -187,7 +187,8 @@ fn wide() -> (ProcessDefinition, Instance) {
     let id = InstanceId(Uuid::from_u128(7));
     let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent, caller: None });
     let element = definition.find("s").expect("it has a start");
-    step(&definition, &mut instance, Input::Start { element, variables: Variables::new(), hold: false }, 1_000).expect("it starts");
+    step(&definition, &mut instance, Input::Start { element, variables: Variables::new(), chain: Chain::AtOnce }, 1_000)
+        .expect("it starts");
     (definition, instance)
 }
 
@@ -214,7 +215,8 @@ fn undoing() -> (ProcessDefinition, Instance) {
     let id = InstanceId(Uuid::from_u128(8));
     let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: None });
     let element = definition.find("s").expect("it has a start");
-    step(&definition, &mut instance, Input::Start { element, variables: Variables::new(), hold: false }, 1_000).expect("it starts");
+    step(&definition, &mut instance, Input::Start { element, variables: Variables::new(), chain: Chain::AtOnce }, 1_000)
+        .expect("it starts");
     (definition, instance)
 }
 
@@ -358,7 +360,7 @@ fn version_1_at_rest() {
             Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", correlation_key: None, since: 1000 }
             Subscription { wait: WaitId(9), activity: ActivityId(4), element: ElementIndex(11), kind: Signal, name: "all-clear", correlation_key: None, since: 1000 }
             Subscription { wait: WaitId(14), activity: ActivityId(13), element: ElementIndex(16), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
-            Called { wait: WaitId(34), activity: ActivityId(33), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null", transient: false }}, local: {}, delivered: {} }, over: false }
+            Called { wait: WaitId(34), activity: ActivityId(33), element: ElementIndex(3), process: "other", since: 1000, heard: 1, deferred: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null", transient: false }}, local: {}, delivered: {} }, over: false }
             Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }, Catch { kind: EscalationOfSeveral, code: None }] }
             Incident { id: IncidentId(35), wait: None, activity: ActivityId(21), element: ElementIndex(24), failed: None, code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for another token, and none can come any more", attempt: 1, since: 1000 }
             Incident { id: IncidentId(36), wait: Some(WaitId(16)), activity: ActivityId(15), element: ElementIndex(17), failed: Some(ElementIndex(17)), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
@@ -397,7 +399,7 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", correlation_key: None, since: 1000 }
             Subscription { wait: WaitId(9), activity: ActivityId(4), element: ElementIndex(11), kind: Signal, name: "all-clear", correlation_key: None, since: 1000 }
             Subscription { wait: WaitId(14), activity: ActivityId(13), element: ElementIndex(16), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
-            Called { wait: WaitId(34), activity: ActivityId(33), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null", transient: false }}, local: {}, delivered: {} }, over: false }
+            Called { wait: WaitId(34), activity: ActivityId(33), element: ElementIndex(3), process: "other", since: 1000, heard: 1, deferred: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null", transient: false }}, local: {}, delivered: {} }, over: false }
             Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }, Catch { kind: EscalationOfSeveral, code: None }] }
             Incident { id: IncidentId(35), wait: None, activity: ActivityId(21), element: ElementIndex(24), failed: None, code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for another token, and none can come any more", attempt: 1, since: 1000 }
         "#]],

@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use mandate_engine::{
-    ActivityEnd, Code, Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, Stop, Variable, VariableKind, Variables,
-    WaitId, step,
+    ActivityEnd, Chain, Code, Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, Stop, Variable, VariableKind,
+    Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
@@ -25,7 +25,7 @@ fn started(definition: &ProcessDefinition) -> Instance {
     let id = InstanceId(Uuid::from_u128(7));
     let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: None });
     let element = definition.find("s").expect("it has a start");
-    step(definition, &mut instance, Input::Start { element, variables: Variables::new(), hold: false }, 0).expect("it starts");
+    step(definition, &mut instance, Input::Start { element, variables: Variables::new(), chain: Chain::AtOnce }, 0).expect("it starts");
     instance
 }
 

@@ -201,7 +201,7 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         Rejection::VariableTooLarge { .. }
         | Rejection::InstanceTooLarge { .. }
         | Rejection::TransientIsStored { .. }
-        | Rejection::TransientIsHeld
+        | Rejection::TransientIsDeferred
         | Rejection::NotAStartEvent => (StatusCode::BAD_REQUEST, INVALID_REQUEST),
         Rejection::Ended
         | Rejection::NoSuchWait { .. }

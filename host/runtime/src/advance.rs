@@ -31,8 +31,8 @@ use crate::running::Registered;
 use crate::signals::{MAX_HOPS, TakenUp, too_many_hops};
 use crate::{Error, Inner};
 
+mod deferred;
 mod failed;
-mod held;
 mod sent;
 mod store;
 
@@ -118,17 +118,17 @@ pub(crate) struct State {
     pub(crate) instance: Instance,
     /// The unit was a job's and failed: what was stored is the failure.
     pub(crate) failed: bool,
-    /// The start was held: its job is the next input.
-    pub(crate) held: Option<(WaitId, Option<Permit>)>,
+    /// The start was deferred: its job is the next input.
+    pub(crate) deferred: Option<(WaitId, Option<Permit>)>,
 }
 
 /// How the steps of a unit ended, before anything is stored.
 pub(crate) enum Ended {
     Quiet,
     /// It may send commands, and nothing of what began it is durable: it is to stop at a job, and the unit to begin again.
-    Hold,
+    Defer,
     /// The same of another instance of the unit, or of what is not the unit's own input.
-    HoldParty(InstanceId),
+    DeferParty(InstanceId),
     Rejected(Rejection),
     Failed(Failure),
     Withdrawn,
@@ -183,7 +183,7 @@ struct UnderWay<'a> {
     asked: i64,
     calls: Calls,
     /// Instances other than its own that stop at a job before they go on.
-    held: BTreeSet<InstanceId>,
+    deferred: BTreeSet<InstanceId>,
     /// Races that it has lost.
     conflicts: u32,
     /// Its turn in a tree of calls, once it has lost one there.
@@ -194,7 +194,7 @@ struct UnderWay<'a> {
 
 impl<'a> UnderWay<'a> {
     fn new(work: Work, registered: &'a Registered<'a>, asked: i64) -> Self {
-        Self { work, registered, asked, calls: Calls::default(), held: BTreeSet::new(), conflicts: 0, turn: None, failed: false }
+        Self { work, registered, asked, calls: Calls::default(), deferred: BTreeSet::new(), conflicts: 0, turn: None, failed: false }
     }
 
     fn is_modification(&self) -> bool {
@@ -299,7 +299,7 @@ impl Inner {
     /// Answers how that ended, and when.
     async fn take_steps(self: &Arc<Self>, unit: &mut UnderWay<'_>, parties: &mut Parties) -> Result<(Ended, i64), Error> {
         let (now, asked) = (self.clock.now_ms(), unit.asked);
-        let mut course = Course::new(&unit.work, parties.first(), unit.registered, &unit.held, &mut unit.calls, (now, asked));
+        let mut course = Course::new(&unit.work, parties.first(), unit.registered, &unit.deferred, &mut unit.calls, (now, asked));
         let ended = self.step_until_quiet(parties, &mut course).await;
         let now = course.now;
         let closings = &unit.calls.closings;
@@ -334,13 +334,13 @@ impl Inner {
         match ended {
             Ended::Quiet => Ok(AfterSteps::Store),
             Ended::Stale => Ok(AfterSteps::Again),
-            Ended::Hold => {
-                unit.work.input.hold();
+            Ended::Defer => {
+                unit.work.input.defer();
                 Ok(AfterSteps::Again)
             }
-            Ended::HoldParty(instance) if unit.held.insert(instance) => Ok(AfterSteps::Again),
-            // What is held calls nobody.
-            Ended::HoldParty(_) => Err(Error::Bug),
+            Ended::DeferParty(instance) if unit.deferred.insert(instance) => Ok(AfterSteps::Again),
+            // What is deferred calls nobody.
+            Ended::DeferParty(_) => Err(Error::Bug),
             Ended::Withdrawn => Ok(AfterSteps::Answer(Advanced::Withdrawn)),
             Ended::NotActing(why) => Err(Error::NotActing(why)),
             Ended::Rejected(Rejection::NoSuchWait { .. }) if unit.failed => Ok(AfterSteps::Answer(Advanced::Withdrawn)),
@@ -362,9 +362,9 @@ impl Inner {
     /// What is answered after a unit was to be stored; nothing, where it is begun again.
     async fn after_store(&self, unit: &mut UnderWay<'_>, mut parties: Parties, stored: Stored) -> Result<Option<Advanced>, Error> {
         match stored {
-            Stored::Committed(held) => {
+            Stored::Committed(deferred) => {
                 let instance = parties.into_first().instance;
-                Ok(Some(Advanced::Committed(Box::new(State { instance, failed: unit.failed, held }))))
+                Ok(Some(Advanced::Committed(Box::new(State { instance, failed: unit.failed, deferred }))))
             }
             Stored::Unknowing | Stored::NotClosed => Ok(None),
             Stored::Delivered => Ok(Some(Advanced::Withdrawn)),

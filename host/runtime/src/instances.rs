@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use mandate_engine::{ActivityId, Input, Instance, InstanceId, Modification, Variables};
+use mandate_engine::{ActivityId, Chain, Input, Instance, InstanceId, Modification, Variables};
 use mandate_model::ElementIndex;
 use mandate_store::StartKey;
 use mandate_store::query::KeyedStart;
@@ -93,7 +93,7 @@ impl From<ElementIndex> for BeginAt {
 impl BeginAt {
     fn input(self, variables: Variables) -> Input {
         match self {
-            Self::Event(element) => Input::Start { element, variables, hold: false },
+            Self::Event(element) => Input::Start { element, variables, chain: Chain::AtOnce },
             Self::Instructions(modification) => Input::StartAt { variables, modification },
         }
     }
@@ -240,9 +240,9 @@ impl Inner {
         Ok((definition, at))
     }
 
-    /// Starts an instance, at a start event or where instructions say. Runs on a task of its own: a held start is two units, and a client
-    /// that hangs up must not leave the second one undone. None: the definition is deleted, or a newer version of the key that is to be
-    /// started has been deployed.
+    /// Starts an instance, at a start event or where instructions say. Runs on a task of its own: a deferred start is two units, and a
+    /// client that hangs up must not leave the second one undone. None: the definition is deleted, or a newer version of the key that is to
+    /// be started has been deployed.
     pub(crate) async fn start_at(
         self: &Arc<Self>,
         definition: Arc<Definition>,
@@ -300,7 +300,7 @@ impl Inner {
             (Advanced::Superseded, _) => return Ok(None),
             _ => return Err(Error::Cancelled(id)),
         };
-        if let Some((wait, permit)) = state.held.take() {
+        if let Some((wait, permit)) = state.deferred.take() {
             state = self.run_held(state, wait, permit, start.traceparent).await;
         }
         Ok(Some(Started {
@@ -316,15 +316,15 @@ impl Inner {
         }))
     }
 
-    /// Runs the first job of a held start for its caller. Whatever happens to it, the instance is durable and is the answer.
+    /// Runs the first job of a deferred start for its caller. Whatever happens to it, the instance is durable and is the answer.
     async fn run_held(
         self: &Arc<Self>,
-        held: Box<State>,
+        deferred: Box<State>,
         wait: mandate_engine::WaitId,
         permit: Option<crate::executor::Permit>,
         traceparent: Option<String>,
     ) -> Box<State> {
-        let instance = held.instance.id();
+        let instance = deferred.instance.id();
         let mine = self.executor.mine(instance, wait);
         let work = Work { traceparent, fresh: true, ..Work::new(instance, Input::RunJob { wait }) };
         let started = Instant::now();
@@ -334,16 +334,16 @@ impl Inner {
             Ok(Advanced::Committed(state)) => state,
             Ok(Advanced::Contended) => {
                 self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, fresh: false, permit, mine, answer: None });
-                held
+                deferred
             }
             Ok(_) => {
                 self.release(instance, wait).await;
-                held
+                deferred
             }
             Err(error) => {
                 tracing::warn!(%instance, "the started instance goes on by itself: {error}");
                 self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, fresh: false, permit, mine, answer: None });
-                held
+                deferred
             }
         }
     }

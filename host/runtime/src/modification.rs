@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mandate_engine::{
-    ActivityId, Cancel, Effect, Input, Instance, InstanceId, Misfit, Modification, PublicId, Rejection, Site, Start, StartAt, Stop,
+    ActivityId, Cancel, Chain, Effect, Input, Instance, InstanceId, Misfit, Modification, PublicId, Rejection, Site, Start, StartAt, Stop,
     Variables,
 };
 use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
@@ -203,7 +203,7 @@ impl Modify {
             instructions: resolved.collect::<Result<_, _>>()?,
             skip_io_mappings: self.skip_io_mappings,
             skip_listeners: self.skip_listeners,
-            hold: false,
+            chain: Chain::AtOnce,
             key: instance.and(self.idempotency_key.as_ref()).map(|key| Sha256::digest(key).into()),
         })
     }

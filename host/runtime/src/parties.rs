@@ -8,14 +8,14 @@
 //!
 //! The one thing that cannot be taken back is a command. Its keys are made from the wait that its unit resumes, which must be durable
 //! before it is sent. That is so in the unit's first step only: where another step comes to a delegate that may issue commands, the unit
-//! begins again and its instance is *held*: it stops at a job that is due at once, from which it goes on in a unit of its own.
+//! begins again and its instance is *deferred*: it stops at a job that is due at once, from which it goes on in a unit of its own.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, Weak};
 
 use mandate_engine::{
-    CalledVersion, Code, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, Job, Moment, NewInstance, ProcessCall,
-    Rejection, Report, Retry, Stop, WaitId,
+    CalledVersion, Chain, Code, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, Job, Moment, NewInstance,
+    ProcessCall, Rejection, Report, Retry, Stop, WaitId,
 };
 use mandate_model::ElementIndex;
 use mandate_store::{CalledBy, Origin};
@@ -120,7 +120,7 @@ pub(crate) struct Course<'a> {
     /// What delegates were called for, and have answered, also in earlier runs of the unit.
     pub(crate) calls: &'a mut Calls,
     /// Instances that stop at a job before they go on.
-    pub(crate) held: &'a BTreeSet<InstanceId>,
+    pub(crate) deferred: &'a BTreeSet<InstanceId>,
     /// Which definitions calls of this unit have named.
     pub(crate) callables: Vec<(Name, Callable)>,
     /// The moment of whatever happens next.
@@ -141,12 +141,12 @@ impl<'a> Course<'a> {
         work: &'a Work,
         first: &Party,
         registered: &'a Registered<'a>,
-        held: &'a BTreeSet<InstanceId>,
+        deferred: &'a BTreeSet<InstanceId>,
         calls: &'a mut Calls,
         (now, asked): (i64, i64),
     ) -> Self {
         let (user, origin) = (work.user().map(str::to_owned), work.origin(&first.base));
-        let mut course = Self { work, registered, calls, held, callables: Vec::new(), now, along: false, asked, user, origin };
+        let mut course = Self { work, registered, calls, deferred, callables: Vec::new(), now, along: false, asked, user, origin };
         if let Some(job) = work.job().and_then(|wait| first.instance.job(wait)) {
             course.runs(job, now);
         }
@@ -228,7 +228,7 @@ impl Inner {
                     Err(failure) => return Ok(Ended::Failed(failure)),
                 },
                 Turn::Input(id, input) => match self.join_in(parties, id, &input).await? {
-                    Some(at) => (at, held(*input, course.held.contains(&id))),
+                    Some(at) => (at, deferred(*input, Chain::deferred_if(course.deferred.contains(&id)))),
                     // Its row is the other's wait: it was deleted by hand.
                     None => continue,
                 },
@@ -295,8 +295,8 @@ impl Inner {
             Ok(found) => found,
             Err(reason) => return Ok(Err(uncallable(&parties.0[0], &caller, &call, &reason))),
         };
-        let hold = course.held.contains(&call.id) || parties.len() >= MAX_PARTIES;
-        let input = Input::Start { element, variables: call.variables, hold };
+        let chain = Chain::deferred_if(course.deferred.contains(&call.id) || parties.len() >= MAX_PARTIES);
+        let input = Input::Start { element, variables: call.variables, chain };
         let called_by =
             CalledBy { instance: call.caller.instance.0, activity_id, activity: number(call.activity.0), root: call.caller.root.0 };
         let new = NewInstance {
@@ -312,8 +312,8 @@ impl Inner {
     }
 
     /// Steps one instance until it is at rest, and adds what it makes others do to the turns, in order. What ends no wait that is durable,
-    /// as a start or a modification, and comes to a delegate that may issue commands, is held instead; and so is whatever is not the unit's
-    /// own input.
+    /// as a start or a modification, and comes to a delegate that may issue commands, is deferred instead; and so is whatever is not the
+    /// unit's own input.
     async fn take_turn(
         self: &Arc<Self>,
         parties: &mut Parties,
@@ -350,14 +350,14 @@ impl Inner {
                 Err(failure) => return Ok(Ended::Failed(failure)),
             };
             let commands = binding.may_command();
-            if commands && own && course.work.is_unheld() {
-                return Ok(Ended::Hold);
+            if commands && own && course.work.goes_on_at_once() {
+                return Ok(Ended::Defer);
             }
             if commands && !own {
-                return Ok(Ended::HoldParty(party.instance.id()));
+                return Ok(Ended::DeferParty(party.instance.id()));
             }
             if course.along && !binding.is_quick() {
-                return Ok(Ended::Hold);
+                return Ok(Ended::Defer);
             }
             course.calls.make(call.entry);
             let given = (call.entry, digest(&call));
@@ -444,17 +444,17 @@ fn begins(party: &Party, call: ProcessCall) -> Turn {
 }
 
 fn tells(caller: InstanceId, wait: WaitId, report: Box<Report>) -> Turn {
-    Turn::Input(caller, Box::new(Input::Called { wait, report, hold: false }))
+    Turn::Input(caller, Box::new(Input::Called { wait, report, chain: Chain::AtOnce }))
 }
 
 fn ends(caller: &Instance, wait: WaitId, ending: Ending) -> Turn {
     Turn::Input(InstanceId::called(caller.id(), wait), Box::new(Input::EndCalled { ending }))
 }
 
-/// What an instance that is held takes instead.
-fn held(input: Input, hold: bool) -> Input {
+/// What an instance that is deferred takes instead.
+fn deferred(input: Input, chain: Chain) -> Input {
     match input {
-        Input::Called { wait, report, .. } => Input::Called { wait, report, hold },
+        Input::Called { wait, report, .. } => Input::Called { wait, report, chain },
         input => input,
     }
 }

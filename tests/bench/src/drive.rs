@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
-use mandate_engine::{DelegateOutcome, Effect, Input, Instance, InstanceId, NewInstance, Stored, Variables, WaitId};
+use mandate_engine::{Chain, DelegateOutcome, Effect, Input, Instance, InstanceId, NewInstance, Stored, Variables, WaitId};
 use mandate_model::{ElementKind, ProcessDefinition, StartTrigger};
 use uuid::Uuid;
 
@@ -89,18 +89,18 @@ pub struct Driver {
     variables: Variables,
     /// What every delegate answers.
     answer: Variables,
-    /// Starts are held: their delegates may issue commands.
-    hold: bool,
+    /// What starts lead to: deferred where their delegates may issue commands.
+    chain: Chain,
     calls: BTreeMap<&'static str, u64>,
 }
 
 impl Driver {
     /// For the process of a model.
-    pub fn new(model: &str, variables: Variables, answer: Variables, hold: bool) -> anyhow::Result<Self> {
+    pub fn new(model: &str, variables: Variables, answer: Variables, chain: Chain) -> anyhow::Result<Self> {
         let parsed = mandate_model::parse("bench.bpmn", model.as_bytes())
             .map_err(|diagnostics| anyhow::anyhow!("the model is refused: {diagnostics:#?}"))?;
         let definition = parsed.processes.into_iter().next().context("the model has a process")?;
-        Ok(Self { definition, variables, answer, hold, calls: BTreeMap::new() })
+        Ok(Self { definition, variables, answer, chain, calls: BTreeMap::new() })
     }
 
     /// How often each of the functions of [`measured`] was called so far.
@@ -115,7 +115,7 @@ impl Driver {
             Instance::new(NewInstance { id, business_key: Some(format!("run-{number}")), tenant: None, traceparent: None, caller: None });
         let is_start = |kind: &ElementKind| matches!(kind, ElementKind::StartEvent(StartTrigger::None));
         let start = self.definition.iter().find(|(_, element)| is_start(&element.kind)).context("the process has a none start event")?;
-        let mut next = Some(Input::Start { element: start.0, variables: self.variables.clone(), hold: self.hold });
+        let mut next = Some(Input::Start { element: start.0, variables: self.variables.clone(), chain: self.chain });
         let mut units: Vec<Unit> = Vec::new();
         let mut stored: Option<Stored> = None;
         while let Some(input) = next {
@@ -199,7 +199,8 @@ mod tests {
     fn units(scenario: &str) -> Vec<Unit> {
         let scenario = scenarios::find(scenario).expect("it is in the table");
         let answer = variables(&serde_json::json!({ "total": 1.5 }));
-        let mut driver = Driver::new(&scenario.model(), order("17"), answer, scenario.commands() > 0).expect("the model is one");
+        let mut driver =
+            Driver::new(&scenario.model(), order("17"), answer, Chain::deferred_if(scenario.commands() > 0)).expect("the model is one");
         driver.run(0).expect("it runs")
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
+use mandate_runtime::engine::Chain;
 use serde_json::json;
 
 use crate::callgrind;
@@ -21,7 +22,7 @@ pub fn drive(scenario: &str, instances: u32) -> anyhow::Result<BTreeMap<&'static
     let scenario = scenarios::find(scenario).with_context(|| format!("there is no scenario {scenario}"))?;
     // What the component answers.
     let answer = variables(&json!({ "total": 223.9 }));
-    let mut driver = Driver::new(&scenario.model(), order("run-17"), answer, scenario.commands() > 0)?;
+    let mut driver = Driver::new(&scenario.model(), order("run-17"), answer, Chain::deferred_if(scenario.commands() > 0))?;
     for number in 0..instances {
         driver.run(number)?;
     }

@@ -6,7 +6,7 @@ use crate::call::crossing::caller;
 use crate::effect::Effect;
 use crate::testing::{MESSAGE, Run, check, parse, watching};
 use crate::variable::Variables;
-use crate::{Catch, CatchKind, Input, step};
+use crate::{Catch, CatchKind, Chain, Input, step};
 
 #[test]
 fn escalation_is_one_of_all_and_what_throws_it_goes_on() {
@@ -285,7 +285,7 @@ fn error_of_a_called_process_is_not_caught_by_one_of_all_around_the_call() {
          <userTask id='t'/>{{s>p}}{{b>t}}"
     ));
     let mut instance = Run::new(&definition).instance;
-    let input = Input::Start { element: definition.find("s").expect("it is there"), variables: Variables::new(), hold: false };
+    let input = Input::Start { element: definition.find("s").expect("it is there"), variables: Variables::new(), chain: Chain::AtOnce };
     let effects = step(&definition, &mut instance, input, 0).expect("it starts");
     let call = effects.iter().find_map(|effect| if let Effect::CallProcess(call) = effect { Some(call) } else { None });
     assert_eq!(call.expect("it calls").caller.catches, []);
@@ -517,7 +517,7 @@ fn called_process_that_may_be_interrupted_stops_when_it_has_said_so() {
          {MESSAGE}<escalationEventDefinition escalationRef='esc'/></boundaryEvent><userTask id='t'/>{{s>c}}{{b>t}}"
     ));
     let mut instance = Run::new(&around).instance;
-    let input = Input::Start { element: around.find("s").expect("it is there"), variables: Variables::new(), hold: false };
+    let input = Input::Start { element: around.find("s").expect("it is there"), variables: Variables::new(), chain: Chain::AtOnce };
     let effects = step(&around, &mut instance, input, 0).expect("it starts");
     let call = effects.iter().find_map(|effect| if let Effect::CallProcess(call) = effect { Some(call) } else { None });
     assert_eq!(call.expect("it calls").caller.catches[0].kind, CatchKind::EscalationOfSeveral);

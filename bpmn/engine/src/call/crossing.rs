@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::limits::MAX_HELD_REPORTS;
+use crate::limits::MAX_DEFERRED_REPORTS;
 use crate::testing::{Run, check, parse};
 use crate::{Caller, Catch, CatchKind, Effect, Input, InstanceId, News, Report, Stop, Variables, WaitId, step};
 
@@ -22,7 +22,7 @@ pub(crate) fn caller(depth: u32, catches: Vec<Catch>) -> Caller {
 }
 
 #[test]
-fn what_is_heard_while_suspended_or_held_is_taken_up_in_its_order() {
+fn what_is_heard_while_suspended_or_deferred_is_taken_up_in_its_order() {
     check(
         WATCHED,
         r#"
@@ -84,7 +84,7 @@ fn what_is_heard_while_suspended_or_held_is_taken_up_in_its_order() {
 }
 
 #[test]
-fn what_is_held_sets_and_begins_nothing_before_its_job() {
+fn what_is_deferred_sets_and_begins_nothing_before_its_job() {
     check(
         &format!(
             "<startEvent id='s'/><callActivity id='c' calledElement='other'><extensionElements><camunda:out source='r' target='r'/>\
@@ -96,8 +96,8 @@ fn what_is_held_sets_and_begins_nothing_before_its_job() {
         ),
         r#"
             start
-            hear-held c escalation LATE {"r": 1}
-            hear-held c completed {"r": 2}
+            hear-deferred c escalation LATE {"r": 1}
+            hear-deferred c completed {"r": 2}
             run c
         "#,
         expect![[r#"
@@ -109,9 +109,9 @@ fn what_is_held_sets_and_begins_nothing_before_its_job() {
               + c #4
               #4 calls
               process call c !5 'other' Latest {}
-            > hear-held c escalation LATE {"r": 1}
+            > hear-deferred c escalation LATE {"r": 1}
               job Return c !6 due 0, 3 left, 0 failed
-            > hear-held c completed {"r": 2}
+            > hear-deferred c completed {"r": 2}
             > run c
               job !6 gone
               job Return c !7 due 0, 3 left, 0 failed
@@ -147,10 +147,10 @@ fn instance_ends_once_also_when_its_last_change_has_begun_something() {
 }
 
 #[test]
-fn call_that_is_over_and_held_ends_nothing_when_it_is_left() {
+fn call_that_is_over_and_deferred_ends_nothing_when_it_is_left() {
     check(
         WATCHED,
-        "start\n hear-held c completed\n run t",
+        "start\n hear-deferred c completed\n run t",
         expect![[r#"
             > start
               started at s
@@ -160,7 +160,7 @@ fn call_that_is_over_and_held_ends_nothing_when_it_is_left() {
               job Timer t !4 due 60000, 3 left, 0 failed
               #3 calls
               process call c !5 'other' Latest {}
-            > hear-held c completed
+            > hear-deferred c completed
               job Return c !6 due 0, 3 left, 0 failed
             > run t
               job !4 gone
@@ -278,7 +278,7 @@ fn deletion_of_the_called_instance_maps_nothing_that_the_call_would_have_brought
 }
 
 #[test]
-fn escalations_that_nothing_catches_are_held_with_what_came_before() {
+fn escalations_that_nothing_catches_are_deferred_with_what_came_before() {
     check(
         "<startEvent id='s'/><callActivity id='c' calledElement='o'><extensionElements><camunda:out source='r' target='r'/></extensionElements>\
          </callActivity><boundaryEvent id='b' attachedToRef='c' cancelActivity='false'><escalationEventDefinition escalationRef='esc2'/>\
@@ -337,7 +337,7 @@ fn escalations_that_nothing_catches_are_held_with_what_came_before() {
 }
 
 #[test]
-fn escalations_that_are_caught_are_held_up_to_a_bound() {
+fn escalations_that_are_caught_are_deferred_up_to_a_bound() {
     let definition = parse(
         "<startEvent id='s'/><callActivity id='c' calledElement='o'/><boundaryEvent id='b' attachedToRef='c' cancelActivity='false'>\
          <escalationEventDefinition/></boundaryEvent>{s>c}",
@@ -348,11 +348,11 @@ fn escalations_that_are_caught_are_held_up_to_a_bound() {
     let wait = run.instance.calls().next().expect("it calls").wait;
     let mut hear = |number| {
         let report = Report { number, news: News::Escalation { code: None, ended: false }, variables: Variables::new() };
-        step(&definition, &mut run.instance, Input::Called { wait, report: Box::new(report), hold: false }, 0)
+        step(&definition, &mut run.instance, Input::Called { wait, report: Box::new(report), chain: crate::Chain::AtOnce }, 0)
     };
-    let bound = u64::try_from(MAX_HELD_REPORTS).expect("it is small");
+    let bound = u64::try_from(MAX_DEFERRED_REPORTS).expect("it is small");
     for number in 1..=bound {
-        hear(number).expect("it is held");
+        hear(number).expect("it is deferred");
     }
     let stop = hear(bound + 1);
     assert!(matches!(&stop, Err(Stop::Failed(failure)) if failure.message.contains("10000 reports")), "{stop:?}");
@@ -509,7 +509,8 @@ fn caller_says_what_is_caught_around_it_nearest_and_exact_first() {
     );
     let definition = parse(&model);
     let mut instance = Run::called(&definition, caller(2, vec![Catch { kind: CatchKind::Error, code: Some("FAR".into()) }])).instance;
-    let start = crate::Input::Start { element: definition.find("s").unwrap(), variables: crate::Variables::new(), hold: false };
+    let start =
+        crate::Input::Start { element: definition.find("s").unwrap(), variables: crate::Variables::new(), chain: crate::Chain::AtOnce };
     let effects = crate::step(&definition, &mut instance, start, 0).unwrap();
     let call = effects.iter().find_map(|effect| if let Effect::CallProcess(call) = effect { Some(call) } else { None }).unwrap();
     assert_eq!((call.caller.depth, call.caller.root, call.caller.instance), (3, InstanceId(uuid::Uuid::from_u128(7)), instance.id()));

@@ -236,16 +236,16 @@ mod tests {
     }
 
     #[test]
-    fn held_start_is_watched_already() {
+    fn deferred_start_is_watched_already() {
         check(
             &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching("", MESSAGE)),
             "
-                hold
+                start-deferred
                 message vs
                 run !4
             ",
             expect![[r#"
-                > hold
+                > start-deferred
                   started at s
                   subscription vs !2 'paid'
                   job Start s !4 due 0, 3 left, 0 failed

@@ -20,16 +20,16 @@ mod tests {
     use crate::testing::check;
 
     #[test]
-    fn held_start_stops_at_its_job() {
+    fn deferred_start_stops_at_its_job() {
         check(
             "<startEvent id='s'/><task id='a'/>{s>a}",
             r#"
-                hold {"n": 1}
+                start-deferred {"n": 1}
                 leaves
                 run s
             "#,
             expect![[r#"
-                > hold {"n": 1}
+                > start-deferred {"n": 1}
                   started at s
                   n = 1
                   job Start s !3 due 0, 3 left, 0 failed
@@ -52,11 +52,11 @@ mod tests {
         check(
             "<startEvent id='s' camunda:asyncBefore='true'/><task id='a'/>{s>a}",
             "
-                hold
+                start-deferred
                 run s
             ",
             expect![[r#"
-                > hold
+                > start-deferred
                   started at s
                   job AsyncBefore s !3 due 0, 3 left, 0 failed
                 > run s
@@ -274,13 +274,13 @@ mod tests {
             elements,
             r#"
                 as ann
-                hold {"starter": "eve"}
+                start-deferred {"starter": "eve"}
                 as
                 run s
             "#,
             expect![[r#"
                 > as ann
-                > hold {"starter": "eve"}
+                > start-deferred {"starter": "eve"}
                   started at s
                   starter = "eve"
                   job Start s !3 due 0, 3 left, 0 failed

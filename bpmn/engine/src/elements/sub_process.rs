@@ -199,13 +199,13 @@ mod tests {
         check(
             "<task id='a' camunda:asyncBefore='true'/><serviceTask id='b' camunda:class='B'/>",
             "
-                hold
+                start-deferred
                 run a
                 return
                 run a
             ",
             expect![[r#"
-                > hold
+                > start-deferred
                   started at a
                   job Start a !3 due 0, 3 left, 0 failed
                 > run a

@@ -63,9 +63,9 @@ pub(crate) fn following(cycle: &str, fired: i64, now: i64) -> Option<i64> {
 mod tests {
     use expect_test::expect;
 
-    use crate::Input;
     use crate::testing::{Run, check, parse, watching};
     use crate::variable::{Variable, VariableKind, Variables};
+    use crate::{Chain, Input};
 
     fn cycle(text: &str) -> String {
         format!("<timerEventDefinition><timeCycle>{text}</timeCycle></timerEventDefinition>")
@@ -459,7 +459,7 @@ mod tests {
             ));
             let mut run = Run::new(&definition);
             let element = definition.find("s").expect("it begins there");
-            run.input(Input::Start { element, variables: Variables::from([("it".to_owned(), value)]), hold: false });
+            run.input(Input::Start { element, variables: Variables::from([("it".to_owned(), value)]), chain: Chain::AtOnce });
             run.instance.jobs.values().next().map(|job| job.due).ok_or(run.trace)
         };
         let text = |text: &str| Variable::from_json(&text.into());

@@ -391,17 +391,17 @@ fn each_of_several_instances_calls_them_and_the_body_does_not() {
 }
 
 #[test]
-fn held_start_calls_them_behind_its_job() {
+fn deferred_start_calls_them_behind_its_job() {
     check(
         &format!("{}<startEvent id='s' camunda:asyncBefore='true'/><userTask id='u'/>{{s>u}}", with(&on("start"))),
         "
-            hold
+            start-deferred
             run s
             return
             run s
         ",
         expect![[r#"
-            > hold
+            > start-deferred
               started at s
               job Start s !3 due 0, 3 left, 0 failed
             > run s
@@ -497,8 +497,8 @@ fn modification_calls_them_unless_it_says_not_to() {
             modify silent: before a
             modify before a
             return
-            modify-held silent: before u
-            modify-held before u
+            modify-deferred silent: before u
+            modify-deferred before u
             complete u
             run u
             return
@@ -522,9 +522,9 @@ fn modification_calls_them_unless_it_says_not_to() {
               call end a !8 attempt 1, 0 left {}
             > return
               - #7
-            > modify-held silent: before u
+            > modify-deferred silent: before u
               rejected: listeners cannot be skipped here: what is started goes on in jobs of its own, because the instance is suspended or the chain may send commands
-            > modify-held before u
+            > modify-deferred before u
               job AsyncBefore u !10 due 0, 3 left, 0 failed
             > complete u
               task !5 gone
@@ -547,15 +547,15 @@ fn modification_calls_them_unless_it_says_not_to() {
 }
 
 #[test]
-fn modification_that_is_held_calls_none() {
+fn modification_that_is_deferred_calls_none() {
     check(
         &format!("{}<startEvent id='s'/><userTask id='u'/>{{s>u}}", with(&on("start"))),
         "
-            begin-held before u
+            begin-deferred before u
         ",
         expect![[r#"
-            > begin-held before u
-              failed: MODIFICATION_REFUSED: a listener's delegate would be called here, in a unit of work that is held for it or for other delegates with commands
+            > begin-deferred before u
+              failed: MODIFICATION_REFUSED: a listener's delegate would be called here, in a unit of work that is deferred for it or for other delegates with commands
         "#]],
     );
 }

@@ -3,7 +3,7 @@
 mod changes;
 mod compensation;
 mod crossing;
-mod held;
+mod deferred;
 mod several;
 
 /// `u`, then two scopes, `p` with `a` and in it `q` with `b` and `c`, then `z`.

@@ -126,7 +126,7 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
 /// Whether an activity's call has heard what is still to be acted upon, and no other job is there for it.
 fn holds(instance: &Instance, activity: ActivityId) -> bool {
     let jobs = instance.jobs.values().filter(|job| job.activity == activity && job.kind == crate::JobKind::Return).count();
-    jobs == 1 && instance.calls.values().any(|call| call.activity == activity && !call.held.is_empty())
+    jobs == 1 && instance.calls.values().any(|call| call.activity == activity && !call.deferred.is_empty())
 }
 
 fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
@@ -198,7 +198,9 @@ fn check_call(instance: &Instance, call: &Call) -> Result<(), SnapshotError> {
     let fits = match occasion {
         Some(Occasion::ProcessStart(token)) => is_root && token.scope == call.activity && token.by.is_none(),
         Some(Occasion::Take(token)) => token.scope == call.activity && token.by.is_some(),
-        Some(Occasion::HeldStart(start)) => is_root && instance.activities.get(start).is_some_and(|it| it.parent == Some(call.activity)),
+        Some(Occasion::DeferredStart(start)) => {
+            is_root && instance.activities.get(start).is_some_and(|it| it.parent == Some(call.activity))
+        }
         Some(Occasion::ProcessEnd | Occasion::ProcessStartInside) => is_root,
         None
         | Some(

@@ -8,9 +8,9 @@ use mandate_model::{FlowIndex, ProcessDefinition};
 
 use super::variables;
 use crate::modification::{Cancel, Instruction, Modification, Site, Start, StartAt};
-use crate::{ActivityId, Ending, Input};
+use crate::{ActivityId, Chain, Ending, Input};
 
-pub(super) fn modification(definition: &ProcessDefinition, text: &str, hold: bool) -> Modification {
+pub(super) fn modification(definition: &ProcessDefinition, text: &str, chain: Chain) -> Modification {
     let (text, skip_io_mappings) = text.strip_prefix("skip: ").map_or((text, false), |text| (text, true));
     let (text, skip_listeners) = text.strip_prefix("silent: ").map_or((text, false), |text| (text, true));
     let (text, key) = match text.strip_prefix("as ").and_then(|text| text.split_once(": ")) {
@@ -18,7 +18,7 @@ pub(super) fn modification(definition: &ProcessDefinition, text: &str, hold: boo
         None => (text, None),
     };
     let instructions = text.split("; ").filter(|text| !text.is_empty()).map(|text| instruction(definition, text)).collect();
-    Modification { instructions, skip_io_mappings, skip_listeners, hold, key }
+    Modification { instructions, skip_io_mappings, skip_listeners, chain, key }
 }
 
 fn instruction(definition: &ProcessDefinition, text: &str) -> Instruction {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
-    ActivityEnd, ActivityId, Caller, Catch, CatchKind, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure,
+    ActivityEnd, ActivityId, Caller, Catch, CatchKind, Chain, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure,
     HistoryEvent, Incident, IncidentId, Input, Instance, InstanceId, Job, LeafState, NewInstance, News, Phase, Rejection, Report, Retry,
     Role, Stop, Stored, Subscription, SubscriptionKind, Task, Variable, Variables, WaitId, step,
 };
@@ -181,7 +181,7 @@ impl<'a> Host<'a> {
         self.correct_variables();
         self.handle(Input::Activate, Mood::Good);
         if !self.rows.started {
-            let start = self.start(false);
+            let start = self.start(Chain::AtOnce);
             self.handle(start, Mood::Good);
         }
         for _ in 0..2_000 {
@@ -198,7 +198,7 @@ impl<'a> Host<'a> {
             } else if let Some(wait) = self.rows.external_tasks.values().find(|task| task.retries == Some(0)).map(|task| task.wait) {
                 Input::SetExternalTaskRetries { wait, retries: 1 }
             } else if let Some((&wait, &heard)) = self.rows.calls.iter().next() {
-                called(wait, heard + 1, News::Completed, x(0), false)
+                called(wait, heard + 1, News::Completed, x(0), Chain::AtOnce)
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
             } else if let Some(it) = self.rows.subscriptions.values().find(|it| !self.stays(it) && it.kind != SubscriptionKind::Condition) {
@@ -439,7 +439,7 @@ impl<'a> Host<'a> {
             | Input::Signal { wait, .. } => (*wait, 0),
             Input::EscalateFromTask { wait, .. } => (*wait, self.load().task(*wait).map_or(0, |task| task.reports) + 1),
             Input::FailExternalTask { wait, .. } => (*wait, self.load().external_task(*wait).map_or(0, |task| task.failures) + 1),
-            Input::Held(held) => self.origin(held),
+            Input::Deferred(input) => self.origin(input),
             Input::BeginActivity { activity } => (WaitId(activity.0), 0),
             Input::Modify(_) => (WaitId(u64::MAX - self.modified as u64), 0),
             _ => (WaitId(0), 0),

@@ -1,6 +1,6 @@
 //! Somebody changes by hand what is active: anywhere, in any order, with ids that are there, are over, or never were.
 
-use mandate_engine::{ActivityId, Cancel, Instance, Instruction, Modification, Site, Start, StartAt, Variables};
+use mandate_engine::{ActivityId, Cancel, Chain, Instance, Instruction, Modification, Site, Start, StartAt, Variables};
 use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 
 use crate::random::Random;
@@ -11,9 +11,10 @@ const MOST: usize = 3;
 pub(crate) fn random_modification(definition: &ProcessDefinition, instance: &Instance, random: &mut Random) -> Modification {
     let count = 1 + random.below(MOST);
     let instructions = (0..count).map(|_| instruction(definition, instance, random)).collect();
-    let (skip_io_mappings, skip_listeners, hold) = (random.one_in(6), random.one_in(6), random.one_in(4));
+    let (skip_io_mappings, skip_listeners) = (random.one_in(6), random.one_in(6));
+    let chain = Chain::deferred_if(random.one_in(4));
     let key = if random.one_in(3) { Some([u8::try_from(random.below(3)).expect("it is small"); 32]) } else { None };
-    Modification { instructions, skip_io_mappings, skip_listeners, hold, key }
+    Modification { instructions, skip_io_mappings, skip_listeners, chain, key }
 }
 
 /// The same for a new instance.

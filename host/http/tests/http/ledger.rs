@@ -28,7 +28,7 @@ async fn parked_on(host: Host) -> (Host, Value) {
     host.upload("/engine-rest/deployment/create", &[("deployment-name", "dark")], &files).await.ok();
     let script = json!({"a": {"commands": [{"name": "test.dark@1", "body": {"n": 1}}]}}).to_string();
     let id = host.start("p", json!({"variables": {"script": {"type": "Json", "value": script}}})).await;
-    // The start is held: what sends is the job that it left.
+    // The start is deferred: what sends is the job that it left.
     let job = host.only_id(&format!("/engine-rest/job?processInstanceId={id}")).await;
     let failed = host.raw("POST", &format!("/engine-rest/job/{job}/execute"), Vec::new()).await;
     assert!(failed.text().contains("COMMAND_OUTCOME_UNKNOWN") || failed.text().contains("outcome is unknown"), "{}", failed.text());

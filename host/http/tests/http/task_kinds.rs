@@ -57,7 +57,7 @@ async fn every_kind_of_task_and_listener_does_its_part() {
     let variables = json!({"prices": as_json(json!([3, 4])), "script": as_json(Value::Object(script))});
     let id = host.start("p", json!({"variables": variables})).await;
 
-    // The start is held, for the listener may send commands.
+    // The start is deferred, for the listener may send commands.
     let job = host.only_id("/engine-rest/job").await;
     host.post(&format!("/engine-rest/job/{job}/execute"), json!({})).await.no_content();
     let variables = host.get(&format!("/engine-rest/process-instance/{id}/variables")).await.ok();
@@ -153,7 +153,7 @@ async fn listeners_of_camunda_8_are_called_at_the_same_moments() {
     let as_json = |value: &Value| json!({"type": "Json", "value": value.to_string()});
     let script = Value::Object(script);
     let id = host.start("p", json!({"variables": {"script": as_json(&script)}})).await;
-    // The start is held, for the listener may send commands.
+    // The start is deferred, for the listener may send commands.
     let job = host.only_id("/engine-rest/job").await;
     host.post(&format!("/engine-rest/job/{job}/execute"), json!({})).await.no_content();
     assert_eq!(by(&domain), ["p", "work", "work", "look"], "the process begins, its task begins and ends, the user task is there");

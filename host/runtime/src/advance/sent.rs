@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use mandate_engine::{Code, Failure, Input, Resumed, Retry, WaitId};
 use mandate_store::{Origin, Sent};
 
-use super::held::NO_WAIT;
+use super::deferred::NO_WAIT;
 use super::{Calls, Work};
 use crate::cache::Base;
 use crate::ledger::hex;

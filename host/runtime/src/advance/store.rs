@@ -8,7 +8,7 @@ use std::time::Duration;
 use mandate_engine::{InstanceId, WaitId};
 use mandate_store::{ClaimedJob, CommitError, InstanceWrite, RunningJob, Stood, Unit};
 
-use super::held::NO_WAIT;
+use super::deferred::NO_WAIT;
 use super::{UnderWay, Work};
 use crate::definitions::suspended;
 use crate::error::TAKEN_OVER;
@@ -74,9 +74,9 @@ impl Inner {
         for job in committed.locked_jobs {
             locked_jobs.entry(job.instance).or_default().push(job);
         }
-        // The job of a start that is held is run for the caller.
-        let mut held = None;
-        let runs_held = work.is_held_start();
+        // The job of a start that is deferred is run for the caller.
+        let mut deferred = None;
+        let runs_deferred = work.is_deferred_start();
         let mut begun = Vec::new();
         for (party, mut after) in parties.iter().zip(afters) {
             let id = party.instance.id();
@@ -89,16 +89,16 @@ impl Inner {
             }
             self.tell_of(party, &after, registered, work, locked.len());
             begun.push((party, after.awaited));
-            if let (true, true, [job]) = (runs_held, id == work.instance, &locked[..]) {
+            if let (true, true, [job]) = (runs_deferred, id == work.instance, &locked[..]) {
                 let wait = crate::executor::wait_of(job);
-                held = Some((wait, after.places.give_away(wait)));
+                deferred = Some((wait, after.places.give_away(wait)));
                 locked.clear();
             }
             self.take_up(&party.base.instance, locked, after.places);
         }
         // Behind all that is this host's to run: a database that does not answer holds up nobody's jobs.
         self.wake_messages(begun).await;
-        Ok(Stored::Committed(held))
+        Ok(Stored::Committed(deferred))
     }
 
     /// What one instance of a unit writes. The unit's own input is that of `work`, which the other instances are not given.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use mandate_engine::{Code, Failure, Input, InstanceId, Retry, StartTimer, Variables, WaitId};
+use mandate_engine::{Chain, Code, Failure, Input, InstanceId, Retry, StartTimer, Variables, WaitId};
 use mandate_model::{ElementIndex, StartTrigger};
 use mandate_store::{FailedFiring, FiredTimer, NewStartTimer, StartTimerRow};
 use sha2::{Digest, Sha256};
@@ -98,12 +98,12 @@ impl Inner {
             newest: false,
             fired: Some(FiredTimer { id: row.id, firing: row.firing, at: now, next }),
         };
-        let input = Input::Start { element, variables: Variables::new(), hold: false };
+        let input = Input::Start { element, variables: Variables::new(), chain: Chain::AtOnce };
         let work = Work { begin: Some(begin), ..Work::new(id, input) };
         match self.advance_here(work).await? {
             Advanced::Committed(mut state) => {
                 // What it goes on with is a job as any other: no firing waits for it.
-                if let Some((wait, permit)) = state.held.take() {
+                if let Some((wait, permit)) = state.deferred.take() {
                     let mine = self.executor.mine(id, wait);
                     self.enqueue(Queued { instance: id, wait, exclusive: true, takeovers: 0, fresh: true, permit, mine, answer: None });
                 }

@@ -36,7 +36,7 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
             let activity = task.map_or(*scope, |task| task.activity);
             Some(Operation { category, ..operation(verb, "Variable", changes, Some(activity), task.map(|task| task.wait)) })
         }
-        Input::Held(input) => of(definition, input, before, after),
+        Input::Deferred(input) => of(definition, input, before, after),
         Input::SetRetries { wait, retries, due } => {
             let job = before.job(*wait)?;
             Some(operation("SetJobRetries", "Job", retries_set((job.retries, job.due), (*retries, *due)), Some(job.activity), Some(*wait)))

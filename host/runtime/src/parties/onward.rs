@@ -104,7 +104,7 @@ impl Inner {
             course.calls.took_along = true;
             return true;
         }
-        if let Ok(Ok(Ok(Ended::HoldParty(_)))) = ran {
+        if let Ok(Ok(Ok(Ended::DeferParty(_)))) = ran {
             party.base.definition.stops_along(element);
         }
         party.instance = before;

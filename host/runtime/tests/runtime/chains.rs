@@ -6,7 +6,7 @@ use mandate_runtime::query::{HistoryInstanceFilter, InstanceFilter};
 use mandate_runtime::{Instruction, Modify, Place};
 use serde_json::json;
 
-/// start → a → b → c → end, synchronous, retried quickly; the start is held because the delegates may issue commands.
+/// start → a → b → c → end, synchronous, retried quickly; the start is deferred because the delegates may issue commands.
 const CHAIN: &str = r#"
   <bpmn:startEvent id="s"/>
   <bpmn:serviceTask id="a" camunda:class="worker" camunda:asyncBefore="true">

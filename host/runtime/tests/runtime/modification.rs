@@ -1,4 +1,4 @@
-//! Modifications whose chain sends commands: they are held, so that a retry, a repetition and another host find the keys that were sent.
+//! Modifications whose chain sends commands: they are deferred, so that a retry, a repetition and another host find the keys sent.
 
 use std::collections::BTreeSet;
 

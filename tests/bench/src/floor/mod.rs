@@ -12,6 +12,7 @@ mod rows;
 mod statements;
 
 use anyhow::{Context as _, bail};
+use mandate_runtime::engine::Chain;
 use serde::{Deserialize, Serialize};
 
 use crate::database::Database;
@@ -118,5 +119,5 @@ fn units(scenario: &dyn Scenario, answer: &str) -> anyhow::Result<Vec<Unit>> {
     if scenario.model().contains("${due}") {
         variables.extend(host::variables(&serde_json::json!({ "due": "2030-01-01T00:00:00Z" })));
     }
-    Driver::new(&scenario.model(), variables, host::variables(&answer), scenario.commands() > 0)?.run(0)
+    Driver::new(&scenario.model(), variables, host::variables(&answer), Chain::deferred_if(scenario.commands() > 0))?.run(0)
 }

@@ -57,7 +57,7 @@ fn modification_tells_of_what_it_cancels_before_its_next_instruction() {
           task v !6 of nobody users [] groups []
     "#]],
     );
-    // It is carried out at once, also while the instance is suspended or held: who is told sends nothing.
+    // It is carried out at once, also while the instance is suspended or deferred: who is told sends nothing.
     check(
         &model,
         "start\n suspend\n modify cancel-all u; before v\n return",
@@ -81,7 +81,7 @@ fn modification_tells_of_what_it_cancels_before_its_next_instruction() {
     );
     check(
         &model,
-        "start\n modify-held cancel-all u; before v\n return",
+        "start\n modify-deferred cancel-all u; before v\n return",
         expect![[r#"
         > start
           started at s
@@ -90,7 +90,7 @@ fn modification_tells_of_what_it_cancels_before_its_next_instruction() {
           + u #3
           l = 1 in #3
           task u !4 of ann users [] groups []
-        > modify-held cancel-all u; before v
+        > modify-deferred cancel-all u; before v
           task !4 gone
           - #3 canceled
           call delete u !5 attempt 1, 0 left {l: 1} who=ann delete

@@ -27,7 +27,7 @@ pub(super) struct Called {
     process: String,
     since: i64,
     heard: u64,
-    held: Vec<News>,
+    deferred: Vec<News>,
     /// Around the activity, in it, and delivered to it.
     outputs: [Vec<Variable>; 3],
     over: bool,
@@ -90,7 +90,7 @@ impl From<&call::Called> for Called {
             process: it.process.clone(),
             since: it.since,
             heard: it.heard,
-            held: it.held.iter().map(News::from).collect(),
+            deferred: it.deferred.iter().map(News::from).collect(),
             outputs: [&it.outputs.around, &it.outputs.local, &it.outputs.delivered].map(write),
             over: it.over,
         }
@@ -107,7 +107,7 @@ impl Called {
             process: self.process,
             since: self.since,
             heard: self.heard,
-            held: self.held.into_iter().map(News::into_news).collect(),
+            deferred: self.deferred.into_iter().map(News::into_news).collect(),
             outputs: call::Outputs { around: read(around)?, local: read(local)?, delivered: read(delivered)? },
             over: self.over,
         })

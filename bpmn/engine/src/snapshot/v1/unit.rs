@@ -30,7 +30,7 @@ pub(super) struct Unit {
     call: Option<Call>,
     lineages: Vec<(u64, [u8; 32])>,
     entries: Vec<([u8; 32], u32, u32)>,
-    hold: bool,
+    defers: bool,
     skip_io_mappings: bool,
     skip_listeners: bool,
     modification: Option<Modification>,
@@ -56,7 +56,7 @@ pub(super) struct Call {
 #[derive(Serialize, Deserialize)]
 enum Occasion {
     ProcessStart(Token),
-    HeldStart(u64),
+    DeferredStart(u64),
     Start,
     End(Vec<u32>),
     ProcessEnd,
@@ -153,7 +153,7 @@ impl From<&unit::Unit> for Unit {
             call: it.call.as_ref().map(Call::from),
             lineages: it.lineages.iter().map(|(activity, lineage)| (activity.0, lineage.0)).collect(),
             entries: it.entries.iter().map(|((lineage, element), count)| (lineage.0, element.0, *count)).collect(),
-            hold: it.hold,
+            defers: it.defers,
             skip_io_mappings: it.skip_io_mappings,
             skip_listeners: it.skip_listeners,
             modification: it.modification.as_ref().map(Modification::from),
@@ -194,7 +194,7 @@ impl Unit {
             call: self.call.map(Call::into_call),
             lineages: self.lineages.into_iter().map(|(activity, lineage)| (ActivityId(activity), Lineage(lineage))).collect(),
             entries: self.entries.into_iter().map(|(lineage, element, count)| ((Lineage(lineage), ElementIndex(element)), count)).collect(),
-            hold: self.hold,
+            defers: self.defers,
             skip_io_mappings: self.skip_io_mappings,
             skip_listeners: self.skip_listeners,
             modification: self.modification.map(Modification::into_underway).transpose()?,
@@ -251,7 +251,7 @@ impl From<&listener::Occasion> for Occasion {
     fn from(it: &listener::Occasion) -> Self {
         match it {
             listener::Occasion::ProcessStart(token) => Self::ProcessStart(token.into()),
-            listener::Occasion::HeldStart(activity) => Self::HeldStart(activity.0),
+            listener::Occasion::DeferredStart(activity) => Self::DeferredStart(activity.0),
             listener::Occasion::Start => Self::Start,
             listener::Occasion::End(flows) => Self::End(flows.iter().map(|flow| flow.0).collect()),
             listener::Occasion::ProcessEnd => Self::ProcessEnd,
@@ -271,7 +271,7 @@ impl Occasion {
     fn into_occasion(self) -> listener::Occasion {
         match self {
             Self::ProcessStart(token) => listener::Occasion::ProcessStart(token.into_token()),
-            Self::HeldStart(activity) => listener::Occasion::HeldStart(ActivityId(activity)),
+            Self::DeferredStart(activity) => listener::Occasion::DeferredStart(ActivityId(activity)),
             Self::Start => listener::Occasion::Start,
             Self::End(flows) => listener::Occasion::End(flows.into_iter().map(FlowIndex).collect()),
             Self::ProcessEnd => listener::Occasion::ProcessEnd,

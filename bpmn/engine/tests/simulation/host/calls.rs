@@ -25,8 +25,8 @@ impl Host<'_> {
             }
             _ => News::Completed,
         };
-        let hold = self.random.one_in(4);
-        called(wait, number, news, variables, hold)
+        let chain = Chain::deferred_if(self.random.one_in(4));
+        called(wait, number, news, variables, chain)
     }
 
     /// What the rows must show when an input of a call is taken.
@@ -66,6 +66,6 @@ pub(super) fn caller(random: &mut Random) -> Caller {
     Caller { instance, wait: WaitId(1), root: instance, depth: 1, catches }
 }
 
-pub(super) fn called(wait: WaitId, number: u64, news: News, variables: Variables, hold: bool) -> Input {
-    Input::Called { wait, report: Box::new(Report { number, news, variables }), hold }
+pub(super) fn called(wait: WaitId, number: u64, news: News, variables: Variables, chain: Chain) -> Input {
+    Input::Called { wait, report: Box::new(Report { number, news, variables }), chain }
 }

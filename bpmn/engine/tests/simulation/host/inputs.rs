@@ -1,7 +1,7 @@
 //! What happens to an instance, at random.
 
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
-use mandate_engine::{ActivityId, DelegateOutcome, Ending, Input, Jobs, TaskRevision, Variable, Variables, WaitId};
+use mandate_engine::{ActivityId, Chain, DelegateOutcome, Ending, Input, Jobs, TaskRevision, Variable, Variables, WaitId};
 
 use mandate_model::{Element, ElementIndex, ElementKind, ROOT};
 
@@ -11,11 +11,11 @@ use crate::modification::{random_beginning, random_modification};
 
 impl Host<'_> {
     /// At any of the start events or, in a process without any, where it begins.
-    pub(super) fn start(&mut self, hold: bool) -> Input {
+    pub(super) fn start(&mut self, chain: Chain) -> Input {
         let starts = |(_, it): &(ElementIndex, &Element)| matches!(it.kind, ElementKind::StartEvent(_)) && it.parent == Some(ROOT);
         let starts: Vec<_> = self.definition.iter().filter(starts).map(|(index, _)| index).collect();
         let element = self.random.pick(&starts).copied().or(self.definition.start()).expect("each model begins somewhere");
-        Input::Start { element, variables: x(0), hold }
+        Input::Start { element, variables: x(0), chain }
     }
 
     pub(super) fn random_input(&mut self) -> Input {
@@ -24,8 +24,8 @@ impl Host<'_> {
                 let modification = random_beginning(self.definition, &self.load(), &mut self.random);
                 return Input::StartAt { variables: x(0), modification };
             }
-            let hold = self.random.one_in(3);
-            return self.start(hold);
+            let chain = Chain::deferred_if(self.random.one_in(3));
+            return self.start(chain);
         }
         let wait = self.random_wait();
         let mut variables = x(self.random.below(4));
@@ -36,10 +36,10 @@ impl Host<'_> {
         }
         match self.random.below(40) {
             0 => Input::Suspend,
-            1..=3 => self.perhaps_held(Input::Activate),
+            1..=3 => self.perhaps_deferred(Input::Activate),
             4 => {
                 let (scope, local) = (ActivityId(1 + self.random.next() % 5), self.random.one_in(2));
-                self.perhaps_held(Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local })
+                self.perhaps_deferred(Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local })
             }
             5 => match self.random.below(6) {
                 2 => Input::SuspendJobs { jobs: self.jobs(wait), suspended: self.random.one_in(2) },
@@ -58,11 +58,11 @@ impl Host<'_> {
             9 | 15..=17 if self.is_left_alone => Input::RunJob { wait },
             9 if self.random.one_in(8) => Input::Cancel { reason: None, skip_listeners: self.random.one_in(4) },
             17 if self.random.one_in(8) => Input::EndCalled { ending: Ending::default() },
-            10 => self.start(false),
+            10 => self.start(Chain::AtOnce),
             15 | 16 => Input::Modify(random_modification(self.definition, &self.load(), &mut self.random)),
             18 | 19 => {
                 let begin = Input::BeginActivity { activity: self.enabled().unwrap_or(ActivityId(wait.0)) };
-                self.perhaps_held(begin)
+                self.perhaps_deferred(begin)
             }
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, perhaps_passing(wait, variables)),
@@ -89,9 +89,9 @@ impl Host<'_> {
         }
     }
 
-    /// What ends no wait may be held.
-    fn perhaps_held(&mut self, input: Input) -> Input {
-        if self.random.one_in(2) { Input::Held(Box::new(input)) } else { input }
+    /// What ends no wait may be deferred.
+    fn perhaps_deferred(&mut self, input: Input) -> Input {
+        if self.random.one_in(2) { Input::Deferred(Box::new(input)) } else { input }
     }
 
     /// What a person changes of a user task.

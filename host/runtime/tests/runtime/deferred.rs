@@ -81,7 +81,7 @@ async fn variable_that_an_operator_sets_begins_something_that_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn condition_that_holds_at_a_held_start_begins_something_that_sends() {
+async fn condition_that_holds_at_a_deferred_start_begins_something_that_sends() {
     for host in hosts().await {
         let watched = "<bpmn:startEvent id='s' camunda:asyncBefore='true'/><bpmn:userTask id='u'/>\
                        <bpmn:sequenceFlow id='f' sourceRef='s' targetRef='u'/>"
@@ -196,7 +196,7 @@ async fn delegate_that_is_told_of_changes_of_a_task_sends_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn delegate_is_told_that_a_task_is_gone_before_what_is_held_sends() {
+async fn delegate_is_told_that_a_task_is_gone_before_what_is_deferred_sends() {
     const NOTES: &str =
         "[delegates.worker]\nfile = \"test_scripted.wasm\"\ncommands = [\"test.ok@1\"]\n[delegates.notes]\nfile = \"test_scripted.wasm\"\n";
     for host in hosts().await {
@@ -229,7 +229,7 @@ async fn delegate_is_told_that_a_task_is_gone_before_what_is_held_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn start_that_is_held_takes_no_transient_variables() {
+async fn start_that_is_deferred_takes_no_transient_variables() {
     let host = Host::start().await;
     host.deploy(process(
         "<bpmn:startEvent id='s'/><bpmn:serviceTask id='a' camunda:class='worker'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='a'/>",
@@ -245,6 +245,6 @@ async fn start_that_is_held_takes_no_transient_variables() {
         traceparent: None,
     };
     let refused = host.runtime.start(start).await;
-    assert!(matches!(refused, Err(Error::Rejected(Rejection::TransientIsHeld))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Rejected(Rejection::TransientIsDeferred))), "{refused:?}");
     assert_eq!(host.domain.applied(), []);
 }

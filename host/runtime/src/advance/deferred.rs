@@ -5,17 +5,17 @@ use mandate_store::Origin;
 
 use super::Work;
 
-/// The origin of a unit that ends no wait: it sends nothing, for it is held before its first command.
+/// The origin of a unit that ends no wait: it sends nothing, for it is deferred before its first command.
 pub(super) const NO_WAIT: Origin = Origin::Job(0);
 
 impl Work {
     /// Whether it ends no wait, and does not stop before its first command either.
-    pub(crate) fn is_unheld(&self) -> bool {
-        self.wait().is_none() && !self.input.is_held()
+    pub(crate) fn goes_on_at_once(&self) -> bool {
+        self.wait().is_none() && !self.input.is_deferred()
     }
 
     /// Whether it is a start that stops so, and whose job is run for the caller.
-    pub(super) fn is_held_start(&self) -> bool {
-        self.input.is_start() && self.input.is_held()
+    pub(super) fn is_deferred_start(&self) -> bool {
+        self.input.is_start() && self.input.is_deferred()
     }
 }

@@ -55,7 +55,7 @@ fn modification_that_is_asked_for_again_under_its_key_is_done_once() {
             start
             modify as 7: before a
             modify as 7: before a
-            modify-held as 8: before a
+            modify-deferred as 8: before a
             modify as 8: before a
             modify before a
             modify as 8: before a
@@ -73,7 +73,7 @@ fn modification_that_is_asked_for_again_under_its_key_is_done_once() {
               task a !6 of nobody users [] groups []
             > modify as 7: before a
               rejected: the instance was modified under this key before
-            > modify-held as 8: before a
+            > modify-deferred as 8: before a
               job AsyncBefore a !8 due 0, 3 left, 0 failed
             > modify as 8: before a
               rejected: the instance was modified under this key before
@@ -90,12 +90,12 @@ fn modification_that_is_asked_for_again_under_its_key_is_done_once() {
 }
 
 #[test]
-fn tokens_held_before_a_join_come_by_different_flows() {
+fn tokens_deferred_before_a_join_come_by_different_flows() {
     check(
         "<startEvent id='s'/><parallelGateway id='f'/><userTask id='a'/><userTask id='b'/><parallelGateway id='j'/><userTask id='z'/>{s>f}{f>a>j}{f>b>j}{j>z}",
         "
             start
-            modify-held cancel-all a; cancel-all b; before j; before j
+            modify-deferred cancel-all a; cancel-all b; before j; before j
             run j
             run j
         ",
@@ -110,7 +110,7 @@ fn tokens_held_before_a_join_come_by_different_flows() {
               task a !5 of nobody users [] groups []
               + b #6
               task b !7 of nobody users [] groups []
-            > modify-held cancel-all a; cancel-all b; before j; before j
+            > modify-deferred cancel-all a; cancel-all b; before j; before j
               task !5 gone
               - #4 canceled
               task !7 gone
@@ -132,15 +132,15 @@ fn tokens_held_before_a_join_come_by_different_flows() {
 }
 
 #[test]
-fn held_modification_stops_each_token_before_its_element() {
+fn deferred_modification_stops_each_token_before_its_element() {
     check(
         "<startEvent id='s'/><userTask id='u'/><serviceTask id='w' camunda:class='W'/><inclusiveGateway id='j'/><task id='o'/><serviceTask id='z' camunda:class='Z'/>\
              {s>u>j}{w>j}{o>j}{j>z}",
         "
             start
-            modify-held before w; flow o_j
+            modify-deferred before w; flow o_j
             run j
-            modify-held cancel-transition #5; cancel-all u
+            modify-deferred cancel-transition #5; cancel-all u
             leaves
             run z
             return
@@ -152,13 +152,13 @@ fn held_modification_stops_each_token_before_its_element() {
               - #2
               + u #3
               task u !4 of nobody users [] groups []
-            > modify-held before w; flow o_j
+            > modify-deferred before w; flow o_j
               job AsyncBefore w !6 due 0, 3 left, 0 failed
               job AsyncBefore j !8 due 0, 3 left, 0 failed
             > run j
               job !8 gone
               + j #7
-            > modify-held cancel-transition #5; cancel-all u
+            > modify-deferred cancel-transition #5; cancel-all u
               job !6 gone
               task !4 gone
               - #3 canceled
@@ -185,7 +185,7 @@ fn mappings_of_what_is_cancelled_are_skipped_where_those_of_what_is_started_can_
          </camunda:outputParameter></camunda:inputOutput></extensionElements></userTask><userTask id='v'/>{s>u>v}",
         "
             start
-            modify-held skip: before v; cancel-all u; before u
+            modify-deferred skip: before v; cancel-all u; before u
             suspend
             modify cancel-all u; before v
             modify skip: before u
@@ -200,7 +200,7 @@ fn mappings_of_what_is_cancelled_are_skipped_where_those_of_what_is_started_can_
               - #2
               + u #3
               task u !4 of nobody users [] groups []
-            > modify-held skip: before v; cancel-all u; before u
+            > modify-deferred skip: before v; cancel-all u; before u
               rejected: mappings of what is started cannot be skipped here: it goes on in jobs of its own, because the instance is suspended or the chain may send commands
             > suspend
               suspended: true
@@ -296,7 +296,7 @@ fn instance_does_not_begin_with_a_cancellation() {
         "
             begin cancel-all a
             begin
-            begin-held before z; flow u_p
+            begin-deferred before z; flow u_p
             run z
             run p
         ",
@@ -305,7 +305,7 @@ fn instance_does_not_begin_with_a_cancellation() {
               rejected: instruction 1: an instance begins with starts only
             > begin
               rejected: no instruction says where the instance begins
-            > begin-held before z; flow u_p
+            > begin-deferred before z; flow u_p
               started at z
               job AsyncBefore z !3 due 0, 3 left, 0 failed
               job AsyncBefore p !5 due 0, 3 left, 0 failed
@@ -354,10 +354,10 @@ fn modification_that_runs_again_makes_the_same_keys_whatever_others_did_meanwhil
 }
 
 #[test]
-fn what_a_held_modification_calls_has_the_keys_of_its_jobs() {
-    let held = keys(&[
+fn what_a_deferred_modification_calls_has_the_keys_of_its_jobs() {
+    let deferred = keys(&[
         "start",
-        "modify-held before w; before w in #1",
+        "modify-deferred before w; before w in #1",
         "run !7",
         "return",
         "crash",
@@ -368,6 +368,6 @@ fn what_a_held_modification_calls_has_the_keys_of_its_jobs() {
         "run !10",
         "return",
     ]);
-    assert_eq!(held[..2], held[2..4]);
-    assert_eq!(held[2..].iter().collect::<BTreeSet<_>>().len(), held.len() - 2);
+    assert_eq!(deferred[..2], deferred[2..4]);
+    assert_eq!(deferred[2..].iter().collect::<BTreeSet<_>>().len(), deferred.len() - 2);
 }
