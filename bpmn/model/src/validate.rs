@@ -225,86 +225,85 @@ impl<'v> Validator<'v, '_> {
     fn boundary_events(&mut self, index: ElementIndex, element: &Element) {
         let is_event = matches!(element.kind, ElementKind::EventSubProcess(_));
         let name = if is_event { "an event sub-process" } else { self.name(index) };
-        let is_activity = !is_event
-            && matches!(
-                name,
-                "task"
-                    | "manualTask"
-                    | "serviceTask"
-                    | "sendTask"
-                    | "scriptTask"
-                    | "businessRuleTask"
-                    | "userTask"
-                    | "receiveTask"
-                    | "subProcess"
-                    | "adHocSubProcess"
-                    | "transaction"
-                    | "callActivity"
-            );
         for boundary in &element.boundary_events {
-            let at = self.at(*boundary);
-            let event = &self.draft.elements[boundary.0 as usize];
-            if !is_activity {
-                let message = format!("the boundary event is attached to {name}, which can't carry one");
-                self.diagnostics.error(at, message, "attach it to a task, a sub-process or a call activity");
-            } else if event.parent != element.parent {
-                let message = format!("the boundary event is attached to '{}' in another scope", shown(&element.id));
-                self.diagnostics.error(at, message, "move it into the scope of the activity");
-            }
-            let is_error = matches!(event.kind.trigger(), Some((EventTrigger::Error(_), _)));
-            if is_error && !event.all_of.is_empty() && matches!(element.kind, ElementKind::CallActivity(_)) {
-                let message = "an event that waits for all of several can't wait for an error of a called process";
-                self.diagnostics.error(
-                    at,
-                    message,
-                    "use an error event of its own: where the error is thrown, nobody knows what else has happened here",
-                );
-            }
-            match (event.kind.trigger(), name) {
-                // From a user task whoever does it reports one.
-                (
-                    Some((EventTrigger::Escalation(_), _)),
-                    "subProcess" | "adHocSubProcess" | "transaction" | "callActivity" | "userTask",
-                ) => {}
-                // Instances may throw one (`behavior`).
-                _ if element.multi_instance.as_ref().is_some_and(|each| each.behavior.iter().any(|it| it.caught_by.contains(boundary))) => {
-                    continue;
-                }
-                (Some((EventTrigger::Escalation(_), _)), _) => {
-                    let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
-                    self.diagnostics.objection(
-                        at,
-                        message,
-                        "attach it to a sub-process, call activity or user task (as in Camunda 7), or use an error event",
-                    );
-                }
-                _ => {}
-            }
-            let between_jobs = element.multi_instance.as_ref().is_some_and(|each| each.async_before || each.async_after);
-            let why = match &element.kind {
-                _ if between_jobs => continue,
-                ElementKind::ServiceTask(task) if !task.by_worker => "a task done by a delegate does not wait (as in Camunda 7)",
-                ElementKind::Task | ElementKind::ManualTask => "a task that passes through does not wait",
-                ElementKind::ExpressionTask(_) => "a task done by an expression does not wait (as in Camunda 7)",
-                ElementKind::MessageSend(_) => "a task that sends along a message flow does not wait",
-                _ => continue,
-            };
-            match event.kind.trigger() {
-                Some((EventTrigger::Timer(_), _)) => {
-                    let help = "limit the delegate's wall time in the manifest, or put the timer on a sub-process around tasks that wait";
-                    self.diagnostics.warning(at, format!("the timer never fires: {why}"), help);
-                }
-                Some((EventTrigger::Message(_), _)) => {
-                    let help = "put the event on a sub-process around tasks that wait";
-                    self.diagnostics.warning(at, format!("the message never arrives: {why}"), help);
-                }
-                Some((EventTrigger::Signal(_), _)) => {
-                    let help = "put the event on a sub-process around tasks that wait";
-                    self.diagnostics.warning(at, format!("the signal never arrives: {why}"), help);
-                }
-                _ => {}
+            self.attachment(*boundary, element, name);
+            // Instances may throw one (`behavior`).
+            if !element.multi_instance.as_ref().is_some_and(|each| each.behavior.iter().any(|it| it.caught_by.contains(boundary))) {
+                self.escalation_from(*boundary, name);
+                self.wait_of(*boundary, element);
             }
         }
+    }
+
+    /// Whether a boundary event can be attached to what it is attached to, which has this name.
+    fn attachment(&mut self, boundary: ElementIndex, element: &Element, name: &str) {
+        let is_activity = matches!(
+            name,
+            "task"
+                | "manualTask"
+                | "serviceTask"
+                | "sendTask"
+                | "scriptTask"
+                | "businessRuleTask"
+                | "userTask"
+                | "receiveTask"
+                | "subProcess"
+                | "adHocSubProcess"
+                | "transaction"
+                | "callActivity"
+        );
+        let (at, event) = (self.at(boundary), &self.draft.elements[boundary.0 as usize]);
+        let is_error = matches!(event.kind.trigger(), Some((EventTrigger::Error(_), _)));
+        let is_error_of_several = is_error && !event.all_of.is_empty();
+        if !is_activity {
+            let message = format!("the boundary event is attached to {name}, which can't carry one");
+            self.diagnostics.error(at, message, "attach it to a task, a sub-process or a call activity");
+        } else if event.parent != element.parent {
+            let message = format!("the boundary event is attached to '{}' in another scope", shown(&element.id));
+            self.diagnostics.error(at, message, "move it into the scope of the activity");
+        }
+        if is_error_of_several && matches!(element.kind, ElementKind::CallActivity(_)) {
+            let message = "an event that waits for all of several can't wait for an error of a called process";
+            let help = "use an error event of its own: where the error is thrown, nobody knows what else has happened here";
+            self.diagnostics.error(at, message, help);
+        }
+    }
+
+    /// Whether something in an activity of this name can throw the escalation that a boundary event catches.
+    fn escalation_from(&mut self, boundary: ElementIndex, name: &str) {
+        // From a user task whoever does it reports one.
+        let throws = matches!(name, "subProcess" | "adHocSubProcess" | "transaction" | "callActivity" | "userTask");
+        let trigger = self.draft.elements[boundary.0 as usize].kind.trigger();
+        if matches!(trigger, Some((EventTrigger::Escalation(_), _))) && !throws {
+            let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
+            let help = "attach it to a sub-process, call activity or user task (as in Camunda 7), or use an error event";
+            self.diagnostics.objection(self.at(boundary), message, help);
+        }
+    }
+
+    /// Whether the activity waits, so that a boundary event can be triggered meanwhile.
+    fn wait_of(&mut self, boundary: ElementIndex, element: &Element) {
+        if element.multi_instance.as_ref().is_some_and(|each| each.async_before || each.async_after) {
+            return;
+        }
+        let why = match &element.kind {
+            ElementKind::ServiceTask(task) if !task.by_worker => "a task done by a delegate does not wait (as in Camunda 7)",
+            ElementKind::Task | ElementKind::ManualTask => "a task that passes through does not wait",
+            ElementKind::ExpressionTask(_) => "a task done by an expression does not wait (as in Camunda 7)",
+            ElementKind::MessageSend(_) => "a task that sends along a message flow does not wait",
+            _ => return,
+        };
+        let around = "put the event on a sub-process around tasks that wait";
+        let (what, help) = match self.draft.elements[boundary.0 as usize].kind.trigger() {
+            Some((EventTrigger::Timer(_), _)) => (
+                "the timer never fires",
+                "limit the delegate's wall time in the manifest, or put the timer on a sub-process around tasks that wait",
+            ),
+            Some((EventTrigger::Message(_), _)) => ("the message never arrives", around),
+            Some((EventTrigger::Signal(_), _)) => ("the signal never arrives", around),
+            _ => return,
+        };
+        self.diagnostics.warning(self.at(boundary), format!("{what}: {why}"), help);
     }
 
     /// Of the boundary events of an activity, and of the event sub-processes in a scope, no two wait for the same: nobody could say which
