@@ -134,6 +134,26 @@ async fn two_files_of_one_name_are_not_taken_for_each_other() -> anyhow::Result<
     host.stop().await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_wrote_is_shown_and_does_nothing_to_the_terminal() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = Lone::start(dir.path(), None, &[]).await?;
+    let says = async |words: &[&str]| mandate(&host, words).await;
+    host.deploy(&[("asked.bpmn", ASKED.as_bytes())]).await?;
+    let forged = "order-1\u{1b}[2J\u{9b}1A\nstate       COMPLETED";
+    let id = says(&["start", "asked", "-b", forged]).await?;
+    for words in [["list"].as_slice(), &["waiting"], &["show", id.trim()]] {
+        let said = says(words).await?;
+        ensure!(said.contains(r"order-1\u001b[2J\u009b1A\nstate       COMPLETED"), "{words:?}: {said}");
+        ensure!(!said.contains(['\u{1b}', '\u{9b}']) && !said.contains("\nstate       COMPLETED"), "{words:?}: {said}");
+    }
+    let listed: Value = serde_json::from_str(&says(&["list", "--json"]).await?)?;
+    ensure!(listed[0]["businessKey"] == json!(forged), "{listed:#}");
+    let refused = run(&host, &["show", "no\u{1b}[2Jbody"]).await?;
+    ensure!(String::from_utf8(refused.stderr)?.starts_with(r"mandate: 'no\u001b[2Jbody' is no process instance's id"));
+    host.stop().await
+}
+
 /// What a command prints.
 async fn mandate(host: &Lone, words: &[&str]) -> anyhow::Result<String> {
     let output = run(host, words).await?;

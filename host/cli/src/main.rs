@@ -249,7 +249,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mandate: {error:#}");
+            // With the words of a host, or of a file.
+            eprintln!("mandate: {}", table::escaped(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -215,9 +215,9 @@ pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyho
         return Ok(());
     }
     say!("instance    {id}");
-    say!("definition  {}", text(&history["processDefinitionId"]));
-    say!("key         {}", text(&history["businessKey"]));
-    say!("state       {}", text(&history["state"]));
+    say!("definition  {}", said(&history["processDefinitionId"]));
+    say!("key         {}", said(&history["businessKey"]));
+    say!("state       {}", said(&history["state"]));
     if !standing.is_empty() {
         section("Waiting");
         let row = |leaf: &Value| vec![text(&leaf["activityId"]), reason(leaf), moment(&leaf["since"]), moment(&leaf["until"])];
@@ -262,9 +262,9 @@ fn print_verdicts(ledger: &Value) {
     }
     for row in given {
         let verdict = &row["verdict"];
-        let (by, at, reason) = (text(&verdict["by"]), text(&verdict["at"]), text(&verdict["reason"]));
+        let (by, at, reason) = (said(&verdict["by"]), said(&verdict["at"]), said(&verdict["reason"]));
         let finding = if row["state"] == "applied" { "applied" } else { "not applied" };
-        say!("{} attempt {}: {finding}, says {by} at {at}: {reason}", text(&row["command"]), row["attempt"]);
+        say!("{} attempt {}: {finding}, says {by} at {at}: {reason}", said(&row["command"]), row["attempt"]);
     }
     let wanted = verdict::wanted(ledger);
     if !wanted.is_empty() {
@@ -277,7 +277,7 @@ fn print_verdicts(ledger: &Value) {
 
 /// All that an operator needs to decide.
 fn print_incident(incident: &Value) {
-    section(&format!("Incident {}", text(&incident["id"])));
+    section(&format!("Incident {}", said(&incident["id"])));
     let commands = |name: &str| {
         let listed = incident[name].as_array().into_iter().flatten();
         let each = listed.map(|one| format!("{} (attempt {}, key {})", text(&one["command"]), one["attempt"], text(&one["key"])));
@@ -297,12 +297,13 @@ fn print_incident(incident: &Value) {
         ("see", text(&incident["documentation"])),
     ];
     for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
-        say!("{name:<11} {value}");
+        say!("{name:<11} {}", table::one_line(value));
     }
 }
 
 /// The open incidents of an instance with their details; one that was resolved meanwhile is left out.
 async fn incidents(client: &Client, instance: &str) -> anyhow::Result<Vec<Value>> {
+    let of_instance = [("processInstanceId", instance.to_owned()), ("sortBy", "incidentId".into()), ("sortOrder", "asc".into())];
     let open = client.get("/engine-rest/incident", &[("processInstanceId", instance.to_owned())]).await?;
     let mut detailed = Vec::new();
     for incident in open.as_array().into_iter().flatten() {
@@ -376,6 +377,11 @@ fn delegate_row(delegate: &Value) -> Vec<String> {
     let field = |name: &str| text(&delegate[name]);
     let digest = field("digest").chars().take(12).collect();
     vec![field("name"), field("version"), field("tenantId"), digest, joined(&delegate["boundBy"])]
+}
+
+/// A text of others, to be said within a line.
+fn said(value: &Value) -> String {
+    table::one_line(&text(value)).into_owned()
 }
 
 /// A list of texts as people write one.
