@@ -154,6 +154,47 @@ async fn what_others_wrote_is_shown_and_does_nothing_to_the_terminal() -> anyhow
     host.stop().await
 }
 
+/// `many` stands at 501 jobs that have failed, `done` behind as many activities that have ended.
+const MANY: &str = r#"<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
+  xmlns:camunda="http://camunda.org/schema/1.0/bpmn" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" id="d" targetNamespace="test">
+  <bpmn:process id="many" isExecutable="true">
+    <bpmn:startEvent id="s"/><bpmn:sequenceFlow id="f" sourceRef="s" targetRef="count"/>
+    <bpmn:scriptTask id="count" scriptFormat="juel" camunda:resultVariable="n">
+      <bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R1/PT0S</camunda:failedJobRetryTimeCycle></bpmn:extensionElements>
+      <bpmn:multiInstanceLoopCharacteristics camunda:asyncBefore="true">
+        <bpmn:loopCardinality xsi:type="bpmn:tFormalExpression">501</bpmn:loopCardinality>
+      </bpmn:multiInstanceLoopCharacteristics>
+      <bpmn:script>${nothing}</bpmn:script>
+    </bpmn:scriptTask>
+  </bpmn:process>
+  <bpmn:process id="done" isExecutable="true">
+    <bpmn:startEvent id="ds"/><bpmn:sequenceFlow id="df" sourceRef="ds" targetRef="each"/>
+    <bpmn:task id="each"><bpmn:multiInstanceLoopCharacteristics>
+      <bpmn:loopCardinality xsi:type="bpmn:tFormalExpression">501</bpmn:loopCardinality>
+    </bpmn:multiInstanceLoopCharacteristics></bpmn:task>
+    <bpmn:sequenceFlow id="dg" sourceRef="each" targetRef="look"/><bpmn:userTask id="look"/>
+  </bpmn:process>
+</bpmn:definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_more_than_an_answer_holds_is_shown_and_retried_to_its_end() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = Lone::start(dir.path(), None, &[]).await?;
+    let says = async |words: &[&str]| mandate(&host, words).await;
+    host.deploy(&[("many.bpmn", MANY.as_bytes())]).await?;
+    let (many, done) = (says(&["start", "many"]).await?, says(&["start", "done"]).await?);
+    let shown: Value = serde_json::from_str(&says(&["show", done.trim(), "--json"]).await?)?;
+    let each = shown["activities"].as_array().context("a list")?.iter().filter(|one| one["activityId"] == "each");
+    ensure!(each.map(|one| one["id"].as_str()).collect::<std::collections::BTreeSet<_>>().len() == 501, "not all, or not each once");
+
+    host.until("/engine-rest/incident/count", |count| count["count"] == 501).await?;
+    let shown: Value = serde_json::from_str(&says(&["show", many.trim(), "--json"]).await?)?;
+    ensure!(shown["incidents"].as_array().map(Vec::len) == Some(501));
+    let given = says(&["retry", many.trim(), "--retries", "2"]).await?;
+    ensure!(given.lines().filter(|line| line.ends_with("has 2 more attempt(s)")).count() == 501, "{given}");
+    host.stop().await
+}
+
 /// What a command prints.
 async fn mandate(host: &Lone, words: &[&str]) -> anyhow::Result<String> {
     let output = run(host, words).await?;

@@ -7,6 +7,9 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
+/// Rows of a list that are asked for at once: it has any number of them, and an answer has room for so many.
+const PAGE: usize = 500;
+
 /// A host.
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -34,6 +37,20 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
         self.send(self.request(Method::GET, &with_query(path, query))).await
+    }
+
+    /// A list to its end, page by page.
+    pub(crate) async fn all(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+        let mut all = Vec::new();
+        loop {
+            let page = [("firstResult", all.len().to_string()), ("maxResults", PAGE.to_string())];
+            let Value::Array(rows) = self.get(path, &[query, &page[..]].concat()).await? else { bail!("the host's answer is no list") };
+            let is_last = rows.len() < PAGE;
+            all.extend(rows);
+            if is_last {
+                return Ok(Value::from(all));
+            }
+        }
     }
 
     /// Prints an answer of any length as it comes.

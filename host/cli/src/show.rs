@@ -197,13 +197,9 @@ pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyho
     let id = find(client, wanted).await?;
     let path = encode(&id);
     let history = client.get(&format!("/engine-rest/history/process-instance/{path}"), &[]).await?;
-    let ledger = client.get(&format!("/api/v1/process-instances/{path}/ledger"), &[]).await?;
-    let activities = client
-        .get(
-            "/engine-rest/history/activity-instance",
-            &[("processInstanceId", id.clone()), ("sortBy", "startTime".into()), ("sortOrder", "asc".into())],
-        )
-        .await?;
+    let ledger = client.all(&format!("/api/v1/process-instances/{path}/ledger"), &[]).await?;
+    let by_start = [("processInstanceId", id.clone()), ("sortBy", "startTime".into()), ("sortOrder", "asc".into())];
+    let activities = client.all("/engine-rest/history/activity-instance", &by_start).await?;
     let lives = history["endTime"].is_null();
     let standing = if lives { leaves(client, &[("processInstanceId", id.clone())]).await? } else { Vec::new() };
     let incidents = incidents(client, &id).await?;
@@ -304,7 +300,7 @@ fn print_incident(incident: &Value) {
 /// The open incidents of an instance with their details; one that was resolved meanwhile is left out.
 async fn incidents(client: &Client, instance: &str) -> anyhow::Result<Vec<Value>> {
     let of_instance = [("processInstanceId", instance.to_owned()), ("sortBy", "incidentId".into()), ("sortOrder", "asc".into())];
-    let open = client.get("/engine-rest/incident", &[("processInstanceId", instance.to_owned())]).await?;
+    let open = client.all("/engine-rest/incident", &of_instance).await?;
     let mut detailed = Vec::new();
     for incident in open.as_array().into_iter().flatten() {
         let id = text(&incident["id"]);
@@ -345,11 +341,15 @@ async fn find(client: &Client, wanted: &str) -> anyhow::Result<String> {
 
 pub(crate) async fn retry(client: &Client, id: &str, retries: u32) -> anyhow::Result<()> {
     let mut failed: Vec<(&str, String)> = Vec::new();
-    for noun in ["job", "external-task"] {
-        let of_instance = [("processInstanceId", id.to_owned()), ("noRetriesLeft", "true".to_owned())];
-        let by_id = [(if noun == "job" { "jobId" } else { "externalTaskId" }, id.to_owned())];
-        let asked: &[(&str, String)] = if id.contains('.') { &by_id } else { &of_instance };
-        let found = client.get(&format!("/engine-rest/{noun}"), asked).await?;
+    // All of them before the first is given any: who has retries is not listed any more, nor who follows where he was.
+    for (noun, its_id, sort) in [("job", "jobId", "jobId"), ("external-task", "externalTaskId", "id")] {
+        let asked = if id.contains('.') {
+            vec![(its_id, id)]
+        } else {
+            vec![("processInstanceId", id), ("noRetriesLeft", "true"), ("sortBy", sort), ("sortOrder", "asc")]
+        };
+        let asked: Vec<_> = asked.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        let found = client.all(&format!("/engine-rest/{noun}"), &asked).await?;
         failed.extend(found.as_array().into_iter().flatten().map(|it| (noun, text(&it["id"]))));
     }
     ensure!(!failed.is_empty(), "{id} has no job and no external task without retries, and is none");
