@@ -195,6 +195,27 @@ async fn what_is_more_than_an_answer_holds_is_shown_and_retried_to_its_end() -> 
     host.stop().await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_leaves_nothing_behind_and_trusts_no_folder_of_others() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (bundle, temporary) = (dir.path().join("bundle"), dir.path().join("tmp"));
+    std::fs::create_dir(&bundle)?;
+    std::fs::write(bundle.join("asked.bpmn"), ASKED)?;
+    std::fs::create_dir(&temporary)?;
+    // Somebody else's, under the name that a check once had for its own.
+    std::fs::write(temporary.join("mandate-check"), "")?;
+    let mut host = Lone::start(dir.path(), None, &[]).await?;
+    host.kill().await?;
+    let database = format!("sqlite:{}/mandate.db", dir.path().display());
+    for words in [["check", &bundle.display().to_string()].as_slice(), &["check-store", "--database", &database]] {
+        let checked = Command::new(built("mandate")?).args(words).env("TMPDIR", &temporary).output().await?;
+        ensure!(checked.status.success(), "{words:?}: {}", String::from_utf8_lossy(&checked.stderr));
+        let left: Vec<_> = std::fs::read_dir(&temporary)?.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<_>>()?;
+        ensure!(left == ["mandate-check"], "{words:?}: {left:?}");
+    }
+    Ok(())
+}
+
 /// What a command prints.
 async fn mandate(host: &Lone, words: &[&str]) -> anyhow::Result<String> {
     let output = run(host, words).await?;

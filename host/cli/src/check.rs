@@ -60,6 +60,11 @@ pub(crate) fn run(dir: &Path, catalogue: Option<&Path>, json: bool) -> anyhow::R
     Ok(())
 }
 
+/// Where what a check compiles is kept while it runs. A folder that others know of could be another user's, with code of theirs in it.
+fn cache() -> anyhow::Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix("mandate-check-").tempdir().context("make a temporary folder")
+}
+
 /// The operator's catalogue as far as a check needs it: whoever checks a bundle has no business with the credentials.
 fn catalogue_without_secrets(path: &Path) -> anyhow::Result<Catalogue> {
     let toml = std::fs::read_to_string(path).with_context(|| format!("read the catalogue {}", path.display()))?;
@@ -73,7 +78,8 @@ pub(crate) async fn store(database: Option<String>, client: &Client, json: bool)
         Some(url) => {
             let mut store = StoreConfig::new(&url);
             store.migrate = Migrate::Off;
-            let sandbox = wasm::Config::new(std::env::temp_dir().join("mandate-check"), wasm::Compiler::InProcess);
+            let cache = cache()?;
+            let sandbox = wasm::Config::new(cache.path(), wasm::Compiler::InProcess);
             let config = Config { store, sandbox, catalogue: None, execute_jobs: false, clock: ClockSource::Stored, history_cleanup: None };
             let runtime = Runtime::open(config).await.map_err(serve::in_one_line)?;
             let report = runtime.check_store().await;
