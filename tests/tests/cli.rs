@@ -216,6 +216,30 @@ async fn a_check_leaves_nothing_behind_and_trusts_no_folder_of_others() -> anyho
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_names_no_file_by_an_absolute_path() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let [model, component] = ["elsewhere.bpmn", "elsewhere.wasm"].map(|name| dir.path().join(name));
+    std::fs::write(&model, ASKED)?;
+    std::fs::write(&component, "no component")?;
+    let bundle = dir.path().join("foreign");
+    std::fs::create_dir(&bundle)?;
+    let manifest = format!("[deployment]\nmodels = [\"{}\"]\n[delegates.one]\nfile = \"{}\"\n", model.display(), component.display());
+    std::fs::write(bundle.join("mandate.toml"), manifest)?;
+    let host = Lone::start(dir.path(), None, &[]).await?;
+    for command in ["check", "deploy"] {
+        let refused = run(&host, &[command, &bundle.display().to_string()]).await?;
+        let said = format!("{}{}", String::from_utf8(refused.stdout)?, String::from_utf8(refused.stderr)?);
+        for (line, path) in [("2:11", &model), ("4:8", &component)] {
+            let expected =
+                format!("mandate.toml:{line}: error: the path {} is absolute\n  help: name it relative to the folder", path.display());
+            ensure!(!refused.status.success() && said.contains(&expected), "{command}: {said}\nand not\n{expected}");
+        }
+    }
+    ensure!(host.ask("/engine-rest/deployment/count").await?["count"] == 0, "something was deployed");
+    host.stop().await
+}
+
 /// What a command prints.
 async fn mandate(host: &Lone, words: &[&str]) -> anyhow::Result<String> {
     let output = run(host, words).await?;

@@ -44,16 +44,23 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Bundle> {
     if manifest.is_file() {
         let bytes = std::fs::read(&manifest).with_context(|| format!("read {}", manifest.display()))?;
         let (manifest, _) = Manifest::read(&bytes);
+        let components = manifest.delegates.values().filter_map(|delegate| delegate.file.as_ref());
+        // An absolute path means a file of one machine, and on whose nobody can tell who reads the manifest.
+        let (absolute, named): (Vec<_>, Vec<_>) =
+            components.chain(&manifest.deployment.models).partition(|file| Path::new(&file.value).is_absolute());
+        for file in absolute {
+            let message = format!("the path {} is absolute", file.value);
+            problems.push(Problem::error(MANIFEST, message, "name it relative to the folder").at(file.at));
+        }
         for model in &manifest.deployment.models {
             let path = dir.join(&model.value);
-            if !path.is_file() {
+            if !path.is_file() && Path::new(&model.value).is_relative() {
                 let message = format!("the model {} is not there (looked for {})", model.value, path.display());
                 problems.push(Problem::error(MANIFEST, message, "correct its path, which is relative to the folder").at(model.at));
             }
         }
         // A component that is not there is missed by the check of the upload.
-        let components = manifest.delegates.values().filter_map(|delegate| delegate.file.as_ref());
-        for file in components.chain(&manifest.deployment.models) {
+        for file in named {
             let path = dir.join(&file.value);
             if !path.is_file() {
                 continue;
