@@ -194,6 +194,7 @@ impl<'a> Run<'a> {
         writeln!(self.trace, "> {line}").expect("text grows");
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         let (word, json) = rest.split_once(' ').unwrap_or((rest, ""));
+        let chain = Chain::deferred_if(verb.ends_with("-deferred"));
         let input = match verb {
             "at" => {
                 self.now = word.parse().expect("milliseconds");
@@ -205,20 +206,12 @@ impl<'a> Run<'a> {
             }
             "leaves" => return self.leaves(),
             "variables" => return self.variables(word),
-            "crash" => {
-                self.instance = self.stored.clone();
-                return;
+            "crash" => return self.instance = self.stored.clone(),
+            "start" | "start-deferred" => Input::Start { element: self.start(), variables: variables(rest), chain },
+            "modify" | "modify-deferred" => Input::Modify(modification(self.definition, rest, chain)),
+            "begin" | "begin-deferred" => {
+                Input::StartAt { variables: Variables::new(), modification: modification(self.definition, rest, chain) }
             }
-            "start" | "start-deferred" => {
-                Input::Start { element: self.start(), variables: variables(rest), chain: Chain::deferred_if(verb == "start-deferred") }
-            }
-            "modify" | "modify-deferred" => {
-                Input::Modify(modification(self.definition, rest, Chain::deferred_if(verb == "modify-deferred")))
-            }
-            "begin" | "begin-deferred" => Input::StartAt {
-                variables: Variables::new(),
-                modification: modification(self.definition, rest, Chain::deferred_if(verb == "begin-deferred")),
-            },
             "run" => Input::RunJob { wait: self.job(word) },
             "fail" => Input::FailJob { wait: self.job(word), failure: failure(json) },
             "retries" => Input::SetRetries { wait: self.job(word), retries: json.parse().expect("a number"), due: None },
@@ -286,7 +279,7 @@ impl<'a> Run<'a> {
             }
             "drop" => Input::SetVariables { scope: self.scope(word), set: Variables::new(), remove: vec![json.into()], local: false },
             "choose" => Input::BeginActivity { activity: self.enabled(word) },
-            "hear" | "hear-deferred" => self.hear(Chain::deferred_if(verb == "hear-deferred"), word, json),
+            "hear" | "hear-deferred" => self.hear(chain, word, json),
             "end" => Input::EndCalled { ending: Ending::default() },
             "suspend" => Input::Suspend,
             "activate" => Input::Activate,
