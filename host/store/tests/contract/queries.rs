@@ -302,6 +302,9 @@ pub(crate) async fn likes_respect_case_and_escapes(fixture: Fixture) {
         let found: Vec<_> = found.iter().filter_map(|row| row.business_key.as_deref()).collect();
         assert_eq!(found, expected, "{pattern}");
     }
+    // The longest that a client may give; one byte more is an error on SQLite.
+    let filter = InstanceFilter { business_key_like: Some("%".repeat(50_000)), ..InstanceFilter::default() };
+    assert_eq!(store.count_instances(filter).await.expect("read"), 6);
 }
 
 pub(crate) async fn pages_neither_repeat_nor_skip(fixture: Fixture) {
