@@ -172,8 +172,9 @@ impl Store {
         tx.commit().await
     }
 
-    /// A plan that an older one keeps waits until that one is tried again, which is at `next`. Not if that one is gone meanwhile: what it
-    /// has kept has been let go.
+    /// A plan that an older one keeps waits until that one is tried again, which is at `next`. Not if that one is gone meanwhile: whoever
+    /// ends it lets go what it has kept. What is kept by one that goes with its definition, or is carried out by hand, waits until that
+    /// `next`.
     pub async fn hold_back_plan(&self, id: Uuid, older: Uuid, next: i64) -> Result<(), Error> {
         let mut tx = self.inner().admin.begin().await?;
         // Both, in the order in which whoever ends the older one locks them: that comes before this, or lets go what this holds back.

@@ -5,7 +5,7 @@ use mandate_runtime::engine::{InstanceId, PublicId, Variables};
 use mandate_runtime::query::{IncidentFilter, Page};
 use serde_json::json;
 
-use crate::common::{Host, Setup, commands, guest, postgres, process};
+use crate::common::{Host, Setup, commands, detail, guest, postgres, process};
 
 /// On a busy machine an outcome may be written by itself before its delegate returns: of so many units some are quicker.
 const UNITS: usize = 30;
@@ -97,7 +97,7 @@ async fn an_incident_of_the_same_unit_has_what_its_command_came_to() {
         let id = host.start_instance(json!({ "script": commands(&[("w", "test.ok@1")]) })).await.expect("it starts").id;
         host.runtime.complete_task(task(&host, id).await, Variables::new()).await.expect("completed");
         let incidents = host.runtime.reads().incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("read");
-        let detail: serde_json::Value = serde_json::from_str(&incidents[0].row.detail).expect("JSON");
+        let detail = detail(&host.runtime, &incidents[0]).await;
         assert_eq!((&detail["code"], &detail["commandsApplied"][0]["command"]), (&json!("JOIN_CANNOT_COMPLETE"), &json!("test.ok@1")));
         assert_eq!(detail["commandsUnknown"], json!([]));
     }

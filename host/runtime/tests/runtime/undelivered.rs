@@ -108,7 +108,7 @@ async fn what_cannot_be_delivered_is_an_incident_until_an_operator_has_it_tried_
         assert_eq!(seen, [("s2", "UNDELIVERED", 3), ("wait", "UNDELIVERED", 2)]);
         let (of_start, of_wait) = (&found[0], &found[1]);
         assert_eq!((of_wait.instance, of_wait.business_key.as_deref()), (deaf.0, Some("order-1")));
-        let detail: serde_json::Value = serde_json::from_str(&of_wait.row.detail).expect("an object");
+        let detail = common::detail(&runtime, of_wait).await;
         assert_eq!((&detail["businessKey"], &detail["activityId"]), (&json!("order-1"), &json!("wait")));
         assert!(detail["message"].as_str().is_some_and(|message| message.starts_with("DELEGATE_FAILED: ")), "{detail}");
         let all = WaitingFilter { max_instances: 10, ..WaitingFilter::default() };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mandate_runtime::deploy::{Report, Upload};
 use mandate_runtime::engine::{InstanceId, PublicId, Variable, Variables};
+use mandate_runtime::query::{IncidentFilter, IncidentListed, IncidentName, Page};
 use mandate_runtime::{ClockSource, Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
 use mandate_tests::domain::Domain;
 use mandate_tests::postgres::Cluster;
@@ -204,4 +205,12 @@ pub(crate) fn commands(steps: &[(&str, &str)]) -> Value {
         .map(|(activity, command)| ((*activity).to_owned(), json!({ "commands": [{ "name": command, "body": { "by": activity } }] })))
         .collect();
     Value::Object(script)
+}
+
+/// What an incident says at length, which lists do not.
+pub(crate) async fn detail(runtime: &Runtime, listed: &IncidentListed) -> Value {
+    let name = IncidentName { instance: listed.instance, n: listed.row.n, at: None };
+    let filter = IncidentFilter { name: Some(name), ..IncidentFilter::default() };
+    let found = runtime.reads().incidents(filter, Page::ALL, &[]).await.expect("read");
+    serde_json::from_str(&found[0].row.detail).expect("an object")
 }
