@@ -5,12 +5,13 @@
 //! along a message flow has the key that the same expression, or the paths to its properties, give over what goes along with it. Of a key
 //! of several properties it is their values as a list, in JSON.
 
-use mandate_feel::{Expression, Limits, Scope, Value};
+use mandate_feel::{Expression, Scope, Value};
 use mandate_model::{CarriedKey, CorrelationKey, MessageReference};
 
 use crate::conversation::by_conversation;
 use crate::elements::At;
 use crate::input::Failure;
+use crate::moment::Moment;
 use crate::variable::Variables;
 
 impl At<'_> {
@@ -39,7 +40,7 @@ impl At<'_> {
     pub(crate) fn carried_key(&self, carried: &CarriedKey, variables: &Variables, whence: &str) -> Result<Option<String>, Failure> {
         let mut parts = Vec::with_capacity(carried.paths.0.len());
         for path in &carried.paths.0 {
-            match (part_of(path, variables).map_err(|error| self.failed(path, &error.to_string()))?, &carried.of) {
+            match (part_of(path, variables, &self.moment).map_err(|error| self.failed(path, &error.to_string()))?, &carried.of) {
                 (Some(part), _) => parts.push(part),
                 (None, None) => return Ok(None),
                 (None, Some(of)) => {
@@ -54,12 +55,12 @@ impl At<'_> {
 
 /// The standard's key that a message with these variables has; none if they lack a property of it.
 pub fn key_of_message(carried: &CarriedKey, variables: &Variables) -> Option<String> {
-    let part = |path: &Expression| part_of(path, variables).ok().flatten();
+    let part = |path: &Expression| part_of(path, variables, &Moment::from(0)).ok().flatten();
     carried.paths.0.iter().map(part).collect::<Option<_>>().map(joined)
 }
 
-fn part_of(path: &Expression, variables: &Variables) -> Result<Option<String>, mandate_feel::Error> {
-    match path.evaluate(&Carried(variables), &Limits::default()) {
+fn part_of(path: &Expression, variables: &Variables, moment: &Moment<'_>) -> Result<Option<String>, mandate_feel::Error> {
+    match moment.evaluate(path, &Carried(variables)) {
         Ok(evaluated) => Ok(key(&evaluated.value).filter(|key| !key.is_empty())),
         Err(mandate_feel::Error::UnknownName(_)) => Ok(None),
         Err(error) => Err(error),

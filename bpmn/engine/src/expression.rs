@@ -1,6 +1,6 @@
 //! Expressions of the model, evaluated on an instance's variables.
 
-use mandate_feel::{Expression, Limits, Value};
+use mandate_feel::{Expression, Value};
 use mandate_model::{ElementIndex, ProcessDefinition};
 
 use crate::Code;
@@ -14,15 +14,15 @@ pub(crate) fn evaluate(at: &At<'_>, expression: &Expression) -> Result<Value, Fa
     if let Some(text) = expression.as_literal() {
         return Ok(Value::String(text.into()));
     }
-    expression
-        .evaluate(&Visible(*at), &Limits::default())
+    at.moment
+        .evaluate(expression, &Visible(*at))
         .map(|evaluated| evaluated.value)
         .map_err(|error| failed(at.definition, at.index, expression, &error.to_string()))
 }
 
 /// The same for an expression that may name a variable which is not there: it has no value then.
 pub(crate) fn evaluate_if_known(at: &At<'_>, expression: &Expression) -> Result<Option<Value>, Failure> {
-    match expression.evaluate(&Visible(*at), &Limits::default()) {
+    match at.moment.evaluate(expression, &Visible(*at)) {
         Ok(evaluated) => Ok(Some(evaluated.value)),
         Err(mandate_feel::Error::UnknownName(_)) => Ok(None),
         Err(error) => Err(failed(at.definition, at.index, expression, &error.to_string())),
@@ -39,7 +39,7 @@ pub(crate) fn failed(definition: &ProcessDefinition, element: ElementIndex, expr
 /// Why an expression gives null where it is evaluated, as ` (reason; reason)`; empty if it says nothing. Reasons name variables and
 /// types, never values. Evaluates once more, which only happens on the way to a failure.
 pub(crate) fn why_null(at: &At<'_>, expression: &Expression) -> String {
-    match expression.evaluate(&Visible(*at), &Limits::default()) {
+    match at.moment.evaluate(expression, &Visible(*at)) {
         Ok(evaluated) if !evaluated.null_reasons.is_empty() => format!(" ({})", evaluated.null_reasons.join("; ")),
         _ => String::new(),
     }

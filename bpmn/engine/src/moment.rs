@@ -5,7 +5,12 @@
 //! job says that itself: the date at which it was first due, whenever it runs, and on whose behalf it was put there. For whatever else
 //! begins a unit the host says it, once for all steps of the unit and however often it is stepped again.
 
+use std::cell::Cell;
+
+use mandate_feel::{Evaluated, Expression, Limits, Scope};
+
 use crate::effect::Job;
+use crate::limits::Bounds;
 
 /// What a step is told of the world: the engine has no clock, and knows nobody.
 ///
@@ -18,18 +23,80 @@ pub struct Moment<'a> {
     pub asked: i64,
     /// Who asked for it, if anybody has said their name (Camunda 7's authenticated user).
     pub user: Option<&'a str>,
+    /// How much the unit of the step may do: of what it comes to nothing depends on it, but whether it does.
+    pub bounds: Bounds,
+    /// What its expressions have taken so far.
+    taken: Option<&'a Taken>,
 }
 
 impl From<i64> for Moment<'_> {
     fn from(now: i64) -> Self {
-        Self { now, asked: now, user: None }
+        Self { now, asked: now, user: None, bounds: Bounds::FULL, taken: None }
+    }
+}
+
+impl<'a> Moment<'a> {
+    /// The same, of a unit that was asked for at another time.
+    #[must_use]
+    pub fn asked(self, asked: i64) -> Self {
+        Self { asked, ..self }
+    }
+
+    /// The same, on somebody's behalf.
+    #[must_use]
+    pub fn by(self, user: Option<&'a str>) -> Self {
+        Self { user, ..self }
+    }
+
+    /// The same, with less time than all.
+    #[must_use]
+    pub fn within(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// The same for one step, whose expressions are counted together.
+    pub(crate) fn counted(self, taken: &'a Taken) -> Self {
+        Self { taken: Some(taken), ..self }
+    }
+
+    /// Evaluates an expression within what is left to the step.
+    pub(crate) fn evaluate(&self, expression: &Expression, scope: &dyn Scope) -> Result<Evaluated, mandate_feel::Error> {
+        let Some(Taken { steps, is_short }) = self.taken else { return expression.evaluate(scope, &Limits::default()) };
+        let left = self.bounds.expression_steps - steps.get();
+        let limits = Limits { steps: left.min(Limits::STEPS), ..Limits::default() };
+        let evaluated = expression.evaluate(scope, &limits);
+        let took = evaluated.as_ref().map_or_else(|error| if is_step_limit(error) { limits.steps } else { 0 }, |it| it.steps);
+        steps.set(steps.get() + took);
+        if left < Limits::STEPS && evaluated.as_ref().is_err_and(is_step_limit) {
+            is_short.set(true);
+        }
+        evaluated
+    }
+}
+
+fn is_step_limit(error: &mandate_feel::Error) -> bool {
+    matches!(error, mandate_feel::Error::StepLimit { .. })
+}
+
+/// What the expressions of one step have taken. There are elements that go on where an expression of theirs fails; where it was for this,
+/// the step fails all the same: what it comes to does not depend on its bounds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    steps: Cell<u32>,
+    is_short: Cell<bool>,
+}
+
+impl Taken {
+    /// Whether an expression would have taken more than was left.
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short.get()
     }
 }
 
 impl Job {
     /// What the steps of a unit that runs this job, or counts its failure, are told at `now`.
     pub fn moment(&self, now: i64) -> Moment<'_> {
-        Moment { now, asked: self.first_due.unwrap_or(self.due), user: self.user.as_deref() }
+        Moment::from(now).asked(self.first_due.unwrap_or(self.due)).by(self.user.as_deref())
     }
 }
 

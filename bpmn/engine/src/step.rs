@@ -18,7 +18,7 @@ use crate::limits::MAX_STEPS;
 use crate::listener::Occasion;
 use crate::listener::gone::InstanceEnd;
 use crate::modification;
-use crate::moment::Moment;
+use crate::moment::{Moment, Taken};
 use crate::unit::{Call, Later, LaterKind, NO_WAIT, Token, Unit};
 use crate::variable::{Variable, Variables};
 
@@ -51,13 +51,20 @@ pub fn step<'a>(
     input: Input,
     moment: impl Into<Moment<'a>>,
 ) -> Result<Vec<Effect>, Stop> {
-    let moment = moment.into();
+    let taken = Taken::default();
+    let moment = moment.into().counted(&taken);
     admit::check(definition, instance, &input)?;
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(instance, &input)));
     let mut machine =
         Machine { definition, instance, now: moment.now, moment, unit, effects: Vec::new(), ending: Ending::default(), failed: None };
-    machine.perform(input)?;
-    machine.run()?;
+    let moved = machine.perform(input).and_then(|()| machine.run());
+    if taken.is_short() {
+        let most = moment.bounds.expression_steps;
+        let message =
+            format!("the expressions of one unit of work take more than {most} steps; a loop that asks something dear each time?");
+        return Err(Failure::never(Code::StepLimit, ROOT, message).into());
+    }
+    moved?;
     match machine.failed.take() {
         Some(failure) => Err(failure.into()),
         None => Ok(machine.finish()),
@@ -288,8 +295,9 @@ impl<'a> Machine<'a> {
     /// cancelled task as well.
     fn count_step(&mut self, element: ElementIndex) -> Result<(), Failure> {
         self.unit.steps += 1;
-        if self.unit.steps > MAX_STEPS {
-            let message = format!("one unit of work entered more than {MAX_STEPS} elements; a loop without a wait state?");
+        let most = self.moment.bounds.steps;
+        if self.unit.steps > most {
+            let message = format!("one unit of work entered more than {most} elements; a loop without a wait state?");
             return Err(Failure::never(Code::StepLimit, element, message));
         }
         Ok(())

@@ -298,7 +298,7 @@ impl<'a> Run<'a> {
             Input::RunJob { wait } | Input::FailJob { wait, .. } => self.instance.job(*wait),
             _ => None,
         };
-        let moment = job.map_or(Moment { user: self.user.as_deref(), ..self.now.into() }, |job| job.moment(self.now));
+        let moment = job.map_or(Moment::from(self.now).by(self.user.as_deref()), |job| job.moment(self.now));
         (self.asked, self.behalf) = (moment.asked, moment.user.map(str::to_owned));
     }
 
@@ -308,7 +308,7 @@ impl<'a> Run<'a> {
         assert_eq!(instance, self.instance, "the stored form keeps everything");
         let mut again = instance.clone();
         self.begin_unit(&input);
-        let moment = Moment { now: self.now, asked: self.asked, user: self.behalf.as_deref() };
+        let moment = Moment::from(self.now).asked(self.asked).by(self.behalf.as_deref());
         let answer = step(self.definition, &mut instance, input.clone(), moment);
         assert_eq!(answer, step(self.definition, &mut again, input, moment), "a step depends on its arguments only");
         match answer {

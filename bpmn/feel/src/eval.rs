@@ -11,7 +11,7 @@ use crate::builtins::patterns::Compiled;
 use crate::builtins::temporal::MOMENT;
 use crate::lexer::Language;
 use crate::value::{Entries, MAX_NESTING};
-use crate::{Number, Value};
+use crate::{Evaluated, Number, Value};
 
 mod feel;
 mod functions;
@@ -214,8 +214,9 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    pub(crate) fn into_reasons(self) -> Vec<String> {
-        self.reasons
+    /// What it has come to.
+    pub(crate) fn finish(self, value: Value) -> Evaluated {
+        Evaluated { value, null_reasons: self.reasons, steps: self.limits.steps - self.steps_left }
     }
 
     /// The regular expression that was used last.

@@ -40,6 +40,54 @@ pub struct Evaluated {
     /// Why nulls came out on the way, whether or not the value is null itself: names that are not known, wrong types. Each reason once, at
     /// most sixteen.
     pub null_reasons: Vec<String>,
+    /// The steps that it took, of the [`Limits::steps`] that it had.
+    pub steps: u32,
+}
+
+/// Several expressions that make one value, with the steps of one.
+struct Parts<'a> {
+    scope: &'a dyn Scope,
+    limits: Limits,
+    taken: Evaluated,
+}
+
+impl<'a> Parts<'a> {
+    fn new(scope: &'a dyn Scope, limits: &Limits) -> Self {
+        Self { scope, limits: *limits, taken: Evaluated { value: Value::Null, null_reasons: Vec::new(), steps: 0 } }
+    }
+
+    fn left(&self) -> Limits {
+        Limits { steps: self.limits.steps.saturating_sub(self.taken.steps), ..self.limits }
+    }
+
+    fn evaluate(&mut self, part: &Expression) -> Result<Value, Error> {
+        let evaluated = part.evaluate(self.scope, &self.left()).map_err(|error| self.of_all(error))?;
+        Ok(self.add(evaluated))
+    }
+
+    fn add(&mut self, part: Evaluated) -> Value {
+        self.taken.null_reasons.extend(part.null_reasons);
+        self.taken.null_reasons.truncate(MAX_REASONS);
+        self.taken.steps += part.steps;
+        part.value
+    }
+
+    /// Around what its parts may carry there is a level more.
+    fn finish(mut self, value: Value) -> Result<Evaluated, Error> {
+        let limits = self.left();
+        let mut evaluator = Evaluator::new(self.scope, &limits, Language::Feel);
+        let value = evaluator.settle(value).map_err(|error| self.of_all(error))?;
+        let value = self.add(evaluator.finish(value));
+        Ok(Evaluated { value, ..self.taken })
+    }
+
+    /// What is told of a limit is that of all together.
+    fn of_all(&self, error: Error) -> Error {
+        match error {
+            Error::StepLimit { .. } => Error::StepLimit { limit: self.limits.steps },
+            other => other,
+        }
+    }
 }
 
 impl Expression {
@@ -157,37 +205,26 @@ impl Expression {
     /// Evaluates it with the names of a scope.
     pub fn evaluate(&self, scope: &dyn Scope, limits: &Limits) -> Result<Evaluated, Error> {
         match &self.0.form {
-            Form::Literal(text) => Ok(Evaluated { value: Value::String(Arc::clone(text)), null_reasons: Vec::new() }),
+            Form::Literal(text) => Ok(Evaluated { value: Value::String(Arc::clone(text)), null_reasons: Vec::new(), steps: 0 }),
             Form::Tree(language, node) => {
                 let mut evaluator = Evaluator::new(scope, limits, *language);
                 let value = evaluator.evaluate(node)?;
                 let value = evaluator.settle(value)?;
-                Ok(Evaluated { value, null_reasons: evaluator.into_reasons() })
+                Ok(evaluator.finish(value))
             }
             Form::Unreadable(error) => Err(Error::Unreadable(error.message.clone())),
             Form::List(items) => {
-                let mut null_reasons = Vec::new();
-                let items: Result<Vec<_>, _> = items.iter().map(|item| item.part(scope, limits, &mut null_reasons)).collect();
-                // Around what its items may carry there is a level more.
-                let value = Evaluator::new(scope, limits, Language::Feel).settle(Value::list(items?))?;
-                Ok(Evaluated { value, null_reasons })
+                let mut parts = Parts::new(scope, limits);
+                let items: Result<Vec<_>, _> = items.iter().map(|item| parts.evaluate(item)).collect();
+                parts.finish(Value::list(items?))
             }
             Form::Context(entries) => {
-                let mut null_reasons = Vec::new();
-                let part = |(name, entry): &(String, Expression)| Ok((name.clone(), entry.part(scope, limits, &mut null_reasons)?));
+                let mut parts = Parts::new(scope, limits);
+                let part = |(name, entry): &(String, Expression)| Ok((name.clone(), parts.evaluate(entry)?));
                 let entries: Result<_, Error> = entries.iter().map(part).collect();
-                let value = Evaluator::new(scope, limits, Language::Feel).settle(Value::context(entries?))?;
-                Ok(Evaluated { value, null_reasons })
+                parts.finish(Value::context(entries?))
             }
         }
-    }
-
-    /// Evaluates one of several, each within the limits.
-    fn part(&self, scope: &dyn Scope, limits: &Limits, null_reasons: &mut Vec<String>) -> Result<Value, Error> {
-        let Evaluated { value, null_reasons: own } = self.evaluate(scope, limits)?;
-        null_reasons.extend(own);
-        null_reasons.truncate(MAX_REASONS);
-        Ok(value)
     }
 
     fn kind(&self) -> &'static str {

@@ -1,6 +1,6 @@
 //! Variables on their way into a called process and out of it.
 
-use mandate_feel::{Expression, Limits, Value};
+use mandate_feel::{Expression, Value};
 use mandate_model::{CallActivity, ElementIndex, ElementKind, Pass, Source};
 
 use super::Outputs;
@@ -63,7 +63,7 @@ impl Machine<'_> {
         if let Some(variable) = expression.as_reference().and_then(|name| from.get(name)) {
             return Ok(variable.clone());
         }
-        let evaluated = expression.evaluate(&Of(from), &Limits::default());
+        let evaluated = self.moment.evaluate(expression, &Of(from));
         let value = evaluated.map_err(|error| failed(self.definition, element, expression, &error.to_string()))?.value;
         Ok(Variable::given_by(expression, &value, |name| from.get(name)))
     }
