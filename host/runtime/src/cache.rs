@@ -142,6 +142,13 @@ impl Inner {
         Ok(Base { definition, instance, expect: Expect::Revision(row.revision), running: row.running, remembered: false, unsure: false })
     }
 
+    /// Keeps what was read of an instance for the unit that begins from it in a moment.
+    pub(crate) fn remember(&self, base: &Base) {
+        if let (Expect::Revision(revision), false) = (&base.expect, base.remembered) {
+            self.instances.keep(&base.instance, &base.definition, *revision, base.running.clone());
+        }
+    }
+
     /// Whether the store holds another state than the one that came from memory. Then it is forgotten, and the unit begins again from the
     /// store. Asks the store once; what came from the store is taken as it is, for the commit compares.
     pub(crate) async fn is_stale(&self, base: &mut Base) -> Result<bool, Error> {

@@ -40,7 +40,7 @@ impl Runtime {
                 continue;
             }
             let user = self.1.as_ref().and_then(|operator| operator.user.as_deref());
-            let moment = Moment { user, ..self.now().into() };
+            let moment = Moment::from(self.now()).by(user);
             let holds = start_condition_holds(&definition.model, element, &evaluation.variables, moment);
             if holds.map_err(|failure| Error::UnitFailed(Box::new(failure)))? {
                 holding.push((definition, element));

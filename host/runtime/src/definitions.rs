@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use mandate_engine::{Code, Failure, Retry};
+use mandate_engine::{Code, Failure, Input, Retry};
 use mandate_model::{ElementIndex, ElementKind, Implementation, ProcessDefinition};
 use mandate_store::query::DefinitionRow;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -39,6 +39,8 @@ pub struct Definition {
     bindings: HashMap<String, Arc<Binding>>,
     /// Elements whose jobs come to delegates with commands, as far as this host has seen: by their indices.
     alone: Vec<AtomicBool>,
+    /// Start events from which instances come to delegates or calls at once, as far as this host has seen.
+    calling: Vec<AtomicBool>,
     /// The size of the model's text.
     bytes: u64,
 }
@@ -123,6 +125,18 @@ impl Definition {
     /// A job at this element has come to one.
     pub(crate) fn stops_along(&self, element: ElementIndex) {
         self.alone[element.0 as usize].store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a start at this event is known to call somebody at once: it is not tried as a brief one.
+    pub(crate) fn calls_from(&self, start: ElementIndex) -> bool {
+        self.calling[start.0 as usize].load(Ordering::Relaxed)
+    }
+
+    /// A unit that begins with this input has come to a delegate or to a call.
+    pub(crate) fn is_not_brief(&self, input: &Input) {
+        if let Input::Start { element, .. } = input {
+            self.calling[element.0 as usize].store(true, Ordering::Relaxed);
+        }
     }
 
     /// Whether any of its delegates may issue commands.
@@ -296,8 +310,9 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
         by_reference.insert(binding.reference, Arc::new(bound));
     }
     model.serve_topics(|topic| by_reference.contains_key(&topic_reference(topic)));
-    let alone = model.iter().map(|_| AtomicBool::new(false)).collect();
-    Ok(Definition { row, model, bindings: by_reference, alone, bytes: bytes.len() as u64 })
+    let none = || model.iter().map(|_| AtomicBool::new(false)).collect();
+    let (alone, calling) = (none(), none());
+    Ok(Definition { row, model, bindings: by_reference, alone, calling, bytes: bytes.len() as u64 })
 }
 
 #[cfg(test)]

@@ -382,7 +382,9 @@ impl Inner {
                 self.executor.forget_held_back(instance);
                 Ran::Done(trouble.map_or_else(|| outcome(&state, wait), Err))
             }
-            Ok(Advanced::AlreadyStarted(_) | Advanced::Superseded) => unreachable!("a job starts nothing"),
+            Ok(Advanced::AlreadyStarted(_) | Advanced::Superseded | Advanced::NotBrief) => {
+                unreachable!("a job starts nothing, and need not be brief")
+            }
             // Nothing was stored: the wait is gone, or another host has its job. As a rule there is nothing to unlock then.
             Ok(Advanced::Withdrawn) => {
                 self.release(instance, wait).await;

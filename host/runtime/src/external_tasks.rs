@@ -287,7 +287,9 @@ impl Inner {
             Ok(Advanced::Committed(_)) => return Ok(()),
             // The ledger lets nothing leave on the word of a worker that no longer has its task.
             Ok(Advanced::Withdrawn | Advanced::Contended) => Error::Cancelled(task.instance),
-            Ok(Advanced::AlreadyStarted(_) | Advanced::Superseded) => unreachable!("it starts nothing"),
+            Ok(Advanced::AlreadyStarted(_) | Advanced::Superseded | Advanced::NotBrief) => {
+                unreachable!("it starts nothing, here or elsewhere")
+            }
             // Whoever does not have the task is told so, and not what would have come of it.
             Err(error @ Error::UnitFailed(_)) => error,
             Err(error) => return Err(error),

@@ -9,7 +9,7 @@ use mandate_store::StartKey;
 use mandate_store::query::KeyedStart;
 use sha2::{Digest, Sha256};
 
-use crate::advance::{Advanced, Begin, State, Work};
+use crate::advance::{Advanced, Begin, MAX_BRIEF_BYTES, Place, State, Work};
 use crate::definitions::Definition;
 use crate::executor::Queued;
 use crate::modification::Modify;
@@ -78,7 +78,36 @@ pub struct InstanceView {
     pub definition: Arc<Definition>,
 }
 
+/// An instance that is to begin.
+#[derive(Clone)]
+struct Beginning {
+    definition: Arc<Definition>,
+    at: BeginAt,
+    start: Start,
+    operator: Option<Arc<Operator>>,
+    /// What begins it, if that is delivered.
+    delivery: Option<TakenUp>,
+}
+
+impl Beginning {
+    /// Whether it may come to a wait soon, without calling anybody, as far as this host has seen.
+    fn may_be_brief(&self) -> bool {
+        let bytes: usize = self.start.variables.values().map(|variable| variable.json.len()).sum();
+        bytes <= MAX_BRIEF_BYTES && matches!(self.at, BeginAt::Event(start) if !self.definition.calls_from(start))
+    }
+}
+
+/// What became of it.
+enum Begun {
+    Started(Box<Started>),
+    /// The definition is not the newest version of its key, or not there any more; nothing was stored.
+    Superseded,
+    /// As [`Advanced::NotBrief`].
+    NotBrief,
+}
+
 /// Where an instance begins.
+#[derive(Clone)]
 pub(crate) enum BeginAt {
     Event(ElementIndex),
     Instructions(Modification),
@@ -207,7 +236,7 @@ impl Inner {
         match self.advance(Work { operator, ..Work::new(instance, input) }).await? {
             Advanced::Committed(state) => Ok(state),
             Advanced::Withdrawn | Advanced::Contended => Err(Error::Cancelled(instance)),
-            Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
+            Advanced::AlreadyStarted(_) | Advanced::Superseded | Advanced::NotBrief => unreachable!("it starts nothing, here or elsewhere"),
         }
     }
 
@@ -250,8 +279,7 @@ impl Inner {
         start: Start,
         operator: Option<Arc<Operator>>,
     ) -> Result<Option<Started>, Error> {
-        let (inner, at) = (self.clone(), at.into());
-        self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, operator, None).await }).await?
+        self.begin(definition, at.into(), start, operator, None).await
     }
 
     /// The same by a signal or message that is delivered, on nobody's behalf: the delivery is taken up with the first unit.
@@ -262,11 +290,11 @@ impl Inner {
         start: Start,
         delivery: TakenUp,
     ) -> Result<Option<Started>, Error> {
-        let (inner, at) = (self.clone(), at.into());
-        self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, None, Some(delivery)).await }).await?
+        self.begin(definition, at.into(), start, None, Some(delivery)).await
     }
 
-    async fn start_undisturbed(
+    /// Begins an instance here if that is brief, else on the threads for guests; on a task of its own either way.
+    async fn begin(
         self: &Arc<Self>,
         definition: Arc<Definition>,
         at: BeginAt,
@@ -274,6 +302,25 @@ impl Inner {
         operator: Option<Arc<Operator>>,
         delivery: Option<TakenUp>,
     ) -> Result<Option<Started>, Error> {
+        let beginning = Beginning { definition, at, start, operator, delivery };
+        if self.tries_here() && beginning.may_be_brief() {
+            let (inner, brief) = (self.clone(), beginning.clone());
+            match self.tasks.spawn(async move { inner.begin_undisturbed(brief, Place::Here).await }).await?? {
+                Begun::NotBrief => {}
+                Begun::Started(started) => return Ok(Some(*started)),
+                Begun::Superseded => return Ok(None),
+            }
+        }
+        let inner = self.clone();
+        match self.spawn_unit(async move { inner.begin_undisturbed(beginning, Place::Guests).await }).await?? {
+            Begun::Started(started) => Ok(Some(*started)),
+            Begun::Superseded => Ok(None),
+            Begun::NotBrief => unreachable!("it has all the time it needs"),
+        }
+    }
+
+    async fn begin_undisturbed(self: &Arc<Self>, beginning: Beginning, place: Place) -> Result<Begun, Error> {
+        let Beginning { definition, at, start, operator, delivery } = beginning;
         let newest = matches!(start.definition, DefinitionRef::Key { .. });
         let tenant = definition.row.tenant.clone();
         let start_key = start.idempotency_key.map(|key| start_key(tenant.as_deref(), &definition.row.key, &key));
@@ -286,6 +333,7 @@ impl Inner {
             delivery,
             operator: operator.clone(),
             fresh: true,
+            place,
             ..Work::new(id, at.input(start.variables))
         };
         let advanced = self.advance_here(work).await?;
@@ -295,15 +343,16 @@ impl Inner {
             (Advanced::AlreadyStarted(first), Some(key)) => {
                 let before = self.store.keyed_start(key).await?;
                 let before = before.ok_or_else(|| Error::Damaged(format!("the start key of instance {first} is not there")))?;
-                return self.existing(before).await.map(Some);
+                return Ok(Begun::Started(Box::new(self.existing(before).await?)));
             }
-            (Advanced::Superseded, _) => return Ok(None),
+            (Advanced::Superseded, _) => return Ok(Begun::Superseded),
+            (Advanced::NotBrief, _) => return Ok(Begun::NotBrief),
             _ => return Err(Error::Cancelled(id)),
         };
         if let Some((wait, permit)) = state.deferred.take() {
             state = self.run_held(state, wait, permit, start.traceparent).await;
         }
-        Ok(Some(Started {
+        Ok(Begun::Started(Box::new(Started {
             id,
             definition_id: definition.row.id.clone(),
             definition_key: definition.row.key.clone(),
@@ -313,7 +362,7 @@ impl Inner {
             suspended: state.instance.is_suspended(),
             existing: false,
             variables: state.instance.variables(state.instance.root()).cloned(),
-        }))
+        })))
     }
 
     /// Runs the first job of a deferred start for its caller. Whatever happens to it, the instance is durable and is the answer.

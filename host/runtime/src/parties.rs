@@ -22,7 +22,7 @@ use mandate_store::{CalledBy, Origin};
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::advance::{Calls, Ended, Work};
+use crate::advance::{Calls, Ended, Place, Work};
 use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::delegate::{CallContext, CallEnd};
@@ -155,14 +155,14 @@ impl<'a> Course<'a> {
 
     /// A job runs at this moment. What it was made for it says itself, but for one that is run before its date.
     fn runs(&mut self, job: &Job, now: i64) {
-        let Moment { now, asked, user } = job.moment(now);
+        let Moment { now, asked, user, .. } = job.moment(now);
         let asked = asked.min(self.work.asked.unwrap_or(i64::MAX));
         (self.now, self.asked, self.user) = (now, asked, user.map(str::to_owned));
     }
 
     /// What a step is told of the world: whoever asked for the unit has asked for all that happens in it, also in other instances.
     fn moment(&self) -> Moment<'_> {
-        Moment { now: self.now, asked: self.asked, user: self.user.as_deref() }
+        Moment::from(self.now).asked(self.asked).by(self.user.as_deref()).within(self.work.place.bounds())
     }
 }
 
@@ -328,10 +328,13 @@ impl Inner {
         let context = context(&party.instance, course);
         let mut input = input;
         let mut follow = Vec::new();
+        let is_brief = course.work.place == Place::Here;
         loop {
             let effects = match mandate_engine::step(&definition.model, &mut party.instance, input, course.moment()) {
                 Ok(effects) => effects,
                 Err(Stop::Rejected(rejection)) => return Ok(Ended::Rejected(rejection)),
+                // It may have been too much for a brief one only.
+                Err(Stop::Failed(_)) if is_brief => return Ok(Ended::NotBrief),
                 Err(Stop::Failed(failure)) => return Ok(Ended::Failed(failure)),
             };
             let mut call = None;
@@ -343,6 +346,10 @@ impl Inner {
                     Effect::EndCalled { wait, ending } => follow.push(ends(&party.instance, wait, ending)),
                     row => party.rows.apply(&definition, row, course.now),
                 }
+            }
+            if is_brief && (call.is_some() || !follow.is_empty()) {
+                definition.is_not_brief(&course.work.input);
+                return Ok(Ended::NotBrief);
             }
             let Some(call) = call else { break };
             let binding = match definition.binding(call.element, &call.implementation) {

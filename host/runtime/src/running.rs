@@ -38,6 +38,11 @@ impl Running {
         Registered { running: self, instance, number, cancel }
     }
 
+    /// Whether any unit is running.
+    pub(crate) fn is_any(&self) -> bool {
+        !self.units.lock().expect("no holder of this lock panics").is_empty()
+    }
+
     /// Another unit has committed and ended these waits of an instance, or everything.
     pub(crate) fn ended(&self, by: &Registered<'_>, instance: InstanceId, waits: &BTreeSet<WaitId>, all: bool) {
         let units = self.units.lock().expect("no holder of this lock panics");

@@ -114,7 +114,9 @@ impl Inner {
                 tracing::debug!(timer = %row.id, firing = row.firing, "firing is over or suspended");
                 self.release_start_timer(row.id).await;
             }
-            Advanced::AlreadyStarted(_) | Advanced::Contended => unreachable!("it has no start key, and is no job"),
+            Advanced::AlreadyStarted(_) | Advanced::Contended | Advanced::NotBrief => {
+                unreachable!("it has no start key, is no job and need not be brief")
+            }
         }
         Ok(())
     }
