@@ -5,7 +5,7 @@
 //! job says that itself: the date at which it was first due, whenever it runs, and on whose behalf it was put there. For whatever else
 //! begins a unit the host says it, once for all steps of the unit and however often it is stepped again.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mandate_feel::{Evaluated, Expression, Limits, Scope};
 
@@ -15,7 +15,7 @@ use crate::limits::Bounds;
 /// What a step is told of the world: the engine has no clock, and knows nobody.
 ///
 /// Made of milliseconds alone for whatever happens at once, and on nobody's behalf.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
     /// Milliseconds since 1970-01-01 UTC: when the step is taken. Waits begin then, and durations are counted from it.
     pub now: i64,
@@ -62,13 +62,13 @@ impl<'a> Moment<'a> {
     /// Evaluates an expression within what is left to the step.
     pub(crate) fn evaluate(&self, expression: &Expression, scope: &dyn Scope) -> Result<Evaluated, mandate_feel::Error> {
         let Some(Taken { steps, is_short }) = self.taken else { return expression.evaluate(scope, &Limits::default()) };
-        let left = self.bounds.expression_steps - steps.get();
+        let left = self.bounds.expression_steps.saturating_sub(steps.load(Ordering::Relaxed));
         let limits = Limits { steps: left.min(Limits::STEPS), ..Limits::default() };
         let evaluated = expression.evaluate(scope, &limits);
         let took = evaluated.as_ref().map_or_else(|error| if is_step_limit(error) { limits.steps } else { 0 }, |it| it.steps);
-        steps.set(steps.get() + took);
+        steps.fetch_add(took, Ordering::Relaxed);
         if left < Limits::STEPS && evaluated.as_ref().is_err_and(is_step_limit) {
-            is_short.set(true);
+            is_short.store(true, Ordering::Relaxed);
         }
         evaluated
     }
@@ -80,16 +80,18 @@ fn is_step_limit(error: &mandate_feel::Error) -> bool {
 
 /// What the expressions of one step have taken. There are elements that go on where an expression of theirs fails; where it was for this,
 /// the step fails all the same: what it comes to does not depend on its bounds.
-#[derive(Debug, Default, PartialEq, Eq)]
+///
+/// One thread counts; atomic only so that a moment may be kept where threads change.
+#[derive(Debug, Default)]
 pub(crate) struct Taken {
-    steps: Cell<u32>,
-    is_short: Cell<bool>,
+    steps: AtomicU32,
+    is_short: AtomicBool,
 }
 
 impl Taken {
     /// Whether an expression would have taken more than was left.
     pub(crate) fn is_short(&self) -> bool {
-        self.is_short.get()
+        self.is_short.load(Ordering::Relaxed)
     }
 }
 

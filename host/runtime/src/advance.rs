@@ -506,3 +506,6 @@ impl Work {
         self.input.resumes().map(Resumed::wait)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Where units run: brief ones where they were asked for, while others run, and all others on the threads for guests.
+
+use std::future::Future;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use mandate_engine::{Input, InstanceId, Variable};
+use mandate_model::ElementIndex;
+use serde_json::json;
+
+use crate::{Runtime, testing};
+
+/// A person, and then delegates; `long` has a chain of plain tasks before the person, `called` begins with a delegate.
+fn model() -> String {
+    let chain: String =
+        (0..60).map(|n| format!("<task id='t{n}'/><sequenceFlow id='c{n}' sourceRef='t{n}' targetRef='{}'/>", next(n))).collect();
+    format!(
+        "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='t'>\
+         <process id='p' isExecutable='true'><startEvent id='s'/><userTask id='u'/><serviceTask id='a' camunda:class='a'/><userTask id='v'/>\
+         <sequenceFlow id='f1' sourceRef='s' targetRef='u'/><sequenceFlow id='f2' sourceRef='u' targetRef='a'/>\
+         <sequenceFlow id='f3' sourceRef='a' targetRef='v'/></process>\
+         <process id='long' isExecutable='true'><startEvent id='s'/>{chain}<userTask id='u'/>\
+         <sequenceFlow id='f' sourceRef='s' targetRef='t0'/></process>\
+         <process id='called' isExecutable='true'><startEvent id='s'/><serviceTask id='a' camunda:class='a'/><userTask id='u'/>\
+         <sequenceFlow id='f1' sourceRef='s' targetRef='a'/><sequenceFlow id='f2' sourceRef='a' targetRef='u'/></process>\
+         <process id='fails' isExecutable='true'><startEvent id='s'/><exclusiveGateway id='g'/><userTask id='u'/>\
+         <sequenceFlow id='f1' sourceRef='s' targetRef='g'/><sequenceFlow id='f2' sourceRef='g' targetRef='u'>\
+         <conditionExpression>= missing.part &gt; 1</conditionExpression></sequenceFlow></process></definitions>"
+    )
+}
+
+fn next(n: usize) -> String {
+    if n == 59 { "u".to_owned() } else { format!("t{}", n + 1) }
+}
+
+const MANIFEST: &str = "[delegates.a]\nfile = \"test_scripted.wasm\"\nversion = \"1.0.0\"\ncommands = []\n";
+
+/// Keeps all threads for guests from doing anything until it is dropped.
+struct Blocked(Arc<(Mutex<bool>, Condvar)>);
+
+impl Blocked {
+    async fn all(runtime: &Runtime) -> Self {
+        let gate = Arc::new((Mutex::new(false), Condvar::new()));
+        let threads = runtime.0.sandbox.threads();
+        let (reached, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+        for _ in 0..threads.metrics().num_workers() {
+            let (gate, reached) = (gate.clone(), reached.clone());
+            threads.spawn(async move {
+                reached.send(()).expect("somebody waits for it");
+                let open = gate.0.lock().expect("nobody panics");
+                drop(gate.1.wait_while(open, |open| !*open).expect("nobody panics"));
+            });
+        }
+        for _ in 0..threads.metrics().num_workers() {
+            arrivals.recv().await.expect("each thread takes one");
+        }
+        Self(gate)
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        *self.0.0.lock().expect("nobody panics") = true;
+        self.0.1.notify_all();
+    }
+}
+
+/// Whether it comes to its end while the threads for guests are blocked; then they are let go, and it does.
+async fn ends_without_guests<T: Send + 'static>(runtime: &Runtime, work: impl Future<Output = T> + Send + 'static) -> (bool, T) {
+    let blocked = Blocked::all(runtime).await;
+    let mut working = tokio::spawn(work);
+    // What needs one of these threads cannot end, however long that is; what needs none has ended long before on any machine.
+    match tokio::time::timeout(Duration::from_secs(2), &mut working).await {
+        Ok(done) => (true, done.expect("it does not panic")),
+        Err(_) => {
+            drop(blocked);
+            (false, working.await.expect("it does not panic"))
+        }
+    }
+}
+
+fn start(process: &str) -> crate::Start {
+    let script = json!({ "a": { "set": { "x": 1 } } });
+    crate::Start { definition: crate::DefinitionRef::Key { key: process.to_owned(), tenant: None }, ..testing::start(&script) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_brief_needs_no_thread_for_guests_while_others_run_and_all_else_gets_one() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let runtime = testing::open(dir.path(), None, true).await;
+    testing::deploy(&runtime, &model(), MANIFEST).await;
+    let starts = |process: &'static str| {
+        let runtime = runtime.clone();
+        async move { runtime.start(start(process)).await }
+    };
+
+    // Alone nothing is tried here.
+    let (here, started) = ends_without_guests(&runtime, starts("p")).await;
+    assert!(!here && started.is_ok(), "{started:?}");
+
+    let other = runtime.0.running.enter(InstanceId(uuid::Uuid::from_u128(7)), None);
+    let (here, started) = ends_without_guests(&runtime, starts("p")).await;
+    let id = started.expect("it starts").id;
+    assert!(here, "it comes to a person at once");
+
+    let wait = runtime.instance(id).await.expect("it lives").instance.tasks().next().expect("a person is asked").wait;
+    let complete = Input::CompleteTask { wait, variables: mandate_engine::Variables::new() };
+    let inner = runtime.0.clone();
+    let (here, done) = ends_without_guests(&runtime, async move { inner.api(id, complete).await.map(drop) }).await;
+    assert!(!here && done.is_ok(), "it comes to a delegate: {done:?}");
+    let view = runtime.instance(id).await.expect("it lives").instance;
+    assert_eq!(view.variables(view.root()).and_then(|all| all.get("x").map(Variable::to_json)), Some(json!(1)), "which was called");
+
+    let (here, started) = ends_without_guests(&runtime, starts("long")).await;
+    assert!(!here && started.is_ok(), "it passes too many elements: {started:?}");
+
+    // The first start is tried, the second is known to call somebody.
+    let definition = started_definition(&runtime, "called").await;
+    assert!(!definition.calls_from(ElementIndex(1)));
+    for _ in 0..2 {
+        let (here, started) = ends_without_guests(&runtime, starts("called")).await;
+        assert!(!here && started.is_ok(), "{started:?}");
+        assert!(definition.calls_from(ElementIndex(1)));
+    }
+
+    // Why a start fails is found where all of it may run.
+    let (here, started) = ends_without_guests(&runtime, starts("fails")).await;
+    let error = started.expect_err("no flow is taken").to_string();
+    assert!(!here && error.contains("'g'"), "{error}");
+
+    drop(other);
+    assert_eq!(runtime.check_store().await.expect("checked").findings, [""; 0]);
+    runtime.shut_down(Duration::from_secs(5)).await;
+}
+
+async fn started_definition(runtime: &Runtime, process: &str) -> Arc<crate::definitions::Definition> {
+    runtime.0.resolve(&start(process).definition).await.expect("it is deployed")
+}
