@@ -46,7 +46,7 @@ fn config(settings: &Resolved) -> anyhow::Result<Config> {
     store.migrate = settings.migrate;
     store.lease = settings.lease;
     store.history = settings.history;
-    let compiler = wasm::Compiler::Child { exe: std::env::current_exe().context("find this program's own file")? };
+    let compiler = wasm::Compiler::this_program().context("find this program's own file")?;
     let sandbox = wasm::Config { memory_budget: settings.delegate_memory, ..wasm::Config::new(&settings.cache, compiler) };
     Ok(Config {
         store,

@@ -39,12 +39,30 @@ pub enum Compiler {
     /// In a child process that is niced and limited in memory and time: `<exe> compile-component`. A component that makes
     /// the compiler eat memory or crash harms only itself.
     Child {
-        /// A binary whose main calls [`compile_child_main`] for [`COMPILE_COMMAND`]: as a rule the host's own.
+        /// A binary whose main calls [`compile_child_main`] for [`COMPILE_COMMAND`]: as a rule the host's own
+        /// ([`Compiler::this_program`]).
         exe: PathBuf,
     },
     /// In this process, without limits: for tests and one-off tools.
     InProcess,
 }
+
+impl Compiler {
+    /// A child that runs the very program that this process runs, also where another one stands in its file's place since: an upgrade
+    /// replaces the file under a running host, and the code of another version would not load. Systems other than Linux have no name for
+    /// that; there it is whatever the file is at that moment.
+    ///
+    /// # Errors
+    /// When the system does not say which file this program is.
+    pub fn this_program() -> std::io::Result<Self> {
+        let exe = std::env::current_exe()?;
+        Ok(Self::Child { exe: if cfg!(target_os = "linux") { RUNNING_PROGRAM.into() } else { exe } })
+    }
+}
+
+/// What Linux runs in the process that asks, whatever became of its file. Whoever is started by this name is still that program when it
+/// is looked up.
+const RUNNING_PROGRAM: &str = "/proc/self/exe";
 
 /// The configuration that decides what machine code looks like. The host and its compiling child must agree on every setting here.
 pub(crate) fn config() -> wasmtime::Config {

@@ -31,6 +31,9 @@ pub enum Error {
     /// The compiler's process could not be run, or died without a word.
     #[error("the compiler process failed: {0}")]
     Compiler(String),
+    /// The compiler's code is not for this engine: the compiler is another program than this host; the text says in what they differ.
+    #[error("the code that the compiler made does not load here, so the compiler is not of this host's version: {0}")]
+    Foreign(String),
     /// The directory for compiled code, or the key in it, cannot be used.
     #[error("the code cache {path} cannot be used: {cause}")]
     Cache {
@@ -42,4 +45,14 @@ pub enum Error {
     /// The engine cannot be set up on this machine.
     #[error("the WebAssembly engine cannot be set up: {0}")]
     Engine(String),
+}
+
+impl Error {
+    /// Whether nothing is said of the component: another host, or this one when it is repaired or less busy, may make it ready.
+    pub fn is_the_hosts(&self) -> bool {
+        match self {
+            Self::Misfit(_) | Self::Digest { .. } | Self::Compile(_) | Self::Oversized(_) => false,
+            Self::CompileTimeout(_) | Self::Compiler(_) | Self::Foreign(_) | Self::Cache { .. } | Self::Engine(_) => true,
+        }
+    }
 }

@@ -231,8 +231,8 @@ impl Sandbox {
         };
         let (inner, digest) = (Arc::clone(&self.inner), Arc::clone(digest));
         blocking(move || {
-            // The code comes from this process or from a child that runs this very binary. Only here is it held against the pool.
-            let component = crate::cache::deserialize(&inner.engine, &code).map_err(|error| Error::Oversized(format!("{error:#}")))?;
+            // The code comes from this process or from its own compiler. Only here is it held against the pool.
+            let component = crate::cache::deserialize(&inner.engine, &code).map_err(|error| unloadable(&code, &error))?;
             inner.cache.store(&digest, &code);
             Ok(component)
         })
@@ -330,6 +330,16 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 fn check_digest(expected: &str, bytes: &[u8]) -> Result<(), Error> {
     let found = compile::hex(&Sha256::digest(bytes));
     if found == expected { Ok(()) } else { Err(Error::Digest { expected: expected.to_owned(), found }) }
+}
+
+/// Why the compiler's code does not load: what an engine without a pool takes is too large for the pool.
+fn unloadable(code: &[u8], error: &wasmtime::Error) -> Error {
+    let without_pool = Engine::new(&compile::config());
+    if without_pool.is_ok_and(|engine| crate::cache::deserialize(&engine, code).is_ok()) {
+        Error::Oversized(format!("{error:#}"))
+    } else {
+        Error::Foreign(format!("{error:#}"))
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {

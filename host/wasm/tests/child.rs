@@ -4,6 +4,7 @@
 mod common;
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,13 +17,19 @@ fn main() -> ExitCode {
         return compile_child_main();
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    if std::env::args().nth(1).as_deref() == Some(REPLACED) {
+        runtime.block_on(compile_as_a_replaced_program());
+        return ExitCode::SUCCESS;
+    }
     runtime.block_on(async {
         code_from_a_child_is_callable().await;
         child_that_cannot_compile_says_why().await;
         child_that_dies_is_not_the_components_fault().await;
         child_that_fails_is_run_once_for_all_who_wait().await;
+        code_of_another_compiler_is_not_the_components_fault().await;
     });
     child_limits_itself_before_it_reads();
+    program_whose_file_was_replaced_still_compiles();
     println!("compiling in a child process: ok");
     ExitCode::SUCCESS
 }
@@ -78,6 +85,42 @@ async fn child_that_fails_is_run_once_for_all_who_wait() {
         assert!([first, second, third].iter().all(|prepared| matches!(prepared, Err(Error::Compiler(_)))));
         assert_eq!(std::fs::read_to_string(&runs).unwrap().lines().count(), round);
     }
+}
+
+/// As if the file had been replaced by another version's: it answers with something that is no code of this engine.
+async fn code_of_another_compiler_is_not_the_components_fault() {
+    let dir = TempDir::new().unwrap();
+    let script = dir.path().join("compiler");
+    std::fs::write(&script, "#!/bin/sh\necho other code\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let bytes = guest("test_echo");
+    match sandbox(&dir, script.to_str().unwrap()).prepare(&digest(&bytes), &bytes).await {
+        Err(error @ Error::Foreign(_)) => assert!(error.is_the_hosts() && error.to_string().contains("version"), "{error}"),
+        other => panic!("{:?}", other.map(|_| "compiled")),
+    }
+}
+
+/// The first argument of a copy of this program that is to compile after its file was replaced.
+const REPLACED: &str = "replaced";
+
+fn program_whose_file_was_replaced_still_compiles() {
+    let dir = TempDir::new().unwrap();
+    let copy = dir.path().join("program");
+    std::fs::copy(own_binary(), &copy).unwrap();
+    assert!(Command::new(&copy).arg(REPLACED).status().unwrap().success());
+}
+
+/// As a package manager does it: the new file takes the name, and the old one is gone.
+async fn compile_as_a_replaced_program() {
+    let own = PathBuf::from(own_binary());
+    let other = own.with_file_name("other");
+    std::fs::write(&other, "#!/bin/sh\necho other code\n").unwrap();
+    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let dir = TempDir::new().unwrap();
+    let before = Sandbox::new(Config { compiler: Compiler::this_program().unwrap(), ..config(&dir) }).unwrap();
+    std::fs::rename(other, own).unwrap();
+    let bytes = guest("test_echo");
+    before.prepare(&digest(&bytes), &bytes).await.unwrap();
 }
 
 /// The component comes through the pipe that this test holds open, so what is seen was done before any of it was read.

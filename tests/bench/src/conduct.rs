@@ -147,7 +147,7 @@ pub async fn all(options: Options) -> anyhow::Result<(Vec<Line>, Vec<anyhow::Err
 pub async fn carry_out(order: &str) -> anyhow::Result<()> {
     let order: Order = serde_json::from_str(order)?;
     let scenario = scenarios::find(&order.scenario).context("a scenario of the table")?;
-    let compiler = Compiler::Child { exe: std::env::current_exe()? };
+    let compiler = Compiler::this_program()?;
     let setup = Setup { url: order.url, dir: order.dir, stub: Some(order.stub), compiler, size: order.size };
     let answer = match order.task {
         Task::Stock => serde_json::to_string(&one::stock(scenario, order.instances, &setup).await?)?,
