@@ -52,7 +52,8 @@ const MAX_KEY_BYTES: usize = 200;
 const MAX_NAME_BYTES: usize = 200;
 
 impl Inner {
-    /// Calls the component that the definition has bound to the task.
+    /// Calls the component that the definition has bound to the task. One that this host cannot load, and another one may, is an error:
+    /// the unit is as if it had not begun.
     pub(crate) async fn call_delegate(
         self: &Arc<Self>,
         definition: &Definition,
@@ -62,6 +63,7 @@ impl Inner {
     ) -> Result<CallEnd, Error> {
         let delegate = match self.delegate(&binding.digest).await {
             Ok(delegate) => delegate,
+            Err(error) if error.is_the_hosts() => return Err(error),
             Err(error) => {
                 let message = format!("delegate {} ({}) could not be loaded: {error}", binding.delegate, binding.digest);
                 return Ok(CallEnd::Failed(failure(Code::DelegateUnavailable, message, call, Retry::ByPolicy)));

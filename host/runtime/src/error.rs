@@ -119,6 +119,17 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether it says nothing of what was to be done, only of this host and its database: another host may do it, or this one later.
+    pub(crate) fn is_the_hosts(&self) -> bool {
+        match self {
+            Self::Sandbox(error) => error.is_the_hosts(),
+            Self::Store(_) | Self::NotActing(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// What the store does not do for a host that may not act is no failure of the store: nothing was stored, and another host can do it.
 impl From<mandate_store::Error> for Error {
     fn from(error: mandate_store::Error) -> Self {

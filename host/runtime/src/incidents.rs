@@ -221,7 +221,7 @@ fn advice(code: Code) -> (&'static str, &'static str) {
         ),
         Code::DelegateUnavailable => (
             "always: nothing was called",
-            "run `mandate check-store`; the component's bytes may be damaged or its compilation impossible on this host",
+            "run `mandate check-store`; the component's bytes are missing or damaged, or no component that this version runs",
         ),
         Code::CommandRefused => (
             "after the operator grants the command or the delegate is corrected",

@@ -234,7 +234,11 @@ impl Inner {
             if let Err(error) = self.sandbox.prepare(digest, bytes).await {
                 let delegate = checked.delegates.iter().find(|delegate| delegate.digest == *digest);
                 let name = delegate.map_or("component", |delegate| &delegate.name);
-                let help = "build it with the tool chain's release profile and check it with `wasm-tools validate`";
+                let help = if error.is_the_hosts() {
+                    "the component need not be at fault: deploy it again, on another host or later"
+                } else {
+                    "build it with the tool chain's release profile and check it with `wasm-tools validate`"
+                };
                 return Err(Error::Deployment(vec![Problem::error(name, format!("cannot be compiled: {error}"), help)]));
             }
         }

@@ -11,6 +11,7 @@ use crate::{ClockSource, Config, DefinitionRef, Reason, Runtime, Start, StoreCon
 
 mod forgotten;
 mod stopped;
+mod unloadable;
 
 /// How long a test waits for something that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -87,12 +88,7 @@ impl Host {
     }
 
     async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
-        let waited = async {
-            while !condition().await {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, waited).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+        until(what, condition).await;
     }
 
     async fn waiting(&self) -> Vec<Waiting> {
@@ -108,6 +104,15 @@ impl Host {
         .await;
         self.runtime.shut_down(Duration::from_secs(5)).await;
     }
+}
+
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let waited = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waited).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
 }
 
 async fn on_both(test: impl AsyncFn(Host)) {
