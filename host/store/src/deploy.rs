@@ -111,10 +111,11 @@ impl Store {
             tx.rollback().await;
             return Err(taken);
         }
-        let definitions = store(&mut tx, &write).await?;
+        let at = moment(&mut tx, write.at).await?;
+        let definitions = store(&mut tx, &write, at).await?;
         operations::write(&mut tx, self.inner().history, &write.operations).await?;
         tx.commit().await?;
-        Ok(Deployed { id: write.id, existing: false, definitions, at: write.at })
+        Ok(Deployed { id: write.id, existing: false, definitions, at })
     }
 
     /// Suspends a definition (true): none of its instances can start and none of its jobs is claimed. One that is activated (false) has its
@@ -189,6 +190,13 @@ fn check(write: &DeploymentWrite) -> Result<(), String> {
     Ok(())
 }
 
+/// When a deployment counts as made: after all others, whatever the clocks of their hosts said, for the newest is whose moment is the last.
+async fn moment(tx: &mut Tx, at: i64) -> Result<i64, Error> {
+    let rows = tx.fetch("SELECT MAX(deployed_at) FROM deployment", Vec::new()).await?;
+    let last: Option<i64> = rows.first().map_or(Ok(None), |row| row.get(0))?;
+    Ok(last.map_or(at, |last| at.max(last.saturating_add(1))))
+}
+
 /// The newest deployment of the same name and tenant, if it has the same content.
 async fn duplicate(tx: &mut Tx, write: &DeploymentWrite) -> Result<Option<Deployed>, Error> {
     let sql = "SELECT id, deployed_at, content_digest FROM deployment WHERE tenant = $1 AND COALESCE(name, '') = $2 \
@@ -234,7 +242,7 @@ async fn refuse_taken_messages(tx: &mut Tx, write: &DeploymentWrite) -> Result<(
     Err(Error::StartMessageTaken { key, message, other })
 }
 
-async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow>, Error> {
+async fn store(tx: &mut Tx, write: &DeploymentWrite, at: i64) -> Result<Vec<DefinitionRow>, Error> {
     let tenant = write.tenant.as_deref().unwrap_or_default();
     let sql =
         "INSERT INTO deployment (id, name, source, tenant, deployed_at, content_digest, metadata) VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -243,7 +251,7 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
         write.name.clone(),
         write.source.clone(),
         tenant,
-        write.at,
+        at,
         write.content_digest.as_str(),
         write.metadata.as_str()
     ];

@@ -15,7 +15,8 @@ pub struct DeploymentWrite {
     pub source: Option<String>,
     /// Whose it is.
     pub tenant: Option<String>,
-    /// When, milliseconds since 1970.
+    /// When, milliseconds since 1970, by the clock of whoever deploys. Each deployment is later than those before it: where the clock is
+    /// behind, it counts as a millisecond after the last one.
     pub at: i64,
     /// Digest of everything that makes it what it is.
     pub content_digest: String,

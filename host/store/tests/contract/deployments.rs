@@ -4,8 +4,8 @@ use mandate_store::query::{
     DefinitionFilter, DefinitionSort, DelegateFilter, HistoryInstanceFilter, InstanceFilter, Order, Page, ResourceRow,
 };
 use mandate_store::{
-    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, EventKind, Except, HistoryLevel, HistoryRow, JobRow, Resource, Store,
-    SubscriptionRow,
+    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, EventKind, Except, HistoryLevel, HistoryRow,
+    JobRow, Resource, Store, SubscriptionRow,
 };
 use uuid::Uuid;
 
@@ -88,6 +88,28 @@ pub(crate) async fn identical_content_is_recognised(fixture: Fixture) {
     assert!(!store.deploy(other).await.expect("deployed").existing);
     let unasked = DeploymentWrite { filter_duplicates: false, ..filtered(6_000, "a") };
     assert!(!store.deploy(unasked).await.expect("deployed").existing);
+}
+
+/// Of two hosts whose clocks differ the one whose clock is behind deploys last.
+pub(crate) async fn a_deployment_is_later_than_those_before_it_whatever_its_hosts_clock_says(fixture: Fixture) {
+    let store = fixture.open().await;
+    let at = |at, write: DeploymentWrite| DeploymentWrite { at, ..write };
+    let deployed = async |write| store.deploy(write).await.expect("deployed");
+    assert_eq!(deployed(at(9_000, with_component("p", "d1", b"one"))).await.at, 9_000);
+    let behind = deployed(at(1_000, with_component("p", "d2", b"two"))).await;
+    assert_eq!(behind.at, 9_001);
+    assert_eq!(deployed(at(9_001, with_component("q", "d3", b"three"))).await.at, 9_002);
+    let row = store.deployment(&behind.id).await.expect("read").expect("there");
+    assert_eq!(row.deployed_at, 9_001);
+    let delegates = store.delegates(None).await.expect("read");
+    let order: Vec<_> = delegates.iter().map(|it| (it.digest.as_str(), it.deployed_at)).collect();
+    assert_eq!(order, [("d1", 9_000), ("d2", 9_001), ("d3", 9_002)]);
+    // What is compared is the deployment that was made last, although its host's clock said otherwise.
+    let filtered = |digest: &str| DeploymentWrite { filter_duplicates: true, content_digest: digest.into(), ..at(2_000, upload("p")) };
+    let newest = deployed(filtered("b")).await;
+    assert!(!newest.existing);
+    let again = deployed(filtered("b")).await;
+    assert_eq!((again.existing, again.id, again.at), (true, newest.id, 9_003));
 }
 
 pub(crate) async fn a_component_is_kept_once(fixture: Fixture) {
