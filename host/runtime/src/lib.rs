@@ -117,6 +117,8 @@ pub(crate) struct Inner {
     /// Turns of messages that were overtaken, by the instance that they are for.
     overtaken: parties::Trees,
     workers: external_tasks::Workers,
+    /// Held by whoever checks what is to be deployed.
+    checking: Arc<tokio::sync::Mutex<()>>,
     /// Held by whoever looks through many instances for a message's correlation keys.
     looking_through: tokio::sync::Mutex<()>,
     /// A unit of this host has thrown a signal, sent a message, or begun to wait for one that is on its way.
@@ -173,6 +175,7 @@ impl Runtime {
             trees: parties::Trees::default(),
             overtaken: parties::Trees::default(),
             workers: external_tasks::Workers::default(),
+            checking: Arc::default(),
             looking_through: tokio::sync::Mutex::default(),
             thrown: tokio::sync::Notify::new(),
             delivering: signals::Delivering::default(),

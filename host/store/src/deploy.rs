@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::batch::{Batch, Type, cells};
 use crate::db::{Dialect, Param, Tx, params};
 use crate::delivery::parked;
-use crate::deployment::{Deployed, DeploymentWrite, NewDefinition};
+use crate::deployment::{DelegatesSeen, Deployed, DeploymentWrite, NewDefinition};
 use crate::job_definitions;
 use crate::planned::{self, CarriedOut};
 use crate::query::DefinitionRow;
@@ -96,11 +96,18 @@ pub(crate) async fn lock_deployments(tx: &mut Tx) -> Result<(), Error> {
 
 impl Store {
     /// Stores a deployment: all of it or nothing. Definitions get the next version of their tenant and key. Artifacts that are there
-    /// already are kept. Refused with [`Error::StartMessageTaken`] where a message would start two processes.
+    /// already are kept. Refused with [`Error::DelegatesMoved`] where other delegates are deployed than were seen, and with
+    /// [`Error::StartMessageTaken`] where a message would start two processes.
     pub async fn deploy(&self, write: DeploymentWrite) -> Result<Deployed, Error> {
         check(&write).map_err(Error::Refused)?;
         let mut tx = self.inner().admin.begin().await?;
         lock_deployments(&mut tx).await?;
+        if let Some(seen) = &write.seen
+            && delegates_there(&mut tx, write.tenant.as_deref()).await? != *seen
+        {
+            tx.rollback().await;
+            return Err(Error::DelegatesMoved);
+        }
         if write.filter_duplicates
             && let Some(existing) = duplicate(&mut tx, &write).await?
         {
@@ -188,6 +195,15 @@ fn check(write: &DeploymentWrite) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The delegates that a deployment of a tenant may bind to.
+async fn delegates_there(tx: &mut Tx, tenant: Option<&str>) -> Result<DelegatesSeen, Error> {
+    let sql = "SELECT g.deployment_id, COUNT(*) OVER () FROM delegate g JOIN deployment p ON p.id = g.deployment_id \
+               WHERE p.tenant IN ('', $1) ORDER BY p.deployed_at DESC, p.id DESC LIMIT 1";
+    let rows = tx.fetch(sql, params![tenant.unwrap_or_default()]).await?;
+    let Some(newest) = rows.first() else { return Ok(DelegatesSeen::default()) };
+    Ok(DelegatesSeen { newest: Some(newest.get(0)?), count: newest.get(1)? })
 }
 
 /// When a deployment counts as made: after all others, whatever the clocks of their hosts said, for the newest is whose moment is the last.

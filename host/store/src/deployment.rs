@@ -1,6 +1,6 @@
 //! What a deployment writes.
 
-use crate::query::DefinitionRow;
+use crate::query::{DefinitionRow, DelegateListed};
 use crate::rows::{EventKind, OperationRow};
 use crate::start_timers::NewStartTimer;
 
@@ -18,6 +18,8 @@ pub struct DeploymentWrite {
     /// When, milliseconds since 1970, by the clock of whoever deploys. Each deployment is later than those before it: where the clock is
     /// behind, it counts as a millisecond after the last one.
     pub at: i64,
+    /// The delegates that were there when it was checked. If they are others by now nothing is stored. None: it does not depend on them.
+    pub seen: Option<DelegatesSeen>,
     /// Digest of everything that makes it what it is.
     pub content_digest: String,
     /// If the newest deployment of this name and tenant has the same digest, nothing is stored.
@@ -132,6 +134,23 @@ pub struct BindingRow {
     pub digest: String,
     /// What it may do, as JSON.
     pub mandate: String,
+}
+
+/// Tells the delegates that are deployed for a tenant, or for none, from those of any other moment.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct DelegatesSeen {
+    /// How many there are.
+    pub(crate) count: i64,
+    /// The deployment of the newest. Each deployment is later than those before it: so many delegates with the same newest are the same.
+    pub(crate) newest: Option<String>,
+}
+
+impl DelegatesSeen {
+    /// Of what [`Store::delegates`](crate::query::Reads::delegates) answers.
+    pub fn of(delegates: &[DelegateListed]) -> Self {
+        let count = i64::try_from(delegates.len()).expect("a list fits into memory");
+        Self { count, newest: delegates.last().map(|newest| newest.deployment_id.clone()) }
+    }
 }
 
 /// A deployment that is stored.

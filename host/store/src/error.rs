@@ -28,6 +28,9 @@ pub enum Error {
     /// A text holds a NUL byte, a value is larger than the store takes, or a list larger than it answers with. Nothing was stored.
     #[error("{0}")]
     Refused(String),
+    /// Delegates were deployed or deleted since a deployment was checked against them. Nothing was stored: check it anew.
+    #[error("the delegates that are deployed have changed since the deployment was checked")]
+    DelegatesMoved,
     /// Another process of the tenant starts by the same message: a message would not know which of them to start. Nothing was stored.
     #[error("process '{key}' and process '{other}' would both start by the message '{message}'")]
     StartMessageTaken {

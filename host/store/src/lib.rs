@@ -45,7 +45,8 @@ pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
 pub use delivery::incident::Undelivered;
 pub use delivery::{Delivery, DeliveryClaim, DeliveryName, FIRST_DELIVERY, FailedDelivery, Receiver, Signal, SignalTenants};
 pub use deployment::{
-    BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, ElementRow, NewDefinition, Resource, StartEventRow,
+    BindingRow, DelegateRow, DelegatesSeen, Deployed, DeploymentDeletion, DeploymentWrite, ElementRow, NewDefinition, Resource,
+    StartEventRow,
 };
 pub use error::Error;
 pub use external::{Fetch, FetchTopic, Fetched, LockChange};

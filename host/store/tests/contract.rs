@@ -168,6 +168,7 @@ on_both! {
         versions_count_up_per_tenant_and_key
         identical_content_is_recognised
         a_deployment_is_later_than_those_before_it_whatever_its_hosts_clock_says
+        delegates_that_were_seen_are_those_that_are_there
         a_component_is_kept_once
         what_is_used_is_not_deleted
         elements_go_with_the_last_history_of_their_definition

@@ -13,7 +13,7 @@ use std::fmt;
 use mandate_commands::Catalogue;
 use mandate_model::Position;
 use mandate_store::query::DefinitionRow;
-use mandate_store::{Deployed, DeploymentWrite, EventKind, NewDefinition, OperationRow, Resource};
+use mandate_store::{DelegatesSeen, Deployed, DeploymentWrite, EventKind, NewDefinition, OperationRow, Resource};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -164,9 +164,34 @@ struct Checked {
     taken: Vec<Problem>,
 }
 
+/// What was found at one moment of what is deployed.
+struct Found {
+    checked: Checked,
+    seen: DelegatesSeen,
+    at: i64,
+}
+
+/// So often an upload is checked again because others have deployed or deleted delegates meanwhile.
+const MAX_CHECKS: u32 = 100;
+
 impl Inner {
     /// Deploys an upload under an id, and logs whose operation that was.
-    pub(crate) async fn deploy(&self, id: String, upload: Upload, operations: Vec<OperationRow>) -> Result<Report, Error> {
+    pub(crate) async fn deploy(&self, id: String, mut upload: Upload, operations: Vec<OperationRow>) -> Result<Report, Error> {
+        for _ in 0..MAX_CHECKS {
+            let found;
+            (upload, found) = self.look(upload).await?;
+            match self.deploy_found(&id, &upload, found, &operations).await {
+                Err(Error::Store(mandate_store::Error::DelegatesMoved)) => {}
+                deployed => return deployed,
+            }
+        }
+        let message = "others deploy and delete delegates faster than this upload can be checked against them; repeat it";
+        Err(Error::Conflict(message.to_owned()))
+    }
+
+    /// Checks an upload against what is deployed. One upload at a time, and beside the requests: each may be as large as the limit says.
+    async fn look(&self, upload: Upload) -> Result<(Upload, Found), Error> {
+        let alone = self.checking.clone().lock_owned().await;
         let available = Available {
             earlier: self.store.delegates(upload.tenant.as_deref()).await?,
             starts: self.store.start_events_of(EventKind::Message, upload.tenant.as_deref()).await?,
@@ -174,7 +199,19 @@ impl Inner {
             caps: self.caps.clone(),
         };
         let at = self.clock.now_ms();
-        let checked = check(&upload, &available, at).map_err(Error::Deployment)?;
+        let work = move || {
+            // Also when the client has hung up meanwhile.
+            let _alone = alone;
+            let checked = check(&upload, &available, at);
+            (upload, checked, DelegatesSeen::of(&available.earlier))
+        };
+        let (upload, checked, seen) = tokio::task::spawn_blocking(work).await?;
+        Ok((upload, Found { checked: checked.map_err(Error::Deployment)?, seen, at }))
+    }
+
+    /// Compiles and stores an upload that has passed the checks, or says what that would come to.
+    async fn deploy_found(&self, id: &str, upload: &Upload, found: Found, operations: &[OperationRow]) -> Result<Report, Error> {
+        let Found { checked, seen, at } = found;
         if !checked.taken.is_empty() && (upload.dry_run || !upload.filter_duplicates) {
             return Err(Error::Deployment(checked.taken.into_iter().chain(checked.warnings).collect()));
         }
@@ -195,19 +232,20 @@ impl Inner {
             return Ok(report);
         }
         let write = DeploymentWrite {
-            id,
+            id: id.to_owned(),
             name,
-            operations,
-            source: upload.source,
-            tenant: upload.tenant,
+            operations: operations.to_vec(),
+            source: upload.source.clone(),
+            tenant: upload.tenant.clone(),
             at,
+            seen: Some(seen),
             content_digest: content_digest(&upload.resources, &report.bindings),
             filter_duplicates: upload.filter_duplicates,
             // A component's bytes are kept once, as an artifact; the resource names its digest.
             resources: upload
                 .resources
-                .into_iter()
-                .map(|(name, bytes)| Resource { id: uuid::Uuid::now_v7().to_string(), name, bytes })
+                .iter()
+                .map(|(name, bytes)| Resource { id: uuid::Uuid::now_v7().to_string(), name: name.clone(), bytes: bytes.clone() })
                 .collect(),
             artifacts: checked.artifacts.into_iter().collect(),
             delegates: checked.delegates,
@@ -384,3 +422,6 @@ fn content_digest(resources: &[(String, Vec<u8>)], bindings: &[PinnedBinding]) -
     }
     hex(&hash.finalize())
 }
+
+#[cfg(test)]
+mod tests;

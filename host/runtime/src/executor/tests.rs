@@ -538,6 +538,7 @@ fn deployment(key: &str, model: Vec<u8>) -> DeploymentWrite {
         at: 1,
         content_digest: "n".into(),
         filter_duplicates: false,
+        seen: None,
         resources: vec![Resource { id: Uuid::now_v7().to_string(), name: "n.bpmn".into(), bytes: model }],
         artifacts: Vec::new(),
         delegates: Vec::new(),

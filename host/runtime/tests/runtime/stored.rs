@@ -81,6 +81,7 @@ async fn put(store: &Store, key: &str, elements: &str) {
         metadata: "{}".into(),
         operations: Vec::new(),
     };
+        seen: None,
     store.deploy(write).await.expect("stored");
 }
 

@@ -101,6 +101,7 @@ pub(crate) fn upload(key: &str) -> DeploymentWrite {
         source: None,
         tenant: None,
         at: 1_000,
+        seen: None,
         content_digest: "digest".into(),
         filter_duplicates: false,
         resources: vec![Resource { id: Uuid::now_v7().to_string(), name: format!("{key}.bpmn"), bytes: b"<xml/>".to_vec() }],

@@ -1,10 +1,10 @@
 //! Deployments, their versions, and their end.
 
 use mandate_store::query::{
-    DefinitionFilter, DefinitionSort, DelegateFilter, HistoryInstanceFilter, InstanceFilter, Order, Page, ResourceRow,
+    DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, HistoryInstanceFilter, InstanceFilter, Order, Page, ResourceRow,
 };
 use mandate_store::{
-    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, EventKind, Except, HistoryLevel, HistoryRow,
+    BindingRow, DelegateRow, DelegatesSeen, Deployed, DeploymentDeletion, DeploymentWrite, EventKind, Except, HistoryLevel, HistoryRow,
     JobRow, Resource, Store, SubscriptionRow,
 };
 use uuid::Uuid;
@@ -110,6 +110,37 @@ pub(crate) async fn a_deployment_is_later_than_those_before_it_whatever_its_host
     assert!(!newest.existing);
     let again = deployed(filtered("b")).await;
     assert_eq!((again.existing, again.id, again.at), (true, newest.id, 9_003));
+}
+
+pub(crate) async fn delegates_that_were_seen_are_those_that_are_there(fixture: Fixture) {
+    let store = fixture.open().await;
+    let seen = async |tenant| Some(DelegatesSeen::of(&store.delegates(tenant).await.expect("read")));
+    let deploy = async |seen| store.deploy(DeploymentWrite { seen, ..upload("q") }).await;
+    let moved = |deployed: Result<Deployed, mandate_store::Error>| matches!(deployed, Err(mandate_store::Error::DelegatesMoved));
+
+    let nothing = seen(None).await;
+    deploy(nothing.clone()).await.expect("it is as it was seen");
+    let first = store.deploy(with_component("p", "d1", b"one")).await.expect("deployed");
+    assert!(moved(deploy(nothing).await), "one has come");
+    let one = seen(None).await;
+    deploy(one.clone()).await.expect("it is as it was seen");
+    // Another one in its place, by a clock that is behind.
+    store.delete_deployment(&first.id, false, &[], &Vec::new(), 0).await.expect("answered");
+    assert!(moved(deploy(one.clone()).await), "it has gone");
+    store.deploy(DeploymentWrite { at: 1, ..with_component("p", "d2", b"two") }).await.expect("deployed");
+    assert!(moved(deploy(one).await), "it is another one");
+
+    // A tenant's own, and those of no tenant, are a tenant's; another tenant's are nobody else's.
+    let (of_none, of_acme) = (seen(None).await, seen(Some("acme")).await);
+    let others = DeploymentWrite { tenant: Some("other".into()), ..with_component("p", "d3", b"three") };
+    store.deploy(others).await.expect("deployed");
+    let deploy_acme = async |seen| store.deploy(DeploymentWrite { seen, tenant: Some("acme".into()), ..upload("q") }).await;
+    deploy_acme(of_acme.clone()).await.expect("it is as it was seen");
+    let own = DeploymentWrite { tenant: Some("acme".into()), ..with_component("p", "d4", b"four") };
+    store.deploy(own).await.expect("deployed");
+    deploy(of_none).await.expect("it is as it was seen");
+    assert!(moved(deploy_acme(of_acme).await));
+    assert_eq!(store.deployments(DeploymentFilter::default(), Page::ALL, &[]).await.expect("read").len(), 7, "nothing else is stored");
 }
 
 pub(crate) async fn a_component_is_kept_once(fixture: Fixture) {
