@@ -13,7 +13,7 @@ use std::fmt;
 use mandate_commands::Catalogue;
 use mandate_model::Position;
 use mandate_store::query::DefinitionRow;
-use mandate_store::{DelegatesSeen, Deployed, DeploymentWrite, EventKind, NewDefinition, OperationRow, Resource};
+use mandate_store::{BindingRow, DelegatesSeen, Deployed, DeploymentWrite, EventKind, NewDefinition, OperationRow, Resource};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -135,6 +135,19 @@ impl Problem {
     }
 }
 
+impl PinnedBinding {
+    fn of(key: &str, binding: &BindingRow) -> Self {
+        Self {
+            process_definition_key: key.to_owned(),
+            reference: binding.reference.clone(),
+            delegate: binding.delegate.clone(),
+            version: binding.version.clone(),
+            digest: binding.digest.clone(),
+            commands: serde_json::from_str::<Mandate>(&binding.mandate).map(|mandate| mandate.commands).unwrap_or_default(),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.resource)?;
@@ -239,7 +252,7 @@ impl Inner {
             tenant: upload.tenant.clone(),
             at,
             seen: Some(seen),
-            content_digest: content_digest(&upload.resources, &report.bindings),
+            content_digest: content_digest(&upload.resources, &checked.definitions),
             filter_duplicates: upload.filter_duplicates,
             // A component's bytes are kept once, as an artifact; the resource names its digest.
             resources: upload
@@ -256,6 +269,9 @@ impl Inner {
         let deployed = self.store.deploy(write).await.map_err(|error| starts::refused(error, checked.taken, &new))?;
         let Deployed { id, existing, definitions, at } = deployed;
         tracing::info!(deployment = %id, existing, definitions = definitions.len(), "deployed");
+        if existing {
+            report.bindings = self.stored_bindings(&definitions).await?;
+        }
         report.id = Some(id);
         report.existing = existing;
         report.definitions = definitions;
@@ -264,6 +280,15 @@ impl Inner {
         }
         report.at = at;
         Ok(report)
+    }
+
+    async fn stored_bindings(&self, definitions: &[DefinitionRow]) -> Result<Vec<PinnedBinding>, Error> {
+        let mut pinned = Vec::new();
+        for definition in definitions {
+            let bindings = self.store.bindings(&definition.id).await?;
+            pinned.extend(bindings.iter().map(|binding| PinnedBinding::of(&definition.key, binding)));
+        }
+        Ok(pinned)
     }
 
     /// Compiles the upload's components, before anything is stored: what cannot be compiled must not be deployed.
@@ -321,14 +346,7 @@ fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Ve
                 problems.extend(parsed.warnings.into_iter().map(Problem::of));
                 for model in parsed.processes {
                     let definition = resolve::resolve((name, bytes, &scripts), &model, &candidates, now, &mut problems);
-                    pinned.extend(definition.bindings.iter().map(|binding| PinnedBinding {
-                        process_definition_key: model.key.to_string(),
-                        reference: binding.reference.clone(),
-                        delegate: binding.delegate.clone(),
-                        version: binding.version.clone(),
-                        digest: binding.digest.clone(),
-                        commands: serde_json::from_str::<Mandate>(&binding.mandate).map(|mandate| mandate.commands).unwrap_or_default(),
-                    }));
+                    pinned.extend(definition.bindings.iter().map(|binding| PinnedBinding::of(&model.key, binding)));
                     definitions.push(definition);
                     models.push((name.as_str(), model));
                 }
@@ -405,8 +423,8 @@ fn check_unique(definitions: &[NewDefinition], problems: &mut Vec<Problem>) {
     }
 }
 
-/// What makes two uploads the same: their files by name, and what their references resolve to.
-fn content_digest(resources: &[(String, Vec<u8>)], bindings: &[PinnedBinding]) -> String {
+/// What makes two uploads the same: their files by name, and what their references resolve to, with what that may do.
+fn content_digest(resources: &[(String, Vec<u8>)], definitions: &[NewDefinition]) -> String {
     let files: BTreeMap<&String, _> = resources.iter().map(|(name, bytes)| (name, Sha256::digest(bytes))).collect();
     let mut hash = Sha256::new();
     for (name, digest) in files {
@@ -414,10 +432,12 @@ fn content_digest(resources: &[(String, Vec<u8>)], bindings: &[PinnedBinding]) -
         hash.update(name.as_bytes());
         hash.update(digest);
     }
-    for binding in bindings {
-        for part in [&binding.process_definition_key, &binding.reference, &binding.digest] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
+    for definition in definitions {
+        for binding in &definition.bindings {
+            for part in [&definition.key, &binding.reference, &binding.digest, &binding.mandate] {
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part.as_bytes());
+            }
         }
     }
     hex(&hash.finalize())

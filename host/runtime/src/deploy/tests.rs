@@ -83,6 +83,56 @@ async fn a_delegate_that_is_deleted_meanwhile_is_missing() {
     runtime.shut_down(std::time::Duration::from_secs(5)).await;
 }
 
+/// The same files mean something else once the component that they name may do something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_files_under_another_mandate_are_no_duplicate() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let runtime = open(dir.path(), None, false).await;
+    let filtered = || Upload { name: Some("models".to_owned()), filter_duplicates: true, ..model() };
+    let with_memory = |memory: &str| {
+        let mut upload = worker("1.0.0", 1);
+        upload.resources[1].1.extend(format!("limits = {{ memory = \"{memory}\" }}\n").into_bytes());
+        upload
+    };
+    runtime.deploy(with_memory("16 MiB")).await.expect("deployed");
+    let first = runtime.deploy(filtered()).await.expect("deployed");
+    let again = runtime.deploy(filtered()).await.expect("recognised");
+    assert_eq!((again.existing, &again.id, &again.bindings), (true, &first.id, &first.bindings));
+    runtime.deploy(with_memory("32 MiB")).await.expect("the same bytes under the same version");
+    let second = runtime.deploy(filtered()).await.expect("deployed");
+    assert_eq!((second.existing, second.definitions[0].version), (false, 2));
+    let mandate = async |report: &Report| {
+        let id = report.definitions[0].id.clone();
+        runtime.definition(&id).await.expect("loaded").bindings().next().expect("bound").1.mandate.memory
+    };
+    assert_eq!((mandate(&first).await, mandate(&second).await), (16 << 20, 32 << 20));
+    runtime.shut_down(std::time::Duration::from_secs(5)).await;
+}
+
+/// Two models of the one upload are two definitions, whose bindings are told by their keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_already_is_told_with_the_bindings_that_are_stored() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let runtime = open(dir.path(), None, false).await;
+    runtime.deploy(worker("1.0.0", 1)).await.expect("deployed");
+    let both = || {
+        let mut upload = Upload { name: Some("models".to_owned()), filter_duplicates: true, ..model() };
+        upload.resources.push(("q.bpmn".to_owned(), TASK.replace(r#"id="p""#, r#"id="q""#).into_bytes()));
+        upload
+    };
+    let first = runtime.deploy(both()).await.expect("deployed");
+    let again = runtime.deploy(both()).await.expect("recognised");
+    assert_eq!((again.existing, again.bindings.len()), (true, 2));
+    assert_eq!(again.bindings, first.bindings);
+    // The same component under another version: the files and the digest are the same, and what is told is what is stored.
+    runtime.deploy(worker("1.1.0", 1)).await.expect("deployed");
+    let later = runtime.deploy(both()).await.expect("recognised");
+    let versions: Vec<_> =
+        later.bindings.iter().map(|binding| (binding.process_definition_key.as_str(), binding.version.as_str())).collect();
+    assert_eq!((later.existing, versions), (true, vec![("p", "1.0.0"), ("q", "1.0.0")]));
+    runtime.shut_down(std::time::Duration::from_secs(5)).await;
+}
+
 /// Each may be as large as the limit says, and takes a thread while it is looked at.
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_are_checked_one_at_a_time_while_others_are_answered() {
