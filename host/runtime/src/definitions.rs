@@ -1,12 +1,13 @@
 //! Definitions with their bindings, kept in memory while there is room: a definition never changes after its deployment.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use mandate_engine::{Code, Failure, Input, Retry};
 use mandate_model::{ElementIndex, ElementKind, Implementation, ProcessDefinition};
+use mandate_store::ElementRow;
 use mandate_store::query::DefinitionRow;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -15,6 +16,7 @@ use crate::advance::Begin;
 use crate::deploy::Mandate;
 use crate::instances::DefinitionRef;
 use crate::metrics::DelegateCounters;
+use crate::unit::element_rows;
 use crate::{Error, Inner};
 
 /// The text of all models in memory, in bytes: a thousand models of ordinary size. A parsed model takes as much memory as its text where
@@ -282,17 +284,50 @@ pub(crate) fn suspended(definition: &Definition) -> Error {
     Error::NotStartable { id: definition.row.id.clone(), reason: "it is suspended".to_owned() }
 }
 
+/// What a definition was deployed as.
+pub(crate) struct Source {
+    /// Its file.
+    pub(crate) bytes: Vec<u8>,
+    /// The scripts that its file has in others, by their names.
+    pub(crate) scripts: BTreeMap<String, Vec<u8>>,
+}
+
+impl Source {
+    /// None if its file is not in the store.
+    pub(crate) async fn of(store: &mandate_store::Store, row: &DefinitionRow) -> Result<Option<Self>, Error> {
+        let Some(bytes) = store.resource_bytes(&row.deployment_id, &row.resource_name).await? else { return Ok(None) };
+        let mut scripts = BTreeMap::new();
+        for name in mandate_model::script_files(&bytes) {
+            let script = store.resource_bytes(&row.deployment_id, &name).await?;
+            scripts.extend(script.map(|script| (name, script)));
+        }
+        Ok(Some(Self { bytes, scripts }))
+    }
+}
+
+/// Snapshots and history name elements by their numbers. Whoever numbers them otherwise than the version that deployed the model would have
+/// tokens stand at other elements. Answers what is different, if anything is.
+fn renumbered(now: &[ElementRow], deployed: &[(i64, String, String)]) -> Option<String> {
+    let now: Vec<_> = now.iter().map(|row| (row.n, row.activity_id.as_str(), row.kind.as_str())).collect();
+    let deployed: Vec<_> = deployed.iter().map(|(n, id, kind)| (*n, id.as_str(), kind.as_str())).collect();
+    if now == deployed {
+        return None;
+    }
+    let same = now.iter().zip(&deployed).take_while(|(now, deployed)| now == deployed).count();
+    let said = |row: Option<&(i64, &str, &str)>| row.map_or("nothing".to_owned(), |(n, id, kind)| format!("'{id}' ({kind}, number {n})"));
+    Some(format!(
+        "this version finds {} in its model where {} was deployed, so it cannot tell where instances stand; serve it with the version that \
+         deployed it",
+        said(now.get(same)),
+        said(deployed.get(same))
+    ))
+}
+
 async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Error> {
     let not_found = || Error::NotFound { what: "process definition", id: id.to_owned() };
     let row = store.definition(id).await?.ok_or_else(not_found)?;
     let unreadable = |reason: &str| Error::DefinitionUnreadable { id: id.to_owned(), reason: reason.to_owned() };
-    let bytes = store.resource_bytes(&row.deployment_id, &row.resource_name).await?;
-    let bytes = bytes.ok_or_else(|| unreadable("its resource is not in the store"))?;
-    let mut scripts = HashMap::new();
-    for name in mandate_model::script_files(&bytes) {
-        let script = store.resource_bytes(&row.deployment_id, &name).await?;
-        scripts.extend(script.map(|script| (name, script)));
-    }
+    let Source { bytes, scripts } = Source::of(store, &row).await?.ok_or_else(|| unreadable("its resource is not in the store"))?;
     let parsed = mandate_model::parse_stored(&row.resource_name, &bytes, &|name| scripts.get(name).map(Vec::as_slice))
         .map_err(|diagnostics| unreadable(&diagnostics.first().map_or_else(String::new, ToString::to_string)))?;
     let mut model = parsed
@@ -301,6 +336,8 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
         .find(|process| *process.key == *row.key)
         .ok_or_else(|| unreadable("its resource does not have this process"))?;
     model.id = Some(row.id.as_str().into());
+    let difference = renumbered(&element_rows(&model, |_| None), &store.elements(&row).await?);
+    difference.map_or(Ok(()), |difference| Err(unreadable(&difference)))?;
 
     let mut by_reference = HashMap::new();
     for binding in store.bindings(id).await? {

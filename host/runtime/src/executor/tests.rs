@@ -515,6 +515,8 @@ impl Host {
 
 /// A deployment of one process, past all checks.
 fn deployment(key: &str, model: Vec<u8>) -> DeploymentWrite {
+    let parsed = mandate_model::parse_stored("n.bpmn", &model, &|_| None);
+    let elements = parsed.map(|parsed| crate::unit::element_rows(&parsed.processes[0], |_| None)).unwrap_or_default();
     let definition = NewDefinition {
         key: key.to_owned(),
         name: None,
@@ -526,7 +528,7 @@ fn deployment(key: &str, model: Vec<u8>) -> DeploymentWrite {
         resource_name: "n.bpmn".into(),
         identity: "n".into(),
         bindings: Vec::new(),
-        elements: Vec::new(),
+        elements,
         start_events: Vec::new(),
         start_timers: Vec::new(),
     };

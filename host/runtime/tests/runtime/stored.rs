@@ -1,12 +1,13 @@
 //! Definitions that an earlier version has deployed: what would be refused today is read, and what cannot be read hides nothing else.
 
 use mandate_runtime::engine::{PublicId, Variables};
+use mandate_runtime::model::{Element, ElementIndex};
 use mandate_runtime::query::{DefinitionFilter, IncidentFilter, Page};
 use mandate_runtime::{ConditionEvaluation, DefinitionRef, Error, Runtime, Start};
 use mandate_store::{Config, DeploymentWrite, ElementRow, EventKind, NewDefinition, Resource, StartEventRow, Store};
 use serde_json::json;
 
-use crate::common::{Host, Setup, as_variables, postgres};
+use crate::common::{Host, Setup, as_variables, postgres, process, sql};
 
 /// Each with something that is refused when it is deployed: a condition that is always null, an attribute, a text for a number, a second
 /// way to catch a message.
@@ -45,11 +46,18 @@ async fn put(store: &Store, key: &str, elements: &str) {
     let refused = mandate_runtime::model::parse("old.bpmn", &bytes).is_err();
     assert_eq!(refused, key != "whole", "{key}");
     let rows: Vec<_> = match mandate_runtime::model::parse_stored("old.bpmn", &bytes, &|_| None) {
-        Ok(parsed) => parsed.processes[0].iter().map(|(_, element)| (element.id.to_string(), element.name.clone())).collect(),
+        Ok(parsed) => {
+            let row = |(index, element): (ElementIndex, &Element)| ElementRow {
+                n: 2 * i64::from(index.0),
+                activity_id: element.id.to_string(),
+                name: element.name.clone(),
+                kind: element.kind.activity_type().to_owned(),
+                delegate: None,
+            };
+            parsed.processes[0].iter().map(row).collect()
+        }
         Err(_) => Vec::new(),
     };
-    let rows =
-        rows.into_iter().zip(0..).map(|((activity_id, name), n)| ElementRow { n, activity_id, name, kind: "task".into(), delegate: None });
     let starts = StartEventRow { kind: EventKind::Conditional, name: String::new(), activity_id: "s".into() };
     let definition = NewDefinition {
         key: key.into(),
@@ -62,7 +70,7 @@ async fn put(store: &Store, key: &str, elements: &str) {
         resource_name: "old.bpmn".into(),
         identity: key.into(),
         bindings: Vec::new(),
-        elements: rows.collect(),
+        elements: rows,
         start_events: if elements.contains("conditional") { vec![starts] } else { Vec::new() },
         start_timers: Vec::new(),
     };
@@ -72,6 +80,7 @@ async fn put(store: &Store, key: &str, elements: &str) {
         source: None,
         tenant: None,
         at: 0,
+        seen: None,
         content_digest: key.into(),
         filter_duplicates: false,
         resources: vec![Resource { id: uuid::Uuid::now_v7().to_string(), name: "old.bpmn".into(), bytes }],
@@ -81,7 +90,6 @@ async fn put(store: &Store, key: &str, elements: &str) {
         metadata: "{}".into(),
         operations: Vec::new(),
     };
-        seen: None,
     store.deploy(write).await.expect("stored");
 }
 
@@ -155,5 +163,33 @@ async fn what_cannot_be_read_hides_nothing_else() {
             assert!(error.to_string().contains("the flow goes to 'nowhere', which does not exist"), "{error}");
         }
         host.runtime.shut_down(std::time::Duration::from_secs(5)).await;
+    }
+}
+
+/// As if a version that numbers elements otherwise had deployed it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_whose_elements_have_other_numbers_than_instances_know_is_not_run() {
+    let database = postgres();
+    let host = Host::start_with(Setup { database: Some(database.clone()), ..Setup::default() }).await;
+    host.deploy(process(r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/><bpmn:sequenceFlow id="f" sourceRef="s" targetRef="u"/>"#))
+        .await;
+    let waits = host.start_instance(json!({})).await.expect("it starts").id;
+    for (change, back) in [
+        ("SET activity_id = 'v' WHERE activity_id = 'u'", "SET activity_id = 'u' WHERE activity_id = 'v'"),
+        ("SET kind = 'manualTask' WHERE activity_id = 'u'", "SET kind = 'userTask' WHERE activity_id = 'u'"),
+        ("SET id = id + 1000 WHERE activity_id = 'u'", "SET id = id - 1000 WHERE activity_id = 'u'"),
+    ] {
+        sql(&database, &format!("UPDATE element {change}"));
+        // Nothing of it is in another host's memory.
+        let beside = host.beside(Setup { execute_jobs: false, ..Setup::default() }).await;
+        let read = beside.instance(waits).await.map(|view| view.instance.id());
+        let Err(Error::DefinitionUnreadable { reason, .. }) = &read else { panic!("{change}: {read:?}") };
+        assert!(reason.contains("'u' (userTask, number ") && reason.contains("the version that deployed it"), "{reason}");
+        assert!(matches!(start(&beside, "p").await, Err(Error::DefinitionUnreadable { .. })));
+        let findings = beside.check_store().await.expect("it goes on").findings;
+        assert!(findings.len() == 2 && findings.iter().all(|finding| finding.contains(reason)), "{findings:?}");
+        sql(&database, &format!("UPDATE element {back}"));
+        beside.instance(waits).await.expect("it can be read again");
+        beside.shut_down(std::time::Duration::from_secs(5)).await;
     }
 }

@@ -293,6 +293,13 @@ impl Reads {
             .collect()
     }
 
+    /// The elements of a definition, as they were when it was deployed, by their numbers: number, BPMN id, activity type.
+    pub async fn elements(&self, definition: &DefinitionRow) -> Result<Vec<(i64, String, String)>, Error> {
+        let sql = "SELECT id, activity_id, kind FROM element WHERE definition_id = $1 ORDER BY id";
+        let rows = self.pool.fetch(sql, params![definition.id.as_str()]).await?;
+        rows.iter().map(|row| Ok((row.get::<i64>(0)? - definition.first_element, row.get(1)?, row.get(2)?))).collect()
+    }
+
     /// Which start events something starts, by its name or, of conditions, which have none, all of them: those of the newest version of
     /// every key, unless it is suspended; of one tenant, of none, or of any.
     pub async fn start_events(
