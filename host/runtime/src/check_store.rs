@@ -1,19 +1,20 @@
 //! `mandate check-store`: proves that the store agrees with itself.
 //!
 //! Every snapshot decodes; jobs, tasks, external tasks, subscriptions, incidents and called instances of the snapshot are exactly the rows
-//! beside it, and of an instance's exclusive jobs the next is the one that can be claimed; every definition loads, and every digest it is
-//! bound to is there with the bytes that it names; what stands beside instances, timers that start some and signals on their way, is about
-//! something that is there (`beside.rs`).
+//! beside it, and of an instance's exclusive jobs the next is the one that can be claimed; every definition loads, is what was deployed,
+//! and has every digest that it is bound to; every component has the bytes that its digest names; what stands beside instances, timers that
+//! start some and signals on their way, is about something that is there (`beside.rs`).
 
 use std::collections::BTreeSet;
 
 use mandate_engine::{Instance, InstanceId};
 use mandate_model::Implementation;
 use mandate_store::IncidentRow;
-use mandate_store::query::IndexRows;
+use mandate_store::query::{DefinitionRow, IndexRows};
 use sha2::{Digest, Sha256};
 
-use crate::definitions::Definition;
+use crate::definitions::{Definition, Source};
+use crate::deploy::identity;
 use crate::ledger::hex;
 use crate::unit::{Next, external_task_row, incident_row, job_row, subscription_row, task_row};
 use crate::{Error, Runtime};
@@ -70,34 +71,56 @@ impl Runtime {
     }
 
     async fn check_definitions(&self, report: &mut StoreReport) -> Result<(), Error> {
-        let mut digests = BTreeSet::new();
+        let mut bound = BTreeSet::new();
         for row in self.0.store.all_definitions().await? {
             report.definitions += 1;
             match self.0.definitions.get(&self.0.store, &row.id).await {
                 Err(error @ (Error::Store(_) | Error::NotActing(_))) => return Err(error),
+                // Deleted meanwhile.
+                Err(Error::NotFound { .. }) => continue,
                 Err(error) => report.findings.push(error.to_string()),
                 Ok(definition) => {
                     for it in definition.model.references() {
                         let by_worker = matches!(it.implementation, Implementation::Topic(_)) && definition.is_external(it.index);
                         match definition.binding(it.index, it.implementation) {
                             _ if by_worker => {}
-                            Ok(binding) => drop(digests.insert(binding.digest.clone())),
+                            Ok(binding) => drop(bound.insert(binding.digest.clone())),
                             Err(failure) => report.findings.push(format!("definition {}: {}", row.id, failure.message)),
                         }
                     }
                 }
             }
+            self.check_identity(&row, report).await?;
         }
-        for digest in digests {
+        self.check_artifacts(bound, report).await
+    }
+
+    /// What a definition was deployed as is what is stored of it, whether or not it is in memory.
+    async fn check_identity(&self, row: &DefinitionRow, report: &mut StoreReport) -> Result<(), Error> {
+        // That it is not there is said where it is loaded.
+        let Some(source) = Source::of(&self.0.store, row).await? else { return Ok(()) };
+        let bindings = self.0.store.bindings(&row.id).await?;
+        let scripts: Vec<_> = source.scripts.values().map(Vec::as_slice).collect();
+        let same = identity(&source.bytes, &scripts, &bindings) == row.identity;
+        // One that was deleted meanwhile has no bindings any more.
+        if !same && self.0.store.definition(&row.id).await?.is_some() {
+            let finding = format!("definition {} is not what was deployed: its file, a script or a binding has changed since", row.id);
+            report.findings.push(finding);
+        }
+        Ok(())
+    }
+
+    async fn check_artifacts(&self, mut bound: BTreeSet<String>, report: &mut StoreReport) -> Result<(), Error> {
+        for digest in self.0.store.artifacts().await? {
+            // One that is deleted meanwhile is none.
+            let Some(bytes) = self.0.store.artifact(&digest).await? else { continue };
             report.artifacts += 1;
-            match self.0.store.artifact(&digest).await? {
-                None => report.findings.push(format!("artifact {digest} is bound and not there")),
-                Some(bytes) if hex(&Sha256::digest(&bytes)) != digest => {
-                    report.findings.push(format!("artifact {digest} holds other bytes than its digest names"));
-                }
-                Some(_) => {}
+            if hex(&Sha256::digest(&bytes)) != digest {
+                report.findings.push(format!("artifact {digest} holds other bytes than its digest names"));
             }
+            bound.remove(&digest);
         }
+        report.findings.extend(bound.into_iter().map(|digest| format!("artifact {digest} is bound and not there")));
         Ok(())
     }
 }

@@ -21,8 +21,8 @@ use crate::ledger::hex;
 use crate::{Error, Inner};
 
 pub use manifest::{DelegateSection, MANIFEST, Mandate, Manifest, Placed};
-pub(crate) use resolve::Available;
 use resolve::Candidate;
+pub(crate) use resolve::{Available, identity};
 
 /// What a client uploads.
 #[derive(Clone, Debug, Default)]

@@ -291,7 +291,9 @@ fn newer(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
     a.is_new().cmp(&b.is_new()).then_with(|| a.version.cmp_precedence(&b.version)).then_with(|| a.deployed_at.cmp(&b.deployed_at))
 }
 
-fn identity(bpmn: &[u8], scripts: &[&[u8]], bindings: &[BindingRow]) -> String {
+/// A digest of what makes a definition what it is: its file, the scripts that this has in others, by their names, and its bindings, by
+/// their references.
+pub(crate) fn identity(bpmn: &[u8], scripts: &[&[u8]], bindings: &[BindingRow]) -> String {
     let mut hash = Sha256::new();
     hash.update(Sha256::digest(bpmn));
     for script in scripts {

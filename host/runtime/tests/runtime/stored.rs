@@ -1,5 +1,6 @@
 //! Definitions that an earlier version has deployed: what would be refused today is read, and what cannot be read hides nothing else.
 
+use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{PublicId, Variables};
 use mandate_runtime::model::{Element, ElementIndex};
 use mandate_runtime::query::{DefinitionFilter, IncidentFilter, Page};
@@ -7,7 +8,7 @@ use mandate_runtime::{ConditionEvaluation, DefinitionRef, Error, Runtime, Start}
 use mandate_store::{Config, DeploymentWrite, ElementRow, EventKind, NewDefinition, Resource, StartEventRow, Store};
 use serde_json::json;
 
-use crate::common::{Host, Setup, as_variables, postgres, process, sql};
+use crate::common::{Host, MANIFEST, Setup, as_variables, guest, postgres, process, sql};
 
 /// Each with something that is refused when it is deployed: a condition that is always null, an attribute, a text for a number, a second
 /// way to catch a message.
@@ -191,5 +192,55 @@ async fn a_model_whose_elements_have_other_numbers_than_instances_know_is_not_ru
         sql(&database, &format!("UPDATE element {back}"));
         beside.instance(waits).await.expect("it can be read again");
         beside.shut_down(std::time::Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_of_a_definition_is_held_against_what_was_deployed() {
+    let database = postgres();
+    let host = Host::start_with(Setup { database: Some(database.clone()), ..Setup::default() }).await;
+    let model = process(
+        r#"<bpmn:startEvent id="s"/><bpmn:scriptTask id="x" scriptFormat="feel" camunda:resource="deployment://price.feel"
+           camunda:resultVariable="price"/><bpmn:serviceTask id="t" camunda:class="worker"/>
+           <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="x"/><bpmn:sequenceFlow id="f2" sourceRef="x" targetRef="t"/>"#,
+    );
+    let files = [
+        ("p.bpmn", model),
+        ("price.feel", b"amount * 2".to_vec()),
+        ("test_scripted.wasm", guest("test_scripted.wasm")),
+        // Nobody is bound to it.
+        ("test_echo.wasm", guest("test_echo.wasm")),
+        ("mandate.toml", MANIFEST.as_bytes().to_vec()),
+    ];
+    let resources = files.map(|(name, bytes)| (name.to_owned(), bytes)).into();
+    let report = host.runtime.deploy(Upload { resources, ..Upload::default() }).await.expect("deployed");
+    let (id, bound) = (&report.definitions[0].id, &report.bindings[0].digest);
+    let checked = async || host.runtime.check_store().await.expect("it goes on");
+    let whole = checked().await;
+    assert_eq!((whole.definitions, whole.artifacts, whole.findings), (1, 2, Vec::new()));
+    let changed = format!("definition {id} is not what was deployed");
+    for (change, back, says) in [
+        (
+            "UPDATE resource SET bytes = 'amount * 3' WHERE name = 'price.feel'",
+            "UPDATE resource SET bytes = 'amount * 2' WHERE name = 'price.feel'",
+            changed.as_str(),
+        ),
+        (
+            "UPDATE resource SET bytes = bytes || '\\x0a'::bytea WHERE name = 'p.bpmn'",
+            "UPDATE resource SET bytes = substring(bytes FOR length(bytes) - 1) WHERE name = 'p.bpmn'",
+            &changed,
+        ),
+        ("UPDATE binding SET mandate = mandate || ' '", "UPDATE binding SET mandate = rtrim(mandate)", &changed),
+        (
+            "UPDATE artifact SET bytes = bytes || '\\x00'::bytea WHERE digest NOT IN (SELECT digest FROM binding)",
+            "UPDATE artifact SET bytes = substring(bytes FOR length(bytes) - 1) WHERE digest NOT IN (SELECT digest FROM binding)",
+            "holds other bytes than its digest names",
+        ),
+    ] {
+        sql(&database, change);
+        let findings = checked().await.findings;
+        assert!(findings.len() == 1 && findings[0].contains(says) && !findings[0].contains(bound.as_str()), "{change}: {findings:?}");
+        sql(&database, back);
+        assert_eq!(checked().await.findings, [] as [String; 0], "{back}");
     }
 }

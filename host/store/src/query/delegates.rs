@@ -132,6 +132,12 @@ impl Reads {
             .collect()
     }
 
+    /// The digests of all components.
+    pub async fn artifacts(&self) -> Result<Vec<String>, Error> {
+        let rows = self.pool.fetch("SELECT digest FROM artifact ORDER BY digest", Vec::new()).await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     /// A component's bytes, by SHA-256 digest in hex.
     pub async fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
         let rows = self.pool.fetch("SELECT bytes FROM artifact WHERE digest = $1", params![digest]).await?;
