@@ -226,9 +226,9 @@ mod tests {
         let (hour, month) = (Duration::from_hours(1), KEEP_FOREIGN);
         make(&own, 12 * month);
         make(&foreign, month + hour);
-        make("d2-0000.cwasm", month - hour);
+        make("d2-0000.cwasm", month / 2);
         make(&format!("{own}.4711-0{UNFINISHED}"), KEEP_UNFINISHED + hour);
-        make(&format!("{own}.4711-1{UNFINISHED}"), KEEP_UNFINISHED - hour);
+        make(&format!("{own}.4711-1{UNFINISHED}"), KEEP_UNFINISHED / 2);
         make("of somebody else.new", 12 * month);
         Cache::open(dir.path().to_owned(), None, &engine).unwrap();
         let left: BTreeSet<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
