@@ -174,14 +174,16 @@ pub(crate) fn next_sql() -> String {
     format!("SELECT t.due FROM start_timer t WHERE {RUNS} AND t.due > $1 ORDER BY t.due LIMIT 1")
 }
 
-/// One is due at `$1` that could be claimed, but for the definitions `$4`; or a host other than `$2` is at it.
+/// One is due at `$1` that could be claimed, but for these `$3` and for the definitions `$4`; or a host other than `$2` is at it.
 pub(crate) fn is_due() -> String {
-    format!("({RUNS} AND t.due <= $1 AND NOT (t.definition_id {{any_text:4}})) OR (t.locked_by <> $2 AND {HELD})")
+    format!(
+        "({RUNS} AND t.due <= $1 AND NOT (t.id {{any_uuid:3}}) AND NOT (t.definition_id {{any_text:4}})) OR (t.locked_by <> $2 AND {HELD})"
+    )
 }
 
 impl Store {
     /// Locks up to `max` firings that are due, those of the highest priority first, and of these the longest due. `running` are those that
-    /// this host has in its memory: what it has locked besides, it has forgotten.
+    /// this host has in its memory: what it has locked besides, it has forgotten. `except` names one of them as it does an instance.
     pub async fn claim_start_timers(&self, now: i64, max: u32, running: &[Uuid], except: &Except) -> Result<Vec<StartTimerRow>, Error> {
         let me = self.host();
         let due = format!(
@@ -192,7 +194,7 @@ impl Store {
             vec![
                 Param::I64(now),
                 Param::I64(max),
-                Param::Uuids(running.to_vec()),
+                Param::Uuids([running, &except.instances].concat()),
                 Param::Texts(except.definitions.clone()),
                 Param::Uuid(me.id),
             ]

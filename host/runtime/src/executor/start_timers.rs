@@ -62,7 +62,17 @@ impl Inner {
             }
         };
         let failure = match self.begin_fired(&definition, element, &row).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                self.executor.forget_held_back(InstanceId(row.id));
+                return Ok(());
+            }
+            // What this host lacks it lacks for the next attempt, too. Others may not.
+            Err(error @ Error::Sandbox(_)) => {
+                let id = InstanceId(row.id);
+                self.hold_back(id, wait(row.firing), Subject::Instance(id), &error.to_string());
+                self.release_start_timer(row.id).await;
+                return Err(error);
+            }
             Err(Error::UnitFailed(failure)) => *failure,
             Err(error @ (Error::Bug | Error::Invalid(_) | Error::NotStartable { .. })) if !self.is_suspended(&row.definition_id).await => {
                 Failure { code: Code::InternalError, message: error.to_string(), element: Some(element), retry: Retry::ByPolicy }

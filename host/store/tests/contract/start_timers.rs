@@ -47,6 +47,9 @@ pub(crate) async fn each_firing_begins_one_instance(fixture: Fixture) {
     assert_eq!(found.iter().map(|row| (row.firing, &row.timer, row.created)).collect::<Vec<_>>(), [(1, &timer(100), 1_000)]);
     let running = [found[0].id];
     assert_eq!(store.claim_start_timers(100, 10, &running, &Except::NOTHING).await.expect("claimed"), [], "this host is at it");
+    let except = Except { instances: running.into(), ..Except::default() };
+    assert_eq!(store.claim_start_timers(100, 10, &[], &except).await.expect("claimed"), [], "this host leaves it alone");
+    assert!(store.is_quiet(100, &except).await.expect("read"));
 
     // Two in one transaction, and one after it: the first counts.
     let units = [firing(&definition, &found[0], Some(timer(200))), firing(&definition, &found[0], Some(timer(300)))];

@@ -3,13 +3,20 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use mandate_store::query::{HistoryInstanceFilter, JobFilter, Page};
+
 use super::*;
 
+/// One comes to the delegate in a job, and one, once, when it is started by time.
 const TASK: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
   targetNamespace="test">
   <process id="p" isExecutable="true">
     <startEvent id="s"/><serviceTask id="t" camunda:class="worker" camunda:asyncBefore="true"/>
     <sequenceFlow id="f" sourceRef="s" targetRef="t"/>
+  </process>
+  <process id="timed" isExecutable="true">
+    <startEvent id="d"><timerEventDefinition><timeDate>2020-01-01T00:00:00Z</timeDate></timerEventDefinition></startEvent>
+    <serviceTask id="w" camunda:class="worker"/><sequenceFlow id="g" sourceRef="d" targetRef="w"/>
   </process>
 </definitions>"#;
 
@@ -26,12 +33,21 @@ async fn open(dir: &Path, compiler: wasm::Compiler, execute_jobs: bool) -> Runti
         .expect("the host opens")
 }
 
+/// The job and the timer, with all their attempts.
+async fn untouched(runtime: &Runtime) -> Vec<PublicId> {
+    let jobs = runtime.0.store.jobs(JobFilter::default(), Page::ALL, &[]).await.expect("read");
+    let said: Vec<_> = jobs.iter().map(|job| (job.row.activity_id.as_str(), job.row.retries, job.row.failures, &job.row.failure)).collect();
+    assert_eq!(said.iter().collect::<BTreeSet<_>>(), [("d", 3, 0, &None), ("t", 3, 0, &None)].iter().collect());
+    let number = |wait: i64| u64::try_from(wait).expect("it is positive");
+    jobs.iter().map(|job| PublicId { instance: InstanceId(job.instance), number: number(job.row.wait) }).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_only_this_host_cannot_load_spends_no_attempt() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let runtime = open(dir.path(), wasm::Compiler::InProcess, false).await;
     crate::testing::deploy(&runtime, TASK, MANIFEST).await;
-    let id = runtime.start(crate::testing::start(&serde_json::json!({}))).await.expect("it starts").id;
+    runtime.start(crate::testing::start(&serde_json::json!({}))).await.expect("it starts");
     runtime.shut_down(Duration::from_secs(5)).await;
 
     // A compiler that dies, and one of another version.
@@ -40,30 +56,32 @@ async fn a_component_that_only_this_host_cannot_load_spends_no_attempt() {
         std::fs::write(&exe, format!("#!/bin/sh\n{script}\n")).expect("written");
         std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o700)).expect("it may be run");
         let compiler = wasm::Compiler::Child { exe };
-        let job = async |runtime: &Runtime| {
-            let (_, mut rows) = runtime.0.store.instance_with_rows(id.0).await.expect("read").expect("there");
-            assert_eq!((rows.jobs.len(), rows.incidents.len()), (1, 0));
-            rows.jobs.remove(0)
-        };
-        let untouched = |job: &JobRow| (job.activity_id.as_str(), job.retries, job.failures, job.failure.is_none()) == ("t", 3, 0, true);
-
         let runtime = open(dir.path(), compiler.clone(), false).await;
-        let number = u64::try_from(job(&runtime).await.wait).expect("it is positive");
-        match runtime.execute_job(PublicId { instance: id, number }).await {
-            Err(Error::Sandbox(error)) => assert!(error.is_the_hosts(), "{error}"),
-            other => panic!("{other:?}"),
+        for job in untouched(&runtime).await {
+            match runtime.execute_job(job).await {
+                Err(Error::Sandbox(error)) => assert!(error.is_the_hosts(), "{error}"),
+                other => panic!("{other:?}"),
+            }
         }
-        assert!(untouched(&job(&runtime).await), "{script}");
+        untouched(&runtime).await;
         runtime.shut_down(Duration::from_secs(5)).await;
 
         let runtime = open(dir.path(), compiler, true).await;
-        let executor = &runtime.0.executor;
-        until("it is left to others", async || executor.held_back(Instant::now()).instances.contains(&id.0)).await;
-        assert!(untouched(&job(&runtime).await), "{script}");
+        let jobs = untouched(&runtime).await;
+        until("they are left to others", async || {
+            let held_back = runtime.0.executor.held_back(Instant::now()).instances;
+            jobs.iter().all(|job| held_back.contains(&job.instance.0))
+        })
+        .await;
+        untouched(&runtime).await;
         runtime.shut_down(Duration::from_secs(5)).await;
     }
 
     let runtime = open(dir.path(), wasm::Compiler::InProcess, true).await;
-    until("another host runs it", async || matches!(runtime.instance(id).await, Err(Error::NotFound { .. }))).await;
+    until("another host runs them", async || {
+        let of_both = HistoryInstanceFilter { finished: true, ..HistoryInstanceFilter::default() };
+        runtime.0.store.count_history_instances(of_both).await.expect("counted") == 2
+    })
+    .await;
     runtime.shut_down(Duration::from_secs(5)).await;
 }
