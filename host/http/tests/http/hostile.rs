@@ -368,10 +368,26 @@ async fn web_pages_of_another_origin_change_nothing() {
         let request = Request::post("/engine-rest/process-definition/key/review/start").header(header::HOST, "127.0.0.1:8080");
         request.header(header::ORIGIN, origin).body(Body::empty()).expect("a request")
     };
-    host.send(start("https://evil.example")).await.error(403, REFUSED);
+    assert!(host.send(start("https://evil.example")).await.error(403, REFUSED).contains("--allowed-hosts"));
     host.send(start("null")).await.error(403, REFUSED);
     host.send(start("http://127.0.0.1:8080")).await.ok();
     host.send(start("file://")).await.ok();
+    assert_eq!(host.count("/engine-rest/process-instance/count").await, 2);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn web_pages_behind_a_proxy_that_passes_on_no_host_change_what_the_operator_lets_them() {
+    let hosts = mandate_http::Hosts::Loopback(vec!["cockpit.example".to_owned()]);
+    let host = Host::open_executing(mandate_http::Options { hosts, ..mandate_http::Options::default() }).await;
+    host.deploy("reviews", &review()).await;
+    let start = |origin: &str, asked: &str| {
+        let request = Request::post("/engine-rest/process-definition/key/review/start").header(header::HOST, asked);
+        request.header(header::ORIGIN, origin).body(Body::empty()).expect("a request")
+    };
+    host.send(start("https://cockpit.example", "127.0.0.1:8080")).await.ok();
+    host.send(start("https://cockpit.example", "cockpit.example:443")).await.ok();
+    host.send(start("https://evil.example", "127.0.0.1:8080")).await.error(403, REFUSED);
     assert_eq!(host.count("/engine-rest/process-instance/count").await, 2);
     host.close().await;
 }
