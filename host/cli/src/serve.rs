@@ -24,7 +24,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     // It serves whether or not anybody reads that.
     let _ = writeln!(std::io::stdout().lock(), "mandate listening on http://{address}");
     tracing::info!(%address, "serving");
-    let hosts = if settings.insecure { Hosts::Any } else { Hosts::Loopback(settings.allowed_hosts) };
+    let hosts = hosts(settings.insecure, settings.allowed_hosts);
     let options = mandate_http::Options { upload_limit: settings.upload_limit, prometheus: Some(prometheus), hosts };
     let fenced = runtime.clone();
     let ending = async move {
@@ -39,6 +39,11 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     // Whoever supervises this process should start it anew.
     anyhow::ensure!(!runtime.is_fenced(), "another host has taken over this one's work");
     Ok(())
+}
+
+/// Whoever names hosts wants to be asked as these, on a network that is trusted, too.
+fn hosts(insecure: bool, allowed: Vec<String>) -> Hosts {
+    if insecure && allowed.is_empty() { Hosts::Any } else { Hosts::Loopback(allowed) }
 }
 
 fn config(settings: &Resolved) -> anyhow::Result<Config> {
@@ -85,5 +90,19 @@ fn stopped() -> impl Future<Output = ()> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_that_are_named_hold_also_where_any_would_do() {
+        let named = || vec!["cockpit.example".to_owned()];
+        assert_eq!(hosts(true, Vec::new()), Hosts::Any);
+        assert_eq!(hosts(true, named()), Hosts::Loopback(named()));
+        assert_eq!(hosts(false, named()), Hosts::Loopback(named()));
+        assert_eq!(hosts(false, Vec::new()), Hosts::Loopback(Vec::new()));
     }
 }

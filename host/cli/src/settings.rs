@@ -32,8 +32,8 @@ pub(crate) struct Settings {
     /// Serve on an address that other machines reach, although there is no authentication.
     #[arg(long, env = "MANDATE_INSECURE", num_args = 0..=1, default_missing_value = "true")]
     insecure: Option<bool>,
-    /// Names besides localhost and loopback addresses that clients may ask this host as, such as what a proxy sends as Host; with
-    /// --insecure any name will do.
+    /// Names besides localhost and loopback addresses that clients may ask this host as, such as what a proxy sends as Host, and whose web
+    /// pages may change things here; with --insecure and no names any name will do.
     #[arg(long, env = "MANDATE_ALLOWED_HOSTS", value_delimiter = ',')]
     allowed_hosts: Option<Vec<String>>,
     /// sqlite:FILE or postgres://USER@HOST/DATABASE [default: sqlite:mandate.db].
@@ -156,7 +156,7 @@ impl ServeArgs {
         Ok(Resolved {
             listen: given.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             insecure: given.insecure.or(file.insecure).unwrap_or(false),
-            allowed_hosts: given.allowed_hosts.or(file.allowed_hosts).unwrap_or_default(),
+            allowed_hosts: names(given.allowed_hosts.or(file.allowed_hosts)),
             catalogue: given.catalogue.or(file.catalogue),
             migrate: match given.migrate.or(file.migrate) {
                 Some(MigrateArg::Off) => Migrate::Off,
@@ -187,6 +187,11 @@ impl ServeArgs {
             database,
         })
     }
+}
+
+/// Without what an empty variable of the environment leaves.
+fn names(given: Option<Vec<String>>) -> Vec<String> {
+    given.unwrap_or_default().iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 /// So many MiB in bytes.
@@ -225,6 +230,12 @@ fn default_cache(database: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_list_of_names_names_nobody() {
+        assert_eq!(names(Some(vec![String::new()])), [""; 0]);
+        assert_eq!(names(Some(vec!["a".to_owned(), " b ".to_owned()])), ["a", "b"]);
+    }
 
     #[test]
     fn sizes_that_cannot_be_counted_in_bytes_are_refused() {
