@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use mandate_model::{Binding, ElementKind, ProcessDefinition};
 
-use super::Problem;
+use super::{Problem, Problems};
 
 /// A call of a process of the same deployment that the deployment does not have will fail: Camunda 7 does not look either, but the upload
 /// may be meant for an engine that keeps what did not change in an older deployment.
-pub(super) fn check(models: &[(&str, ProcessDefinition)], problems: &mut Vec<Problem>) {
+pub(super) fn check(models: &[(&str, ProcessDefinition)], problems: &mut Problems) {
     let deployed: BTreeSet<&str> = models.iter().map(|(_, model)| &*model.key).collect();
     for (name, model) in models {
         for (_, element) in model.iter() {

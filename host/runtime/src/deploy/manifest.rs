@@ -13,6 +13,9 @@ use super::Problem;
 /// The manifest's file name in a bundle.
 pub const MANIFEST: &str = "mandate.toml";
 
+/// The largest manifest that is read; one of a hundred delegates has some 10 KiB.
+const MAX_BYTES: usize = 1024 * 1024;
+
 const KEYS: &[&str] = &["deployment", "delegates"];
 const DEPLOYMENT_KEYS: &[&str] = &["name", "models", "metadata"];
 const DELEGATE_KEYS: &[&str] = &["file", "version", "commands", "topics", "limits"];
@@ -158,6 +161,10 @@ fn millis(duration: Duration) -> u64 {
 impl Manifest {
     /// What could be read of a manifest, and everything that is wrong with it.
     pub fn read(bytes: &[u8]) -> (Self, Vec<Problem>) {
+        if bytes.len() > MAX_BYTES {
+            let message = format!("has {} bytes; at most {MAX_BYTES} are read", bytes.len());
+            return (Self::default(), vec![Problem::error(MANIFEST, message, "say less: what a manifest leaves out is inferred")]);
+        }
         let Ok(text) = std::str::from_utf8(bytes) else {
             return (Self::default(), vec![Problem::error(MANIFEST, "is not UTF-8 text", "save the manifest as UTF-8")]);
         };

@@ -4,6 +4,7 @@
 
 mod calls;
 mod manifest;
+mod problems;
 mod resolve;
 mod starts;
 
@@ -21,6 +22,7 @@ use crate::ledger::hex;
 use crate::{Error, Inner};
 
 pub use manifest::{DelegateSection, MANIFEST, Mandate, Manifest, Placed};
+use problems::Problems;
 use resolve::Candidate;
 pub(crate) use resolve::{Available, identity};
 
@@ -322,8 +324,8 @@ pub fn check_offline(
 }
 
 fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Vec<Problem>> {
-    let mut problems = Vec::new();
-    check_names(&upload.resources, &mut problems);
+    check_names(&upload.resources)?;
+    let mut problems = Problems::default();
     let manifest = upload.resources.iter().find(|(name, _)| name == MANIFEST);
     let (manifest, found) = manifest.map(|(_, bytes)| Manifest::read(bytes)).unwrap_or_default();
     problems.extend(found);
@@ -333,39 +335,46 @@ fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Ve
     let mut definitions = Vec::new();
     let mut pinned = Vec::new();
     for (name, bytes) in upload.resources.iter().filter(|(name, _)| is_bpmn(name)) {
-        let before = problems.len();
+        if problems.is_full() {
+            problems.leave_out_errors();
+            break;
+        }
+        let mut of_file = Problems::default();
         let scripts: Vec<_> = mandate_model::script_files(bytes).iter().filter_map(|file| resource(upload, file)).collect();
         match mandate_model::parse_with(name, bytes, &|file| resource(upload, file)) {
             Err(diagnostics) => {
-                problems.extend(diagnostics.into_iter().map(Problem::of));
+                of_file.extend(diagnostics.into_iter().map(Problem::of));
                 mandate_model::references_of(bytes, &|file| resource(upload, file), &mut |reference| {
-                    resolve::find_for(name, &reference, &candidates, &mut problems);
+                    resolve::find_for(name, &reference, &candidates, &mut of_file);
                 });
             }
             Ok(parsed) => {
-                problems.extend(parsed.warnings.into_iter().map(Problem::of));
+                of_file.extend(parsed.warnings.into_iter().map(Problem::of));
                 for model in parsed.processes {
-                    let definition = resolve::resolve((name, bytes, &scripts), &model, &candidates, now, &mut problems);
+                    let definition = resolve::resolve((name, bytes, &scripts), &model, &candidates, now, &mut of_file);
                     pinned.extend(definition.bindings.iter().map(|binding| PinnedBinding::of(&model.key, binding)));
                     definitions.push(definition);
                     models.push((name.as_str(), model));
                 }
             }
         }
-        problems[before..].sort_by_key(|problem| (problem.line, problem.column));
+        problems.append_sorted(of_file);
+    }
+    if problems.is_full() {
+        // Not all files were read: what they do not have may be in the others.
+        return Err(all(problems, Problems::default()));
     }
     check_unique(&definitions, &mut problems);
     calls::check(&models, &mut problems);
     let taken = starts::check(&models, &available.starts, &mut problems);
-    if definitions.is_empty() && !problems.iter().any(|problem| problem.is_error) && candidates.iter().all(|candidate| !candidate.is_new())
-    {
+    if definitions.is_empty() && !problems.has_errors() && candidates.iter().all(|candidate| !candidate.is_new()) {
         let message = "holds neither a process that is executable nor a component";
         problems.push(Problem::error("upload", message, "add a .bpmn or a .wasm file"));
     }
-    let (errors, warnings): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| problem.is_error);
-    if !errors.is_empty() {
-        return Err(errors.into_iter().chain(taken).chain(warnings).collect());
+    if problems.has_errors() {
+        return Err(all(problems, taken));
     }
+    let ((_, warnings), (taken, _)) = (problems.into_lists(), taken.into_lists());
     let new = || candidates.iter().filter(|candidate| candidate.is_new());
     Ok(Checked {
         manifest,
@@ -376,6 +385,12 @@ fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Ve
         warnings,
         taken,
     })
+}
+
+/// Errors before warnings.
+fn all(problems: Problems, taken: Problems) -> Vec<Problem> {
+    let ((errors, warnings), (taken, _)) = (problems.into_lists(), taken.into_lists());
+    errors.into_iter().chain(taken).chain(warnings).collect()
 }
 
 /// The contents of a file of an upload.
@@ -395,22 +410,25 @@ fn is_wasm(name: &str) -> bool {
 /// The longest name of a resource, as wide as a column of Camunda's.
 const MAX_NAME_BYTES: usize = 255;
 
-fn check_names(resources: &[(String, Vec<u8>)], problems: &mut Vec<Problem>) {
+/// Refuses files that cannot be told apart. Nothing else is said of them: every problem names its file.
+fn check_names(resources: &[(String, Vec<u8>)]) -> Result<(), Vec<Problem>> {
+    let mut problems = Problems::default();
     let mut seen = std::collections::BTreeSet::new();
     for (name, _) in resources {
         if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains('\0') {
-            problems.push(Problem::error(name, "is not a file name", "give every part a file name of 1 to 255 bytes"));
-        }
-        if !seen.insert(name) {
+            let shown = &name[..name.floor_char_boundary(MAX_NAME_BYTES)];
+            problems.push(Problem::error(shown, "is not a file name", "give every part a file name of 1 to 255 bytes"));
+        } else if !seen.insert(name) {
             problems.push(Problem::error(name, "is uploaded twice", "give every file a name of its own"));
         }
     }
     if resources.is_empty() {
         problems.push(Problem::error("upload", "holds no files", "add a .bpmn or a .wasm file"));
     }
+    if problems.has_errors() { Err(all(problems, Problems::default())) } else { Ok(()) }
 }
 
-fn check_unique(definitions: &[NewDefinition], problems: &mut Vec<Problem>) {
+fn check_unique(definitions: &[NewDefinition], problems: &mut Problems) {
     let mut seen = BTreeMap::new();
     for definition in definitions {
         if let Some(other) = seen.insert(&definition.key, &definition.resource_name) {

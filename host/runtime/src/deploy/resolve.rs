@@ -10,7 +10,7 @@ use mandate_wasm::Limits;
 use semver::{Version, VersionReq};
 use sha2::{Digest, Sha256};
 
-use super::{Mandate, Manifest, Problem, Upload, is_wasm};
+use super::{Mandate, Manifest, Problem, Problems, Upload, is_wasm};
 use crate::definitions::reference;
 use crate::ledger::hex;
 use crate::unit::element_rows;
@@ -55,7 +55,7 @@ impl Candidate {
 
 impl Available {
     /// Delegates of this upload, and those of earlier deployments behind them.
-    pub(crate) fn candidates(&self, upload: &Upload, manifest: &Manifest, problems: &mut Vec<Problem>) -> Vec<Candidate> {
+    pub(crate) fn candidates(&self, upload: &Upload, manifest: &Manifest, problems: &mut Problems) -> Vec<Candidate> {
         let mut candidates = Vec::new();
         let mut used = std::collections::BTreeSet::new();
         for (name, section) in &manifest.delegates {
@@ -100,7 +100,7 @@ impl Available {
         resource: &str,
         bytes: &[u8],
         upload: &Upload,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Option<Candidate> {
         let digest = hex(&Sha256::digest(bytes));
         if let Err(misfit) = mandate_wasm::inspect(bytes) {
@@ -143,7 +143,7 @@ pub(crate) fn resolve(
     model: &ProcessDefinition,
     candidates: &[Candidate],
     now: i64,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> NewDefinition {
     let mut bindings: Vec<BindingRow> = Vec::new();
     for it in model.references() {
@@ -189,7 +189,7 @@ pub(crate) fn find_for<'a>(
     resource: &str,
     reference: &Reference<'_>,
     candidates: &'a [Candidate],
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Option<&'a Candidate> {
     let found = find(reference.implementation, reference.listener, candidates);
     let refused = match &found {

@@ -7,17 +7,17 @@ use mandate_model::{ElementKind, ProcessDefinition, StartTrigger};
 use mandate_store::query::StartEvent;
 use mandate_store::{EventKind, NewDefinition, NewStartTimer, Reopened};
 
-use super::Problem;
+use super::{Problem, Problems};
 use crate::executor::start_timers::row_of;
 use crate::{Error, Inner};
 
 /// Refuses start events whose message starts another process of the upload, and answers those whose message starts the newest version of a
 /// deployed one. A process that is in the upload itself gets a new newest version: what its older ones start by is free.
-pub(super) fn check(models: &[(&str, ProcessDefinition)], deployed: &[StartEvent], problems: &mut Vec<Problem>) -> Vec<Problem> {
+pub(super) fn check(models: &[(&str, ProcessDefinition)], deployed: &[StartEvent], problems: &mut Problems) -> Problems {
     let uploaded: BTreeSet<&str> = models.iter().map(|(_, model)| &*model.key).collect();
     let others = deployed.iter().filter(|start| !uploaded.contains(start.key.as_str()));
     let others: BTreeMap<&str, &str> = others.map(|start| (start.name.as_str(), start.key.as_str())).collect();
-    let mut taken = Vec::new();
+    let mut taken = Problems::default();
     let mut own: BTreeMap<&str, &str> = BTreeMap::new();
     for (resource, model) in models {
         for (_, element) in model.iter() {
@@ -38,7 +38,7 @@ pub(super) fn check(models: &[(&str, ProcessDefinition)], deployed: &[StartEvent
 }
 
 /// The timers by which a process starts from `now` on. One that cannot be set is a problem, and stops no other.
-pub(super) fn timers(resource: &str, model: &ProcessDefinition, now: i64, problems: &mut Vec<Problem>) -> Vec<NewStartTimer> {
+pub(super) fn timers(resource: &str, model: &ProcessDefinition, now: i64, problems: &mut Problems) -> Vec<NewStartTimer> {
     let mut rows = Vec::new();
     for timer in StartTimer::open(model, now) {
         match timer {
@@ -70,9 +70,9 @@ impl Inner {
                 }
                 definition => definition?,
             };
-            let mut problems = Vec::new();
+            let mut problems = Problems::default();
             let timers = timers(&definition.row.resource_name, &definition.model, now, &mut problems);
-            for problem in problems {
+            for problem in problems.into_lists().0 {
                 tracing::warn!(definition = %id, "what starts by time is not opened again: {problem}");
             }
             reopened.push((id, timers.into_iter().filter(|timer| timer.due > now).collect()));
