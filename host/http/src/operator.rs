@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 use mandate_runtime::{MAX_ANNOTATION_CHARS, Operator};
 
 use crate::query_params::check_stored;
-use crate::{App, Error};
+use crate::{App, Error, base64};
 
 const USER: HeaderName = HeaderName::from_static("mandate-user");
 const ANNOTATION: HeaderName = HeaderName::from_static("mandate-annotation");
@@ -56,43 +56,19 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Error>
     Ok(Some(text.trim().to_owned()))
 }
 
-/// The user of basic authentication (RFC 7617); none: it is another scheme, which says nothing here.
+/// The user of basic authentication (RFC 7617); none: it is another scheme, which says nothing here. Nobody looks at the password, which
+/// may be in any character set.
 fn basic(value: &str) -> Option<Result<String, Error>> {
     let (scheme, credentials) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let wrong = || Error::Invalid("the header authorization holds no user and password in Base64".to_owned());
-    let decoded = base64(credentials.trim()).and_then(|bytes| String::from_utf8(bytes).ok());
-    let user = decoded.and_then(|text| text.split_once(':').map(|(user, _)| user.to_owned()));
+    let wrong = || Error::Invalid("the header authorization holds no user, in UTF-8, and password in Base64".to_owned());
+    let user = base64::decode(credentials.trim()).and_then(|bytes| {
+        let colon = bytes.iter().position(|byte| *byte == b':')?;
+        String::from_utf8(bytes[..colon].to_vec()).ok()
+    });
     Some(user.filter(|user| !user.contains('\0')).ok_or_else(wrong))
-}
-
-/// Base64 with its padding (RFC 4648, 4).
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let sextet = |byte: u8| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    };
-    let digits = text.trim_end_matches('=');
-    if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for digit in digits.bytes() {
-        bits = bits << 6 | u32::from(sextet(digit)?);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from(bits >> held & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -119,6 +95,8 @@ mod tests {
         assert_eq!(of(&[(authorization.clone(), "Basic YW5uOnNlY3JldA==")]), user("ann"));
         assert_eq!(of(&[(authorization.clone(), "basic YW5uYTpzZWNyZXQ=")]), user("anna"));
         assert_eq!(of(&[(authorization.clone(), "Basic Ym9iOnNlY3JldHM=")]), user("bob"));
+        // Jörg in UTF-8, and a password in Latin-1: pässword.
+        assert_eq!(of(&[(authorization.clone(), "Basic SsO2cmc6cORzc3dvcmQ=")]), user("Jörg"));
         assert_eq!(of(&[(authorization.clone(), "Bearer token")]), Ok(Operator::default()));
         assert_eq!(of(&[(authorization.clone(), "Basic YW5uOnNlY3JldA=="), (USER, "eve")]), user("eve"));
         let why = Operator { user: None, annotation: Some("asked by phone".to_owned()) };
@@ -131,6 +109,8 @@ mod tests {
             (header::AUTHORIZATION, "Basic YW5u", "Base64"),
             (header::AUTHORIZATION, "Basic !!!!", "Base64"),
             (header::AUTHORIZATION, "Basic YW5uOnNlY3JldA", "Base64"),
+            // Jörg in Latin-1.
+            (header::AUTHORIZATION, "Basic SvZyZzpzZWNyZXQ=", "UTF-8"),
             (USER, &"x".repeat(256), "255"),
             (ANNOTATION, &"x".repeat(4_001), "4000"),
         ] {
