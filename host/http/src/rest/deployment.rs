@@ -10,7 +10,7 @@ use mandate_runtime::deploy::{Report, Upload};
 use mandate_runtime::query::{DeploymentFilter, DeploymentRow, DeploymentSort, ResourceRow};
 use serde_json::{Value, json};
 
-use super::{camunda, process_definition};
+use super::{camunda, file_name, process_definition};
 use crate::error::{problem_dto, stored};
 use crate::extract::{Params, Segments};
 use crate::operator::Acting;
@@ -22,6 +22,9 @@ const DRY_RUN: &str = "mandate-dry-run";
 
 /// Texts of an upload are names and switches; a longer one is a file without a file name.
 const MAX_FIELD_BYTES: usize = 4 * 1024;
+
+/// The most parts of an upload: an application has some tens of files, and what is said of each is more than a part has bytes.
+const MAX_PARTS: usize = 1_000;
 
 pub(super) fn router(upload_limit: usize) -> Router<App> {
     Router::new()
@@ -145,7 +148,14 @@ struct Form {
 
 async fn read(mut multipart: Multipart) -> Result<Form, Error> {
     let mut form = Form { upload: Upload::default(), changed_only: false };
+    let mut parts = 0;
     while let Some(field) = multipart.next_field().await.map_err(broken)? {
+        parts += 1;
+        if parts > MAX_PARTS {
+            return Err(Error::Invalid(format!(
+                "the upload has more than {MAX_PARTS} parts and nothing was done: deploy what belongs together, and other files apart from it"
+            )));
+        }
         let name = field.name().unwrap_or_default().to_owned();
         let upload = &mut form.upload;
         match name.as_str() {
@@ -162,7 +172,7 @@ async fn read(mut multipart: Multipart) -> Result<Form, Error> {
             }
             DRY_RUN => upload.dry_run |= flag(&name, field).await?,
             _ => {
-                let Some(file) = field.file_name().map(str::to_owned) else {
+                let Some(file) = file_name::of_part(&field) else {
                     return Err(Error::Invalid(format!(
                         "No file name found in the deployment resource described by form parameter '{name}'."
                     )));

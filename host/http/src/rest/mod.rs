@@ -8,6 +8,7 @@ mod deployment;
 mod event_subscription;
 mod execution;
 mod external_task;
+mod file_name;
 mod form;
 mod form_html;
 mod history;

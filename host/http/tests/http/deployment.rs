@@ -1,8 +1,10 @@
 //! `/deployment`.
 
+use axum::body::Body;
+use axum::http::{Request, header};
 use serde_json::json;
 
-use crate::common::{Host, assert_properties, order, payment, review};
+use crate::common::{Host, assert_properties, model, order, payment, review};
 
 const CREATED: &[&str] = &[
     "links",
@@ -216,5 +218,79 @@ async fn what_is_there_already_is_recognised_though_another_process_has_its_mess
     deploy("other", &first.replace("id='order'", "id='other'")).await;
     let again = deploy("orders", &first).await;
     assert_eq!((&again["id"], &again["existing"]), (&original["id"], &json!(true)));
+    host.close().await;
+}
+
+#[tokio::test]
+async fn an_upload_has_so_many_parts_and_so_many_problems() {
+    let host = Host::open().await;
+    let names: Vec<_> = (0..1_001).map(|n| format!("{n}.bpmn")).collect();
+    let mut files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), b"<x/>".as_slice())).collect();
+    let refused = host.upload(CREATE, &[], &files).await.error(400, "InvalidRequestException");
+    assert!(refused.contains("more than 1000 parts"), "{refused}");
+    // Two errors each.
+    let lost = review().replace("targetRef='", "targetRef='lost-").into_bytes();
+    files.truncate(1_000);
+    for file in &mut files {
+        file.1 = &lost;
+    }
+    let answer = host.upload(CREATE, &[], &files).await;
+    let refused = answer.error(400, "ParseException");
+    assert_eq!(refused.matches("\n* ").count(), 1_001, "as many as are shown, and that there are more");
+    assert!(refused.contains("may have more errors than the 1000 that are shown"));
+    let problems = |kind: &str| -> usize {
+        let details = answer.value()["details"].clone();
+        details.as_object().expect("reports").values().map(|report| report[kind].as_array().expect("a list").len()).sum()
+    };
+    assert_eq!((problems("errors"), problems("warnings") <= 1_001), (1_001, true));
+    host.close().await;
+}
+
+#[tokio::test]
+async fn warnings_beyond_those_that_are_shown_keep_no_file_from_being_deployed() {
+    let host = Host::open().await;
+    let names: Vec<_> = (0..20).map(|n| format!("{n}.bpmn")).collect();
+    // Sixty calls of a process that the deployment does not have, each.
+    let call = |n: u32| {
+        let from = if n == 0 { "s".to_owned() } else { format!("c{}", n - 1) };
+        format!(
+            "<bpmn:callActivity id='c{n}' calledElement='elsewhere' camunda:calledElementBinding='deployment'/>\
+             <bpmn:sequenceFlow id='f{n}' sourceRef='{from}' targetRef='c{n}'/>"
+        )
+    };
+    let calls = (0..60).map(call).collect::<Vec<_>>().concat();
+    let models: Vec<_> = (0..20)
+        .map(|n| {
+            model(&format!("<bpmn:process id='p{n}' isExecutable='true'><bpmn:startEvent id='s'/>{calls}</bpmn:process>")).into_bytes()
+        })
+        .collect();
+    let files: Vec<(&str, &[u8])> = names.iter().zip(&models).map(|(name, model)| (name.as_str(), model.as_slice())).collect();
+    let created = host.upload(CREATE, &[], &files).await.ok();
+    assert_eq!(created["deployedProcessDefinitions"].as_object().map(serde_json::Map::len), Some(20));
+    let warnings = created["warnings"].as_array().expect("a list");
+    assert_eq!(warnings.len(), 1_001);
+    assert!(warnings[1_000]["message"].as_str().expect("text").contains("more warnings"), "{}", warnings[1_000]);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn files_have_the_names_that_clients_give_them_beyond_ascii() {
+    let host = Host::open().await;
+    // Python's requests, .NET's HttpClient with both of its names, and curl.
+    for (n, name) in [
+        "filename*=utf-8''pr%C3%BCfung.bpmn",
+        "filename=\"=?utf-8?B?cHLDvGZ1bmcuYnBtbg==?=\"; filename*=utf-8''pr%C3%BCfung.bpmn",
+        "filename=\"=?utf-8?B?cHLDvGZ1bmcuYnBtbg==?=\"",
+        "filename=\"prüfung.bpmn\"",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = format!("--b\r\nContent-Disposition: form-data; name=\"data\"; {name}\r\n\r\n{}\r\n--b--\r\n", review());
+        let request = Request::post(CREATE).header(header::CONTENT_TYPE, "multipart/form-data; boundary=b");
+        host.send(request.body(Body::from(body)).expect("a request")).await.ok();
+        let definition = host.only(&format!("/engine-rest/process-definition?key=review&version={}", n + 1)).await;
+        assert_eq!(definition["resource"], "prüfung.bpmn", "{name}");
+    }
     host.close().await;
 }
