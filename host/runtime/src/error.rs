@@ -147,3 +147,34 @@ impl From<JoinError> for Error {
         if error.is_panic() { Self::Bug } else { Self::NotActing(SHUTTING_DOWN) }
     }
 }
+
+/// What has become of several things that are done one after the other, of which one that fails keeps no other.
+#[derive(Debug)]
+pub(crate) struct Several(Result<(), Error>);
+
+impl Several {
+    pub(crate) const NONE: Self = Self(Ok(()));
+
+    /// Goes on to the next one.
+    ///
+    /// # Errors
+    /// What would fail all others as well: this host may not act, or its store does not answer.
+    pub(crate) fn and(&mut self, done: Result<(), Error>) -> Result<(), Error> {
+        use mandate_store::Error as Store;
+        // A row that somebody has changed by hand is the trouble of one.
+        let is_of_one = matches!(done, Err(Error::Store(Store::Damaged(_) | Store::Refused(_))));
+        if !is_of_one && matches!(done, Err(Error::NotActing(_) | Error::Store(_))) {
+            return done;
+        }
+        if self.0.is_ok() {
+            self.0 = done;
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// The first that there was.
+    pub(crate) fn outcome(self) -> Result<(), Error> {
+        self.0
+    }
+}

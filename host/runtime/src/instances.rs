@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::advance::{Advanced, Begin, MAX_BRIEF_BYTES, Place, State, Work};
 use crate::definitions::Definition;
+use crate::error::Several;
 use crate::executor::Queued;
 use crate::modification::Modify;
 use crate::operator::Operator;
@@ -187,15 +188,14 @@ impl Runtime {
     /// The same for several. Those that have ended meanwhile are as they should be; one that fails does not keep the others, and is what is
     /// answered.
     pub async fn suspend_instances(&self, ids: Vec<InstanceId>, suspended: bool) -> Result<(), Error> {
-        let mut failed = Ok(());
+        let mut all = Several::NONE;
         for id in ids {
             match self.suspend_instance(id, suspended).await {
-                Ok(()) | Err(Error::NotFound { .. } | Error::Rejected(_)) => {}
-                Err(error @ (Error::NotActing(_) | Error::Store(_))) => return Err(error),
-                Err(error) => failed = failed.and(Err(error)),
+                Err(Error::NotFound { .. } | Error::Rejected(_)) => {}
+                done => all.and(done)?,
             }
         }
-        failed
+        all.outcome()
     }
 }
 

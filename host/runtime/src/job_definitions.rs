@@ -14,6 +14,7 @@ use mandate_store::{CarriedOut, JobDefinitionChange, JobDefinitionName, JobDefin
 use uuid::Uuid;
 
 use crate::definitions::Definition;
+use crate::error::Several;
 use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::unit::body_id;
 use crate::{Error, Inner, Runtime};
@@ -235,15 +236,16 @@ impl Runtime {
     /// Gives retries, and another due date if there is one, to those jobs of job definitions that have none left, each in a unit of work of
     /// its own.
     pub async fn set_retries_of_job_definitions(&self, which: &[JobDefinition], retries: u32, due: Option<i64>) -> Result<(), Error> {
+        let mut all = Several::NONE;
         for it in which {
             let filter = JobFilter { job_definition: Some(it.name()), no_retries_left: true, ..JobFilter::default() };
             for (instance, wait) in self.reads().job_names(filter).await? {
                 let Ok(number) = u64::try_from(wait) else { continue };
                 let set = self.set_job_retries(PublicId { instance: InstanceId(instance), number }, retries, due).await;
-                unless_gone(set)?;
+                all.and(unless_gone(set))?;
             }
         }
-        Ok(())
+        all.outcome()
     }
 
     async fn change_job_definitions(
@@ -286,15 +288,17 @@ impl Runtime {
         Ok(found)
     }
 
-    /// Changes the jobs of job definitions that instances have, those of each instance in a unit of its own.
+    /// Changes the jobs of job definitions that instances have, those of each instance in a unit of its own. One that fails keeps no other,
+    /// and is what is answered.
     pub(crate) async fn change_jobs_of(&self, which: &[JobDefinition], input: impl Fn(Jobs) -> Input + Send) -> Result<(), Error> {
+        let mut all = Several::NONE;
         for it in which {
             let filter = JobFilter { job_definition: Some(it.name()), ..JobFilter::default() };
             for instance in self.reads().instances_with_jobs(filter).await? {
-                unless_gone(self.operate(InstanceId(instance), input(Jobs::Of(it.origin))).await)?;
+                all.and(unless_gone(self.operate(InstanceId(instance), input(Jobs::Of(it.origin))).await))?;
             }
         }
-        Ok(())
+        all.outcome()
     }
 }
 

@@ -8,7 +8,7 @@ use mandate_store::{Claim, ClaimedJob, Holder, RevisedTimer, StartTimerClaim, St
 use tokio::sync::oneshot;
 
 use crate::definitions::Definition;
-use crate::error::SHUTTING_DOWN;
+use crate::error::{SHUTTING_DOWN, Several};
 use crate::executor::Queued;
 use crate::executor::start_timers::given_up_by_hand;
 use crate::job_definitions::{JobDefinition, TIMER, unless_gone};
@@ -68,23 +68,30 @@ impl Runtime {
         unless_gone(self.operate(instance, Input::SuspendJobs { jobs: Jobs::All, suspended }).await)
     }
 
-    /// The same with all jobs of a definition that there are, timer start events included, those of each instance in a unit of work of its
-    /// own: whatever ends the request in between, it may be repeated.
-    pub async fn suspend_jobs_of_definition(&self, definition_id: &str, suspended: bool) -> Result<(), Error> {
-        self.suspend_start_timers(definition_id, None, suspended).await?;
-        let filter = JobFilter { definition_id: Some(definition_id.to_owned()), ..JobFilter::default() };
-        for instance in self.reads().instances_with_jobs(filter).await? {
-            self.suspend_jobs_of_instance(InstanceId(instance), suspended).await?;
+    /// The same with all jobs of definitions that there are: timer start events, then those of each instance in a unit of work of its own.
+    /// Whatever ends the request in between, it may be repeated; one that fails keeps no other, and is what is answered.
+    pub async fn suspend_jobs_of_definitions(&self, definition_ids: &[String], suspended: bool) -> Result<(), Error> {
+        let mut all = Several::NONE;
+        for id in definition_ids {
+            all.and(self.suspend_start_timers(id, None, suspended).await)?;
         }
-        Ok(())
+        for id in definition_ids {
+            let filter = JobFilter { definition_id: Some(id.clone()), ..JobFilter::default() };
+            for instance in self.reads().instances_with_jobs(filter).await? {
+                all.and(self.suspend_jobs_of_instance(InstanceId(instance), suspended).await)?;
+            }
+        }
+        all.outcome()
     }
 
     /// The same with all jobs of job definitions.
     pub async fn suspend_jobs_of_job_definitions(&self, which: &[JobDefinition], suspended: bool) -> Result<(), Error> {
+        let mut all = Several::NONE;
         for it in which {
-            self.suspend_start_timers(&it.definition.id, Some(&it.activity_id), suspended).await?;
+            all.and(self.suspend_start_timers(&it.definition.id, Some(&it.activity_id), suspended).await)?;
         }
-        self.change_jobs_of(which, |jobs| Input::SuspendJobs { jobs, suspended }).await
+        all.and(self.change_jobs_of(which, |jobs| Input::SuspendJobs { jobs, suspended }).await)?;
+        all.outcome()
     }
 
     async fn suspend_start_timers(&self, definition_id: &str, activity_id: Option<&str>, suspended: bool) -> Result<(), Error> {

@@ -64,13 +64,7 @@ async fn suspend_jobs(Acting(app): Acting, Body(mut body): Body) -> Result<Statu
             to_the_end(async move { runtime.suspend_jobs_of_instance(instance, suspended).await }).await?;
         }
         (None, None, Some(definitions)) => {
-            let all = async move {
-                for id in definitions {
-                    runtime.suspend_jobs_of_definition(&id, suspended).await?;
-                }
-                Ok::<_, Error>(())
-            };
-            to_the_end(all).await?;
+            to_the_end(async move { runtime.suspend_jobs_of_definitions(&definitions, suspended).await }).await?;
         }
         _ => {
             return Err(Error::Invalid(

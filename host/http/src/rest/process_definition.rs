@@ -338,11 +338,6 @@ fn suspension(body: &mut Fields) -> Result<(Suspension, Option<i64>), Error> {
 
 async fn suspend_all(app: &App, ids: Vec<String>, suspension: &Suspension) -> Result<StatusCode, Error> {
     let (runtime, suspended, instances) = (app.runtime.clone(), suspension.suspended, suspension.include);
-    let suspend = async move {
-        for id in ids {
-            runtime.suspend_definition(&id, suspended, instances).await?;
-        }
-        Ok(StatusCode::NO_CONTENT)
-    };
-    to_the_end(suspend).await
+    to_the_end(async move { runtime.suspend_definitions(&ids, suspended, instances).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Host, assert_properties, delayed, fragile, nested, order, payment, review, some_of_each};
+use crate::common::{Answer, Host, assert_properties, delayed, fragile, model, nested, order, payment, review, some_of_each};
 
 const DEFINITION: &[&str] = &[
     "id",
@@ -343,5 +343,40 @@ async fn definitions_are_deleted_one_or_all_of_a_key() {
     assert_eq!(deleted, expected);
     assert_eq!((&log[0]["property"], &log[0]["newValue"]), (&json!("cascade"), &json!("true")));
     host.check_store().await;
+    host.close().await;
+}
+
+/// A condition that is no truth value once `x` is a text: then the instance cannot be activated.
+fn conditional() -> String {
+    model(
+        "<bpmn:process id='conditional' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:userTask id='u'/>\
+         <bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='u'/><bpmn:subProcess id='v' triggeredByEvent='true'><bpmn:startEvent id='vs'>\
+         <bpmn:conditionalEventDefinition><bpmn:condition>${x}</bpmn:condition></bpmn:conditionalEventDefinition></bpmn:startEvent>\
+         <bpmn:userTask id='a'/><bpmn:sequenceFlow id='v1' sourceRef='vs' targetRef='a'/></bpmn:subProcess></bpmn:process>",
+    )
+}
+
+#[tokio::test]
+async fn a_version_whose_instance_fails_keeps_no_other_from_being_activated() {
+    let host = Host::open().await;
+    let mut instances = Vec::new();
+    for name in ["one", "two", "three"] {
+        host.deploy(name, &conditional()).await;
+        instances.push(host.start("conditional", json!({"variables": {"x": {"value": false}}})).await);
+    }
+    let path = "/engine-rest/process-definition/suspended";
+    let all = |suspended: bool| json!({"processDefinitionKey": "conditional", "suspended": suspended, "includeProcessInstances": true});
+    host.put(path, all(true)).await.no_content();
+    let bad = &instances[1];
+    host.put(&format!("/engine-rest/process-instance/{bad}/variables/x"), json!({"value": "text"})).await.no_content();
+    let message = host.put(path, all(false)).await.error(500, "ProcessEngineException");
+    assert!(message.contains("rolled back"), "{message}");
+    assert_eq!(host.count("/engine-rest/process-definition/count?suspended=true").await, 0);
+    let left = host.only_id("/engine-rest/process-instance?suspended=true").await;
+    assert_eq!(left, instances[1]);
+    // Who repeats it once it can be done leaves nothing.
+    host.put(&format!("/engine-rest/process-instance/{left}/variables/x"), json!({"value": false})).await.no_content();
+    host.put(path, all(false)).await.no_content();
+    assert_eq!(host.count("/engine-rest/process-instance/count?suspended=true").await, 0);
     host.close().await;
 }

@@ -6,6 +6,7 @@ use mandate_store::{CarriedOut, DeploymentDeletion};
 
 use super::{Change, OPERATOR, Operation, Subject};
 use crate::deploy::{Report, Upload};
+use crate::error::Several;
 use crate::{Error, Runtime};
 
 impl Runtime {
@@ -93,15 +94,27 @@ impl Runtime {
     /// work of its own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated. A definition
     /// that is activated has its job definitions activated, too.
     pub async fn suspend_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
+        self.suspend_definitions(&[id.to_owned()], suspended, instances).await
+    }
+
+    /// The same for several: all definitions, then all their instances. One that fails keeps no other, and is what is answered.
+    pub async fn suspend_definitions(&self, ids: &[String], suspended: bool, instances: bool) -> Result<(), Error> {
+        let mut all = Several::NONE;
+        for id in ids {
+            all.and(self.suspend_one_definition(id, suspended, instances).await)?;
+        }
+        for id in ids.iter().filter(|_| instances) {
+            let of_it = InstanceFilter { definition_id: Some(id.clone()), ..InstanceFilter::default() };
+            let found = self.0.store.instance_ids(of_it).await?;
+            all.and(self.suspend_instances(found.into_iter().map(InstanceId).collect(), suspended).await)?;
+        }
+        all.outcome()
+    }
+
+    async fn suspend_one_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
         let not_found = || Error::NotFound { what: "process definition", id: id.to_owned() };
         let found = self.0.store.definition(id).await?.ok_or_else(not_found)?;
-        self.suspend_definition_row(&found, suspended, instances, None).await?;
-        if instances {
-            let of_it = InstanceFilter { definition_id: Some(id.to_owned()), ..InstanceFilter::default() };
-            let all = self.0.store.instance_ids(of_it).await?;
-            self.suspend_instances(all.into_iter().map(InstanceId).collect(), suspended).await?;
-        }
-        Ok(())
+        self.suspend_definition_row(&found, suspended, instances, None).await
     }
 
     /// The same without the instances, perhaps as it was planned.

@@ -1,6 +1,6 @@
 //! Jobs and job definitions that operators suspend, while hosts are at them.
 
-use crate::common::{Host, Setup, postgres, process};
+use crate::common::{Host, Setup, postgres, process, sql};
 use mandate_runtime::engine::{InstanceId, PublicId, Rejection};
 use mandate_runtime::query::{DefinitionFilter, JobFilter, Page};
 use mandate_runtime::{Error, JobDefinition, Runtime};
@@ -212,4 +212,39 @@ async fn a_priority_of_a_job_definition_is_that_of_its_new_jobs_and_of_those_tha
     start().await;
     assert_eq!(priorities().await, [40, 40, 0]);
     agrees(&host.runtime).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_an_instance_that_cannot_be_read_keep_no_others_from_being_suspended() {
+    let database = postgres();
+    let setup = || Setup { database: Some(database.clone()), execute_jobs: false, ..Setup::default() };
+    let host = Host::start_with(setup()).await;
+    let mut definitions = Vec::new();
+    let mut started = Vec::new();
+    for version in ["one", "two"] {
+        // Whatever makes it another version.
+        let model = String::from_utf8(process(CHAIN)).expect("text").replace(r#"id="c""#, &format!(r#"id="c" name="{version}""#));
+        definitions.push(host.deploy(model.into_bytes()).await.definitions[0].id.clone());
+        for _ in 0..2 {
+            started.push(host.start_instance(json!({ "script": {} })).await.expect("it starts").id);
+        }
+    }
+    // What is in memory would be believed, for its revision is the same.
+    let host = host.restart().await;
+    let bad = started[0];
+    sql(&database, &format!("UPDATE instance SET snapshot = '\\x00' WHERE id = '{bad}'"));
+    let are = async || {
+        let mut are = Vec::new();
+        for id in &started[1..] {
+            are.push(stands(&host.runtime, *id).await.is_some_and(|(_, suspended)| suspended));
+        }
+        are
+    };
+    let is_it = |done: Result<(), Error>| matches!(done, Err(Error::Unreadable { instance, .. }) if instance == bad);
+    assert!(is_it(host.runtime.suspend_jobs_of_definitions(&definitions, true).await));
+    assert_eq!(are().await, [true; 3]);
+    assert!(is_it(host.runtime.suspend_jobs_of_job_definitions(&definitions_of(&host.runtime, "a").await, false).await));
+    assert_eq!(are().await, [false; 3]);
+    assert!(is_it(host.runtime.suspend_job_definitions(&definitions_of(&host.runtime, "a").await, true, true).await));
+    assert_eq!(are().await, [true; 3]);
 }
