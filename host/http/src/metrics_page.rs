@@ -58,10 +58,13 @@ impl Metrics {
     }
 }
 
-/// What was counted, and what only the store knows as of now.
+/// What was counted, and what only the store knows as of now. Whoever watches a host needs the first most while the database is away; the
+/// second is then as it was when the store last told it.
 pub(crate) async fn render(State(app): State<App>) -> Result<Response, Error> {
     let metrics = app.metrics.ok_or_else(|| Error::NotFound("this host does not count".to_owned()))?;
-    app.runtime.refresh_gauges().await?;
+    if let Err(error) = app.runtime.refresh_gauges().await {
+        tracing::warn!("metrics are told without what the store knows as of now: {error}");
+    }
     let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((headers, metrics.0.render()).into_response())
 }

@@ -229,9 +229,9 @@ impl Runtime {
         }
     }
 
-    /// Brings the gauges that only the store knows up to date.
+    /// Brings the gauges that only the store knows up to date. While it does not tell they stay, and that is counted.
     pub async fn refresh_gauges(&self) -> Result<(), Error> {
-        let counts = self.0.store.counts(self.now()).await?;
+        let counts = self.0.store.counts(self.now()).await.inspect_err(|_| metrics::gauges_not_read())?;
         metrics::gauges(&counts, &mut self.0.gauged.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }

@@ -49,6 +49,11 @@ pub(crate) fn jobs_acquired(by: Acquired, count: usize) {
     counter!("mandate_jobs_acquired_total", "by" => by).increment(count as u64);
 }
 
+/// What the store knows as of now was asked for, and the store did not tell.
+pub(crate) fn gauges_not_read() {
+    counter!("mandate_gauges_not_read_total").increment(1);
+}
+
 /// The history of so many instances was removed.
 pub(crate) fn history_removed(instances: usize) {
     counter!("mandate_history_removed_total").increment(instances as u64);

@@ -136,6 +136,21 @@ async fn metrics_are_counted_and_gauged() {
 }
 
 #[tokio::test]
+async fn metrics_are_told_while_the_store_tells_nothing() {
+    let host = Host::open_with(Options { prometheus: Some(metrics_recorder()), ..Options::default() }).await;
+    host.deploy("stays", &review().replace("id='review'", "id='stays'")).await;
+    host.start("stays", json!({})).await;
+    host.stop().await;
+    host.get("/engine-rest/task").await.error(503, "ProcessEngineException");
+    let answer = host.get("/metrics").await;
+    let text = answer.text();
+    assert_eq!(answer.status, 200, "{text}");
+    for line in ["mandate_instances_started_total{definition=\"stays\",version=\"1\"} 1", "mandate_gauges_not_read_total "] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn jobs_are_counted_when_they_are_taken_and_when_they_fail() {
     let host = Host::open_executing(Options { prometheus: Some(metrics_recorder()), ..Options::default() }).await;
     host.deploy("fragile", &fragile().replace("decide", "judge")).await;
