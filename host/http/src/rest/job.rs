@@ -128,8 +128,9 @@ async fn stacktrace(State(app): State<App>, Segments(id): Segments<String>) -> R
 /// Camunda's `JobDto`.
 fn dto(listed: &JobListed) -> Value {
     let row = &listed.row;
-    // A continuation that has never failed is due whenever a worker is free, which Camunda writes as no date at all.
-    let due = Some(row.due).filter(|_| TIMERS.contains(&row.kind.as_str()) || row.failures > 0);
+    // A continuation that has never failed, and that nobody has moved, is due whenever a worker is free, which Camunda writes as no date at
+    // all.
+    let due = Some(row.due).filter(|due| TIMERS.contains(&row.kind.as_str()) || row.failures > 0 || *due > row.created);
     // What starts a process has no instance yet.
     let in_instance = row.activity != NO_ACTIVITY;
     let of_element = row.kind != DELIVERY;

@@ -202,9 +202,22 @@ mod given_retries {
 
     on_both! {
         retries_come_with_a_date_if_there_is_one
+        a_continuation_has_a_date_once_it_is_moved_to_one
     }
 
     const LATER: &str = "2100-01-01T00:00:00.000+0000";
+
+    async fn a_continuation_has_a_date_once_it_is_moved_to_one(host: Host) {
+        let task = "<bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='t'/><bpmn:task id='t' camunda:asyncBefore='true'/>";
+        host.deploy("later", &model(&format!("<bpmn:process id='later' isExecutable='true'>{task}</bpmn:process>"))).await;
+        host.start("later", json!({})).await;
+        let job = host.only("/engine-rest/job").await;
+        assert_eq!(job["dueDate"], json!(null));
+        let path = format!("/engine-rest/job/{}", job["id"].as_str().expect("an id"));
+        host.put(&format!("{path}/duedate"), json!({"duedate": LATER})).await.no_content();
+        assert_eq!(host.get(&path).await.ok()["dueDate"], LATER);
+        host.check_store().await;
+    }
 
     async fn retries_come_with_a_date_if_there_is_one(host: Host) {
         host.deploy("delayed", &delayed()).await;
