@@ -2,14 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::BoxError;
-use axum::body::{Body, HttpBody as _};
-use futures_util::{StreamExt as _, stream};
+use axum::body::{Body, Bytes, HttpBody as _};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -37,34 +37,78 @@ impl Patience {
     }
 }
 
-/// Whether a body was given up for its slowness.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct GivenUp(Arc<AtomicBool>);
+type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
 
-impl GivenUp {
-    pub(crate) fn is(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+/// What becomes of a body, for whoever has given it to somebody else to read.
+#[derive(Default)]
+pub(crate) struct Incoming {
+    given_up: Arc<AtomicBool>,
+    begun: Arc<AtomicBool>,
+    /// None: there was no body.
+    chunks: Option<Arc<Mutex<Chunks>>>,
+}
+
+impl Incoming {
+    /// Whether it was given up for its slowness.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Whether anybody has begun to read it.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Reads on when its reader does not any more, until it ends, is given up, or has had so many bytes.
+    pub(crate) async fn drain(self, most: usize) {
+        let Some(chunks) = self.chunks else { return };
+        let mut chunks = Shared { chunks, begun: self.begun };
+        let mut left = most;
+        while let Some(Ok(chunk)) = chunks.next().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// A body of which one reads what another has left.
+struct Shared {
+    chunks: Arc<Mutex<Chunks>>,
+    begun: Arc<AtomicBool>,
+}
+
+impl Stream for Shared {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.begun.store(true, Ordering::Relaxed);
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner).as_mut().poll_next(context)
     }
 }
 
 /// The same body, which ends with an error when its client has kept this host waiting for too long ([`Patience`]).
-pub(crate) fn patient(body: Body) -> (Body, GivenUp) {
-    let given_up = GivenUp::default();
+pub(crate) fn patient(body: Body) -> (Body, Incoming) {
+    let mut incoming = Incoming::default();
     if body.is_end_stream() {
-        return (body, given_up);
+        return (body, incoming);
     }
-    let flag = given_up.clone();
+    let flag = incoming.given_up.clone();
     let chunks = stream::try_unfold((body.into_data_stream(), Patience::WHOLE, flag), |(mut chunks, patience, flag)| async move {
         let begun = Instant::now();
         let Ok(next) = timeout(patience.0, chunks.next()).await else {
-            flag.0.store(true, Ordering::Relaxed);
+            flag.store(true, Ordering::Relaxed);
             return Err(BoxError::from("the body comes too slowly"));
         };
         let Some(chunk) = next.transpose()? else { return Ok(None) };
         let patience = patience.after(begun.elapsed(), chunk.len());
         Ok(Some((chunk, (chunks, patience, flag))))
     });
-    (Body::from_stream(chunks), given_up)
+    let chunks: Chunks = Box::pin(chunks);
+    let chunks = Arc::new(Mutex::new(chunks));
+    incoming.chunks = Some(chunks.clone());
+    (Body::from_stream(Shared { chunks, begun: incoming.begun.clone() }), incoming)
 }
 
 /// The same connection, on which a write fails when the client has kept this host waiting for too long to take what was written before

@@ -16,11 +16,14 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use crate::connections;
-use crate::patience::{LEAST_PER_SECOND, PATIENCE, patient};
-use crate::{Error, JSON_LIMIT, Options};
+use crate::patience::{Incoming, LEAST_PER_SECOND, PATIENCE, patient};
+use crate::{DEFAULT_UPLOAD_LIMIT, Error, JSON_LIMIT, Options};
 
 /// How long requests that are under way at the shutdown may take. Units of work are not theirs: those end with the runtime.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// As much of a request is read on when it has been refused: as much again as an upload may have, unless an operator says otherwise.
+const DRAINED: usize = DEFAULT_UPLOAD_LIMIT;
 
 /// Serves until `shutdown` is done and the requests that are under way then are answered, at the longest [`DRAIN`]. A connection whose
 /// client does not say what it wants is closed, and there are so many at once ([`connections`]); a listener that fails for a moment is
@@ -72,24 +75,28 @@ pub fn check_listen(address: SocketAddr, insecure: bool) -> Result<(), String> {
 
 /// Reads a body before anybody answers: a connection on which the answer overtakes the rest of its request is closed by the server, and
 /// what a client with a pool of connections has sent on it meanwhile is lost. An upload may be large and is read by its handler; where that
-/// refuses it, the answer says that the connection closes. Nobody waits for a body for ever ([`patient`]).
+/// refuses it, the answer says that the connection closes ([`closing_behind`]). Nobody waits for a body for ever ([`patient`]).
 pub(crate) async fn read_body(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let (body, given_up) = patient(body);
+    let (body, incoming) = patient(body);
+    let waits = waits_to_be_asked(&parts.headers);
     if is_upload(&parts.headers) {
         let response = next.run(Request::from_parts(parts, body)).await;
         if response.status().is_success() {
             return response;
         }
         // Whatever its handler has said of it.
-        return if given_up.is() { too_slow() } else { closing(response) };
+        if incoming.is_given_up() {
+            return too_slow();
+        }
+        return if waits && !incoming.is_begun() { closing(response) } else { closing_behind(incoming, response).await };
     }
     let Ok(bytes) = to_bytes(body, JSON_LIMIT).await else {
-        if given_up.is() {
+        if incoming.is_given_up() {
             return too_slow();
         }
         let message = format!("the body has more than {JSON_LIMIT} bytes, or ended early");
-        return closing(Error::with_status(StatusCode::PAYLOAD_TOO_LARGE, message).into_response());
+        return closing_behind(incoming, Error::with_status(StatusCode::PAYLOAD_TOO_LARGE, message).into_response()).await;
     };
     next.run(Request::from_parts(parts, Body::from(bytes))).await
 }
@@ -111,6 +118,19 @@ fn too_slow() -> Response {
 fn closing(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// An answer behind the rest of its request, or behind [`DRAINED`] of it: a connection that is closed with bytes that nobody has read is
+/// reset, and whoever still sends them never sees the answer (RFC 9112, 9.6). Were the rest read behind the beginning of an answer, whoever
+/// stops sending when it sees that would wait for its end, as this host would wait for the rest.
+async fn closing_behind(incoming: Incoming, response: Response) -> Response {
+    incoming.drain(DRAINED).await;
+    closing(response)
+}
+
+/// Whether a client sends its body when it is asked to (RFC 9110, 10.1.1), which it is by whoever reads it.
+fn waits_to_be_asked(headers: &HeaderMap) -> bool {
+    headers.get(header::EXPECT).is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// One span per request: method, path and status, never a query string or a body, which may hold what people typed.

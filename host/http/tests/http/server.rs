@@ -94,3 +94,37 @@ async fn a_refusal_waits_for_the_body_of_its_request() {
     tokio::time::timeout(PATIENCE, server.task).await.expect("it ends").expect("no panic");
     host.close().await;
 }
+
+/// Clients that write their whole request before they read, as most do.
+#[tokio::test]
+async fn what_is_refused_while_it_is_still_sent_is_answered() {
+    let host = Host::open().await;
+    let server = server(&host).await;
+    // More than sockets hold, and less than is read of what is refused.
+    let rest = vec![b'x'; 32 * 1024 * 1024];
+    let part = "--b\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n\r\n";
+    for (path, kind, begin, status) in [
+        // A part without a file name; another origin; and a JSON body that is too long.
+        ("/engine-rest/deployment/create", "multipart/form-data; boundary=b\r\nX: y", part, "400"),
+        ("/engine-rest/deployment/create", "multipart/form-data; boundary=b\r\nOrigin: http://evil.example", part, "403"),
+        ("/engine-rest/task", "application/json", "{", "413"),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.expect("connected");
+        let length = begin.len() + rest.len();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{begin}");
+        stream.write_all(head.as_bytes()).await.expect("written");
+        stream.write_all(&rest).await.expect("it is read to its end");
+        let answer = exchange(&mut stream, "").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains("connection: close\r\n"), "{answer}");
+        assert!(answer.contains("\"message\":") && answer.ends_with('}'), "the whole answer: {answer}");
+    }
+    // Who asks before he sends is told at once, and sends nothing.
+    let mut stream = TcpStream::connect(server.address).await.expect("connected");
+    let head = "POST /engine-rest/deployment/create HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 9999999\r\n\
+                Origin: http://evil.example\r\nExpect: 100-continue\r\n\r\n";
+    let answer = exchange(&mut stream, head).await;
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("connection: close\r\n"), "{answer}");
+    server.stop.send(()).expect("it listens for the signal");
+    tokio::time::timeout(PATIENCE, server.task).await.expect("it ends").expect("no panic");
+    host.close().await;
+}
