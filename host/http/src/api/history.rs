@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::error::stored;
 use crate::extract::Params;
-use crate::rest::history_filter;
+use crate::rest::{check_history_filter, history_filter};
 use crate::{App, Error, record};
 
 /// Instances looked for at once; of these one at a time is in memory.
@@ -30,6 +30,7 @@ pub(super) fn router() -> Router<App> {
 async fn export(State(app): State<App>, Params(mut params): Params) -> Result<Response, Error> {
     let filter = history_filter(&mut params)?;
     params.finish_own()?;
+    check_history_filter(&app, &filter)?;
     let mut cursor = Cursor { reads: app.runtime.reads(), filter, after: None, ids: VecDeque::new() };
     // Asked before the answer begins, so that a database that does not answer is said with a status.
     stored(cursor.look().await)?;

@@ -43,7 +43,7 @@ impl List for Instances {
     }
 
     fn check(app: &App, filter: &HistoryInstanceFilter) -> Result<(), Error> {
-        variable_query::check(app, !filter.variables.is_empty() || filter.any.iter().any(|it| !it.variables.is_empty()))
+        check_instance_filter(app, filter)
     }
 
     async fn rows(
@@ -118,6 +118,11 @@ const STATES: &[(&str, &str)] = &[
     ("externallyTerminated", "EXTERNALLY_TERMINATED"),
     ("internallyTerminated", "INTERNALLY_TERMINATED"),
 ];
+
+/// Refuses what this host cannot answer.
+pub(crate) fn check_instance_filter(app: &App, filter: &HistoryInstanceFilter) -> Result<(), Error> {
+    variable_query::check(app, !filter.variables.is_empty() || filter.any.iter().any(|it| !it.variables.is_empty()))
+}
 
 pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilter, Error> {
     let mut states = Vec::new();

@@ -40,7 +40,7 @@ use mandate_runtime::query::Page;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(crate) use history::{activity_dto, instance_dto, instance_filter as history_filter};
+pub(crate) use history::{activity_dto, check_instance_filter as check_history_filter, instance_dto, instance_filter as history_filter};
 pub(crate) use incident::find as find_incident;
 pub(crate) use user_operation::operation_dto;
 

@@ -100,6 +100,7 @@ pub(super) async fn named_instances(app: &App, body: &mut Fields) -> Result<Vec<
         let mut query = query;
         let filter = process_instance::filter(&mut query)?;
         query.finish(camunda::PROCESS_INSTANCES)?;
+        process_instance::check(app, &filter)?;
         let page = Page { first: 0, max: LARGEST_MAX_RESULTS + 1 };
         let found = stored(app.runtime.reads().instances(filter, page, &[]).await)?;
         if found.len() > LARGEST_MAX_RESULTS as usize {

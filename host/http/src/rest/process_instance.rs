@@ -79,7 +79,7 @@ impl List for Instances {
     }
 
     fn check(app: &App, filter: &InstanceFilter) -> Result<(), Error> {
-        variable_query::check(app, !filter.variables.is_empty() || filter.any.iter().any(|it| !it.variables.is_empty()))
+        check(app, filter)
     }
 
     async fn rows(
@@ -98,6 +98,11 @@ impl List for Instances {
     fn dto(row: &InstanceListed) -> Value {
         dto(row)
     }
+}
+
+/// Refuses what this host cannot answer.
+pub(super) fn check(app: &App, filter: &InstanceFilter) -> Result<(), Error> {
+    variable_query::check(app, !filter.variables.is_empty() || filter.any.iter().any(|it| !it.variables.is_empty()))
 }
 
 pub(super) fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {

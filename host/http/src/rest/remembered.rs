@@ -89,6 +89,10 @@ impl List for Variables {
         })
     }
 
+    fn check(app: &App, _: &HistoryVariableFilter) -> Result<(), Error> {
+        variable_query::check(app, true)
+    }
+
     async fn rows(
         reads: &Reads,
         filter: HistoryVariableFilter,

@@ -287,6 +287,18 @@ async fn instances_are_found_by_their_variables() {
     let bare = Host::open_with_history(HistoryLevel::None).await;
     let message = bare.get("/engine-rest/process-instance?variables=a_eq_1").await.error(400, REFUSED);
     assert!(message.contains("keeps no variables"), "{message}");
-    bare.get("/engine-rest/variable-instance").await.error(400, REFUSED);
+    for path in [
+        "/engine-rest/variable-instance",
+        "/engine-rest/history/variable-instance?variableName=a&variableValue=1",
+        "/engine-rest/history/variable-instance/count",
+        "/api/v1/history/export?variables=a_eq_1",
+    ] {
+        assert!(bare.get(path).await.error(400, REFUSED).contains("keeps no variables"), "{path}");
+    }
+    assert_eq!(bare.get("/api/v1/history/export").await.status, 200);
+    let query = json!({"variables": [{"name": "a", "operator": "eq", "value": 1}]});
+    let body = json!({"suspended": true, "processInstanceQuery": query});
+    let message = bare.put("/engine-rest/process-instance/suspended", body).await.error(400, REFUSED);
+    assert!(message.contains("keeps no variables"), "{message}");
     bare.close().await;
 }
