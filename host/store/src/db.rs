@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _, SqlStr};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -22,6 +22,7 @@ use crate::Error;
 
 mod param;
 mod queue;
+mod readers;
 mod row;
 
 pub(crate) use param::{Param, params};
@@ -29,6 +30,7 @@ use param::{postgres_arguments, sqlite_arguments};
 #[cfg(test)]
 pub(crate) use queue::MOST_TEXTS;
 use queue::{Texts, Waiting};
+pub(crate) use readers::Readers;
 pub(crate) use row::{Columns, Row};
 
 /// Which SQL is spoken.
@@ -484,7 +486,7 @@ impl From<CommitFailure> for Error {
 /// The connections for reads.
 #[derive(Clone)]
 pub(crate) enum Pool {
-    Sqlite(SqlitePool),
+    Sqlite(Readers),
     Postgres(PgPool),
 }
 
@@ -493,6 +495,18 @@ const READ_ATTEMPTS: usize = 20;
 
 /// How long reads wait for a connection.
 pub(crate) const READ_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a statement may read: on PostgreSQL it keeps dead rows from being vacuumed, on SQLite the log from being written into the file,
+/// and on either it has one of few connections.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// PostgreSQL says only that a statement was cancelled.
+fn cancelled(error: Error, what: &str) -> Error {
+    match error {
+        Error::Database { code: Some(code), .. } if code == "57014" => Error::too_slow(what, READ_TIMEOUT),
+        error => error,
+    }
+}
 
 impl Pool {
     pub(crate) fn dialect(&self) -> Dialect {
@@ -527,44 +541,34 @@ impl Pool {
 
     async fn fetch_once(&self, sql: SqlStr, params: Vec<Param>, most: usize) -> Result<Vec<Row>, Error> {
         match self {
-            Self::Sqlite(pool) => {
-                let rows = sqlx::query_with(sql, sqlite_arguments(params)?).fetch(pool);
-                row::within(rows.map_ok(Row::Sqlite), most).await
-            }
+            Self::Sqlite(readers) => readers.fetch(sql, params, most).await,
             Self::Postgres(pool) => {
+                let what = readers::table_of(sql.as_str());
                 let rows = sqlx::query_with(sql, postgres_arguments(params)?).fetch(pool);
-                row::within(rows.map_ok(Row::Postgres), most).await
+                row::within(rows.map_ok(Row::Postgres), most).await.map_err(|error| cancelled(error, &what))
             }
         }
     }
 
     /// Several reads of one moment.
     pub(crate) async fn snapshot(&self, statements: Vec<(&str, Vec<Param>)>) -> Result<Vec<Vec<Row>>, Error> {
+        let pool = match self {
+            Self::Sqlite(readers) => return readers.snapshot(statements).await,
+            Self::Postgres(pool) => pool,
+        };
         let mut answers = Vec::with_capacity(statements.len());
-        match self {
-            Self::Sqlite(pool) => {
-                let mut tx = pool.begin().await?;
-                for (sql, params) in statements {
-                    let sql = AssertSqlSafe(Dialect::Sqlite.render(sql));
-                    let rows = sqlx::query_with(sql, sqlite_arguments(params)?).fetch_all(&mut *tx).await?;
-                    answers.push(rows.into_iter().map(Row::Sqlite).collect());
-                }
-            }
-            Self::Postgres(pool) => {
-                let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
-                for (sql, params) in statements {
-                    let sql = AssertSqlSafe(Dialect::Postgres.render(sql));
-                    let rows = sqlx::query_with(sql, postgres_arguments(params)?).fetch_all(&mut *tx).await?;
-                    answers.push(rows.into_iter().map(Row::Postgres).collect());
-                }
-            }
+        let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        for (sql, params) in statements {
+            let rows = sqlx::query_with(AssertSqlSafe(Dialect::Postgres.render(sql)), postgres_arguments(params)?);
+            let rows = rows.fetch_all(&mut *tx).await.map_err(|error| cancelled(error.into(), &readers::table_of(sql)))?;
+            answers.push(rows.into_iter().map(Row::Postgres).collect());
         }
         Ok(answers)
     }
 
     pub(crate) fn close(&self) -> BoxFuture<'_, ()> {
         match self {
-            Self::Sqlite(pool) => Box::pin(pool.close()),
+            Self::Sqlite(readers) => Box::pin(readers.close()),
             Self::Postgres(pool) => Box::pin(pool.close()),
         }
     }

@@ -31,6 +31,9 @@ pub enum Error {
     /// Delegates were deployed or deleted since a deployment was checked against them. Nothing was stored: check it anew.
     #[error("the delegates that are deployed have changed since the deployment was checked")]
     DelegatesMoved,
+    /// A read took longer than it may: a list that is long and has no index for its filter or its order, or a database that is busy.
+    #[error("{0}")]
+    TooSlow(String),
     /// Another process of the tenant starts by the same message: a message would not know which of them to start. Nothing was stored.
     #[error("process '{key}' and process '{other}' would both start by the message '{message}'")]
     StartMessageTaken {
@@ -119,6 +122,13 @@ pub(crate) enum Remedy {
 }
 
 impl Error {
+    pub(crate) fn too_slow(what: &str, limit: std::time::Duration) -> Self {
+        Self::TooSlow(format!(
+            "a read of {what} took longer than {limit:?} and was given up: filter by an instance, a definition or a time, ask for fewer with maxResults, or leave out \
+             the sorting; if that is no faster, the database is busy with something else"
+        ))
+    }
+
     /// Whether the same may well succeed a moment later, without anybody doing anything: a deadlock, a timeout, a lost connection.
     pub fn is_passing(&self) -> bool {
         self.remedy() == Remedy::Retry
@@ -131,7 +141,7 @@ impl Error {
 
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
-            Self::Connection(_) => Remedy::Retry,
+            Self::Connection(_) | Self::TooSlow(_) => Remedy::Retry,
             // 40: serialization failures and deadlocks; 55P03: lock timeout; 57014: statement timeout; 53: out of resources.
             // SQLite: 5 busy, 6 locked (with their extended codes).
             Self::Database { code: Some(code), .. } => {

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::committer::{Committer, QUEUE, Request};
 use crate::config::{Config, HistoryLevel};
-use crate::db::{Lane, Meter, Options, Pool, READ_PATIENCE};
+use crate::db::{Lane, Meter, Options, Pool, READ_PATIENCE, READ_TIMEOUT, Readers};
 use crate::lease::{HostRef, Lease};
 use crate::lock::FileLock;
 use crate::query::{Gathered, Reads};
@@ -34,9 +34,6 @@ const SQLITE_WRITER_CACHE: &str = "-8000";
 /// of them in small transactions, a text for each set of tables that models come to write together (`MOST_TEXTS` in
 /// `host/store/src/db/queue.rs`), and what is read.
 const PREPARED: usize = 400;
-
-/// How long a read may take on PostgreSQL: a query that takes longer keeps dead rows from being vacuumed.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The shortest lease that makes sense: below it, an ordinary pause of the database fences a host that is well.
 const MIN_LEASE: Duration = Duration::from_secs(1);
@@ -221,15 +218,9 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
     if left.jobs > 0 {
         tracing::info!(jobs = left.jobs, "took over jobs that the last process had locked");
     }
-    let pool = SqlitePoolOptions::new()
-        .max_connections(config.pool.max(1))
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(base.pragma("query_only", "ON"))
-        .await?;
+    let readers = Readers::open(base.pragma("query_only", "ON"), config.pool.max(1), READ_TIMEOUT).await?;
     let lanes = Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), cleanup: writer.clone(), lease: writer };
-    assemble(config, Pool::Sqlite(pool), lanes, meter, Some(lock), None).await
+    assemble(config, Pool::Sqlite(readers), lanes, meter, Some(lock), None).await
 }
 
 async fn open_postgres(config: Config) -> Result<Store, Error> {
