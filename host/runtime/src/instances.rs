@@ -149,6 +149,14 @@ impl Runtime {
         self.0.start(start, Some(&modify), self.1.clone()).await.map_err(|error| modify.explain(error))
     }
 
+    /// The answer to a start that was made before under an idempotency key; none: there was none.
+    pub async fn started_before(&self, definition: &DefinitionRef, key: &str) -> Result<Option<Started>, Error> {
+        match self.0.started_before(definition, key).await? {
+            Some(before) => self.0.existing(before).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// An instance's tree, variables and waits, from its snapshot.
     pub async fn instance(&self, id: InstanceId) -> Result<InstanceView, Error> {
         self.0.view(id).await

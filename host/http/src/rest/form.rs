@@ -246,6 +246,13 @@ async fn submit_start_form(
 ) -> Result<Response, Error> {
     let (business_key, variables) = (body.stored_text("businessKey")?, body.variables("variables")?);
     body.finish(&["businessKey", "variables"])?;
+    let idempotency_key = start::text_header(&headers, &start::IDEMPOTENCY_KEY)?;
+    // Whatever has become of the form since.
+    if let Some(key) = &idempotency_key
+        && let Some(before) = app.runtime.started_before(&named.reference(), key).await?
+    {
+        return Ok(start::answer(&before, false));
+    }
     let of = OfStart::find(&app, &named).await?;
     let variables = of.form()?.submitted(variables);
     let variables = variables.map_err(|error| {
@@ -256,7 +263,7 @@ async fn submit_start_form(
         definition: DefinitionRef::Id(of.id().to_owned()),
         business_key,
         variables,
-        idempotency_key: start::text_header(&headers, &start::IDEMPOTENCY_KEY)?,
+        idempotency_key,
         traceparent: start::traceparent(&headers),
     };
     start::run(&app, request, Modify::default(), false).await

@@ -7,7 +7,7 @@ use axum::{Json, Router};
 use mandate_runtime::query::{
     ActivityStatistics, DEFINITIONS, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, Page,
 };
-use mandate_runtime::{Suspended, Suspension};
+use mandate_runtime::{DefinitionRef, Suspended, Suspension};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -59,6 +59,13 @@ pub(super) struct Named {
 }
 
 impl Named {
+    pub(super) fn reference(&self) -> DefinitionRef {
+        match &self.key {
+            Some(key) => DefinitionRef::Key { key: key.clone(), tenant: self.tenant.clone() },
+            None => DefinitionRef::Id(self.id.clone().unwrap_or_default()),
+        }
+    }
+
     pub(super) async fn find(&self, app: &App) -> Result<DefinitionRow, Error> {
         match (&self.id, &self.key) {
             (_, Some(key)) => {

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use mandate_runtime::{DefinitionRef, Modify, Start};
+use mandate_runtime::{DefinitionRef, Modify, Start, Started};
 use serde_json::json;
 
 use super::process_definition::{no_definition, no_key};
@@ -100,11 +100,16 @@ pub(super) async fn run(app: &App, start: Start, modify: Modify, with_variables:
         if modify.instructions.is_empty() { runtime.start(start).await } else { runtime.start_with_instructions(start, modify).await }
     })
     .await?;
-    let mut dto = process_instance::started(&started);
+    Ok(answer(&started, with_variables))
+}
+
+/// The answer to a start.
+pub(super) fn answer(started: &Started, with_variables: bool) -> Response {
+    let mut dto = process_instance::started(started);
     if with_variables {
         dto["variables"] = started.variables.as_ref().map_or_else(|| json!({}), variable::write_all);
     }
-    Ok(replayed(Json(dto), started.existing))
+    replayed(Json(dto), started.existing)
 }
 
 /// An answer, which says if it is that of a request that was carried out before.

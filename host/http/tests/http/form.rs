@@ -1,6 +1,7 @@
 //! Forms of user tasks and of what starts a process.
 
-use axum::http::header;
+use axum::body::Body;
+use axum::http::{Request, header};
 use serde_json::{Value, json};
 
 use crate::common::{Host, model, order};
@@ -177,6 +178,37 @@ async fn a_process_is_started_by_its_form() {
     let variables = format!("/engine-rest/process-instance/{}/variables", started["id"].as_str().expect("an id"));
     let all = ["amount Long 7", "due Date \"2026-12-24T00:00:00.000+0000\"", "note String \"as \\\"usual\\\"\"", "size String \"s\""];
     assert_eq!(values(&host.get(&variables).await.ok()), all);
+    host.close().await;
+}
+
+/// Starts that are tried again, whatever became of the form meanwhile.
+#[tokio::test]
+async fn the_same_key_starts_once_by_a_form_also_when_the_form_is_gone() {
+    let host = deployed().await;
+    let definition = host.only("/engine-rest/process-definition").await;
+    let by_id = format!("/engine-rest/process-definition/{}/submit-form", definition["id"].as_str().expect("an id"));
+    let by_key = "/engine-rest/process-definition/key/asking/submit-form";
+    let submit = async |path: &str, size: &str| {
+        let request = Request::post(path).header("Idempotency-Key", "order-1").header(header::CONTENT_TYPE, "application/json");
+        let body = json!({"variables": {"size": {"value": size}}}).to_string();
+        host.send(request.body(Body::from(body)).expect("a request")).await
+    };
+    let first = submit(by_key, "s").await;
+    assert!(!first.headers.contains_key("idempotency-replayed"));
+    let mut first = first.ok();
+    let again = async |expected: &Value| {
+        for path in [by_key, &by_id] {
+            let answer = submit(path, "m").await;
+            assert_eq!(answer.headers["idempotency-replayed"], "true", "{path}");
+            assert_eq!(answer.ok(), *expected, "{path}");
+        }
+    };
+    again(&first).await;
+    assert_eq!(host.count("/engine-rest/process-instance/count").await, 1);
+    let deployment = definition["deploymentId"].as_str().expect("an id");
+    host.delete(&format!("/engine-rest/deployment/{deployment}?cascade=true")).await.no_content();
+    first["ended"] = json!(true);
+    again(&first).await;
     host.close().await;
 }
 
