@@ -1,11 +1,13 @@
 //! The HTTP client of the commands that speak to a host.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, bail};
 use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
+
+use crate::table::escaped;
 
 /// Rows of a list that are asked for at once: it has any number of them, and an answer has room for so many of the usual size.
 const PAGE: usize = 500;
@@ -64,9 +66,17 @@ impl Client {
     pub(crate) async fn print(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<()> {
         let mut answer = self.answer(self.request(Method::GET, &with_query(path, query))).await?;
         let mut out = std::io::stdout().lock();
+        let for_eyes = out.is_terminal();
+        let mut line = Vec::new();
         while let Some(part) = answer.chunk().await.context("read the host's answer to its end")? {
-            out.write_all(&part)?;
+            if !for_eyes {
+                out.write_all(&part)?;
+                continue;
+            }
+            line.extend_from_slice(&part);
+            out.write_all(whole_lines(&mut line).as_bytes())?;
         }
+        out.write_all(escaped(&String::from_utf8_lossy(&line)).as_bytes())?;
         Ok(out.flush()?)
     }
 
@@ -81,7 +91,10 @@ impl Client {
 
     /// A good answer, not read yet.
     async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        let answer = request.send().await.with_context(|| format!("reach the host at {} (is `mandate serve` running?)", self.base))?;
+        let answer = request
+            .send()
+            .await
+            .with_context(|| format!("reach the host at {} (is `mandate serve` running?)", without_credentials(&self.base)))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
@@ -96,6 +109,28 @@ impl Client {
 #[derive(Debug, thiserror::Error)]
 #[error("the host answered {0}: {1}")]
 struct Refused(StatusCode, String);
+
+/// Whether a host has answered that there is no such thing.
+pub(crate) fn is_missing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Refused>().is_some_and(|refused| refused.0 == StatusCode::NOT_FOUND)
+}
+
+/// An address without the user and password that it may hold (RFC 3986, 3.2.1): what is printed ends in logs.
+fn without_credentials(address: &str) -> String {
+    let (scheme, rest) = address.split_at(address.find("://").map_or(0, |at| at + 3));
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    // A password with a slash makes no address, and is a password all the same.
+    let host = rest[..authority].rfind('@').or_else(|| rest.rfind('@')).map_or(0, |at| at + 1);
+    format!("{scheme}{}", &rest[host..])
+}
+
+/// Takes the lines that are whole by now, without what drives a terminal.
+fn whole_lines(bytes: &mut Vec<u8>) -> String {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+    let rest = bytes.split_off(end);
+    let lines = std::mem::replace(bytes, rest);
+    escaped(&String::from_utf8_lossy(&lines)).into_owned()
+}
 
 /// A path with its query string.
 fn with_query(path: &str, query: &[(&str, String)]) -> String {
@@ -151,6 +186,42 @@ mod tests {
             }
         });
         address
+    }
+
+    #[test]
+    fn an_address_is_printed_without_its_credentials() {
+        for (address, expected) in [
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("https://ann:secret@mandate.example/a@b", "https://mandate.example/a@b"),
+            ("https://ann:se@cret@mandate.example", "https://mandate.example"),
+            ("ann:secret@mandate.example", "mandate.example"),
+            ("https://ann:secret@mandate.example?a", "https://mandate.example?a"),
+            ("https://ann:sec/ret@mandate.example", "https://mandate.example"),
+        ] {
+            assert_eq!(without_credentials(address), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_is_not_reached_is_named_without_credentials() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        drop(listener);
+        let client = Client::new(&format!("http://ann:secret@{address}")).expect("a client");
+        let error = format!("{:#}", client.get("/rows", &[]).await.expect_err("nobody listens"));
+        assert!(error.contains(&format!("http://{address} ")) && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn what_is_printed_as_it_comes_drives_no_terminal() {
+        let mut bytes = "{\"a\": \"\u{9b}".as_bytes().to_vec();
+        // A character that comes in two parts stays whole.
+        let last = bytes.pop().expect("some");
+        assert_eq!(whole_lines(&mut bytes), "");
+        bytes.push(last);
+        bytes.extend(b"2J\x1b\"}\n{");
+        assert_eq!(whole_lines(&mut bytes), "{\"a\": \"\\u009b2J\\u001b\"}\n");
+        assert_eq!(bytes, b"{");
     }
 
     #[tokio::test]

@@ -223,7 +223,7 @@ enum Dialect {
 #[derive(Args)]
 struct Server {
     /// The host's address.
-    #[arg(long, env = "MANDATE_SERVER", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = "MANDATE_SERVER", hide_env_values = true, default_value = "http://127.0.0.1:8080")]
     server: String,
 }
 

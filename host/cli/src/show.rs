@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::bundle::text;
-use crate::client::{Client, encode};
+use crate::client::{Client, encode, is_missing};
 use crate::table::{self, say};
 use crate::verdict;
 
@@ -304,12 +304,15 @@ async fn incidents(client: &Client, instance: &str) -> anyhow::Result<Vec<Value>
     let mut detailed = Vec::new();
     for incident in open.as_array().into_iter().flatten() {
         let id = text(&incident["id"]);
-        if let Ok(Value::Object(mut detail)) = client.get(&format!("/api/v1/incidents/{}", encode(&id)), &[]).await {
-            for name in ["id", "incidentTimestamp", "configuration"] {
-                detail.insert(name.to_owned(), incident[name].clone());
-            }
-            detailed.push(Value::Object(detail));
+        let detail = match client.get(&format!("/api/v1/incidents/{}", encode(&id)), &[]).await {
+            Err(error) if is_missing(&error) => continue,
+            detail => detail.with_context(|| format!("read incident {id}"))?,
+        };
+        let Value::Object(mut detail) = detail else { bail!("the host's answer about incident {id} is no object") };
+        for name in ["id", "incidentTimestamp", "configuration"] {
+            detail.insert(name.to_owned(), incident[name].clone());
         }
+        detailed.push(Value::Object(detail));
     }
     Ok(detailed)
 }
@@ -400,4 +403,37 @@ fn print(list: &Value, columns: &[(&str, &str)]) {
 fn moment(value: &Value) -> String {
     let Some(ms) = value.as_i64() else { return String::new() };
     jiff::Timestamp::from_millisecond(ms).map(|moment| format!("{moment:.3}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A host that lists an incident, and answers so when it is asked for it.
+    fn host(status: &'static str) -> Client {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = format!("http://{}", listener.local_addr().expect("bound"));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                let is_list = lines.next().unwrap_or_default().contains("/engine-rest/incident?");
+                lines.take_while(|line| !line.is_empty()).for_each(drop);
+                let (status, body) = if is_list { ("200 OK", r#"[{"id": "i.1"}]"#) } else { (status, r#"{"message": "so it is"}"#) };
+                let length = body.len();
+                let _ = write!(&stream, "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+            }
+        });
+        Client::new(&address).expect("a client")
+    }
+
+    #[tokio::test]
+    async fn an_incident_is_left_out_if_it_is_gone_and_not_if_it_cannot_be_read() {
+        assert_eq!(incidents(&host("404 Not Found"), "i").await.expect("it is gone").len(), 0);
+        assert_eq!(incidents(&host("200 OK"), "i").await.expect("read").len(), 1);
+        let error = format!("{:#}", incidents(&host("503 Service Unavailable"), "i").await.expect_err("it cannot be read"));
+        assert!(error.contains("incident i.1") && error.contains("so it is"), "{error}");
+    }
 }
