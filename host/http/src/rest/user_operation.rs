@@ -105,7 +105,7 @@ pub(crate) fn operation_dto(listed: &OperationListed) -> Value {
         "processDefinitionId": row.definition_id,
         "processDefinitionKey": row.definition_key,
         "processInstanceId": row.instance.map(|id| id.to_string()),
-        "rootProcessInstanceId": row.instance.map(|id| id.to_string()),
+        "rootProcessInstanceId": listed.root_instance.map(|id| id.to_string()),
         "executionId": row.instance.zip(row.activity).map(|(instance, activity)| super::execution(instance, activity)),
         "taskId": wait_of(OF_TASKS),
         "jobId": wait_of(OF_JOBS),

@@ -9,6 +9,7 @@ on_both! {
     incident_of_a_called_instance_stands_at_the_call_activity_too
     error_comes_out_and_deletion_goes_both_ways
     deployment_says_that_it_lacks_what_it_calls
+    operations_on_a_called_instance_are_of_its_callers_root
 }
 
 const PROCESSES: &str = "<bpmn:process id='outer' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='c'/>\
@@ -194,5 +195,19 @@ async fn deployment_says_that_it_lacks_what_it_calls(host: Host) {
         "{}",
         refused.text()
     );
+    host.close().await;
+}
+
+async fn operations_on_a_called_instance_are_of_its_callers_root(host: Host) {
+    let (outer, inner) = two(&host).await;
+    for instance in [&outer, &inner] {
+        host.put(&format!("/engine-rest/process-instance/{instance}/suspended"), json!({"suspended": true})).await.no_content();
+    }
+    for instance in [&inner, &outer] {
+        let entry = host.only(&format!("/engine-rest/history/user-operation?processInstanceId={instance}&operationType=Suspend")).await;
+        assert_eq!((&entry["processInstanceId"], &entry["rootProcessInstanceId"]), (&json!(instance), &json!(outer)));
+    }
+    let entry = host.only("/engine-rest/history/user-operation?entityType=Deployment&property=name").await;
+    assert_eq!(entry["rootProcessInstanceId"], json!(null));
     host.close().await;
 }

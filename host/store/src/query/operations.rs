@@ -15,6 +15,8 @@ pub struct OperationListed {
     pub ordinal: i64,
     /// When its instance's history is to be removed.
     pub removal_at: Option<i64>,
+    /// The root of all calls that led to its instance: itself, if nobody called it. None: it has none, or its history does not know.
+    pub root_instance: Option<Uuid>,
     /// The entry.
     pub row: OperationRow,
 }
@@ -69,7 +71,7 @@ impl Sort for OperationSort {
     }
 }
 
-const COLUMNS: &str = "o.ordinal, h.removal_at, o.operation, o.at, o.user_id, o.annotation, o.operation_type, o.entity_type, o.category, \
+const COLUMNS: &str = "o.ordinal, h.removal_at, COALESCE(h.root_instance, h.instance_id), o.operation, o.at, o.user_id, o.annotation, o.operation_type, o.entity_type, o.category, \
                        o.property, o.org_value, o.new_value, o.instance_id, o.tenant, o.definition_id, o.definition_key, o.deployment_id, \
                        o.activity, o.wait, o.job_definition_id";
 
@@ -111,6 +113,7 @@ impl Reads {
                 Ok(OperationListed {
                     ordinal: columns.next()?,
                     removal_at: columns.next()?,
+                    root_instance: columns.next()?,
                     row: OperationRow {
                         operation: columns.next()?,
                         at: columns.next()?,
