@@ -323,6 +323,24 @@ async fn no_route_is_confused_by_ids_or_query_strings() {
 }
 
 #[tokio::test]
+async fn what_is_said_not_to_be_there_is_not() {
+    let host = Host::open().await;
+    let page = include_str!("../../../../docs/rest.md");
+    let section = page.split_once("### What is not there").and_then(|(_, rest)| rest.split("\n### ").next()).expect("a section");
+    let first_cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let paths: Vec<_> = first_cells.flat_map(|cell| cell.split('`').step_by(2)).filter(|path| !path.is_empty()).collect();
+    assert!(paths.len() > 25, "{paths:?}");
+    for path in paths {
+        let path = format!("/engine-rest/{}", path.trim_end_matches('…').replace("{id}", "x").replace("{key}", "x"));
+        for answer in [host.get(&path).await, host.put(&path, json!({})).await] {
+            assert!([404, 405].contains(&answer.status.as_u16()), "{path}: {}", answer.text());
+            answer.error(answer.status.as_u16(), REFUSED);
+        }
+    }
+    host.close().await;
+}
+
+#[tokio::test]
 async fn nul_bytes_are_refused_wherever_they_hide() {
     let host = Host::open().await;
     host.get("/engine-rest/task?assignee=a%00b").await.error(400, REFUSED);
