@@ -27,6 +27,14 @@ CREATE TABLE host (
     UNIQUE (id, epoch)
 ) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
 
+-- Which transaction of a host's committer was the last one that was committed, by the host's own count: it asks when it did not hear the answer to a COMMIT. Not a
+-- column of the host's own row, whose lease is renewed while a transaction is under way. On PostgreSQL only: a SQLite file is read anew by the process that lost it.
+CREATE TABLE host_commit (
+    host UUID   PRIMARY KEY,
+    nth  BIGINT NOT NULL
+    -- Nearly all of a page is free for the next versions of its row, which no index then knows of.
+) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
+
 -- A start with an idempotency key happens once.
 CREATE TABLE start_key (
     tenant         TEXT COLLATE "C" NOT NULL,

@@ -23,7 +23,7 @@ struct Cost {
     postgres: Counted,
 }
 
-/// The cheapest instance when this was last set.
+/// The cheapest instance when this was last set. On PostgreSQL each commit has a row more: its trace.
 struct Counted {
     commits: u64,
     statements: u64,
@@ -38,21 +38,21 @@ const COSTS: [Cost; 3] = [
         scenario: "S1",
         units: 2,
         sqlite: Counted { commits: 2, statements: 5, rows: 15, log_bytes: None },
-        postgres: Counted { commits: 2, statements: 6, rows: 15, log_bytes: Some(5_800) },
+        postgres: Counted { commits: 2, statements: 6, rows: 17, log_bytes: Some(5_800) },
     },
     // The start, which is deferred, and its five tasks; and five commands, each of which is opened and closed.
     Cost {
         scenario: "S2c",
         units: 12,
         sqlite: Counted { commits: 12, statements: 25, rows: 25, log_bytes: None },
-        postgres: Counted { commits: 12, statements: 26, rows: 25, log_bytes: Some(12_100) },
+        postgres: Counted { commits: 12, statements: 26, rows: 37, log_bytes: Some(12_100) },
     },
     // The start, and the ten branches together. A branch is a row of the table of jobs, which comes and goes.
     Cost {
         scenario: "S3",
         units: 2,
         sqlite: Counted { commits: 2, statements: 8, rows: 49, log_bytes: None },
-        postgres: Counted { commits: 2, statements: 8, rows: 49, log_bytes: Some(15_600) },
+        postgres: Counted { commits: 2, statements: 8, rows: 51, log_bytes: Some(15_600) },
     },
 ];
 

@@ -4,16 +4,16 @@
 //! [`PACE`] pass between two transactions: then every unit waits a little, and all of them share fewer transactions. A transaction:
 //!
 //! 1. This host's epoch must hold; its row is kept until the commit, so that a takeover must wait. On SQLite, where nobody can take over,
-//!    it is known from the transaction before ([`Memory`]).
+//!    it is known from the transaction before ([`Memory`]). On PostgreSQL the transaction leaves its trace ([`crate::trace`]).
 //! 2. Ledger entries are checked against their waits, and written with those that units bring; start keys are claimed.
 //! 3. Instances are written, in the order of their ids, if they are at the revision that their unit began from. A unit that is too late is
 //!    left out; its neighbours go on. Then every other table is written by one statement; on PostgreSQL, and with few requests on SQLite,
 //!    several of these go to the database together.
 //! 4. COMMIT. Answers follow it.
 //!
-//! A transaction that fails because of what is in it is bisected until the unit at fault stands alone. One that fails for other reasons is
-//! begun again. When the connection is lost around the COMMIT, the database is asked what became of the transaction before
-//! anybody is answered: what was stored is never called failed and never stored twice.
+//! A transaction that fails because of what is in it is bisected until the unit at fault
+//! stands alone; its neighbours go on. One that fails for other reasons is begun again. When the connection is lost around the COMMIT, the
+//! transaction's trace is looked for before anybody is answered: what was stored is never called failed and never stored twice.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -25,13 +25,14 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::config::HistoryLevel;
-use crate::db::{CommitFailure, Dialect, Lane, Meter, Tx, params};
+use crate::db::{CommitFailure, Dialect, Lane, Meter, Tx};
 use crate::delivery::DeliveryName;
 use crate::error::Remedy;
 use crate::hosts::Held;
 use crate::lease::Lease;
 use crate::ledger::{self, LedgerClose, LedgerOpen, LedgerOpened, Name};
 use crate::lock::FileLock;
+use crate::trace::{self, Fate};
 use crate::unit::{CommitError, Committed, Expect, StartKey, Unit};
 use crate::wake::Wake;
 use crate::write::begun::{self, Begun, Memory};
@@ -55,11 +56,8 @@ const LOAD: usize = 8;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Pause before a transaction is begun again, doubled each time up to the second.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// How long the database is asked what became of a transaction whose COMMIT was not answered.
-const FATE_PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What callers hand in.
 pub(crate) enum Request {
@@ -204,6 +202,8 @@ pub(crate) struct Committer {
     /// For asking what became of a transaction: never the connection that it was lost on.
     witness: Lane,
     lease: Arc<Lease>,
+    /// Transactions that were begun.
+    nth: i64,
     memory: Memory,
     history: HistoryLevel,
     meter: Arc<Meter>,
@@ -222,7 +222,7 @@ impl Committer {
         lock: Option<Arc<FileLock>>,
         wake: Arc<Wake>,
     ) -> Self {
-        Self { lane, witness, lease, memory: Memory::default(), history, meter, _lock: lock, wake }
+        Self { lane, witness, lease, nth: 0, memory: Memory::default(), history, meter, _lock: lock, wake }
     }
 
     /// Works until the store is closed or dropped.
@@ -307,6 +307,7 @@ impl Committer {
 
     /// One transaction.
     async fn attempt(&mut self, items: &[Item], entries: ledger::Write) -> Result<Attempt, Error> {
+        self.nth += 1;
         let mut tx = self.lane.begin().await?;
         // On SQLite what is gathered is another text for each number of rows.
         if items.len() < LOAD || tx.dialect == Dialect::Postgres {
@@ -314,9 +315,9 @@ impl Committer {
         }
         let me = self.lease.host;
         let units = items.iter().filter_map(|item| if let Item::Unit(unit) = item { Some(unit) } else { None });
-        let (held, definitions) = begun::begin(&mut tx, me, units, &mut self.memory).await?;
-        let (transaction, begun) = match held {
-            Held::Valid { transaction, job_definitions } => (transaction, Begun { job_definitions, definitions }),
+        let (held, definitions) = begun::begin(&mut tx, me, self.nth, units, &mut self.memory).await?;
+        let begun = match held {
+            Held::Valid { job_definitions } => Begun { job_definitions, definitions },
             Held::Expired => {
                 tx.rollback().await;
                 // Nobody has taken over: this host was merely slow, and may go on if it can still renew.
@@ -343,7 +344,7 @@ impl Committer {
         };
         if written.stored == 0 {
             tx.rollback().await;
-        } else if let Some(ended) = self.commit(tx, &transaction, items).await? {
+        } else if let Some(ended) = self.commit(tx, items).await? {
             return Ok(ended);
         }
         Meter::add(&self.meter.units, written.stored);
@@ -391,7 +392,7 @@ impl Committer {
     }
 
     /// Commits. None: it is stored.
-    async fn commit(&self, tx: Tx, transaction: &str, items: &[Item]) -> Result<Option<Attempt>, Error> {
+    async fn commit(&self, tx: Tx, items: &[Item]) -> Result<Option<Attempt>, Error> {
         let dialect = tx.dialect;
         let reason = match (tx.conclude().await, dialect) {
             (Ok(()), _) => return Ok(None),
@@ -409,7 +410,7 @@ impl Committer {
             (Err(CommitFailure::Around(error)), _) => return Err(error),
         };
         tracing::warn!("the connection was lost around a COMMIT: {reason}");
-        match self.fate(transaction).await {
+        match trace::fate(&self.witness, self.lease.host.id, self.nth).await {
             Fate::Committed => Ok(None),
             Fate::Aborted => Ok(Some(Attempt::Again(Error::Connection(reason)))),
             Fate::Unknown(reason) => {
@@ -418,35 +419,6 @@ impl Committer {
             }
         }
     }
-
-    /// Asks the database what became of a transaction. Its own record decides: an instance that the transaction ended, or one that
-    /// others have moved on since, bears no trace of the unit.
-    async fn fate(&self, transaction: &str) -> Fate {
-        let begun = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let status = self.witness.fetch("SELECT pg_xact_status($1::text::xid8)", params![transaction]).await;
-            let reason = match status.and_then(|rows| rows.first().map_or(Ok(None), |row| row.get::<Option<String>>(0))) {
-                Ok(Some(status)) if status == "committed" => return Fate::Committed,
-                Ok(Some(status)) if status == "aborted" => return Fate::Aborted,
-                Ok(Some(status)) => format!("it is {status}"),
-                Ok(None) => return Fate::Unknown("the database no longer knows the transaction".to_owned()),
-                Err(error) => error.to_string(),
-            };
-            if begun.elapsed() >= FATE_PATIENCE {
-                return Fate::Unknown(reason);
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-}
-
-/// What became of a transaction whose COMMIT was not answered.
-enum Fate {
-    Committed,
-    Aborted,
-    Unknown(String),
 }
 
 /// SQLite's `SQLITE_IOERR`, 10, with its extended codes.

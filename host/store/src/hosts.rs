@@ -82,7 +82,9 @@ async fn take_over(mut tx: Tx, which: &str, params: Vec<Param>) -> Result<TakenO
 
 /// Removes the rows of hosts that have been gone for long.
 pub(crate) async fn forget_ended(lane: &Lane) -> Result<(), Error> {
-    lane.fetch("DELETE FROM host WHERE ended_at < {now} - $1", params![KEEP_ENDED_MS]).await.map(drop)
+    let sql = "{pg:WITH gone AS (}DELETE FROM host WHERE ended_at < {now} - $1\
+               {pg: RETURNING id) DELETE FROM host_commit WHERE host IN (SELECT id FROM gone)}";
+    lane.fetch(sql, params![KEEP_ENDED_MS]).await.map(drop)
 }
 
 /// Gives back what this host has locked, says of what is still under way that nobody will hear of it, and ends its row.
@@ -103,13 +105,13 @@ async fn leave_once(lane: &Lane, me: HostRef) -> Result<(), Error> {
 }
 
 /// What is asked of this host's right to write, in [`HELD_COLUMNS`] columns, of what, and for which host: $1 in its epoch $2.
-pub(crate) const HELD: &str = "h.lease_until > {now}, {pg:pg_current_xact_id()::text}{lite:''}, c.count";
-pub(crate) const HELD_COLUMNS: usize = 3;
+pub(crate) const HELD: &str = "h.lease_until > {now}, c.count";
+pub(crate) const HELD_COLUMNS: usize = 2;
 pub(crate) const HOLDS: &str = "host h, job_definition_changes c";
 pub(crate) const IN_EPOCH: &str = "h.id = $1 AND h.epoch = $2 AND h.ended_at IS NULL AND c.id = 1";
 
 /// Whether this host may write in this transaction, and keeps it so until the transaction ends: raising the epoch must wait, and so must a
-/// change of job definitions. Answers the transaction's id on PostgreSQL, by which its fate can be asked for later, and nothing on SQLite.
+/// change of job definitions.
 pub(crate) async fn hold_epoch(tx: &mut Tx, me: HostRef) -> Result<Held, Error> {
     let sql = format!("SELECT {HELD} FROM {HOLDS} WHERE {IN_EPOCH} {{pg:FOR KEY SHARE OF h, c}}");
     let rows = tx.fetch(&sql, params![me.id, me.epoch]).await?;
@@ -120,8 +122,6 @@ pub(crate) async fn hold_epoch(tx: &mut Tx, me: HostRef) -> Result<Held, Error> 
 pub(crate) enum Held {
     /// It may, until this transaction ends.
     Valid {
-        /// PostgreSQL's id of the transaction.
-        transaction: String,
         /// How many changes of job definitions there are.
         job_definitions: i64,
     },
@@ -134,7 +134,7 @@ pub(crate) enum Held {
 impl Held {
     /// From a row that begins with [`HELD`].
     pub(crate) fn read(row: &Row) -> Result<Self, Error> {
-        let (lasts, transaction, job_definitions) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(if lasts { Self::Valid { transaction, job_definitions } } else { Self::Expired })
+        let (lasts, job_definitions) = (row.get(0)?, row.get(1)?);
+        Ok(if lasts { Self::Valid { job_definitions } } else { Self::Expired })
     }
 }

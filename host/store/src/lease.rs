@@ -46,7 +46,8 @@ impl Lease {
             None => "$4",
         };
         let sql = format!(
-            "INSERT INTO host (id, epoch, name, lease_until, steady_since, started_at) VALUES ($1, $2, $3, {until}, {{now}}, {{now}})"
+            "{{pg:WITH trace AS (INSERT INTO host_commit (host, nth) VALUES ($1, 0))}} \
+             INSERT INTO host (id, epoch, name, lease_until, steady_since, started_at) VALUES ($1, $2, $3, {until}, {{now}}, {{now}})"
         );
         lane.fetch(&sql, params![host.id, host.epoch, name, length.map_or(FOR_EVER, millis)]).await?;
         Ok(Self { host, length, lane, renewed: AtomicU64::new(begun), fenced: AtomicBool::new(false), ended: CancellationToken::new() })

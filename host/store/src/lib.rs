@@ -35,6 +35,7 @@ mod start_timers;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod unit;
 mod wake;
 mod write;

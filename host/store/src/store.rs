@@ -337,5 +337,5 @@ pub(crate) async fn given_up(lane: &Lane) -> Result<Vec<String>, Error> {
     lane.fetch(sql, Vec::new()).await?.iter().map(|row| row.get(0)).collect()
 }
 
-/// The first version that can be asked what became of a transaction (`pg_current_xact_id`, `pg_xact_status`).
+/// The oldest version that is tested.
 const OLDEST_POSTGRES: i64 = 130_000;

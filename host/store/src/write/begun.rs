@@ -8,9 +8,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::db::{Param, Row, Tx};
-use crate::hosts::{HELD, HELD_COLUMNS, HOLDS, Held, IN_EPOCH, hold_epoch};
+use crate::db::{Dialect, Param, Row, Tx, params};
+use crate::hosts::{HELD, HELD_COLUMNS, HOLDS, Held, IN_EPOCH};
 use crate::lease::HostRef;
+use crate::trace::{LEAVES, TRACE};
 use crate::unit::{CommitError, Expect, Unit};
 
 /// How many definitions are remembered; whoever starts more of them in turn asks again.
@@ -84,12 +85,14 @@ fn startable(row: &Row, first: usize) -> Result<(String, Startable), Error> {
     Ok((row.get(first)?, Startable { suspended: row.get(first + 1)?, newest: row.get(first + 2)? }))
 }
 
-/// Whether this host may write in this transaction, as [`hold_epoch`] says, and which of the definitions that its units start are there:
-/// both at one look, and kept so until the commit. Where units send messages they are not looked at yet: their addressees' definitions are
-/// held as well, and all in one order.
+/// Whether this host may write in this transaction, as [`crate::hosts::hold_epoch`] says, and which of the definitions that its units start
+/// are there: both at one look, and kept so until the commit. Where units send messages they are not looked at yet: their addressees'
+/// definitions are held as well, and all in one order. On PostgreSQL the transaction leaves its trace with the same statement: it is the
+/// committer's `nth`.
 pub(crate) async fn begin<'u>(
     tx: &mut Tx,
     me: HostRef,
+    nth: i64,
     units: impl Iterator<Item = &'u Unit> + Clone,
     memory: &mut Memory,
 ) -> Result<(Held, Option<Definitions>), Error> {
@@ -98,29 +101,36 @@ pub(crate) async fn begin<'u>(
     if let Some(known) = memory.recall(tx)
         && asked.iter().all(|id| known.definitions.contains_key(*id))
     {
-        let held = Held::Valid { transaction: String::new(), job_definitions: known.job_definitions };
+        let held = Held::Valid { job_definitions: known.job_definitions };
         return Ok((held, looks.then(|| known.definitions.clone())));
     }
-    let (held, there) = ask(tx, me, asked).await?;
+    let (held, there) = ask(tx, me, nth, asked).await?;
     memory.learn(&held, &there);
     Ok((held, looks.then_some(there)))
 }
 
-async fn ask(tx: &mut Tx, me: HostRef, asked: BTreeSet<&String>) -> Result<(Held, Definitions), Error> {
+async fn ask(tx: &mut Tx, me: HostRef, nth: i64, asked: BTreeSet<&String>) -> Result<(Held, Definitions), Error> {
+    if tx.dialect == Dialect::Postgres {
+        tx.wrote(1);
+    }
+    let mut params = params![me.id, me.epoch, nth];
     if !asked.is_empty() {
         let sql = format!(
-            "SELECT {HELD}, {STARTABLE} FROM {HOLDS}, definition d WHERE {IN_EPOCH} AND d.id {{any_text:3}} \
+            "{LEAVES} SELECT {HELD}, {STARTABLE} FROM {TRACE} {HOLDS}, definition d WHERE {IN_EPOCH} AND d.id {{any_text:4}} \
              ORDER BY d.id {{pg:FOR KEY SHARE OF h, c FOR SHARE OF d}}"
         );
-        let asked = asked.into_iter().cloned().collect();
-        let rows = tx.fetch(&sql, vec![me.id.into(), me.epoch.into(), Param::Texts(asked)]).await?;
+        params.push(Param::Texts(asked.into_iter().cloned().collect()));
+        let rows = tx.fetch(&sql, params.clone()).await?;
+        params.pop();
         if let Some(first) = rows.first() {
             let there = rows.iter().map(|row| startable(row, HELD_COLUMNS)).collect::<Result<_, _>>()?;
             return Ok((Held::read(first)?, Arc::new(there)));
         }
         // None of them is there, or the epoch is over.
     }
-    Ok((hold_epoch(tx, me).await?, Definitions::default()))
+    let sql = format!("{LEAVES} SELECT {HELD} FROM {TRACE} {HOLDS} WHERE {IN_EPOCH} {{pg:FOR KEY SHARE OF h, c}}");
+    let rows = tx.fetch(&sql, params).await?;
+    Ok((rows.first().map_or(Ok(Held::Over), Held::read)?, Definitions::default()))
 }
 
 /// Keeps definitions until the commit: deleting one waits. Answers which of them are there.

@@ -1,0 +1,53 @@
+//! What became of a transaction of the committer whose COMMIT was not answered, on PostgreSQL.
+//!
+//! PostgreSQL's own record of transactions (`pg_xact_status`) cannot tell: that a transaction was given its id is not durable. After a
+//! crash of the server, or on one that was promoted in its place, the same id is another transaction's, and its fate would be taken for
+//! that of the one that was lost. Neither can an instance: one that the transaction ended, or that others have moved on since, bears no
+//! trace of the unit. So each transaction writes its number, by this host's own count, into a row that only this host's one committer
+//! writes: the row has that number if, and only if, the transaction was committed, on whichever server is asked.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::committer::{FIRST_PAUSE, LONGEST_PAUSE};
+use crate::db::{Lane, params};
+
+/// Before a transaction's first statement, for the host $1: it leaves $3, its number. So it costs no message of its own.
+pub(crate) const LEAVES: &str = "{pg:WITH trace AS (UPDATE host_commit SET nth = $3 WHERE host = $1 RETURNING nth)}";
+
+/// Among what that statement reads: where the host has no row to leave its trace in, it is not there any more.
+pub(crate) const TRACE: &str = "{pg:trace, }";
+
+/// How long it is asked what became of a transaction.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What became of a transaction.
+pub(crate) enum Fate {
+    Committed,
+    Aborted,
+    Unknown(String),
+}
+
+/// Looks for the trace of a host's last transaction, its `nth`. While the session that it was lost on may still commit, it holds the row:
+/// whoever locks it comes after that. A server that takes no writes, for it may not have everything yet, refuses the lock.
+pub(crate) async fn fate(witness: &Lane, host: Uuid, nth: i64) -> Fate {
+    let begun = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let found = witness.fetch("SELECT nth FROM host_commit WHERE host = $1 FOR UPDATE", params![host]).await;
+        let reason = match found.and_then(|rows| rows.first().map(|row| row.get::<i64>(0)).transpose()) {
+            Ok(Some(last)) if last == nth => return Fate::Committed,
+            Ok(Some(_)) => return Fate::Aborted,
+            // It was gone for so long that its rows were removed, or the database was put back to before it began.
+            Ok(None) => return Fate::Unknown("the database no longer knows this host".to_owned()),
+            Err(error) => error.to_string(),
+        };
+        if begun.elapsed() >= PATIENCE {
+            return Fate::Unknown(reason);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
