@@ -199,6 +199,12 @@ impl Cluster {
         Err(Error(format!("PostgreSQL did not start again: {}", std::fs::read_to_string(log).unwrap_or_default())))
     }
 
+    /// The same as a standby, which only answers reads until `pg_promote()` is called.
+    pub fn start_again_as_standby(&self) -> Result<(), Error> {
+        std::fs::write(self.folder.join("data/standby.signal"), "")?;
+        self.start_again()
+    }
+
     fn client(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
         command.arg("-h").arg(&self.folder).args(["-U", ROLE]).current_dir("/");

@@ -13,18 +13,20 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _, SqlStr};
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Connection as _, SqlSafeStr as _, SqlStr};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::Error;
 
+mod options;
 mod param;
 mod queue;
 mod readers;
 mod row;
 
+pub(crate) use options::{Options, refuse_standby};
 pub(crate) use param::{Param, params};
 use param::{postgres_arguments, sqlite_arguments};
 #[cfg(test)]
@@ -143,22 +145,6 @@ impl Connection {
             Self::Postgres(connection) => {
                 answered(sqlx::query_with(sql, postgres_arguments(params)?).execute(connection)).await?.rows_affected()
             }
-        })
-    }
-}
-
-/// How a connection is made, and made again when it was lost.
-#[derive(Clone, Debug)]
-pub(crate) enum Options {
-    Sqlite(Box<SqliteConnectOptions>),
-    Postgres(Box<PgConnectOptions>),
-}
-
-impl Options {
-    async fn connect(&self) -> Result<Connection, Error> {
-        Ok(match self {
-            Self::Sqlite(options) => Connection::Sqlite(options.connect().await?),
-            Self::Postgres(options) => Connection::Postgres(answered(options.connect()).await?),
         })
     }
 }

@@ -96,8 +96,10 @@ impl From<sqlx::Error> for Error {
         match error {
             sqlx::Error::Database(refusal) => {
                 let code = refusal.code().map(|code| code.to_string());
-                // A server that is shutting down, or an operator who ends a session, says so as if a statement were at fault.
-                if code.as_deref().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "25P03") {
+                // A server that is shutting down or takes no writes any more (25006), and an operator who ends a session, say so as if a
+                // statement were at fault.
+                let is_of_session = |code: &str| code.starts_with("57P") || code.starts_with("08") || code == "25P03" || code == "25006";
+                if code.as_deref().is_some_and(is_of_session) {
                     return Self::Connection(refusal.message().to_owned());
                 }
                 Self::Database { code, message: refusal.message().to_owned() }

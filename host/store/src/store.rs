@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::committer::{Committer, QUEUE, Request};
 use crate::config::{Config, HistoryLevel};
-use crate::db::{Lane, Meter, Options, Pool, READ_PATIENCE, READ_TIMEOUT, Readers};
+use crate::db::{Lane, Meter, Options, Pool, READ_PATIENCE, READ_TIMEOUT, Readers, refuse_standby};
 use crate::lease::{HostRef, Lease};
 use crate::lock::FileLock;
 use crate::query::{Gathered, Reads};
@@ -257,6 +257,7 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
         .max_connections(config.pool.max(1))
         .test_before_acquire(false)
         .acquire_timeout(READ_PATIENCE)
+        .after_connect(|connection, _| Box::pin(refuse_standby(connection)))
         .connect_with(base.clone().options([("statement_timeout", timeout.as_str()), ("default_transaction_read_only", "on")]))
         .await?;
     assemble(config, Pool::Postgres(pool), lanes, meter, None, Some(base)).await

@@ -37,6 +37,8 @@ mod opening;
 mod operations;
 #[path = "contract/queries.rs"]
 mod queries;
+#[path = "contract/read_only.rs"]
+mod read_only;
 #[path = "contract/running.rs"]
 mod running;
 #[path = "contract/start_timers.rs"]
