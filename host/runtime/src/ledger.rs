@@ -43,7 +43,8 @@ const IN_FLIGHT_POLL: Duration = Duration::from_millis(50);
 /// Pause before an outcome that could not be recorded is written again. Everybody else waits for it as long as this host lives.
 const RECORD_PAUSE: Duration = Duration::from_millis(500);
 
-/// How often the database may refuse to record an outcome whole before it is recorded without its texts, and so before it is given up.
+/// How often the database may refuse to record an outcome, for a reason that is neither its own state nor the texts, before that is left to
+/// whoever looks after attempts that are open.
 const MAX_REFUSALS: u32 = 3;
 
 /// What a conflict shows of each request; the ledger has the whole of the first.
@@ -224,7 +225,7 @@ impl Inner {
     /// wait for it. Answers what was written; none if the row had gone on without this outcome.
     async fn record(&self, mut close: LedgerClose) -> Result<Option<LedgerClose>, mandate_store::Error> {
         use mandate_store::Error;
-        let mut refusals = 0;
+        let (mut bare, mut refusals) = (false, 0);
         loop {
             let error = match self.store.ledger_close(close.clone()).await {
                 Ok(()) => return Ok(Some(close)),
@@ -241,23 +242,19 @@ impl Inner {
                 Err(error @ (Error::Fenced | Error::Closed)) => return Err(error),
                 Err(error) => error,
             };
-            match error {
-                // The same write may succeed as soon as the database is back, and changes nothing if it has.
-                Error::Connection(_) | Error::Unclear(_) => {}
-                Error::Refused(_) => refusals += MAX_REFUSALS,
-                _ => refusals += 1,
-            }
-            if refusals >= 2 * MAX_REFUSALS {
-                return Err(error);
-            }
-            if refusals >= MAX_REFUSALS {
+            if error.is_of_value() && !bare {
                 // That it was applied matters more than what the service said about it.
                 tracing::warn!(command = %close.command, attempt = close.attempt, "an outcome is recorded without its reply: {error}");
-                close = without_reply(close);
-            } else {
-                tracing::warn!(command = %close.command, attempt = close.attempt, "an outcome is not recorded yet: {error}");
-                tokio::time::sleep(RECORD_PAUSE).await;
+                (bare, close) = (true, without_reply(close));
+                continue;
             }
+            // Where the database is at fault, the same write may succeed as soon as it is well, and changes nothing if it has.
+            refusals += u32::from(!error.is_of_database());
+            if refusals >= MAX_REFUSALS {
+                return Err(error);
+            }
+            tracing::warn!(command = %close.command, attempt = close.attempt, "an outcome is not recorded yet: {error}");
+            tokio::time::sleep(RECORD_PAUSE).await;
         }
     }
 

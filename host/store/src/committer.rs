@@ -399,8 +399,8 @@ impl Committer {
             (Err(CommitFailure::Before(error)), _) => return Err(error),
             (Err(CommitFailure::Around(Error::Connection(reason))), Dialect::Postgres) => reason,
             // A COMMIT that could not write its log to the disk: only a restart of the database tells what of it is there.
-            (Err(CommitFailure::Around(Error::Database { code: Some(code), message })), Dialect::Sqlite) if is_io_error(&code) => {
-                let unclear = Error::Unclear(message);
+            (Err(CommitFailure::Around(error)), Dialect::Sqlite) if error.sqlite() == Some(SQLITE_IOERR) => {
+                let unclear = Error::Unclear(error.to_string());
                 return Ok(Some(Attempt::Done(items.iter().map(|item| item.failed(&unclear)).collect())));
             }
             (Err(CommitFailure::Around(Error::Connection(reason))), Dialect::Sqlite) => {
@@ -421,10 +421,7 @@ impl Committer {
     }
 }
 
-/// SQLite's `SQLITE_IOERR`, 10, with its extended codes.
-fn is_io_error(code: &str) -> bool {
-    code.parse::<u32>().is_ok_and(|code| code & 0xff == 10)
-}
+const SQLITE_IOERR: u32 = 10;
 
 fn take(request: Request, waiting: &mut VecDeque<(Item, Caller)>, stopped: &mut Option<oneshot::Sender<()>>) {
     match request {

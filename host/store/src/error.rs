@@ -123,12 +123,50 @@ pub(crate) enum Remedy {
     Bisect,
 }
 
+/// SQLite's SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL and SQLITE_CANTOPEN.
+const SQLITE_UNWELL: [u32; 4] = [8, 10, 13, 14];
+
+/// SQLite's SQLITE_TOOBIG.
+const SQLITE_TOO_BIG: u32 = 18;
+
 impl Error {
     pub(crate) fn too_slow(what: &str, limit: std::time::Duration) -> Self {
         Self::TooSlow(format!(
             "a read of {what} took longer than {limit:?} and was given up: filter by an instance, a definition or a time, ask for fewer with maxResults, or leave out \
              the sorting; if that is no faster, the database is busy with something else"
         ))
+    }
+
+    /// Whether the database is at fault, and not what it was given: it cannot be reached, its disk is full or broken, it takes no writes.
+    /// The same may succeed once it is well again.
+    pub fn is_of_database(&self) -> bool {
+        // 53: out of resources, such as a full disk; 57: somebody intervened; 58: errors of the system, such as of its disk.
+        let postgres = |state: &str| ["53", "57", "58"].iter().any(|class| state.starts_with(class));
+        let unwell = self.sqlstate().is_some_and(postgres) || self.sqlite().is_some_and(|code| SQLITE_UNWELL.contains(&code));
+        unwell || self.is_passing() || matches!(self, Self::Unclear(_))
+    }
+
+    /// Whether what the database was given is at fault: a value that it does not take. The same never succeeds.
+    pub fn is_of_value(&self) -> bool {
+        // 22: data that cannot be; 54: data that is too much.
+        let postgres = |state: &str| state.starts_with("22") || state.starts_with("54");
+        matches!(self, Self::Refused(_)) || self.sqlstate().is_some_and(postgres) || self.sqlite() == Some(SQLITE_TOO_BIG)
+    }
+
+    /// PostgreSQL's code.
+    fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Database { code: Some(code), .. } => Some(code.as_str()).filter(|code| code.len() == 5),
+            _ => None,
+        }
+    }
+
+    /// SQLite's code, without what extends it.
+    pub(crate) fn sqlite(&self) -> Option<u32> {
+        match self {
+            Self::Database { code: Some(code), .. } if code.len() < 5 => code.parse::<u32>().ok().map(|code| code & 0xff),
+            _ => None,
+        }
     }
 
     /// Whether the same may well succeed a moment later, without anybody doing anything: a deadlock, a timeout, a lost connection.
@@ -138,20 +176,36 @@ impl Error {
 
     /// Whether the database has undone the whole transaction for the sake of another one: a serialization failure, a deadlock.
     pub(crate) fn is_undone(&self) -> bool {
-        matches!(self, Self::Database { code: Some(code), .. } if code == "40001" || code == "40P01")
+        matches!(self.sqlstate(), Some("40001" | "40P01"))
     }
 
     pub(crate) fn remedy(&self) -> Remedy {
-        match self {
-            Self::Connection(_) | Self::TooSlow(_) => Remedy::Retry,
-            // 40: serialization failures and deadlocks; 55P03: lock timeout; 57014: statement timeout; 53: out of resources.
-            // SQLite: 5 busy, 6 locked (with their extended codes).
-            Self::Database { code: Some(code), .. } => {
-                let postgres = code.starts_with("40") || code == "55P03" || code == "57014" || code.starts_with("53");
-                let sqlite = code.parse::<u32>().is_ok_and(|number| code.len() < 5 && matches!(number & 0xff, 5 | 6));
-                if postgres || sqlite { Remedy::Retry } else { Remedy::Bisect }
-            }
-            _ => Remedy::Bisect,
+        // 40: serialization failures and deadlocks; 55P03: lock timeout; 57014: statement timeout; 53: out of resources.
+        let postgres = |state: &str| state.starts_with("40") || state == "55P03" || state == "57014" || state.starts_with("53");
+        // Busy, locked.
+        let sqlite = matches!(self.sqlite(), Some(5 | 6));
+        let passes = sqlite || self.sqlstate().is_some_and(postgres) || matches!(self, Self::Connection(_) | Self::TooSlow(_));
+        if passes { Remedy::Retry } else { Remedy::Bisect }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_unwell_is_told_from_a_value_that_it_does_not_take() {
+        let code = |code: &str| Error::Database { code: Some(code.into()), message: "said so".into() };
+        let text = String::new;
+        let of_database = ["8", "10", "13", "14", "5", "6", "2570", "1032", "53100", "53300", "57014", "58030", "55P03", "40P01"].map(code);
+        for error in of_database.into_iter().chain([Error::Connection(text()), Error::Unclear(text())]) {
+            assert!(error.is_of_database() && !error.is_of_value(), "{error:?}");
+        }
+        for error in ["18", "22021", "22P02", "54000"].map(code).into_iter().chain([Error::Refused(text())]) {
+            assert!(error.is_of_value() && !error.is_of_database(), "{error:?}");
+        }
+        for error in ["1", "19", "1555", "11", "23505", "42501", "XX000"].map(code).into_iter().chain([Error::Fenced, Error::Closed]) {
+            assert!(!error.is_of_database() && !error.is_of_value(), "{error:?}");
         }
     }
 }

@@ -216,15 +216,21 @@ impl Inner {
         }
     }
 
-    /// Writes what came of an attempt, if need be without its texts, or finds that it was written before or otherwise. False: the database
-    /// does not take it.
+    /// Writes what came of an attempt, without its texts if these are why it is refused, or finds that it was written before or otherwise.
+    /// False: the database does not take it.
     async fn record_once(&self, close: LedgerClose) -> Result<bool, Error> {
         for close in [close.clone(), without_reply(close)] {
             match self.store.ledger_close(close).await {
                 Ok(()) | Err(Error::LedgerTransition { .. }) => return Ok(true),
-                Err(error @ (Error::Unclear(_) | Error::Fenced | Error::Closed)) => return Err(error),
-                Err(error) if error.is_passing() => return Err(error),
-                Err(error) => tracing::warn!("what came of an attempt is refused by the database: {error}"),
+                Err(error @ (Error::Fenced | Error::Closed)) => return Err(error),
+                Err(error) if error.is_of_database() => return Err(error),
+                Err(error) => {
+                    tracing::warn!("what came of an attempt is refused by the database: {error}");
+                    // Else what the service said may yet be asked for again.
+                    if !error.is_of_value() {
+                        return Ok(false);
+                    }
+                }
             }
         }
         Ok(false)

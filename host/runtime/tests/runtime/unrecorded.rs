@@ -159,3 +159,64 @@ async fn what_is_known_of_an_attempt_is_recorded_as_soon_as_the_database_takes_i
         assert_eq!(host.domain.calls().values().sum::<u32>(), 1, "it was sent once");
     }
 }
+
+/// The database refuses all that is said of attempts of `test.held@1` with this code of its own, and counts how often.
+fn refuse_with(sqlstate: &str, which: &str) -> String {
+    format!(
+        "CREATE SEQUENCE refusals; \
+         CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN PERFORM nextval('refusals'); RAISE EXCEPTION 'so it is' USING ERRCODE = '{sqlstate}'; END $$ \
+         LANGUAGE plpgsql; \
+         CREATE TRIGGER refuse BEFORE UPDATE ON ledger FOR EACH ROW WHEN (NEW.command = 'test.held@1'{which}) EXECUTE FUNCTION refuse()"
+    )
+}
+
+/// An instance whose first command is on its way.
+async fn on_its_way(host: &Host) -> InstanceId {
+    host.deploy(process(
+        r#"<bpmn:startEvent id="s"/><bpmn:serviceTask id="w1" camunda:class="worker" camunda:asyncBefore="true"/>
+      <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="w1"/>"#,
+    ))
+    .await;
+    let script = commands(&[("w1", "test.held@1")]);
+    let id = host.start_instance(json!({ "script": script })).await.expect("it starts").id;
+    host.until("the command is on its way", || async { host.domain.held() == 1 }).await;
+    id
+}
+
+/// What the ledger has of an instance's only attempt: its state, and whether it has a reply.
+async fn only_attempt(host: &Host, id: InstanceId) -> (&'static str, bool) {
+    let rows = host.runtime.reads().ledger_of_instance(id.0, Page::ALL).await.expect("read");
+    assert_eq!(rows.len(), 1);
+    (rows[0].state.as_str(), rows[0].reply.is_some())
+}
+
+/// An error of its disk says nothing of the reply, however often it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_outlives_a_database_that_is_unwell() {
+    let (host, database) = host().await;
+    let id = on_its_way(&host).await;
+    sql(&database, &refuse_with("58030", ""));
+    host.domain.let_go(1);
+    // More often than anything else is tried that the database refuses.
+    host.until("it is refused again and again", || async {
+        sql(&database, "SELECT last_value FROM refusals").parse::<i64>().expect("a number") >= 9
+    })
+    .await;
+    assert_eq!(only_attempt(&host, id).await, ("open", false));
+    sql(&database, TAKE);
+    host.ended(id).await;
+    assert_eq!(only_attempt(&host, id).await, ("applied", true));
+    assert_eq!(host.domain.calls().values().sum::<u32>(), 1, "it was sent once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_the_database_cannot_hold_is_left_out() {
+    let (host, database) = host().await;
+    let id = on_its_way(&host).await;
+    // Program limit exceeded.
+    sql(&database, &refuse_with("54000", " AND NEW.reply IS NOT NULL"));
+    host.domain.let_go(1);
+    host.ended(id).await;
+    assert_eq!(only_attempt(&host, id).await, ("applied", false));
+    assert_eq!(host.domain.calls().values().sum::<u32>(), 1, "it was sent once");
+}
