@@ -11,7 +11,7 @@
 //!    several of these go to the database together.
 //! 4. COMMIT. Answers follow it.
 //!
-//! A transaction that fails because of what is in it is bisected until the unit at fault
+//! A transaction that fails because of what is in it, or waits for somebody else's lock for too long, is bisected until the unit at fault
 //! stands alone; its neighbours go on. One that fails for other reasons is begun again. When the connection is lost around the COMMIT, the
 //! transaction's trace is looked for before anybody is answered: what was stored is never called failed and never stored twice.
 
@@ -54,6 +54,10 @@ const LOAD: usize = 8;
 
 /// How long a transaction is begun again after deadlocks and lost connections before its units are told.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// In a batch that has waited in vain for a lock each part is tried once more. Longer than others' transactions last that are not at fault
+/// either, and short enough for as many tries as a search takes.
+const HARDLY_WAITS: &str = "SET LOCAL lock_timeout = '50ms'";
 
 /// Pause before a transaction is begun again, doubled each time up to the second.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -252,7 +256,7 @@ impl Committer {
             }
             let (items, callers) = next_batch(&mut waiting);
             loaded = (items.len() >= LOAD).then(Instant::now);
-            let outcomes = self.settle(&items).await;
+            let outcomes = self.settle(&items, None).await;
             for (caller, outcome) in callers.into_iter().zip(outcomes) {
                 caller.answer(outcome);
             }
@@ -266,8 +270,9 @@ impl Committer {
         }
     }
 
-    /// Stores what can be stored, and says for each request what it came to.
-    fn settle<'a>(&'a mut self, items: &'a [Item]) -> BoxFuture<'a, Vec<Outcome>> {
+    /// Stores what can be stored, and says for each request what it came to. Where some are looked for that wait for somebody else's lock,
+    /// no longer than until this moment.
+    fn settle<'a>(&'a mut self, items: &'a [Item], search: Option<Instant>) -> BoxFuture<'a, Vec<Outcome>> {
         Box::pin(async move {
             if items.is_empty() {
                 return Vec::new();
@@ -276,7 +281,7 @@ impl Committer {
             let mut pause = FIRST_PAUSE;
             let mut entries = ledger::Write::Counting;
             loop {
-                let error = match self.attempt(items, entries).await {
+                let error = match self.attempt(items, entries, search.is_some()).await {
                     Ok(Attempt::Done(outcomes)) => return outcomes,
                     Ok(Attempt::Short) => {
                         entries = ledger::Write::Naming;
@@ -284,13 +289,18 @@ impl Committer {
                     }
                     Ok(Attempt::Fenced) => return items.iter().map(Item::fenced).collect(),
                     Ok(Attempt::Again(error)) => error,
-                    Err(error) if error.remedy() == Remedy::Retry => error,
+                    // It has waited long enough, with the others of its batch.
+                    Err(error) if error.is_of_lock() && search.is_some_and(|until| items.len() == 1 || Instant::now() >= until) => {
+                        return items.iter().map(|item| item.failed(&error)).collect();
+                    }
+                    Err(error) if error.remedy() == Remedy::Retry && (!error.is_of_lock() || items.len() == 1) => error,
                     Err(error) if items.len() == 1 => return vec![items[0].at_fault(&error)],
                     Err(error) => {
                         tracing::debug!(units = items.len(), "a transaction is bisected: {error}");
+                        let search = search.or_else(|| error.is_of_lock().then(|| Instant::now() + PATIENCE));
                         let (left, right) = items.split_at(items.len() / 2);
-                        let mut outcomes = self.settle(left).await;
-                        outcomes.extend(self.settle(right).await);
+                        let mut outcomes = self.settle(left, search).await;
+                        outcomes.extend(self.settle(right, search).await);
                         return outcomes;
                     }
                 };
@@ -305,10 +315,13 @@ impl Committer {
         })
     }
 
-    /// One transaction.
-    async fn attempt(&mut self, items: &[Item], entries: ledger::Write) -> Result<Attempt, Error> {
+    /// One transaction; in a search for what waits for a lock, one that hardly waits for any.
+    async fn attempt(&mut self, items: &[Item], entries: ledger::Write, searches: bool) -> Result<Attempt, Error> {
         self.nth += 1;
         let mut tx = self.lane.begin().await?;
+        if searches && tx.dialect == Dialect::Postgres {
+            tx.execute(HARDLY_WAITS, Vec::new()).await?;
+        }
         // On SQLite what is gathered is another text for each number of rows.
         if items.len() < LOAD || tx.dialect == Dialect::Postgres {
             tx.gather();

@@ -153,6 +153,11 @@ impl Error {
         matches!(self, Self::Refused(_)) || self.sqlstate().is_some_and(postgres) || self.sqlite() == Some(SQLITE_TOO_BIG)
     }
 
+    /// Whether it was given up to wait for a lock that somebody else has.
+    pub(crate) fn is_of_lock(&self) -> bool {
+        self.sqlstate() == Some("55P03")
+    }
+
     /// PostgreSQL's code.
     fn sqlstate(&self) -> Option<&str> {
         match self {

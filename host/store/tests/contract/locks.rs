@@ -1,7 +1,12 @@
-//! In which order rows are locked beside the committer, and what becomes of a transaction that PostgreSQL undoes for another one's sake.
+//! In which order rows are locked beside the committer, and what becomes of a transaction that PostgreSQL undoes for another one's sake,
+//! and of units that wait for a lock in vain.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use mandate_store::{
-    CalledBy, DeploymentDeletion, Expect, InstanceHead, InstanceWrite, JobDefinitionChange, JobDefinitionName, Store, Unit,
+    CalledBy, CommitError, Config, DeploymentDeletion, Error, Expect, InstanceHead, InstanceWrite, JobDefinitionChange, JobDefinitionName,
+    Store, Unit,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
@@ -158,5 +163,34 @@ async fn what_operators_say_of_job_definitions_waits_for_the_definition_before_i
     other.end().await;
     changing.await.expect("it ends").expect("written");
     assert_eq!(fixture.count("job_definition WHERE suspended").await, 0);
+    store.close().await;
+}
+
+/// By one thread: all of them are one batch.
+#[tokio::test]
+async fn who_waits_for_a_lock_in_vain_keeps_back_no_other() {
+    let fixture = Fixture::postgres("lock_timeout");
+    // Half of it is how long a lock is waited for.
+    let config = Config { lease: Duration::from_secs(2), ..fixture.config() };
+    let store = Store::open(config).await.expect("the store opens");
+    let (held, free) = (definition(&store, "held").await, definition(&store, "free").await);
+    let mut other = Other::begin(&fixture).await;
+    other.run(&format!("SELECT 1 FROM definition WHERE id = '{}' FOR UPDATE", held.id)).await;
+    let all: Vec<_> = (0..40).map(|n| (n % 16 == 7, Uuid::now_v7())).collect();
+    let before = store.counters();
+    let units = all.iter().map(|(waits, id)| unit(start(if *waits { &held } else { &free }, *id)));
+    let answers = join_all(units.map(|unit| store.commit(unit))).await;
+    for ((waits, id), answer) in all.iter().zip(answers) {
+        match answer {
+            Ok(committed) => assert!(!waits && committed.revisions == [(*id, 1)]),
+            Err(CommitError::Database(Error::Database { code, .. })) => assert!(*waits && code.as_deref() == Some("55P03")),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(store.counters().commits - before.commits < 20, "neighbours are stored together");
+    other.end().await;
+    let (_, id) = all[7];
+    store.commit(unit(start(&held, id))).await.expect("nobody has it any more");
+    assert_eq!(fixture.count("instance").await, 38);
     store.close().await;
 }
