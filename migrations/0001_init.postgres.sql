@@ -323,11 +323,12 @@ CREATE TABLE element (
 CREATE INDEX element_definition ON element (definition_id);
 
 -- Definitions that are deleted and whose elements are not. History may have an instance of one that ended then, with this id, or later; none that ended
--- before, and none is added. The elements go when none is found any more.
+-- before, and none is added. The elements go when none is found any more, and that history goes first where it was deleted with the definition.
 CREATE TABLE deleted_definition (
     definition_id TEXT COLLATE "C" PRIMARY KEY,
     ended_at      BIGINT  NOT NULL,
-    instance_id   UUID    NOT NULL
+    instance_id   UUID    NOT NULL,
+    with_history  BOOLEAN NOT NULL
 );
 
 -- The first id that no element has ever had, in its one row.
@@ -779,6 +780,11 @@ CREATE TABLE history_incident_caller (
 );
 CREATE INDEX history_incident_caller_definition ON history_incident_caller (definition_id, instance_id, root, n);
 CREATE INDEX history_incident_caller_root ON history_incident_caller (root, n);
+
+-- Instances whose history is being removed: they are not in history_instance any more, and what was beside that row is not all gone yet.
+CREATE TABLE history_remains (
+    instance_id UUID PRIMARY KEY
+);
 
 -- What operators did, one row for every property that they changed; the rows of one operation share its id. They go with their instance's history.
 -- Those of no instance (its id is all ones), and the one that says that a history was deleted, stay.

@@ -81,6 +81,16 @@ impl Clock {
         }
     }
 
+    /// The time by which what cannot be undone is done, given the database's: the earlier of the two, so that a host whose clock has run ahead
+    /// does nothing before its time. A clock that is set is the database's own. On SQLite both are this machine's, and nothing tells that it
+    /// is wrong.
+    pub(crate) fn agreed(&self, database: i64) -> i64 {
+        match self {
+            Self::System => system_now_ms().min(database),
+            Self::Manual { .. } => self.now_ms(),
+        }
+    }
+
     /// How long to pause until a moment, `most` at the most. A clock that is set comes to no moment by itself: whoever moves it wakes who
     /// waits for one.
     pub(crate) fn until(&self, moment: i64, most: Duration) -> Duration {
@@ -187,6 +197,15 @@ fn show(millis: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_runs_ahead_of_the_database_is_not_believed() {
+        let now = system_now_ms();
+        assert_eq!(Clock::System.agreed(now - 60_000), now - 60_000);
+        assert!((now..now + 60_000).contains(&Clock::System.agreed(now + 3_600_000)));
+        let set = Clock::Manual { now: AtomicI64::new(now + 3_600_000), moving: Mutex::default() };
+        assert_eq!(set.agreed(now), now + 3_600_000);
+    }
 
     #[test]
     fn only_a_clock_that_moves_by_itself_comes_to_a_moment() {

@@ -1,9 +1,14 @@
 //! History whose time to live is over: exported where the operator wants it, then removed, in batches, by one host at a time.
 //!
 //! After a batch the loop pauses for so long that all batches together take no more than a share of the time: what cleaning costs does not
-//! depend on how much there is to clean, and on a busy machine, where a batch takes longer, there are fewer. A batch is one transaction, so
-//! that an instance's history is there whole or not at all, and its instances' lines are on the disk before it commits. After a crash in
-//! between they are exported once more.
+//! depend on how much there is to clean, and on a busy machine, where a batch takes longer, there are fewer. Instances of a batch go from
+//! history in one transaction, and their lines are on the disk before it commits. After a crash in between they are exported once more.
+//! What is more than one transaction should remove is removed behind it, and is not exported again.
+//!
+//! A batch that fails is followed by a smaller one, and an instance that fails by itself is left until those behind it have gone: none keeps
+//! the others.
+//!
+//! Every host goes on with what was deleted by hand and was too much for the request, also where history is not cleaned.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -13,8 +18,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use mandate_store::Due;
 use mandate_store::query::InstanceRecord;
-use uuid::Uuid;
 
 use crate::{Error, Inner, Runtime};
 
@@ -23,6 +28,10 @@ pub const DEFAULT_SHARE: u32 = 2;
 
 /// How long the loop waits when there was nothing to do: after days nobody counts seconds.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// How long instances that could not be removed are left alone from when the last of them was found: somebody must look at them, and is told
+/// in the log each time.
+const AGAIN: Duration = Duration::from_hours(1);
 
 /// A batch that takes less is followed by a larger one.
 const SHORT: Duration = Duration::from_millis(10);
@@ -74,32 +83,88 @@ pub enum Cleaned {
     Instances(usize),
 }
 
+/// A batch that was not removed.
+#[derive(Debug)]
+struct Failed {
+    error: Error,
+    /// It was of this instance alone, or came to it first and no further.
+    instance: Option<Due>,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, instance: None }
+    }
+}
+
+impl From<mandate_store::Error> for Failed {
+    fn from(error: mandate_store::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// How far a host has come.
+#[derive(Debug)]
+struct Progress {
+    /// Instances of the next batch.
+    max: u32,
+    /// The last instance that could not be removed, and when that was found: the next batch begins behind it.
+    skipped: Option<(Due, Instant)>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { max: FEW, skipped: None }
+    }
+
+    /// What a batch has come to at a moment, after so long. Answers how long to pause.
+    fn after(&mut self, cleaned: Result<Cleaned, Failed>, now: Instant, took: Duration, share: u32) -> Duration {
+        // Found one after the other they are all passed before the first is tried again.
+        self.skipped = self.skipped.filter(|(_, at)| now.duration_since(*at) < AGAIN);
+        match cleaned {
+            Ok(Cleaned::Nothing | Cleaned::Elsewhere) => IDLE,
+            Ok(Cleaned::Instances(_)) => {
+                self.max = next_batch(self.max, took);
+                pause_after(took, share)
+            }
+            Err(Failed { error, instance: Some(due) }) => {
+                tracing::error!(
+                    instance = %due.instance,
+                    "the history of an instance, whose time to live is over, could not be removed; those behind it go first, and it \
+                     is tried again after {AGAIN:?}; look at it, and delete it with DELETE /engine-rest/history/process-instance/{} if it cannot be \
+                     mended: {error}",
+                    due.instance
+                );
+                (self.max, self.skipped) = (1, Some((due, now)));
+                IDLE
+            }
+            Err(Failed { error, instance: None }) => {
+                tracing::warn!("history could not be removed, which is tried again: {error}");
+                self.max = (self.max / 2).max(1);
+                IDLE
+            }
+        }
+    }
+}
+
 impl Runtime {
     /// Removes one batch of what is due at `now`, up to `max` instances, if this host is the one that cleans.
     pub async fn clean_history(&self, now: i64, max: u32) -> Result<Cleaned, Error> {
         let export = self.0.cleanup.as_ref().and_then(|cleanup| cleanup.export.as_ref());
-        self.0.clean(now, max, export).await
+        while self.0.store.go_on_removing(max).await? {}
+        self.0.clean(now, max, None, export).await.map_err(|failed| failed.error)
     }
 }
 
 impl Inner {
-    /// Cleans until the host stops.
-    pub(crate) async fn cleanup_loop(self: Arc<Self>, cleanup: HistoryCleanup) {
-        let mut max = FEW;
+    /// Cleans until the host stops; without `cleanup` only what was deleted.
+    pub(crate) async fn cleanup_loop(self: Arc<Self>, cleanup: Option<HistoryCleanup>) {
+        let share = cleanup.as_ref().map_or(DEFAULT_SHARE, |cleanup| cleanup.share);
+        let mut progress = Progress::new();
         while !self.executor.is_stopping() {
             let begun = Instant::now();
-            let pause = match self.clean(self.clock.now_ms(), max, cleanup.export.as_ref()).await {
-                Ok(Cleaned::Nothing | Cleaned::Elsewhere) => IDLE,
-                Ok(Cleaned::Instances(_)) => {
-                    let took = begun.elapsed();
-                    max = next_batch(max, took);
-                    pause_after(took, cleanup.share)
-                }
-                Err(error) => {
-                    tracing::warn!("history could not be removed, which is tried again: {error}");
-                    IDLE
-                }
-            };
+            let cleaned = self.clean_next(cleanup.as_ref(), &progress).await;
+            let pause = progress.after(cleaned, Instant::now(), begun.elapsed(), share);
             tokio::select! {
                 () = self.executor.stopped() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -107,9 +172,17 @@ impl Inner {
         }
     }
 
-    async fn clean(&self, now: i64, max: u32, export: Option<&HistoryExport>) -> Result<Cleaned, Error> {
+    async fn clean_next(&self, cleanup: Option<&HistoryCleanup>, progress: &Progress) -> Result<Cleaned, Failed> {
+        if self.store.go_on_removing(progress.max).await? {
+            return Ok(Cleaned::Instances(0));
+        }
+        let Some(cleanup) = cleanup else { return Ok(Cleaned::Nothing) };
+        self.clean(self.clock.agreed(self.store.now().await?), progress.max, progress.skipped.map(|(due, _)| due), cleanup.export.as_ref()).await
+    }
+
+    async fn clean(&self, now: i64, max: u32, behind: Option<Due>, export: Option<&HistoryExport>) -> Result<Cleaned, Failed> {
         // Nothing is due most of the time: a read costs no transaction.
-        let mut due = self.store.history_due(now, max).await?;
+        let mut due = self.store.history_due(now, max, behind).await?;
         let start_incidents = self.store.start_incidents_due(now).await?;
         if due.is_empty() && !start_incidents {
             return Ok(Cleaned::Nothing);
@@ -123,7 +196,9 @@ impl Inner {
         if let Some(export) = export {
             self.export(export, &mut due, now).await?;
         }
-        match self.store.remove_history(due, now).await? {
+        let alone = if let [due] = due[..] { Some(due) } else { None };
+        let removed = self.store.remove_history(due.into_iter().map(|due| due.instance).collect(), now).await;
+        match removed.map_err(|error| Failed { error: error.into(), instance: alone })? {
             None => Ok(Cleaned::Elsewhere),
             Some(removed) => {
                 crate::metrics::history_removed(removed);
@@ -133,18 +208,31 @@ impl Inner {
         }
     }
 
-    /// Writes instances to today's file, durably. Leaves out of `due` those that are too much for one batch.
-    async fn export(&self, export: &HistoryExport, due: &mut Vec<Uuid>, now: i64) -> Result<(), Error> {
+    /// Writes instances to today's file, durably. Leaves out of `due` those that are too much for one batch, and those from one on that
+    /// cannot be read.
+    async fn export(&self, export: &HistoryExport, due: &mut Vec<Due>, now: i64) -> Result<(), Failed> {
         let mut lines = Vec::new();
-        for (at, id) in due.iter().enumerate() {
+        for (at, next) in due.iter().enumerate() {
             if lines.len() > LINES {
                 due.truncate(at);
                 break;
             }
-            // One that is not there any more was deleted with its deployment.
-            if let Some(record) = self.store.instance_record(*id).await? {
-                lines.extend_from_slice((export.line)(&record).as_bytes());
-                lines.push(b'\n');
+            match self.store.instance_record(next.instance).await {
+                Ok(Some(record)) => {
+                    lines.extend_from_slice((export.line)(&record).as_bytes());
+                    lines.push(b'\n');
+                }
+                // It was deleted with its deployment.
+                Ok(None) => {}
+                Err(error) if at == 0 => {
+                    let instance = Some(*next).filter(|_| due.len() == 1 || !error.is_passing());
+                    return Err(Failed { error: error.into(), instance });
+                }
+                // It is the first of the next batch.
+                Err(_) => {
+                    due.truncate(at);
+                    break;
+                }
             }
         }
         let path = export.dir.join(file_name(now));
@@ -153,7 +241,7 @@ impl Inner {
             move || append(&path, &lines)
         });
         let written = written.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        written.map_err(|error| Error::Export { path, reason: error.to_string() })
+        Ok(written.map_err(|error| Error::Export { path, reason: error.to_string() })?)
     }
 }
 
@@ -215,6 +303,9 @@ fn whole_lines(file: &File) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use mandate_tests::postgres::Cluster;
+    use uuid::Uuid;
+
     use super::*;
     use crate::deploy::Upload;
     use crate::{ClockSource, Config, DefinitionRef, Start, StoreConfig, wasm};
@@ -273,18 +364,19 @@ mod tests {
         assert_eq!(runtime.clean_history(a_day_later - 1, 10).await.expect("cleaned"), Cleaned::Nothing);
         // As far as a host has come that dies between the two.
         let now = a_day_later + 60_000;
-        let mut due = runtime.reads().history_due(now, 2).await.expect("read");
+        let mut due = runtime.reads().history_due(now, 2, None).await.expect("read");
         runtime.0.export(&export, &mut due, now).await.expect("written");
         runtime.shut_down(Duration::from_secs(5)).await;
 
         let runtime = open(dir.path()).await;
         let inner = &runtime.0;
-        assert_eq!(inner.clean(now, 10, Some(&export)).await.expect("cleaned"), Cleaned::Instances(3));
-        assert_eq!(inner.clean(now, 10, Some(&export)).await.expect("cleaned"), Cleaned::Nothing);
+        assert_eq!(inner.clean(now, 10, None, Some(&export)).await.expect("cleaned"), Cleaned::Instances(3));
+        assert_eq!(inner.clean(now, 10, None, Some(&export)).await.expect("cleaned"), Cleaned::Nothing);
         assert_eq!(runtime.reads().history_instance(ids[0]).await.expect("read"), None);
         let text = std::fs::read_to_string(dir.path().join(file_name(now))).expect("read");
         let lines: Vec<Uuid> = text.lines().map(|line| line.parse().expect("an id")).collect();
-        assert_eq!(lines, [&due[..], &ids[..]].concat());
+        let twice: Vec<Uuid> = due.iter().map(|due| due.instance).collect();
+        assert_eq!(lines, [&twice[..], &ids[..]].concat());
         runtime.shut_down(Duration::from_secs(5)).await;
     }
 
@@ -295,10 +387,93 @@ mod tests {
         deploy(&runtime).await;
         let id = start(&runtime).await;
         let export = HistoryExport { dir: dir.path().join("missing"), line: id_only };
-        let refused = runtime.0.clean(i64::MAX, 10, Some(&export)).await.expect_err("it cannot be written");
-        assert!(refused.to_string().contains("missing/history-"), "{refused}");
+        let refused = runtime.0.clean(i64::MAX, 10, None, Some(&export)).await.expect_err("it cannot be written");
+        assert!(refused.error.to_string().contains("missing/history-"), "{refused:?}");
+        assert_eq!(refused.instance, None, "it is not at fault");
         assert!(runtime.reads().history_instance(id).await.expect("read").is_some());
         runtime.shut_down(Duration::from_secs(5)).await;
+    }
+
+    /// The database removes nothing of one instance, and of another what was sent cannot be read.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_instance_that_cannot_be_removed_keeps_no_other() {
+        let cluster = Cluster::start().expect("PostgreSQL starts");
+        let database = cluster.create_database("host").expect("a database");
+        let sql = |text: &str| cluster.sql("host", text).expect("a statement");
+        let dir = tempfile::tempdir().expect("a folder");
+        let runtime = crate::testing::open(dir.path(), Some(&database), false).await;
+        let resources = vec![("p.bpmn".to_owned(), MODEL.replace("P1D", "0").into_bytes())];
+        runtime.deploy(Upload { resources, ..Upload::default() }).await.expect("deployed");
+        let mut ids = Vec::new();
+        for _ in 0..20 {
+            ids.push(start(&runtime).await);
+        }
+        let (kept, unreadable) = (ids[3], ids[5]);
+        sql(&format!(
+            "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.instance_id = '{kept}' THEN RAISE EXCEPTION 'kept'; \
+             END IF; RETURN OLD; END $$; CREATE TRIGGER keep BEFORE DELETE ON history_instance FOR EACH ROW EXECUTE FUNCTION keep()"
+        ));
+        sql(&format!(
+            "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, entry_key, activity_id, \
+             definition_id, request_digest, request, state, host, epoch, opened_at, cancelled) \
+             VALUES ('', 'c', 'k', 1, 1, '{unreadable}', 'nonsense', 1, 'e', 'a', 'd', 'r', '', 'applied', '{unreadable}', 1, 1, FALSE)"
+        ));
+        let export = HistoryExport { dir: dir.path().to_owned(), line: id_only };
+        let cleanup = HistoryCleanup { share: 100, export: Some(export) };
+        let (mut progress, begun) = (Progress::new(), Instant::now());
+        let through = async |progress: &mut Progress, now| {
+            for _ in 0..100 {
+                let cleaned = runtime.0.clean_next(Some(&cleanup), progress).await;
+                let over = matches!(cleaned, Ok(Cleaned::Nothing));
+                progress.after(cleaned, now, Duration::from_millis(20), 100);
+                if over {
+                    return;
+                }
+            }
+            panic!("it does not come through: {progress:?}");
+        };
+        through(&mut progress, begun).await;
+        let left = async || {
+            let due = runtime.reads().history_due(i64::MAX, 100, None).await.expect("read");
+            due.into_iter().map(|due| due.instance).collect::<Vec<_>>()
+        };
+        assert_eq!(left().await, [kept, unreadable]);
+        let file = std::fs::read_dir(dir.path()).expect("read").find_map(|file| {
+            let path = file.expect("a file").path();
+            path.extension().is_some_and(|it| it == "jsonl").then_some(path)
+        });
+        let text = std::fs::read_to_string(file.expect("what was removed")).expect("read");
+        assert!(ids.iter().all(|id| text.contains(&id.to_string()) == (*id != unreadable)), "{text}");
+
+        // Somebody has mended both; this host looks again in a while.
+        sql("DROP TRIGGER keep ON history_instance; DELETE FROM ledger");
+        through(&mut progress, begun + AGAIN / 2).await;
+        assert_eq!(left().await, [kept, unreadable]);
+        through(&mut progress, begun + AGAIN).await;
+        through(&mut progress, begun + AGAIN).await;
+        assert!(left().await.is_empty());
+        runtime.shut_down(Duration::from_secs(5)).await;
+    }
+
+    #[test]
+    fn batches_that_fail_become_smaller_until_it_is_known_which_instance_fails() {
+        let failed = |instance| Failed { error: Error::Damaged("a row".to_owned()), instance };
+        let (mut progress, now) = (Progress::new(), Instant::now());
+        let mut sizes = Vec::new();
+        for _ in 0..6 {
+            sizes.push(progress.max);
+            assert_eq!(progress.after(Err(failed(None)), now, Duration::from_secs(60), 2), IDLE);
+        }
+        assert_eq!(sizes, [FEW, 8, 4, 2, 1, 1]);
+        assert_eq!(progress.skipped, None);
+        let due = Due { removal_at: 1, instance: Uuid::nil() };
+        progress.after(Err(failed(Some(due))), now, Duration::ZERO, 2);
+        assert_eq!((progress.max, progress.skipped), (1, Some((due, now))));
+        // Those behind it are many again soon.
+        progress.after(Ok(Cleaned::Instances(1)), now, Duration::from_millis(1), 2);
+        assert_eq!((progress.max, progress.skipped), (2, Some((due, now))));
+        progress.after(Ok(Cleaned::Instances(2)), now + AGAIN, Duration::from_millis(1), 2);
+        assert_eq!(progress.skipped, None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::db::params;
 use crate::rows::OperationRow;
-use crate::write::{history, operations};
+use crate::write::{operations, removal};
 use crate::{Error, Store, cleanup};
 
 /// What became of a wish to delete an instance's history.
@@ -30,7 +30,7 @@ impl Store {
             None => HistoryDeletion::NotFound,
             Some(None) => HistoryDeletion::Running,
             Some(Some(_)) => {
-                history::remove(&mut tx, vec![instance]).await?;
+                removal::begin(&mut tx, vec![instance]).await?;
                 operations::write(&mut tx, self.inner().history, operations).await?;
                 tx.commit().await?;
                 return Ok(HistoryDeletion::Deleted);

@@ -1,7 +1,9 @@
 //! Deleting a deployment, or definitions of one.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::again::again;
@@ -12,13 +14,14 @@ use crate::deployment::DeploymentDeletion;
 use crate::rows::OperationRow;
 use crate::start_timers::{self, Reopened};
 use crate::unit::Beside;
-use crate::write::{history, instances, operations, tables};
+use crate::write::{instances, operations, removal, tables};
 use crate::{Error, Store, cleanup, message, planned};
 
 impl Store {
     /// Deletes a deployment with its definitions. Refused while an instance of them lives, or while definitions of other deployments are
     /// bound to its delegates. With `cascade` its instances go too, with what they have called and all their history, unless instances of
-    /// others wait for one of them; what others are bound to stays either way, as do ledger and start keys.
+    /// others wait for one of them; what others are bound to stays either way, as do ledger and start keys. Of history as much is gone with
+    /// the answer as goes in a few seconds; [`Store::go_on_removing`] takes the rest.
     ///
     /// `reopened` are the timers by which the versions of [`Store::uncovered_by`] start from here on, as of `now`.
     pub async fn delete_deployment(
@@ -29,7 +32,11 @@ impl Store {
         reopened: &Reopened,
         now: i64,
     ) -> Result<DeploymentDeletion, Error> {
-        again(|| self.delete_deployment_once(id, cascade, operations, reopened, now)).await
+        let deletion = again(|| self.delete_deployment_once(id, cascade, operations, reopened, now)).await?;
+        if cascade && let DeploymentDeletion::Deleted { .. } = deletion {
+            self.remove_deleted_history().await;
+        }
+        Ok(deletion)
     }
 
     async fn delete_deployment_once(
@@ -72,7 +79,11 @@ impl Store {
         reopened: &Reopened,
         now: i64,
     ) -> Result<DeploymentDeletion, Error> {
-        again(|| self.delete_definitions_once(&ids, cascade, operations, reopened, now)).await
+        let deletion = again(|| self.delete_definitions_once(&ids, cascade, operations, reopened, now)).await?;
+        if cascade && let DeploymentDeletion::Deleted { .. } = deletion {
+            self.remove_deleted_history().await;
+        }
+        Ok(deletion)
     }
 
     async fn delete_definitions_once(
@@ -95,6 +106,29 @@ impl Store {
             refused => {
                 tx.rollback().await;
                 Ok(refused)
+            }
+        }
+    }
+}
+
+/// How long whoever deletes waits for the history that goes along: less than clients wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Instances whose history goes in one transaction.
+const BATCH: u32 = 100;
+
+impl Store {
+    /// Removes the history that goes with a deletion, which is stored: no lock of definitions is held, and others write in between.
+    async fn remove_deleted_history(&self) {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            match self.go_on_removing(BATCH).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!("history of what was deleted is not all gone, and is removed later: {error}");
+                    return;
+                }
             }
         }
     }
@@ -136,12 +170,7 @@ async fn empty(
         Vec::new()
     };
     cleanup::hold_off(tx).await?;
-    if cascade {
-        let sql = format!("SELECT instance_id FROM {REMEMBERED}");
-        let mut remembered = ids(tx, &sql, of_definitions(&definitions)).await?;
-        remembered.extend(&living);
-        history::remove(tx, remembered).await?;
-    }
+    removal::put_off(tx, living.clone()).await?;
     let messages = if cascade { 0 } else { message::count_to(tx, &definitions).await? };
     if messages > 0 {
         return Ok(DeploymentDeletion::Awaited { messages });
@@ -163,31 +192,21 @@ async fn empty(
         "DELETE FROM definition WHERE id {any_text:1}",
     ];
     planned::remove_of(tx, &definitions).await?;
-    remove_elements(tx, &definitions, cascade).await?;
+    leave_history(tx, &definitions, cascade).await?;
     for sql in with_them {
         tx.execute(sql, vec![Param::Texts(definitions.clone())]).await?;
     }
     Ok(DeploymentDeletion::Deleted { definitions })
 }
 
-/// Ended instances of the definitions `$2`, whose keys are `$1`, in history.
-const REMEMBERED: &str = "history_instance WHERE definition_key {any_text:1} AND definition_id {any_text:2} AND ended_at IS NOT NULL";
-
-fn of_definitions(ids: &[String]) -> Vec<Param> {
-    // An id begins with the key, by which ended instances are found.
-    let keys = ids.iter().map(|id| id.split(':').next().unwrap_or_default().to_owned()).collect();
-    vec![Param::Texts(keys), Param::Texts(ids.to_vec())]
-}
-
-/// The elements of definitions that are deleted go with all their history, or stay as long as that does: whoever removes history looks for
-/// them ([`Store::forget_elements`]). Nothing is looked for here, while definitions are locked.
-async fn remove_elements(tx: &mut Tx, definitions: &[String], with_history: bool) -> Result<(), Error> {
-    let of = || vec![Param::Texts(definitions.to_vec())];
-    if with_history {
-        return tx.execute("DELETE FROM element WHERE definition_id {any_text:1}", of()).await.map(drop);
-    }
-    let sql = "INSERT INTO deleted_definition (definition_id, ended_at, instance_id) SELECT d.id, $2, $3 FROM definition d WHERE d.id {any_text:1}";
-    tx.execute(sql, of().into_iter().chain(params![i64::MIN, Uuid::nil()]).collect()).await.map(drop)
+/// The elements of definitions that are deleted stay as long as their history does: whoever removes that looks for them
+/// ([`Store::go_on_removing`], or [`Store::forget_elements`] where it is not deleted with them). Nothing is looked for here, while
+/// definitions are locked.
+async fn leave_history(tx: &mut Tx, definitions: &[String], deleted: bool) -> Result<(), Error> {
+    let sql = "INSERT INTO deleted_definition (definition_id, ended_at, instance_id, with_history) \
+               SELECT d.id, $2, $3, $4 FROM definition d WHERE d.id {any_text:1}";
+    let of = vec![Param::Texts(definitions.to_vec())];
+    tx.execute(sql, of.into_iter().chain(params![i64::MIN, Uuid::nil(), deleted]).collect()).await.map(drop)
 }
 
 /// The instances of definitions, whatever they have called, and what those have called in turn: nobody would be told of their end.

@@ -42,6 +42,7 @@ mod write;
 
 pub use audit::HistoryDeletion;
 pub use claim::{Claim, ClaimedJob, Except, Holder};
+pub use cleanup::Due;
 pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
 pub use delivery::incident::Undelivered;
 pub use delivery::{Delivery, DeliveryClaim, DeliveryName, FIRST_DELIVERY, FailedDelivery, Receiver, Signal, SignalTenants};

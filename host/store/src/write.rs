@@ -23,6 +23,7 @@ pub(crate) mod begun;
 pub(crate) mod history;
 pub(crate) mod instances;
 pub(crate) mod operations;
+pub(crate) mod removal;
 pub(crate) mod tables;
 
 /// What becomes of a unit, before the commit.

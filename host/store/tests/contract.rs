@@ -191,6 +191,8 @@ on_both! {
     cleanup:
         history_goes_when_its_time_is_over_and_not_before
         a_cascade_and_the_cleanup_leave_nothing_to_each_other
+        a_large_history_goes_in_slices
+        history_of_a_cascade_goes_whoever_has_begun_it
         finished_instances_are_found_page_by_page;
     queries:
         messages_of_many_callers_find_what_waits_for_them

@@ -36,9 +36,8 @@ impl Inner {
         if let Clock::Manual { .. } = self.clock {
             self.tasks.spawn(self.clone().keep("looks at the clock", Self::clock_loop));
         }
-        if let Some(cleanup) = self.cleanup.clone() {
-            self.tasks.spawn(self.clone().keep("the removal of history", move |inner| inner.cleanup_loop(cleanup.clone())));
-        }
+        let cleanup = self.cleanup.clone();
+        self.tasks.spawn(self.clone().keep("the removal of history", move |inner| inner.cleanup_loop(cleanup.clone())));
         // Also where no jobs are executed but those that an operator asks for: nobody else would put back what this host has forgotten.
         self.tasks.spawn(self.clone().keep("takeovers", move |inner| inner.recovery_loop(lease / 2)));
     }

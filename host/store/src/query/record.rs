@@ -11,7 +11,8 @@ use super::{
 use crate::db::{Columns, params};
 use crate::{Error, LedgerRow};
 
-/// An ended instance's whole history, and the commands that it has sent. Nothing of it changes any more but verdicts in the ledger.
+/// An ended instance's whole history, and the commands that it has sent. Nothing of it changes any more but verdicts in the ledger and
+/// annotations of operations: one that comes between the export of an instance and its removal goes with its rows, and is exported nowhere.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstanceRecord {
     /// The instance.

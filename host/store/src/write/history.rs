@@ -8,7 +8,7 @@ use super::{Rows, now_ms, operations, tenant};
 use crate::Error;
 use crate::batch::{Batch, Type, cells};
 use crate::config::HistoryLevel;
-use crate::db::{Dialect, Param, Tx};
+use crate::db::{Dialect, Tx};
 use crate::rows::HistoryRow;
 use crate::unit::{Expect, InstanceWrite, State};
 
@@ -544,30 +544,6 @@ pub(crate) fn moment(write: &InstanceWrite) -> i64 {
         HistoryRow::Delegate { .. } | HistoryRow::Called { .. } => 0,
     });
     last.max().filter(|at| *at > 0).unwrap_or_else(now_ms)
-}
-
-/// What history has of instances beside their own rows, in the order in which it is removed.
-const TABLES: [&str; 8] = [
-    "history_activity",
-    "history_variable",
-    "history_variable_update",
-    "history_task",
-    "history_task_link",
-    "history_incident",
-    "history_incident_caller",
-    "history_operation",
-];
-
-/// Removes the history of instances. Whoever does holds the cleanup's row, or is the cleanup.
-pub(crate) async fn remove(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    for table in TABLES {
-        let sql = format!("DELETE FROM {table} WHERE instance_id {{any_uuid:1}}");
-        tx.execute(&sql, vec![Param::Uuids(ids.clone())]).await?;
-    }
-    tx.execute("DELETE FROM history_instance WHERE instance_id {any_uuid:1}", vec![Param::Uuids(ids)]).await.map(drop)
 }
 
 /// The multi-row statements of this file.

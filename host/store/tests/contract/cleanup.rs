@@ -1,11 +1,12 @@
 //! Removing history whose time to live is over.
 
 use mandate_store::query::HistoryInstanceFilter;
-use mandate_store::{CalledBy, Expect, HistoryLevel, HistoryRow, InstanceHead, InstanceWrite, LedgerState, Origin, StartKey, Store, Unit};
+use mandate_store::{CalledBy, Due, Expect, HistoryDeletion, HistoryLevel, HistoryRow, InstanceHead, InstanceWrite, LedgerState, Origin, StartKey, Store, Unit};
 use uuid::Uuid;
 
-use crate::common::{Fixture, begun, definition, end, head, incident, job, start, step, subscription, task, unit};
+use crate::common::{Fixture, begun, definition, end, head, incident, job, start, started_with, step, subscription, task, unit};
 use crate::ledger::{close, open};
+use crate::operations::operation;
 
 /// Everything that history has, with rows in every table. It ended at 99.
 async fn ended(store: &Store, key: &str, removal: Option<i64>) -> Uuid {
@@ -75,9 +76,14 @@ pub(crate) async fn history_goes_when_its_time_is_over_and_not_before(fixture: F
     store.commit(unit(fails)).await.expect("stored");
     let all = vec![first, later, kept, live];
 
-    assert!(store.history_due(199, 10).await.expect("read").is_empty());
-    assert_eq!(store.history_due(1_000, 10).await.expect("read"), [first, later]);
-    assert_eq!(store.history_due(1_000, 1).await.expect("read"), [first]);
+    let due = async |now, max, behind| store.history_due(now, max, behind).await.expect("read");
+    let [of_first, of_later] = [(200, first), (300, later)].map(|(removal_at, instance)| Due { removal_at, instance });
+    assert!(due(199, 10, None).await.is_empty());
+    assert_eq!(due(1_000, 10, None).await, [of_first, of_later]);
+    assert_eq!(due(1_000, 1, None).await, [of_first]);
+    assert_eq!(due(1_000, 10, Some(of_first)).await, [of_later]);
+    assert!(due(299, 10, Some(of_first)).await.is_empty());
+    assert!(due(1_000, 10, Some(of_later)).await.is_empty());
     assert_eq!(store.counts(250).await.expect("read").history_due, 1);
     assert_eq!(store.history_instance(first).await.expect("read").expect("there").removal_at, Some(200));
     assert!(store.take_history_cleanup().await.expect("asked"));
@@ -113,7 +119,90 @@ pub(crate) async fn a_cascade_and_the_cleanup_leave_nothing_to_each_other(fixtur
     store.delete_deployment(&deployment, true, &[], &Vec::new(), 0).await.expect("deleted");
     // Found before, gone since.
     assert_eq!(store.remove_history(vec![id], 1_000).await.expect("removed"), Some(0));
-    assert!(store.history_due(1_000, 10).await.expect("read").is_empty());
+    assert!(store.history_due(1_000, 10, None).await.expect("read").is_empty());
+}
+
+/// Far more activities than one transaction removes.
+async fn enlarge(fixture: &Fixture, id: Uuid) {
+    let id = if fixture.is_postgres() { format!("'{id}'::uuid") } else { format!("x'{}'", id.simple()) };
+    fixture
+        .raw(&format!(
+            "INSERT INTO history_activity (instance_id, n, parent, element, started_at, ended_at, canceled, complete_scope) \
+             WITH RECURSIVE numbers (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM numbers WHERE n < 13000) \
+             SELECT {id}, n, 1, 1, 20, 30, FALSE, FALSE FROM numbers"
+        ))
+        .await;
+}
+
+/// Everybody may die between two transactions: what is left is not told of, not exported again, and gone in the end.
+pub(crate) async fn a_large_history_goes_in_slices(fixture: Fixture) {
+    let store = fixture.open_with(HistoryLevel::Full).await;
+    let large = ended(&store, "large", Some(200)).await;
+    let deleted = ended(&store, "deleted", None).await;
+    let kept = ended(&store, "kept", None).await;
+    store.close().await;
+    enlarge(&fixture, large).await;
+    enlarge(&fixture, deleted).await;
+
+    let store = fixture.open_with(HistoryLevel::Full).await;
+    assert!(store.take_history_cleanup().await.expect("asked"));
+    assert_eq!(store.remove_history(vec![large, kept], 200).await.expect("removed"), Some(1));
+    let operations = vec![operation(Some(deleted), "DeleteHistory", 1)];
+    assert_eq!(store.delete_history(deleted, &operations).await.expect("removed"), HistoryDeletion::Deleted);
+    store.close().await;
+    // As another host finds it.
+    let store = fixture.open_with(HistoryLevel::Full).await;
+    for id in [large, deleted] {
+        assert_eq!(store.history_instance(id).await.expect("read"), None);
+        assert_eq!(store.instance_record(id).await.expect("read"), None, "it would be exported once more, and less of it");
+    }
+    assert!(store.history_due(i64::MAX, 10, None).await.expect("read").is_empty());
+    assert!(fixture.count("history_activity").await > 10_000, "not in one transaction");
+    assert_eq!(fixture.count("history_remains").await, 2);
+    assert!(store.history_orphans().await.expect("read").is_empty(), "they are looked for");
+    let mut slices = 0;
+    while store.go_on_removing(10).await.expect("removed") {
+        slices += 1;
+    }
+    assert!(slices > 2, "{slices}");
+    // Of one ended instance; and what was started under a key, and what was sent, of all.
+    assert_eq!(rows(&fixture).await, [1, 1, 1, 2, 1, 3, 1, 0, 0, 3, 3]);
+    assert_eq!((fixture.count("history_remains").await, fixture.count("history_operation").await), (0, 1));
+    assert!(store.instance_record(kept).await.expect("read").is_some());
+}
+
+/// As whoever deletes dies behind the commit that does.
+pub(crate) async fn history_of_a_cascade_goes_whoever_has_begun_it(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let other = definition(&store, "p").await;
+    let mut of_both = Vec::new();
+    for definition in [&process, &other, &process, &process] {
+        let (id, _) = started_with(&store, definition, Vec::new()).await;
+        store.commit(unit(end(id, 1))).await.expect("ended");
+        of_both.push(id);
+    }
+    let ended_at = store.history_instance(of_both[0]).await.expect("read").expect("there").ended_at.expect("just ended");
+    store.delete_definitions(vec![process.id.clone()], false, &[], &Vec::new(), 0).await.expect("deleted");
+    store.close().await;
+    fixture.raw("UPDATE deleted_definition SET with_history = TRUE").await;
+    let one = if fixture.is_postgres() { "gen_random_uuid()" } else { "randomblob(16)" };
+    fixture
+        .raw(&format!(
+            "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, started_at, ended_at, state) \
+             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 3000) \
+             SELECT {one}, '', '{}', 'p', 1, {ended_at} - 1500 + n, 'COMPLETED' FROM numbers",
+            other.id
+        ))
+        .await;
+    let store = fixture.open().await;
+    assert_eq!(store.forget_elements().await.expect("looked"), 0, "history tells of them still");
+    while store.go_on_removing(2).await.expect("removed") {}
+    for (n, id) in of_both.into_iter().enumerate() {
+        assert_eq!(store.history_instance(id).await.expect("read").is_some(), n == 1, "{n}");
+    }
+    assert_eq!(fixture.count("history_instance").await, 3_001);
+    assert_eq!((fixture.count("element").await, fixture.count("deleted_definition").await), (5, 0), "those of the other version");
 }
 
 pub(crate) async fn finished_instances_are_found_page_by_page(fixture: Fixture) {

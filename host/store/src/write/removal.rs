@@ -1,0 +1,87 @@
+//! Removing the history of instances: of few and small ones at once, of what is large in slices, each a transaction of its own.
+//!
+//! An instance's own row goes with the first slice, so that it is gone from lists and is not exported once more, and its id stands in
+//! `history_remains` until the last of it is gone: whoever dies in between leaves that to the next one who looks.
+
+use uuid::Uuid;
+
+use crate::Error;
+use crate::db::{Param, Tx};
+
+/// What history has of instances beside their own rows, in the order in which it is removed, with what else is in each key. What operators
+/// did goes with the instance itself: that somebody deleted its history is written there and stays.
+pub(crate) const TABLES: [(&str, &str); 7] = [
+    ("history_activity", "n"),
+    ("history_variable", "scope, name"),
+    ("history_variable_update", "revision, ordinal"),
+    ("history_task", "wait"),
+    ("history_task_link", "wait, kind, name"),
+    ("history_incident", "n"),
+    ("history_incident_caller", "root, n"),
+];
+
+/// Rows of these tables that go in one transaction. On SQLite it keeps every other write waiting; on PostgreSQL an answer that does not come
+/// within a minute is given up.
+pub(crate) const SLICE: u64 = 5_000;
+
+/// Instances of which a slice is taken at once.
+const FEW: u32 = 256;
+
+/// Removes the history of instances: all of it or, where that is much, a first slice. Whoever does holds the cleanup's row, or is the
+/// cleanup; so do the others here.
+pub(crate) async fn begin(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    if slice(tx, &ids).await? { remove_heads(tx, ids).await } else { put_off(tx, ids).await }
+}
+
+/// Leaves all of it that is beside the instances' own rows to whoever goes on.
+pub(crate) async fn put_off(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO history_remains (instance_id) SELECT {pg:unnest($1)}{lite:unhex(value) FROM json_each($1)} WHERE TRUE \
+               ON CONFLICT (instance_id) DO NOTHING";
+    tx.execute(sql, vec![Param::Uuids(ids.clone())]).await?;
+    remove_heads(tx, ids).await
+}
+
+/// Takes the next slice of what was left. False: nothing is.
+pub(crate) async fn go_on(tx: &mut Tx) -> Result<bool, Error> {
+    let left = tx.fetch("SELECT instance_id FROM history_remains ORDER BY instance_id LIMIT $1", vec![i64::from(FEW).into()]).await?;
+    let ids = left.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+    if ids.is_empty() {
+        return Ok(false);
+    }
+    if slice(tx, &ids).await? {
+        tx.execute("DELETE FROM history_remains WHERE instance_id {any_uuid:1}", vec![Param::Uuids(ids)]).await?;
+    }
+    Ok(true)
+}
+
+async fn remove_heads(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
+    for table in ["history_operation", "history_instance"] {
+        tx.execute(&format!("DELETE FROM {table} WHERE instance_id {{any_uuid:1}}"), vec![Param::Uuids(ids.clone())]).await?;
+    }
+    Ok(())
+}
+
+/// Removes rows of these instances, a slice at the most. True: there are no more.
+async fn slice(tx: &mut Tx, ids: &[Uuid]) -> Result<bool, Error> {
+    let mut left = SLICE;
+    for (table, rest) in TABLES {
+        let most = i64::try_from(left).expect("a slice is small");
+        left = left.saturating_sub(tx.execute(&slice_sql(table, rest), vec![Param::Uuids(ids.to_vec()), most.into()]).await?);
+        if left == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+pub(crate) fn slice_sql(table: &str, rest: &str) -> String {
+    format!(
+        "DELETE FROM {table} WHERE (instance_id, {rest}) IN (SELECT instance_id, {rest} FROM {table} WHERE instance_id {{any_uuid:1}} LIMIT $2)"
+    )
+}
