@@ -47,20 +47,29 @@ impl Runtime {
         self.check_beside(&mut report).await?;
         let mut after = None;
         loop {
-            let page = self.0.store.instances_after(after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
+            let (page, last) = self.0.store.instances_after(after, PAGE).await?;
             for row in &page {
                 report.instances += 1;
                 self.check_instance(InstanceId(row.id), &mut report).await?;
             }
+            if last.is_none() {
+                return Ok(report);
+            }
+            after = last;
         }
-        Ok(report)
     }
 
     async fn check_instance(&self, id: InstanceId, report: &mut StoreReport) -> Result<(), Error> {
         // One consistent read: the rows belong to the same revision as the snapshot.
-        let Some((row, rows)) = self.0.store.instance_with_rows(id.0).await? else { return Ok(()) };
+        let (row, rows) = match self.0.store.instance_with_rows(id.0).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(()),
+            Err(mandate_store::Error::Damaged(reason)) => {
+                report.findings.push(format!("instance {id}: what stands beside it cannot be read: {reason}"));
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
         match self.readable(&row).await {
             Ok(view) => compare(&view.definition, &view.instance, rows, &mut report.findings),
             Err(Error::Unreadable { reason, .. }) => report.findings.push(format!("instance {id} cannot be read: {reason}")),

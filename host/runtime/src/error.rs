@@ -130,12 +130,14 @@ impl Error {
     }
 }
 
-/// What the store does not do for a host that may not act is no failure of the store: nothing was stored, and another host can do it.
+/// What the store does not do for a host that may not act is no failure of the store: nothing was stored, and another host can do it. Nor is
+/// what it cannot read: the next attempt does not read it, either.
 impl From<mandate_store::Error> for Error {
     fn from(error: mandate_store::Error) -> Self {
         match error {
             mandate_store::Error::Fenced => Self::NotActing(LEASE_NOT_RENEWED),
             mandate_store::Error::Closed => Self::NotActing(SHUTTING_DOWN),
+            mandate_store::Error::Damaged(reason) => Self::Damaged(format!("a stored value cannot be read: {reason}")),
             error => Self::Store(error),
         }
     }

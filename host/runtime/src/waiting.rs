@@ -259,15 +259,12 @@ impl Runtime {
             return Ok((self.0.store.load_instances(ids).await?, None));
         }
         let after = filter.after.map(|id| id.0);
-        let is_full = |found: usize| found == filter.max_instances as usize;
         let (rows, last) = if let Some(now) = filter.overdue_at {
             let ids = self.0.store.overdue_instances(now, after, filter.max_instances).await?;
-            let last = ids.last().copied().filter(|_| is_full(ids.len()));
+            let last = ids.last().copied().filter(|_| ids.len() == filter.max_instances as usize);
             (self.0.store.load_instances(ids).await?, last)
         } else {
-            let rows = self.0.store.instances_after(after, filter.max_instances).await?;
-            let last = rows.last().map(|row| row.id).filter(|_| is_full(rows.len()));
-            (rows, last)
+            self.0.store.instances_after(after, filter.max_instances).await?
         };
         Ok((rows, last.map(mandate_engine::InstanceId)))
     }

@@ -353,7 +353,7 @@ async fn queries(random: &mut Random, store: &Store, definitions: &[DefinitionRo
     ask!(counts(moment));
     ask!(definition_statistics());
     ask!(activity_statistics(&definitions[0].id));
-    let ids: Vec<Uuid> = store.instances_after(None, 5).await.expect("read").iter().map(|row| row.id).collect();
+    let ids: Vec<Uuid> = store.instances_after(None, 5).await.expect("read").0.iter().map(|row| row.id).collect();
     for id in ids {
         ask!(instance_with_rows(id));
         ask!(history_variables(id));

@@ -165,7 +165,7 @@ async fn what_is_answered_around_a_lost_commit_is_true() {
     }
     assert_eq!(proxy.cuts.cut.load(Ordering::SeqCst), 0, "every cut was made");
     assert!(store.counters().retries >= 30, "commits that the server never saw were begun again");
-    let rows = direct.instances_after(None, 100_000).await.expect("read");
+    let (rows, _) = direct.instances_after(None, 100_000).await.expect("read");
     let stored: HashMap<Uuid, i64> = rows.iter().map(|row| (row.id, row.revision)).collect();
     assert_eq!(stored, revisions, "seed {SEED}");
 }

@@ -324,10 +324,12 @@ pub(crate) async fn pages_neither_repeat_nor_skip(fixture: Fixture) {
     assert_eq!(seen, all);
     let (mut after, mut walked) = (None, Vec::new());
     loop {
-        let page = store.instances_after(after, 10).await.expect("read");
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
+        let (page, last) = store.instances_after(after, 10).await.expect("read");
         walked.extend(page.iter().map(|row| row.id));
+        if last.is_none() {
+            break;
+        }
+        after = last;
     }
     assert_eq!(walked, ids);
 }

@@ -64,7 +64,7 @@ pub(crate) async fn what_is_stored_apart_is_read_with_its_instance_and_goes_with
     store.commit(unit(write)).await.expect("stored");
     let row = store.load_instance(id).await.expect("read").expect("there");
     assert_eq!(row.parts, [part(1, "", b"one"), part(1, "large", b"larger")]);
-    assert_eq!(store.instances_after(None, 10).await.expect("read"), std::slice::from_ref(&row));
+    assert_eq!(store.instances_after(None, 10).await.expect("read"), (vec![row.clone()], None));
     assert_eq!(store.instance_with_rows(id).await.expect("read").expect("there").0, row);
 
     // One that does not say how many it has would never be read again.
