@@ -3,7 +3,8 @@
 //! A timer start event that waits is one of the newest version of its process, and each of those whose cycle has no end waits in exactly
 //! one row that goes on: a cycle that stops would be missed by nobody. A signal on its way names an event that waits for signals, or that
 //! starts by them, and carries variables that can be read; one that was given up says why. Elements that history tells of are those of a
-//! definition that is there, or of one that is deleted and whose history somebody looks for.
+//! definition that is there, or of one that is deleted and whose history somebody looks for. Every row beside an instance is of one that is
+//! there, and a definition starts by what its model says.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use mandate_store::{Delivery, Receiver, StartTimerRow};
 
 use super::{PAGE, StoreReport};
 use crate::definitions::Definition;
+use crate::deploy::start_events;
 use crate::signals::UNREADABLE;
 use crate::{Error, Runtime};
 
@@ -33,6 +35,16 @@ impl Runtime {
         let mut findings = self.wrong_start_timers().await?;
         let astray = self.0.store.elements_astray().await?;
         findings.extend(astray.iter().map(|id| format!("definition {id} is deleted or there, and its elements are not kept so")));
+        findings.extend(self.wrong_start_events().await?);
+        for (table, id) in self.0.store.orphans().await? {
+            findings.push(format!("table {table} has rows of instance {id}, which is not there: delete them, nobody else will"));
+        }
+        for (table, id) in self.0.store.history_orphans().await? {
+            findings.push(format!(
+                "table {table} has rows of instance {id}, which history does not know, so that they are never removed: put the id into table \
+                 history_remains, and a host removes them"
+            ));
+        }
         let mut after = None;
         loop {
             let page = self.0.store.deliveries_after(after, PAGE).await?;
@@ -67,6 +79,27 @@ impl Runtime {
             if let Some(definition) = self.loaded(&id).await? {
                 let of_definition = rows.iter().filter(|row| row.definition_id == id).collect();
                 findings.extend(wrong_timers_of(&definition, of_definition, self.now()));
+            }
+        }
+        Ok(findings)
+    }
+
+    async fn wrong_start_events(&self) -> Result<Vec<String>, Error> {
+        let mut findings = Vec::new();
+        for row in self.0.store.all_definitions().await? {
+            let Some(definition) = self.loaded(&row.id).await? else { continue };
+            let mut of_model = start_events(&definition.model);
+            of_model.sort_unstable_by(|a, b| (&a.activity_id, a.kind.as_str(), &a.name).cmp(&(&b.activity_id, b.kind.as_str(), &b.name)));
+            match self.0.store.start_events_of_definition(&row.id).await {
+                Ok(stored) if stored == of_model => {}
+                Ok(stored) => findings.push(format!(
+                    "definition {}: what starts it differs: the model has {of_model:?}, the rows have {stored:?}; deploy a new version",
+                    row.id
+                )),
+                Err(mandate_store::Error::Damaged(reason)) => {
+                    findings.push(format!("definition {}: what starts it cannot be read: {reason}; deploy a new version", row.id));
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(findings)

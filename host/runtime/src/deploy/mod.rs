@@ -24,7 +24,7 @@ use crate::{Error, Inner};
 pub use manifest::{DelegateSection, MANIFEST, Mandate, Manifest, Placed};
 use problems::Problems;
 use resolve::Candidate;
-pub(crate) use resolve::{Available, identity};
+pub(crate) use resolve::{Available, identity, start_events};
 
 /// What a client uploads.
 #[derive(Clone, Debug, Default)]

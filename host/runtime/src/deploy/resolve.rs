@@ -309,7 +309,7 @@ pub(crate) fn identity(bpmn: &[u8], scripts: &[&[u8]], bindings: &[BindingRow]) 
 }
 
 /// What starts a process besides its name. Names are fixed, which the parser has seen to.
-fn start_events(model: &ProcessDefinition) -> Vec<StartEventRow> {
+pub(crate) fn start_events(model: &ProcessDefinition) -> Vec<StartEventRow> {
     let start = |(_, element): (ElementIndex, &Element)| {
         let ElementKind::StartEvent(trigger) = &element.kind else { return None };
         let (kind, name) = match trigger {

@@ -9,6 +9,7 @@ use super::*;
 use crate::deploy::Upload;
 use crate::{ClockSource, Config, DefinitionRef, Reason, Runtime, Start, StoreConfig, Waiting, WaitingFilter, clock, wasm};
 
+mod damaged;
 mod forgotten;
 mod stopped;
 mod unloadable;

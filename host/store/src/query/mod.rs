@@ -21,6 +21,7 @@ mod instances;
 mod jobs;
 mod metrics;
 mod operations;
+mod orphans;
 mod overdue;
 mod record;
 mod remembered;
