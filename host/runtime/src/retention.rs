@@ -10,18 +10,18 @@
 //!
 //! Every host goes on with what was deleted by hand and was too much for the request, also where history is not cleaned.
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use mandate_store::Due;
-use mandate_store::query::InstanceRecord;
+use mandate_store::query::{HistoryInstance, RecordPart};
 
 use crate::{Error, Inner, Runtime};
+use lines::Lines;
+
+mod lines;
 
 /// The part of the time, in per cent, that cleaning takes unless the operator says otherwise.
 pub const DEFAULT_SHARE: u32 = 2;
@@ -46,7 +46,7 @@ const LARGEST: u32 = 256;
 const FEW: u32 = 16;
 
 /// Bytes of exported lines after which a batch takes no further instance.
-const LINES: usize = 8 << 20;
+const LINES: u64 = 8 << 20;
 
 /// How a host removes history.
 #[derive(Clone, Debug)]
@@ -68,8 +68,8 @@ impl Default for HistoryCleanup {
 pub struct HistoryExport {
     /// A folder, with a file `history-YYYY-MM-DD.jsonl` for every day (UTC) on which any were removed. Hosts may share it.
     pub dir: PathBuf,
-    /// An instance as one line, without its end.
-    pub line: fn(&InstanceRecord) -> String,
+    /// A part of an instance's record as text; all of them are one line, without its end.
+    pub line: fn(&HistoryInstance, &RecordPart) -> String,
 }
 
 /// What one batch came to.
@@ -177,7 +177,8 @@ impl Inner {
             return Ok(Cleaned::Instances(0));
         }
         let Some(cleanup) = cleanup else { return Ok(Cleaned::Nothing) };
-        self.clean(self.clock.agreed(self.store.now().await?), progress.max, progress.skipped.map(|(due, _)| due), cleanup.export.as_ref()).await
+        self.clean(self.clock.agreed(self.store.now().await?), progress.max, progress.skipped.map(|(due, _)| due), cleanup.export.as_ref())
+            .await
     }
 
     async fn clean(&self, now: i64, max: u32, behind: Option<Due>, export: Option<&HistoryExport>) -> Result<Cleaned, Failed> {
@@ -211,37 +212,42 @@ impl Inner {
     /// Writes instances to today's file, durably. Leaves out of `due` those that are too much for one batch, and those from one on that
     /// cannot be read.
     async fn export(&self, export: &HistoryExport, due: &mut Vec<Due>, now: i64) -> Result<(), Failed> {
-        let mut lines = Vec::new();
+        let path = export.dir.join(file_name(now));
+        let mut lines = Lines::open(path).await?;
+        let mut unread = None;
         for (at, next) in due.iter().enumerate() {
-            if lines.len() > LINES {
+            if lines.whole() > LINES {
                 due.truncate(at);
                 break;
             }
-            match self.store.instance_record(next.instance).await {
-                Ok(Some(record)) => {
-                    lines.extend_from_slice((export.line)(&record).as_bytes());
-                    lines.push(b'\n');
-                }
-                // It was deleted with its deployment.
-                Ok(None) => {}
-                Err(error) if at == 0 => {
-                    let instance = Some(*next).filter(|_| due.len() == 1 || !error.is_passing());
-                    return Err(Failed { error: error.into(), instance });
-                }
-                // It is the first of the next batch.
-                Err(_) => {
-                    due.truncate(at);
-                    break;
-                }
+            if let Err(error) = self.export_one(export, next, &mut lines).await {
+                unread = Some((at, error));
+                break;
             }
         }
-        let path = export.dir.join(file_name(now));
-        let written = tokio::task::spawn_blocking({
-            let path = path.clone();
-            move || append(&path, &lines)
-        });
-        let written = written.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        Ok(written.map_err(|error| Error::Export { path, reason: error.to_string() })?)
+        lines.close().await?;
+        match unread {
+            None => Ok(()),
+            Some((_, error @ Error::Export { .. })) => Err(error.into()),
+            Some((0, error)) => {
+                let instance = due.first().copied().filter(|_| due.len() == 1 || matches!(error, Error::Damaged(_)));
+                Err(Failed { error, instance })
+            }
+            // It is the first of the next batch.
+            Some((at, _)) => {
+                due.truncate(at);
+                Ok(())
+            }
+        }
+    }
+
+    async fn export_one(&self, export: &HistoryExport, next: &Due, lines: &mut Lines) -> Result<(), Error> {
+        // One that is not there was deleted with its deployment.
+        let Some(mut record) = self.store.instance_record(next.instance).await? else { return Ok(()) };
+        while let Some(part) = record.next().await? {
+            lines.add(&(export.line)(&record.instance, &part)).await?;
+        }
+        lines.end().await
     }
 }
 
@@ -269,40 +275,11 @@ fn file_name(now: i64) -> String {
     day.strftime("history-%Y-%m-%d.jsonl").to_string()
 }
 
-/// Appends whole lines to a file and answers when they are on the disk. Others that append to it wait. What a crash has left of a line is
-/// removed: the instance that it was of is still in the database.
-fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
-    let mut file = File::options().read(true).append(true).create(true).open(path)?;
-    file.lock()?;
-    let whole = whole_lines(&file)?;
-    if whole == 0 {
-        // The file's name must be on the disk, too.
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    file.set_len(whole)?;
-    file.write_all(lines)?;
-    file.sync_all()
-}
-
-/// Where the last whole line ends.
-fn whole_lines(file: &File) -> io::Result<u64> {
-    const BLOCK: u64 = 64 << 10;
-    let mut end = file.metadata()?.len();
-    let mut block = Vec::new();
-    while end > 0 {
-        let begin = end.saturating_sub(BLOCK);
-        block.resize(usize::try_from(end - begin).expect("at most a block"), 0);
-        file.read_exact_at(&mut block, begin)?;
-        if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
-            return Ok(begin + at as u64 + 1);
-        }
-        end = begin;
-    }
-    Ok(0)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use mandate_store::query::RecordRows;
     use mandate_tests::postgres::Cluster;
     use uuid::Uuid;
 
@@ -345,8 +322,11 @@ mod tests {
         runtime.start(start).await.expect("it starts").id.0
     }
 
-    fn id_only(record: &InstanceRecord) -> String {
-        record.instance.id.to_string()
+    fn id_only(instance: &HistoryInstance, part: &RecordPart) -> String {
+        match part.rows {
+            RecordRows::Activities(_) if part.is_first => instance.id.to_string(),
+            _ => String::new(),
+        }
     }
 
     #[tokio::test]
@@ -477,6 +457,11 @@ mod tests {
     }
 
     #[test]
+    fn files_are_named_by_the_day() {
+        assert_eq!(file_name(1_795_168_800_000), "history-2026-11-20.jsonl");
+    }
+
+    #[test]
     fn cleaning_takes_its_share_of_the_time() {
         let took = Duration::from_millis(20);
         assert_eq!(pause_after(took, 2), Duration::from_millis(980));
@@ -495,24 +480,5 @@ mod tests {
         assert_eq!(next_batch(4, Duration::from_millis(500)), 4);
         assert_eq!(next_batch(FEW, Duration::from_secs(2)), FEW / 2);
         assert_eq!(next_batch(1, Duration::from_secs(2)), 1);
-    }
-
-    #[test]
-    fn what_a_crash_left_of_a_line_is_removed() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join(file_name(1_795_168_800_000));
-        assert!(path.ends_with("history-2026-11-20.jsonl"));
-        append(&path, b"{\"a\":1}\n{\"b\":2}\n").expect("written");
-        append(&path, b"{\"c\":3}\n").expect("written");
-        let mut text = std::fs::read(&path).expect("read");
-        assert_eq!(text, b"{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n");
-        // Longer than one block.
-        text.extend_from_slice(format!("{{\"torn\":\"{}", "x".repeat(100_000)).as_bytes());
-        std::fs::write(&path, &text).expect("written");
-        append(&path, b"{\"d\":4}\n").expect("written");
-        assert_eq!(std::fs::read(&path).expect("read"), b"{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n{\"d\":4}\n");
-        std::fs::write(&path, b"{\"torn\"").expect("written");
-        append(&path, b"{\"e\":5}\n").expect("written");
-        assert_eq!(std::fs::read(&path).expect("read"), b"{\"e\":5}\n");
     }
 }

@@ -9,7 +9,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
-use mandate_runtime::query::{HistoryInstanceFilter, Reads};
+use mandate_runtime::query::{HistoryInstanceFilter, Reads, RecordReader};
 use uuid::Uuid;
 
 use crate::error::stored;
@@ -17,7 +17,7 @@ use crate::extract::Params;
 use crate::rest::{check_history_filter, history_filter};
 use crate::{App, Error, record};
 
-/// Instances looked for at once; of these one at a time is in memory.
+/// Instances looked for at once; of these a part of one at a time is in memory.
 const PAGE: u32 = 100;
 
 pub(super) fn router() -> Router<App> {
@@ -31,7 +31,7 @@ async fn export(State(app): State<App>, Params(mut params): Params) -> Result<Re
     let filter = history_filter(&mut params)?;
     params.finish_own()?;
     check_history_filter(&app, &filter)?;
-    let mut cursor = Cursor { reads: app.runtime.reads(), filter, after: None, ids: VecDeque::new() };
+    let mut cursor = Cursor { reads: app.runtime.reads(), filter, after: None, ids: VecDeque::new(), record: None };
     // Asked before the answer begins, so that a database that does not answer is said with a status.
     stored(cursor.look().await)?;
     let lines =
@@ -48,6 +48,8 @@ struct Cursor {
     after: Option<Uuid>,
     /// Found and not yet sent.
     ids: VecDeque<Uuid>,
+    /// Which of them is being sent.
+    record: Option<RecordReader>,
 }
 
 impl Cursor {
@@ -57,19 +59,22 @@ impl Cursor {
         Ok(())
     }
 
+    /// The next part of a line, or its end.
     async fn next(&mut self) -> Result<Option<String>, StoreError> {
         loop {
-            let Some(id) = self.ids.pop_front() else {
-                self.look().await?;
-                if self.ids.is_empty() {
-                    return Ok(None);
+            if let Some(record) = &mut self.record {
+                if let Some(part) = record.next().await? {
+                    return Ok(Some(record::history_line(&record.instance, &part)));
                 }
-                continue;
-            };
-            // One that is not there any more was removed since it was found.
-            if let Some(record) = self.reads.instance_record(id).await? {
-                return Ok(Some(record::history_line(&record) + "\n"));
+                self.record = None;
+                return Ok(Some("\n".to_owned()));
             }
+            if self.ids.is_empty() {
+                self.look().await?;
+            }
+            let Some(id) = self.ids.pop_front() else { return Ok(None) };
+            // One that is not there any more was removed since it was found.
+            self.record = self.reads.instance_record(id).await?;
         }
     }
 }

@@ -7,7 +7,7 @@ use super::select::{Place, Select, Sort, keys};
 use super::variables::{In, VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use crate::Error;
-use crate::db::{Param, params};
+use crate::db::{Columns, Param, params};
 
 /// An instance in history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -455,21 +455,20 @@ impl Reads {
     pub async fn history_variables(&self, instance: Uuid) -> Result<Vec<HistoryVariable>, Error> {
         let sql = "SELECT instance_id, scope, name, kind, json, removed, created, updated FROM history_variable WHERE instance_id = $1 \
                    ORDER BY scope, name";
-        let rows = self.pool.fetch(sql, params![instance]).await?;
-        rows.iter()
-            .map(|row| {
-                let mut columns = row.columns();
-                Ok(HistoryVariable {
-                    instance: columns.next()?,
-                    scope: columns.next()?,
-                    name: columns.next()?,
-                    kind: columns.next()?,
-                    json: columns.next()?,
-                    removed: columns.next()?,
-                    created: columns.next()?,
-                    updated: columns.next()?,
-                })
-            })
-            .collect()
+        self.pool.fetch(sql, params![instance]).await?.iter().map(|row| history_variable(&mut row.columns())).collect()
     }
+}
+
+/// A variable in history.
+pub(super) fn history_variable(columns: &mut Columns<'_>) -> Result<HistoryVariable, Error> {
+    Ok(HistoryVariable {
+        instance: columns.next()?,
+        scope: columns.next()?,
+        name: columns.next()?,
+        kind: columns.next()?,
+        json: columns.next()?,
+        removed: columns.next()?,
+        created: columns.next()?,
+        updated: columns.next()?,
+    })
 }

@@ -62,6 +62,8 @@ pub struct HistoryActivityFilter {
     pub id: Option<(Uuid, i64)>,
     /// Of this instance.
     pub instance: Option<Uuid>,
+    /// With a larger number than this.
+    pub behind: Option<i64>,
     /// Of this definition.
     pub definition_id: Option<String>,
     /// Of this definition key.
@@ -154,6 +156,7 @@ fn activities(filter: HistoryActivityFilter) -> Select {
     select.condition("h.instance_id = a.instance_id");
     select.numbered("a.instance_id", "a.n", filter.id.into_iter().collect());
     select.maybe("a.instance_id = $?", filter.instance);
+    select.maybe("a.n > $?", filter.behind);
     // An activity knows its element, and that its definition, which is its instance's.
     select.maybe("a.element IN (SELECT f.id FROM element f WHERE f.definition_id = $?)", filter.definition_id.clone());
     select.maybe("h.definition_id = $?", filter.definition_id);

@@ -66,7 +66,7 @@ pub(crate) use jobs::jobs_sql;
 pub use jobs::{DELIVERY, JobFilter, JobListed, JobSort, START_TIMER};
 pub use metrics::{ActiveInstances, Counts, HostRow, MOST_DUE};
 pub use operations::{OperationFilter, OperationListed, OperationSort};
-pub use record::{HistoryIncident, HistoryTask, HistoryTaskLink, HistoryUpdate, InstanceRecord};
+pub use record::{HistoryIncident, HistoryTask, HistoryTaskLink, HistoryUpdate, RecordPart, RecordReader, RecordRows};
 pub use remembered::{
     HISTORY_TASKS, HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, OfInstances, Remembered,
 };

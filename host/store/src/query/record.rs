@@ -1,39 +1,79 @@
-//! Everything that is known of an ended instance, for those who keep it elsewhere.
+//! Everything that is known of an ended instance, for those who keep it elsewhere: read part by part, for nobody knows how much it is.
 
 use uuid::Uuid;
 
-use super::history::instances;
+use super::history::{history_variable, instances};
 use super::select::ascending;
 use super::{
     HistoryActivity, HistoryActivityFilter, HistoryInstance, HistoryInstanceFilter, HistoryVariable, OperationFilter, OperationListed,
     OperationSort, Order, Page, Reads,
 };
-use crate::db::{Columns, params};
+use crate::db::{Columns, Param, params};
 use crate::{Error, LedgerRow};
 
-/// An ended instance's whole history, and the commands that it has sent. Nothing of it changes any more but verdicts in the ledger and
-/// annotations of operations: one that comes between the export of an instance and its removal goes with its rows, and is exported nowhere.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InstanceRecord {
-    /// The instance.
+/// Reads an ended instance's whole history, and the commands that it has sent, a part at a time. Nothing of it changes any more but verdicts
+/// in the ledger and annotations of operations: one that comes between the export of an instance and its removal goes with its rows, and is
+/// exported nowhere.
+pub struct RecordReader {
+    reads: Reads,
+    /// Whose it is.
     pub instance: HistoryInstance,
-    /// Its activities, in the order in which they began.
-    pub activities: Vec<HistoryActivity>,
-    /// The latest value of every variable.
-    pub variables: Vec<HistoryVariable>,
-    /// Every change of a variable, in order, at history level full.
-    pub updates: Vec<HistoryUpdate>,
-    /// Its user tasks.
-    pub tasks: Vec<HistoryTask>,
-    /// Everybody who ever had to do with them.
-    pub task_links: Vec<HistoryTaskLink>,
-    /// Its incidents.
-    pub incidents: Vec<HistoryIncident>,
-    /// What operators did with it, in order.
-    pub operations: Vec<OperationListed>,
-    /// Its attempts, in the order in which they were written.
-    pub ledger: Vec<LedgerRow>,
+    /// What is read next, behind what has been; none: all is read.
+    next: Option<Place>,
+    /// Of its list nothing has been read.
+    is_first: bool,
 }
+
+/// Rows of one list of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordPart {
+    /// None of the list came before these.
+    pub is_first: bool,
+    /// None of the list comes after these.
+    pub is_last: bool,
+    /// Some of them; none at all if the list is empty.
+    pub rows: RecordRows,
+}
+
+/// The lists of a record, in the order in which they are read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecordRows {
+    /// Its activities, in the order in which they began.
+    Activities(Vec<HistoryActivity>),
+    /// The latest value of every variable.
+    Variables(Vec<HistoryVariable>),
+    /// Every change of a variable, in order, at history level full.
+    Updates(Vec<HistoryUpdate>),
+    /// Its user tasks, each with everybody who ever had to do with it.
+    Tasks(Vec<(HistoryTask, Vec<HistoryTaskLink>)>),
+    /// Its incidents.
+    Incidents(Vec<HistoryIncident>),
+    /// What operators did with it, in order.
+    Operations(Vec<OperationListed>),
+    /// Its attempts, in the order in which they were written.
+    Ledger(Vec<LedgerRow>),
+}
+
+/// A place in a list: a key, or how many came before. Negative numbers are before all.
+#[derive(Clone, Debug)]
+enum Place {
+    Activities(i64),
+    Variables(i64, String),
+    Updates(i64, i64),
+    Tasks(i64),
+    Incidents(i64),
+    Operations(u32),
+    Ledger(u32),
+}
+
+/// Activities read at once; they have no large texts.
+const MANY: u32 = 1_000;
+
+/// Other rows read at once; each may have a megabyte.
+const SOME: u32 = 100;
+
+/// Attempts read at once, which may have several, and of which one answer holds [`MAX_ANSWER_BYTES`](super::MAX_ANSWER_BYTES).
+const FEW: u32 = 5;
 
 /// A change of a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,30 +173,93 @@ impl Reads {
     }
 
     /// An ended instance's record; none for an instance that lives, never was, or is gone.
-    pub async fn instance_record(&self, id: Uuid) -> Result<Option<InstanceRecord>, Error> {
-        let Some(instance) = self.history_instance(id).await?.filter(|instance| instance.ended_at.is_some()) else { return Ok(None) };
-        let of_instance = HistoryActivityFilter { instance: Some(id), ..HistoryActivityFilter::default() };
-        let of_operations = OperationFilter { instance: Some(id), ..OperationFilter::default() };
-        Ok(Some(InstanceRecord {
-            instance,
-            activities: self.history_activities(of_instance, Page::ALL, &[]).await?,
-            variables: self.history_variables(id).await?,
-            updates: self.list(UPDATES, id, update).await?,
-            tasks: self.list(TASKS, id, task).await?,
-            task_links: self.list(TASK_LINKS, id, task_link).await?,
-            incidents: self.list(INCIDENTS, id, incident).await?,
-            operations: self.operations(of_operations, Page::ALL, &[(OperationSort::At, Order::Asc)]).await?,
-            ledger: self.ledger_of_instance(id, Page::ALL).await?,
-        }))
-    }
-
-    async fn list<T>(&self, sql: &str, id: Uuid, read: fn(&mut Columns<'_>) -> Result<T, Error>) -> Result<Vec<T>, Error> {
-        self.pool.fetch(sql, params![id]).await?.iter().map(|row| read(&mut row.columns())).collect()
+    pub async fn instance_record(&self, id: Uuid) -> Result<Option<RecordReader>, Error> {
+        let instance = self.history_instance(id).await?.filter(|instance| instance.ended_at.is_some());
+        Ok(instance.map(|instance| RecordReader { reads: self.clone(), instance, next: Some(Place::Activities(-1)), is_first: true }))
     }
 }
 
+impl RecordReader {
+    /// The next part; none: that was all.
+    pub async fn next(&mut self) -> Result<Option<RecordPart>, Error> {
+        let Some(place) = self.next.clone() else { return Ok(None) };
+        let id = self.instance.id;
+        // What was read, the place behind it if there may be more, and the list that comes then.
+        let (rows, behind, then) = match place {
+            Place::Activities(n) => {
+                let filter = HistoryActivityFilter { instance: Some(id), behind: Some(n), ..HistoryActivityFilter::default() };
+                let rows = self.reads.history_activities(filter, Page { first: 0, max: MANY }, &[]).await?;
+                let behind = full(&rows, MANY).map(|last| Place::Activities(last.n));
+                (RecordRows::Activities(rows), behind, Some(Place::Variables(-1, String::new())))
+            }
+            Place::Variables(scope, name) => {
+                let rows = self.list(VARIABLES, params![id, scope, name, i64::from(SOME)], history_variable).await?;
+                let behind = full(&rows, SOME).map(|last| Place::Variables(last.scope, last.name.clone()));
+                (RecordRows::Variables(rows), behind, Some(Place::Updates(-1, -1)))
+            }
+            Place::Updates(revision, ordinal) => {
+                let rows = self.list(UPDATES, params![id, revision, ordinal, i64::from(SOME)], update).await?;
+                let behind = full(&rows, SOME).map(|last| Place::Updates(last.revision, last.ordinal));
+                (RecordRows::Updates(rows), behind, Some(Place::Tasks(-1)))
+            }
+            Place::Tasks(wait) => {
+                let rows = self.tasks_behind(wait).await?;
+                let behind = full(&rows, SOME).map(|(last, _)| Place::Tasks(last.wait));
+                (RecordRows::Tasks(rows), behind, Some(Place::Incidents(-1)))
+            }
+            Place::Incidents(n) => {
+                let rows = self.list(INCIDENTS, params![id, n, i64::from(SOME)], incident).await?;
+                let behind = full(&rows, SOME).map(|last| Place::Incidents(last.n));
+                (RecordRows::Incidents(rows), behind, Some(Place::Operations(0)))
+            }
+            Place::Operations(first) => {
+                let filter = OperationFilter { instance: Some(id), ..OperationFilter::default() };
+                let sort = [(OperationSort::At, Order::Asc)];
+                let rows = self.reads.operations(filter, Page { first, max: SOME }, &sort).await?;
+                let behind = full(&rows, SOME).map(|_| Place::Operations(first.saturating_add(SOME)));
+                (RecordRows::Operations(rows), behind, Some(Place::Ledger(0)))
+            }
+            Place::Ledger(first) => {
+                let rows = self.reads.ledger_of_instance(id, Page { first, max: FEW }).await?;
+                let behind = full(&rows, FEW).map(|_| Place::Ledger(first.saturating_add(FEW)));
+                (RecordRows::Ledger(rows), behind, None)
+            }
+        };
+        let part = RecordPart { is_first: self.is_first, is_last: behind.is_none(), rows };
+        self.is_first = part.is_last;
+        self.next = behind.or(then);
+        Ok(Some(part))
+    }
+
+    async fn tasks_behind(&self, wait: i64) -> Result<Vec<(HistoryTask, Vec<HistoryTaskLink>)>, Error> {
+        let tasks = self.list(TASKS, params![self.instance.id, wait, i64::from(SOME)], task).await?;
+        let Some(last) = tasks.last().map(|last| last.wait) else { return Ok(Vec::new()) };
+        let mut links = self.list(TASK_LINKS, params![self.instance.id, wait, last], task_link).await?;
+        let mut of = |task: &HistoryTask| links.extract_if(.., |link| link.wait == task.wait).collect::<Vec<_>>();
+        Ok(tasks
+            .into_iter()
+            .map(|task| {
+                let links = of(&task);
+                (task, links)
+            })
+            .collect())
+    }
+
+    async fn list<T>(&self, sql: &str, params: Vec<Param>, read: fn(&mut Columns<'_>) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        self.reads.pool.fetch(sql, params).await?.iter().map(|row| read(&mut row.columns())).collect()
+    }
+}
+
+/// The last of a page behind which there may be more.
+fn full<T>(rows: &[T], max: u32) -> Option<&T> {
+    rows.last().filter(|_| rows.len() == max as usize)
+}
+
+const VARIABLES: &str = "SELECT instance_id, scope, name, kind, json, removed, created, updated FROM history_variable WHERE instance_id = $1 \
+                         AND (scope, name) > ($2, $3) ORDER BY scope, name LIMIT $4";
+
 const UPDATES: &str = "SELECT revision, ordinal, scope, name, kind, json, removed, at FROM history_variable_update WHERE instance_id = $1 \
-                       ORDER BY revision, ordinal";
+                       AND (revision, ordinal) > ($2, $3) ORDER BY revision, ordinal LIMIT $4";
 
 pub(super) fn update(columns: &mut Columns<'_>) -> Result<HistoryUpdate, Error> {
     Ok(HistoryUpdate {
@@ -171,7 +274,7 @@ pub(super) fn update(columns: &mut Columns<'_>) -> Result<HistoryUpdate, Error> 
     })
 }
 
-const TASKS: &str = "SELECT wait, activity, activity_id, name, assignee, owner, description, due, follow_up, priority, created, updated, ended_at FROM history_task WHERE instance_id = $1 ORDER BY wait";
+const TASKS: &str = "SELECT wait, activity, activity_id, name, assignee, owner, description, due, follow_up, priority, created, updated, ended_at FROM history_task WHERE instance_id = $1 AND wait > $2 ORDER BY wait LIMIT $3";
 
 pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
     Ok(HistoryTask {
@@ -191,7 +294,8 @@ pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
     })
 }
 
-const TASK_LINKS: &str = "SELECT wait, kind, name FROM history_task_link WHERE instance_id = $1 ORDER BY wait, kind, name";
+const TASK_LINKS: &str = "SELECT wait, kind, name FROM history_task_link WHERE instance_id = $1 AND wait > $2 AND wait <= $3 \
+                          ORDER BY wait, kind, name";
 
 fn task_link(columns: &mut Columns<'_>) -> Result<HistoryTaskLink, Error> {
     Ok(HistoryTaskLink { wait: columns.next()?, kind: columns.next()?, name: columns.next()? })
@@ -199,7 +303,7 @@ fn task_link(columns: &mut Columns<'_>) -> Result<HistoryTaskLink, Error> {
 
 const INCIDENTS: &str = "SELECT c.n, c.wait, c.activity, c.activity_id, c.failed_activity_id, c.job_definition_id, c.code, c.message, c.created, \
                          COALESCE(c.ended_at, h.ended_at) FROM history_incident c JOIN history_instance h ON h.instance_id = c.instance_id \
-                         WHERE c.instance_id = $1 ORDER BY c.n";
+                         WHERE c.instance_id = $1 AND c.n > $2 ORDER BY c.n LIMIT $3";
 
 pub(super) fn incident(columns: &mut Columns<'_>) -> Result<HistoryIncident, Error> {
     Ok(HistoryIncident {

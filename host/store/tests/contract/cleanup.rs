@@ -1,7 +1,12 @@
-//! Removing history whose time to live is over.
+//! Removing history whose time to live is over, and reading it before.
 
-use mandate_store::query::HistoryInstanceFilter;
-use mandate_store::{CalledBy, Due, Expect, HistoryDeletion, HistoryLevel, HistoryRow, InstanceHead, InstanceWrite, LedgerState, Origin, StartKey, Store, Unit};
+use std::collections::BTreeMap;
+
+use mandate_store::query::{HistoryInstanceFilter, RecordRows};
+use mandate_store::{
+    CalledBy, Due, Expect, HistoryDeletion, HistoryLevel, HistoryRow, InstanceHead, InstanceWrite, LedgerState, Origin, StartKey, Store,
+    Unit,
+};
 use uuid::Uuid;
 
 use crate::common::{Fixture, begun, definition, end, head, incident, job, start, started_with, step, subscription, task, unit};
@@ -38,6 +43,31 @@ async fn ended(store: &Store, key: &str, removal: Option<i64>) -> Uuid {
     *removal_at = removal;
     store.commit(unit(write)).await.expect("stored");
     id
+}
+
+/// How many rows of each list the record of an ended instance has.
+pub(crate) async fn recorded(store: &Store, id: Uuid) -> Option<BTreeMap<&'static str, usize>> {
+    let mut record = store.instance_record(id).await.expect("read")?;
+    let (mut counts, mut is_last) = (BTreeMap::new(), true);
+    while let Some(part) = record.next().await.expect("read") {
+        assert_eq!(part.is_first, is_last, "one list after the other");
+        is_last = part.is_last;
+        let (list, count) = match part.rows {
+            RecordRows::Activities(rows) => ("activities", rows.len()),
+            RecordRows::Variables(rows) => ("variables", rows.len()),
+            RecordRows::Updates(rows) => ("updates", rows.len()),
+            RecordRows::Tasks(rows) => {
+                *counts.entry("links").or_default() += rows.iter().map(|(_, links)| links.len()).sum::<usize>();
+                ("tasks", rows.len())
+            }
+            RecordRows::Incidents(rows) => ("incidents", rows.len()),
+            RecordRows::Operations(rows) => ("operations", rows.len()),
+            RecordRows::Ledger(rows) => ("ledger", rows.len()),
+        };
+        *counts.entry(list).or_default() += count;
+    }
+    assert!(is_last, "all of them");
+    Some(counts)
 }
 
 /// How many rows there are of each kind.
@@ -95,16 +125,23 @@ pub(crate) async fn history_goes_when_its_time_is_over_and_not_before(fixture: F
     assert_eq!(rows(&fixture).await, before);
 
     assert_eq!(store.remove_history(all.clone(), 200).await.expect("removed"), Some(1));
-    assert_eq!(store.instance_record(first).await.expect("read"), None);
+    assert_eq!(recorded(&store, first).await, None);
     assert_eq!(store.remove_history(all.clone(), 300).await.expect("removed"), Some(1));
     // What is kept for ever and what lives stays, whenever it is.
     assert_eq!(store.remove_history(all, i64::MAX).await.expect("removed"), Some(0));
     // Of one ended instance and one that lives; what was started under a key, and what was sent, is remembered of all.
     assert_eq!(rows(&fixture).await, [2, 1, 1, 2, 1, 3, 2, 0, 1, 3, 3]);
-    let record = store.instance_record(kept).await.expect("read").expect("there");
-    assert_eq!((record.updates.len(), record.tasks.len(), record.incidents.len(), record.ledger.len()), (2, 1, 1, 1));
-    let linked: Vec<_> = record.task_links.iter().map(|it| (it.kind.as_str(), it.name.as_str())).collect();
-    assert_eq!(linked, [("group", "ops"), ("group", "repair"), ("user", "ann")]);
+    let record = recorded(&store, kept).await.expect("there");
+    assert_eq!((record["updates"], record["tasks"], record["incidents"], record["ledger"]), (2, 1, 1, 1));
+    let mut reader = store.instance_record(kept).await.expect("read").expect("there");
+    let mut linked = Vec::new();
+    while let Some(part) = reader.next().await.expect("read") {
+        if let RecordRows::Tasks(tasks) = part.rows {
+            linked.extend(tasks.into_iter().flat_map(|(_, links)| links).map(|it| (it.kind, it.name)));
+        }
+    }
+    let wanted = [("group", "ops"), ("group", "repair"), ("user", "ann")].map(|(kind, name)| (kind.to_owned(), name.to_owned()));
+    assert_eq!(linked, wanted);
     let key = StartKey { tenant: String::new(), definition_key: "p".into(), key: "first".into() };
     assert_eq!(store.keyed_start(&key).await.expect("read").expect("there").instance, first);
     store.commit(unit(step(live, 1))).await.expect("it goes on");
@@ -154,7 +191,7 @@ pub(crate) async fn a_large_history_goes_in_slices(fixture: Fixture) {
     let store = fixture.open_with(HistoryLevel::Full).await;
     for id in [large, deleted] {
         assert_eq!(store.history_instance(id).await.expect("read"), None);
-        assert_eq!(store.instance_record(id).await.expect("read"), None, "it would be exported once more, and less of it");
+        assert_eq!(recorded(&store, id).await, None, "it would be exported once more, and less of it");
     }
     assert!(store.history_due(i64::MAX, 10, None).await.expect("read").is_empty());
     assert!(fixture.count("history_activity").await > 10_000, "not in one transaction");
@@ -168,7 +205,47 @@ pub(crate) async fn a_large_history_goes_in_slices(fixture: Fixture) {
     // Of one ended instance; and what was started under a key, and what was sent, of all.
     assert_eq!(rows(&fixture).await, [1, 1, 1, 2, 1, 3, 1, 0, 0, 3, 3]);
     assert_eq!((fixture.count("history_remains").await, fixture.count("history_operation").await), (0, 1));
-    assert!(store.instance_record(kept).await.expect("read").is_some());
+    assert!(recorded(&store, kept).await.is_some());
+}
+
+/// A page of each list, a page and one, and pages in which the last key of one is the first of the next but for its second part.
+pub(crate) async fn a_record_is_read_part_by_part_and_is_whole(fixture: Fixture) {
+    let store = fixture.open_with(HistoryLevel::Full).await;
+    let process = definition(&store, "p").await;
+    let id = Uuid::now_v7();
+    let mut write = start(&process, id);
+    for n in 0..200 {
+        let (scope, name) = (1 + n / 150, format!("v{n}"));
+        write.history.push(HistoryRow::Variable { scope, name, kind: "Integer".into(), json: "1".into(), removed: false, at: 12 });
+    }
+    for n in 0..101 {
+        write.put_tasks.push(task(&process, 100 + n));
+        write.put_incidents.push(incident(&process, 300 + n, None));
+        write.operations.push(operation(Some(id), "Claim", n));
+    }
+    write.put_jobs = vec![job(&process, 1, 5)];
+    store.commit(unit(write)).await.expect("stored");
+    for n in 0..11 {
+        store.ledger_open(open(id, Origin::Job(1), &format!("k{n}"))).await.expect("opened");
+    }
+    store.commit(unit(end(id, 1))).await.expect("ended");
+    store.close().await;
+    enlarge(&fixture, id).await;
+    let store = fixture.open_with(HistoryLevel::Full).await;
+    let counts = recorded(&store, id).await.expect("it has ended");
+    let activities = usize::try_from(fixture.count("history_activity").await).expect("a count");
+    let expected = [
+        ("activities", activities),
+        ("incidents", 101),
+        ("ledger", 11),
+        ("links", 303),
+        ("operations", 101),
+        ("tasks", 101),
+        ("updates", 200),
+        ("variables", 200),
+    ];
+    assert!(activities > 12_000, "{activities}");
+    assert_eq!(counts, BTreeMap::from(expected));
 }
 
 /// As whoever deletes dies behind the commit that does.
@@ -224,5 +301,5 @@ pub(crate) async fn finished_instances_are_found_page_by_page(fixture: Fixture) 
         found.extend(page);
     }
     assert_eq!(found, ids);
-    assert_eq!(store.instance_record(live).await.expect("read"), None, "it has not ended");
+    assert_eq!(recorded(&store, live).await, None, "it has not ended");
 }
