@@ -35,7 +35,8 @@ pub struct Figures {
     pub p99_ms: f64,
     /// The most resident memory within the window.
     pub rss_mb: f64,
-    /// What has no field of its own, by name: what a long scenario was about, and how it compares with the scenario that it is one of.
+    /// What has no field of its own, by name: what a long scenario was about, and how it compares with the scenario that it is one of. Which
+    /// names there are is ours and changes; the fields above stay as they are.
     #[serde(default, skip_serializing_if = "Notes::is_empty")]
     pub extra: Notes,
 }
@@ -148,7 +149,45 @@ pub fn median<T>(mut runs: Vec<T>, cpu: impl Fn(&T) -> f64) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// For programs of others that read the file.
+    #[test]
+    fn a_line_has_these_keys_and_what_is_extra() {
+        let keys = |value: &serde_json::Value| {
+            let keys: BTreeSet<&str> = value.as_object().expect("an object").keys().map(String::as_str).collect();
+            keys.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        let cpu_ms_per_instance = Cpu { host: 0.2, database: 0.1, total: 0.3 };
+        let mut line = Figures {
+            scenario: "S1".to_owned(),
+            database: "sqlite".to_owned(),
+            instances: 5_000,
+            instances_per_s: 5_000.0,
+            cpu_ms_per_instance,
+            floor_ratio: None,
+            commits_per_instance: 0.03,
+            statements_per_instance: 0.25,
+            rows_per_instance: 15.0,
+            wal_bytes_per_instance: 11_000.0,
+            p50_ms: 150.0,
+            p99_ms: 200.0,
+            rss_mb: 130.0,
+            extra: Notes::new(),
+        };
+        let told = serde_json::to_value(&line).expect("it is JSON");
+        let always = "commits_per_instance cpu_ms_per_instance database floor_ratio instances instances_per_s p50_ms p99_ms rows_per_instance \
+                      rss_mb scenario statements_per_instance wal_bytes_per_instance";
+        assert_eq!(keys(&told), always);
+        assert_eq!(keys(&told["cpu_ms_per_instance"]), "database host total");
+        assert!(told["floor_ratio"].is_null(), "what was not measured has its key");
+        line.extra.insert("finished".to_owned(), 1.into());
+        let told = serde_json::to_value(&line).expect("it is JSON");
+        let before_extra = always.replace(" floor_ratio", " extra floor_ratio");
+        assert_eq!(keys(&told), before_extra);
+    }
 
     #[test]
     fn quantiles_are_values_that_occurred() {

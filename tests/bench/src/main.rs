@@ -26,7 +26,7 @@ const MANY: u32 = 100_000;
 
 /// Measures what the engine costs on SQLite and PostgreSQL, beside what the database and the sandbox cost by themselves.
 ///
-/// Prints a table and writes target/bench/latest.json. Every run is a process of its own; its log is in target/bench/logs.
+/// Prints a table and writes target/bench/latest.json, which keeps what it holds of other scenarios and databases. Every run is a process of its own; its log is in target/bench/logs.
 #[derive(Parser)]
 #[command(name = "bench", max_term_width = 120, args_conflicts_with_subcommands = true)]
 struct Cli {

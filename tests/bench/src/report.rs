@@ -2,13 +2,17 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use mandate_tests::program::root;
 use serde_json::Value;
 
 use crate::conduct::Line;
+use crate::database::Kind;
 use crate::figures::{Figures, Statement};
+use crate::scenarios::{self, SCENARIOS, Scenario};
 
 /// A column of the table: heading, width, what stands in it.
 type Column = (&'static str, usize, fn(&Line) -> String);
@@ -108,10 +112,68 @@ const MANY: usize = 12;
 /// The warm-up commits in other batches than the counted instances.
 const ALMOST: f64 = 0.8;
 
-/// Writes `target/bench/latest.json`.
+/// Writes `target/bench/latest.json`. What it held of other scenarios and databases stays: not all are measured at once.
 pub fn write(lines: &[Line]) -> anyhow::Result<PathBuf> {
     let path = root().canonicalize()?.join("target/bench/latest.json");
-    let figures: Vec<&Figures> = lines.iter().map(|line| &line.run.figures).collect();
-    fs::write(&path, serde_json::to_string_pretty(&figures)? + "\n")?;
+    let before: Vec<Value> = match fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
+            eprintln!("warning: {} is written anew, for what was there is no list of figures: {error}", path.display());
+            Vec::new()
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
+    };
+    let measured = lines.iter().map(|line| serde_json::to_value(&line.run.figures)).collect::<Result<_, _>>()?;
+    // In one piece: what was there may have taken hours.
+    let whole = path.with_extension("json.new");
+    fs::write(&whole, serde_json::to_string_pretty(&merged(before, measured))? + "\n")?;
+    fs::rename(&whole, &path)?;
     Ok(path)
+}
+
+/// The lines that are there, without those that were measured again, and the measured ones, in the order of [`SCENARIOS`].
+fn merged(before: Vec<Value>, measured: Vec<Value>) -> Vec<Value> {
+    let again: Vec<_> = measured.iter().map(identity).collect();
+    let mut lines: Vec<Value> = before.into_iter().filter(|line| !again.contains(&identity(line))).collect();
+    lines.extend(measured);
+    lines.sort_by_cached_key(|line| {
+        let at = SCENARIOS.iter().position(|scenario| line["scenario"] == scenario.name());
+        (at, line["database"] == Kind::Postgres.name(), line["instances"].as_u64())
+    });
+    lines
+}
+
+/// What tells lines apart: S1 is measured with few instances and with many. How many a long scenario has is what came of it.
+fn identity(line: &Value) -> (Value, Value, Option<u64>) {
+    let is_long = line["scenario"].as_str().and_then(scenarios::find).is_some_and(Scenario::is_long);
+    (line["scenario"].clone(), line["database"].clone(), line["instances"].as_u64().filter(|_| !is_long))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_replaces_what_it_has_measured_and_nothing_else() {
+        let line = |scenario: &str, database: &str, instances: u32, pace: u32| {
+            json!({ "scenario": scenario, "database": database, "instances": instances, "instances_per_s": pace })
+        };
+        let before = vec![
+            line("S1", "sqlite", 5_000, 1),
+            line("S1", "postgres", 5_000, 1),
+            line("S2", "sqlite", 5_000, 1),
+            line("soak", "sqlite", 7_777, 1),
+        ];
+        let measured = vec![line("soak", "sqlite", 8_888, 2), line("S1", "sqlite", 100_000, 2), line("S1", "postgres", 5_000, 2)];
+        let after = vec![
+            line("S1", "sqlite", 5_000, 1),
+            line("S1", "sqlite", 100_000, 2),
+            line("S1", "postgres", 5_000, 2),
+            line("S2", "sqlite", 5_000, 1),
+            line("soak", "sqlite", 8_888, 2),
+        ];
+        assert_eq!(merged(before, measured), after);
+    }
 }
