@@ -12,12 +12,11 @@ use mandate_tests::postgres::Cluster;
 use mandate_tests::program::root;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::database::Kind;
-use crate::figures::{Figures, Run, median, rounded};
+use crate::figures::{Run, median};
 use crate::floor::{Measured, Observed};
 use crate::host::{Setup, Size};
 use crate::scenarios::{self, Floor, Scenario};
@@ -167,7 +166,7 @@ impl Stage {
         if let Some(base) = scenario.base() {
             let base = scenarios::find(base).context("a scenario of the table")?;
             let base = self.runs(base, instances, database).await?;
-            run.figures.extra.insert("base".to_owned(), compared(&run.figures, &base.figures));
+            run.figures.extra.insert("base".to_owned(), run.figures.compared(&base.figures).into());
         }
         let mut floors = Vec::new();
         if self.options.floor && scenario.floor() != Floor::None {
@@ -281,16 +280,4 @@ impl Stage {
         // A program that runs it may print lines of its own.
         Ok(answer.lines().rev().find(|line| line.starts_with('{')).unwrap_or_default().to_owned())
     }
-}
-
-/// How a scenario compares with the one that it is a harder case of.
-fn compared(run: &Figures, base: &Figures) -> Value {
-    json!({
-        "scenario": base.scenario,
-        "instances_per_s": rounded(base.instances_per_s),
-        "cpu_ms_per_instance": rounded(base.cpu_ms_per_instance.total),
-        "rss_mb": rounded(base.rss_mb),
-        "pace": rounded(run.instances_per_s / base.instances_per_s),
-        "cpu": rounded(run.cpu_ms_per_instance.total / base.cpu_ms_per_instance.total),
-    })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::window::Notes;
 
@@ -40,6 +41,14 @@ pub struct Figures {
     #[serde(default, skip_serializing_if = "Notes::is_empty")]
     pub extra: Notes,
 }
+
+/// The names of notes of what the database takes on the disk: when the window opens, when the load has ended, and when the database is
+/// settled.
+pub const DISK_BEFORE: &str = "disk_mb_before";
+/// See [`DISK_BEFORE`].
+pub const DISK_LOADED: &str = "disk_mb_loaded";
+/// See [`DISK_BEFORE`].
+pub const DISK_AFTER: &str = "disk_mb_after";
 
 /// CPU time, in milliseconds per instance.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -91,6 +100,32 @@ pub struct Statement {
     pub wal_bytes: f64,
     /// Its text.
     pub text: String,
+}
+
+impl Figures {
+    /// How this compares with the scenario that it is a harder case of.
+    pub fn compared(&self, base: &Self) -> Notes {
+        let mut told = Notes::new();
+        let mut tell = |name: &str, value: Value| told.insert(name.to_owned(), value);
+        tell("scenario", json!(base.scenario));
+        tell("instances_per_s", json!(rounded(base.instances_per_s)));
+        tell("cpu_ms_per_instance", json!(rounded(base.cpu_ms_per_instance.total)));
+        tell("rss_mb", json!(rounded(base.rss_mb)));
+        tell("pace", json!(rounded(self.instances_per_s / base.instances_per_s)));
+        tell("cpu", json!(rounded(self.cpu_ms_per_instance.total / base.cpu_ms_per_instance.total)));
+        if let (Some(own), Some(others)) = (self.disk_kept(), base.disk_kept()) {
+            tell(DISK_LOADED, base.extra[DISK_LOADED]["total"].clone());
+            tell(DISK_AFTER, base.extra[DISK_AFTER]["total"].clone());
+            tell("disk_after", json!(rounded(own / others)));
+        }
+        told
+    }
+
+    /// By how many megabytes the database, without its log, has grown for each instance when all is settled.
+    fn disk_kept(&self) -> Option<f64> {
+        let total = |name: &str| self.extra.get(name)?.get("total")?.as_f64();
+        Some((total(DISK_AFTER)? - total(DISK_BEFORE)?) / f64::from(self.instances))
+    }
 }
 
 impl Run {
@@ -153,20 +188,13 @@ mod tests {
 
     use super::*;
 
-    /// For programs of others that read the file.
-    #[test]
-    fn a_line_has_these_keys_and_what_is_extra() {
-        let keys = |value: &serde_json::Value| {
-            let keys: BTreeSet<&str> = value.as_object().expect("an object").keys().map(String::as_str).collect();
-            keys.into_iter().collect::<Vec<_>>().join(" ")
-        };
-        let cpu_ms_per_instance = Cpu { host: 0.2, database: 0.1, total: 0.3 };
-        let mut line = Figures {
+    fn line() -> Figures {
+        Figures {
             scenario: "S1".to_owned(),
             database: "sqlite".to_owned(),
             instances: 5_000,
             instances_per_s: 5_000.0,
-            cpu_ms_per_instance,
+            cpu_ms_per_instance: Cpu { host: 0.2, database: 0.1, total: 0.3 },
             floor_ratio: None,
             commits_per_instance: 0.03,
             statements_per_instance: 0.25,
@@ -176,7 +204,17 @@ mod tests {
             p99_ms: 200.0,
             rss_mb: 130.0,
             extra: Notes::new(),
+        }
+    }
+
+    /// For programs of others that read the file.
+    #[test]
+    fn a_line_has_these_keys_and_what_is_extra() {
+        let keys = |value: &serde_json::Value| {
+            let keys: BTreeSet<&str> = value.as_object().expect("an object").keys().map(String::as_str).collect();
+            keys.into_iter().collect::<Vec<_>>().join(" ")
         };
+        let mut line = line();
         let told = serde_json::to_value(&line).expect("it is JSON");
         let always = "commits_per_instance cpu_ms_per_instance database floor_ratio instances instances_per_s p50_ms p99_ms rows_per_instance \
                       rss_mb scenario statements_per_instance wal_bytes_per_instance";
@@ -185,8 +223,22 @@ mod tests {
         assert!(told["floor_ratio"].is_null(), "what was not measured has its key");
         line.extra.insert("finished".to_owned(), 1.into());
         let told = serde_json::to_value(&line).expect("it is JSON");
-        let before_extra = always.replace(" floor_ratio", " extra floor_ratio");
-        assert_eq!(keys(&told), before_extra);
+        assert_eq!(keys(&told), always.replace(" floor_ratio", " extra floor_ratio"));
+    }
+
+    #[test]
+    fn disk_is_compared_by_what_each_instance_left_on_it() {
+        let sizes = |before: f64, after: f64| {
+            [(DISK_BEFORE, before), (DISK_LOADED, after), (DISK_AFTER, after)]
+                .map(|(name, total)| (name.to_owned(), json!({ "total": total, "log": 90.0 })))
+                .into_iter()
+                .collect::<Notes>()
+        };
+        let base = Figures { extra: sizes(10.0, 20.0), ..line() };
+        let run = Figures { instances: 10_000, extra: sizes(10.0, 40.0), ..line() };
+        let told = run.compared(&base);
+        assert_eq!((told["disk_after"].as_f64(), told[DISK_AFTER].as_f64()), (Some(1.5), Some(20.0)));
+        assert!(!line().compared(&base).contains_key("disk_after"), "nobody looked");
     }
 
     #[test]

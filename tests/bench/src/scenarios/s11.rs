@@ -5,20 +5,14 @@
 //! load has ended and before the window closes, so that the vacuum and the checkpoint that it delayed count. Sizes on the disk are noted
 //! before, while it was open, and after.
 
-use std::collections::BTreeMap;
-
 use futures_util::future::BoxFuture;
-use serde_json::{Value, json};
 
-use super::soak::keep_busy;
+use super::soak::{disk, keep_busy};
 use super::{Latency, Scenario};
 use crate::database::Database;
-use crate::figures::{megabytes, rounded};
+use crate::figures::{DISK_AFTER, DISK_BEFORE, DISK_LOADED};
 use crate::host::{Batch, Host};
 use crate::window::{Notes, Window};
-
-/// What is not worth a line.
-const SMALL: u64 = 1_000_000;
 
 pub(super) struct S11;
 
@@ -54,11 +48,11 @@ impl Scenario for S11 {
     fn run<'a>(&'a self, host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<Latency>> {
         Box::pin(async move {
             window.open().await?;
+            window.note(DISK_BEFORE, disk(host).await?);
             let mut reader = Database::connect(&host.setup.url).await?;
-            window.note("disk_mb_before", shown(&reader.sizes().await?));
             reader.hold().await?;
             keep_busy(host, batch, window).await?;
-            window.note("disk_mb_held", shown(&reader.sizes().await?));
+            window.note(DISK_LOADED, disk(host).await?);
             reader.release().await?;
             Ok(Latency::StartToEnd)
         })
@@ -66,14 +60,8 @@ impl Scenario for S11 {
 
     fn after<'a>(&'a self, host: &'a Host, _: u32, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
-            let sizes = Database::connect(&host.setup.url).await?.sizes().await?;
-            notes.insert("disk_mb_after".to_owned(), shown(&sizes));
+            notes.insert(DISK_AFTER.to_owned(), disk(host).await?);
             Ok(())
         })
     }
-}
-
-fn shown(sizes: &BTreeMap<String, u64>) -> Value {
-    let large = sizes.iter().filter(|(_, size)| **size >= SMALL);
-    large.map(|(name, size)| (name.clone(), json!(rounded(megabytes(*size))))).collect::<Notes>().into()
 }

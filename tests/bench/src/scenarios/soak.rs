@@ -2,24 +2,29 @@
 //!
 //! As many instances are started as keep the host busy, but no more than so many are alive at once, so that what is measured is work and
 //! not a queue that grows. Resident memory is looked at every second; its slope is that of the second half, when caches are full. The
-//! number of instances is what came of it.
+//! number of instances is what came of it. Sizes on the disk are noted before, at the end of the load, and when the database is settled:
+//! S11 has the same with a reader beside it.
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Latency, Scenario};
-use crate::figures::{megabytes, rounded};
+use crate::database::Database;
+use crate::figures::{DISK_AFTER, DISK_BEFORE, DISK_LOADED, megabytes, rounded};
 use crate::host::{Batch, Host, order};
 use crate::process;
-use crate::window::Window;
+use crate::window::{Notes, Window};
 
 /// Instances that are alive at once, about.
 const ALIVE: u64 = 1_000;
 
 /// Starts between two looks at the clock.
 const AT_ONCE: u32 = 256;
+
+/// A table that is not worth a line, in bytes.
+const SMALL: u64 = 1_000_000;
 
 /// Between two looks at memory.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
@@ -32,7 +37,7 @@ impl Scenario for Soak {
     }
 
     fn about(&self) -> &'static str {
-        "S1 for --seconds: resident memory over time"
+        "S1 for --seconds: resident memory over time, disk"
     }
 
     fn instances(&self) -> u32 {
@@ -54,10 +59,27 @@ impl Scenario for Soak {
     fn run<'a>(&'a self, host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<Latency>> {
         Box::pin(async move {
             window.open().await?;
+            window.note(DISK_BEFORE, disk(host).await?);
             keep_busy(host, batch, window).await?;
+            window.note(DISK_LOADED, disk(host).await?);
             Ok(Latency::StartToEnd)
         })
     }
+
+    fn after<'a>(&'a self, host: &'a Host, _: u32, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async move {
+            notes.insert(DISK_AFTER.to_owned(), disk(host).await?);
+            Ok(())
+        })
+    }
+}
+
+/// What the host's database takes on the disk now, in megabytes: see [`Database::sizes`].
+pub(super) async fn disk(host: &Host) -> anyhow::Result<Value> {
+    let sizes = Database::connect(&host.setup.url).await?.sizes().await?;
+    let is_told = |name: &str, size: u64| size >= SMALL || matches!(name, "total" | "log");
+    let told = sizes.into_iter().filter(|(name, size)| is_told(name, *size));
+    Ok(told.map(|(name, size)| (name, json!(rounded(megabytes(size))))).collect::<Notes>().into())
 }
 
 /// Keeps a host busy for as long as its setup says, and waits for the last instance. Notes how memory went.
