@@ -44,7 +44,7 @@ bench: guests databases ## What the engine costs, on both databases; BENCH="--sc
 	cargo build -p mandate-bench --release --locked --bin bench
 	target/release/bench $(BENCH)
 
-bench-long: guests databases ## The same beside a million instances, on two hosts, beside a long read, and a soak; more than an hour
+bench-long: guests databases ## The same beside a million instances, on two hosts, while history is removed, beside a long read, and a soak; more than an hour
 	cargo build -p mandate-bench --release --locked --bin bench
 	target/release/bench --long $(BENCH)
 

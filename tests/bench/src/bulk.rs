@@ -26,7 +26,7 @@ const APART: i64 = 1_000;
 
 /// Columns that hold moments, in history and in the list of incidents. Other tables say what the snapshot says, to which somebody may hold
 /// them.
-const MOMENTS: &[&str] = &["created", "updated", "started_at", "ended_at", "at"];
+const MOMENTS: &[&str] = &["created", "updated", "started_at", "ended_at", "removal_at", "at"];
 
 /// An instance to replicate.
 #[derive(Clone, Copy, Debug)]

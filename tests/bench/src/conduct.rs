@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::database::Kind;
-use crate::figures::{Run, median};
+use crate::figures::{Run, compared_in_pairs, median};
 use crate::floor::{Measured, Observed};
 use crate::host::{Setup, Size};
 use crate::scenarios::{self, Floor, Scenario};
@@ -52,6 +52,8 @@ pub struct Options {
     pub size: Size,
     /// Counted runs; the median is reported.
     pub runs: u32,
+    /// Runs in pairs, unless each scenario has its own number.
+    pub pairs: Option<u32>,
     /// Whether floors are measured.
     pub floor: bool,
     /// Whether PostgreSQL counts its statements, which costs it a little.
@@ -104,6 +106,8 @@ struct Stage {
 
 /// Where a process finds its database.
 struct Place {
+    /// Whose it is.
+    scenario: String,
     name: String,
     dir: PathBuf,
     url: String,
@@ -147,7 +151,8 @@ pub async fn carry_out(order: &str) -> anyhow::Result<()> {
     let order: Order = serde_json::from_str(order)?;
     let scenario = scenarios::find(&order.scenario).context("a scenario of the table")?;
     let compiler = Compiler::this_program()?;
-    let setup = Setup { url: order.url, dir: order.dir, stub: Some(order.stub), compiler, size: order.size };
+    let history_cleanup = scenario.history_cleanup().filter(|_| matches!(order.task, Task::Run));
+    let setup = Setup { url: order.url, dir: order.dir, stub: Some(order.stub), compiler, size: order.size, history_cleanup };
     let answer = match order.task {
         Task::Stock => serde_json::to_string(&one::stock(scenario, order.instances, &setup).await?)?,
         Task::Run => serde_json::to_string(&one::run(scenario, order.instances, &setup).await?)?,
@@ -162,11 +167,23 @@ pub async fn carry_out(order: &str) -> anyhow::Result<()> {
 
 impl Stage {
     async fn line(&mut self, scenario: &'static dyn Scenario, instances: u32, database: Kind) -> anyhow::Result<Line> {
-        let mut run = self.runs(scenario, instances, database).await?;
-        if let Some(base) = scenario.base() {
-            let base = scenarios::find(base).context("a scenario of the table")?;
-            let base = self.runs(base, instances, database).await?;
-            run.figures.extra.insert("base".to_owned(), run.figures.compared(&base.figures).into());
+        let base = scenario.base().map(|base| scenarios::find(base).context("a scenario of the table")).transpose()?;
+        let (mut run, compared) = match (base, scenario.pairs()) {
+            (None, _) => (self.runs(scenario, instances, database).await?, None),
+            (Some(base), None) => {
+                let run = self.runs(scenario, instances, database).await?;
+                let base = self.runs(base, instances, database).await?;
+                let compared = run.figures.compared(&base.figures);
+                (run, Some(compared))
+            }
+            (Some(base), Some(pairs)) => {
+                let (runs, bases) = self.pairs(scenario, base, instances, database, self.options.pairs.unwrap_or(pairs)).await?;
+                let compared = compared_in_pairs(&runs, &bases).context("at least one pair")?;
+                (middle(runs)?, Some(compared))
+            }
+        };
+        if let Some(compared) = compared {
+            run.figures.extra.insert("base".to_owned(), compared.into());
         }
         let mut floors = Vec::new();
         if self.options.floor && scenario.floor() != Floor::None {
@@ -192,25 +209,65 @@ impl Stage {
         let mut runs = Vec::new();
         for number in 1..=self.options.runs {
             let place = self.place(scenario, database, &format!("run{number}"))?;
-            let mut notes = Notes::new();
-            if scenario.has_stock() {
-                eprintln!("{} {} run {number}: the database is being filled", scenario.name(), database.name());
-                notes = self.process(scenario, instances, &place, Task::Stock).await?;
-            }
-            let mut run: Run = self.process(scenario, instances, &place, Task::Run).await?;
+            let mut notes = self.fill(scenario, instances, &place, number).await?;
+            let mut run = self.measure(scenario, instances, &place, number).await?;
             run.figures.extra.append(&mut notes);
-            eprintln!(
-                "{} {} run {number}: {:.1} instances/s, {:.3} ms CPU",
-                scenario.name(),
-                database.name(),
-                run.figures.instances_per_s,
-                run.figures.cpu_ms_per_instance.total
-            );
             self.leave(&place)?;
             runs.push(run);
         }
-        let run = median(runs, |run: &Run| run.figures.cpu_ms_per_instance.total).context("at least one run")?;
+        let run = middle(runs)?;
         self.seen.insert(key, run.clone());
+        Ok(run)
+    }
+
+    /// Runs of a scenario, each with one of its base beside it on the same database. Each comes first as often as the other, but for the
+    /// last of an odd number, so that what the second finds differently favours neither.
+    async fn pairs(
+        &self,
+        scenario: &'static dyn Scenario,
+        base: &'static dyn Scenario,
+        instances: u32,
+        database: Kind,
+        pairs: u32,
+    ) -> anyhow::Result<(Vec<Run>, Vec<Run>)> {
+        let (mut runs, mut bases) = (Vec::new(), Vec::new());
+        for number in 1..=pairs {
+            let place = self.place(scenario, database, &format!("pair{number}"))?;
+            let mut notes = self.fill(scenario, instances, &place, number).await?;
+            let is_first = number % 2 == 1;
+            if !is_first {
+                bases.push(self.measure(base, instances, &place, number).await?);
+            }
+            let mut run = self.measure(scenario, instances, &place, number).await?;
+            run.figures.extra.append(&mut notes);
+            runs.push(run);
+            if is_first {
+                bases.push(self.measure(base, instances, &place, number).await?);
+            }
+            self.leave(&place)?;
+        }
+        Ok((runs, bases))
+    }
+
+    /// Fills a database where the scenario has something to fill it with.
+    async fn fill(&self, scenario: &dyn Scenario, instances: u32, place: &Place, number: u32) -> anyhow::Result<Notes> {
+        if !scenario.has_stock() {
+            return Ok(Notes::new());
+        }
+        eprintln!("{} {} run {number}: the database is being filled", scenario.name(), Kind::of(&place.url).name());
+        self.process(scenario, instances, place, Task::Stock).await
+    }
+
+    /// One run.
+    async fn measure(&self, scenario: &dyn Scenario, instances: u32, place: &Place, number: u32) -> anyhow::Result<Run> {
+        let run: Run = self.process(scenario, instances, place, Task::Run).await?;
+        eprintln!(
+            "{} {} run {number}: {:.1} instances/s, {:.3} ms CPU",
+            scenario.name(),
+            run.figures.database,
+            run.figures.instances_per_s,
+            run.figures.cpu_ms_per_instance.total
+        );
         Ok(run)
     }
 
@@ -223,7 +280,7 @@ impl Stage {
             (Some(cluster), Kind::Postgres) => cluster.create_database(&name)?,
             _ => format!("sqlite:{}", dir.join("mandate.db").display()),
         };
-        Ok(Place { name, dir, url })
+        Ok(Place { scenario: scenario.name().to_owned(), name, dir, url })
     }
 
     /// Nobody vacuums a database while the next run is measured: it goes.
@@ -245,8 +302,12 @@ impl Stage {
             size: self.options.size,
             task,
         };
-        let stocks = if matches!(task, Task::Stock) { "_stock" } else { "" };
-        let log = format!("{}_{}{stocks}.log", Kind::of(&place.url).name(), place.name);
+        let what = match task {
+            Task::Stock => "_stock",
+            Task::Run if scenario.name() != place.scenario => "_base",
+            Task::Run | Task::Floor { .. } => "",
+        };
+        let log = format!("{}_{}{what}.log", Kind::of(&place.url).name(), place.name);
         let answer = self.run(&serde_json::to_string(&order)?, &self.logs.join(log)).await?;
         serde_json::from_str(&answer).with_context(|| format!("the process answered: {answer}"))
     }
@@ -280,4 +341,9 @@ impl Stage {
         // A program that runs it may print lines of its own.
         Ok(answer.lines().rev().find(|line| line.starts_with('{')).unwrap_or_default().to_owned())
     }
+}
+
+/// The run whose CPU is the median.
+fn middle(runs: Vec<Run>) -> anyhow::Result<Run> {
+    median(runs, |run: &Run| run.figures.cpu_ms_per_instance.total).context("at least one run")
 }

@@ -1,5 +1,5 @@
-//! Counts as a host does that is scraped by Prometheus, and tells when instances have ended and how often delegates were called: no query,
-//! no polling.
+//! Counts as a host does that is scraped by Prometheus, and tells when instances have ended, how often delegates were called, and whose
+//! history was removed: no query, no polling.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,6 +15,9 @@ const ENDED: &str = "mandate_instances_ended_total";
 
 /// The runtime's counter of calls of delegates.
 const CALLED: &str = "mandate_delegate_calls_total";
+
+/// The runtime's counter of instances whose history was removed, which is raised once for each batch.
+const REMOVED: &str = "mandate_history_removed_total";
 
 /// As many buckets as `mandate-http` has.
 const SECONDS: &[f64] = &[0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0];
@@ -32,12 +35,15 @@ pub struct Counts {
     pub ended: Arc<Tally>,
     /// Calls of delegates.
     pub called: Arc<Tally>,
+    /// Instances whose history was removed.
+    pub removed: Arc<Tally>,
 }
 
 /// Something that is counted.
 #[derive(Default)]
 pub struct Tally {
     count: AtomicU64,
+    times: AtomicU64,
     wanted: AtomicU64,
     reached: Notify,
 }
@@ -70,6 +76,11 @@ impl Tally {
         self.count.load(Ordering::Acquire)
     }
 
+    /// How often some were added.
+    pub fn times(&self) -> u64 {
+        self.times.load(Ordering::Acquire)
+    }
+
     /// Waits until there are so many.
     pub async fn reach(&self, wanted: u64) -> anyhow::Result<()> {
         self.wanted.store(wanted, Ordering::Release);
@@ -86,6 +97,7 @@ impl Tally {
     }
 
     fn add(&self, more: u64) {
+        self.times.fetch_add(1, Ordering::AcqRel);
         let count = self.count.fetch_add(more, Ordering::AcqRel) + more;
         if count >= self.wanted.load(Ordering::Acquire) {
             self.reached.notify_waiters();
@@ -133,6 +145,7 @@ impl Recorder for Tee {
         let tally = match key.name() {
             ENDED => self.counts.ended.clone(),
             CALLED => self.counts.called.clone(),
+            REMOVED => self.counts.removed.clone(),
             _ => return prometheus,
         };
         Counter::from_arc(Arc::new(CountedTwice { prometheus, tally }))

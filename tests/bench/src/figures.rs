@@ -36,8 +36,8 @@ pub struct Figures {
     pub p99_ms: f64,
     /// The most resident memory within the window.
     pub rss_mb: f64,
-    /// What has no field of its own, by name: what a long scenario was about, and how it compares with the scenario that it is one of. Which
-    /// names there are is ours and changes; the fields above stay as they are.
+    /// What has no field of its own, by name: what a long scenario was about, and how it compares with the scenario that it is one of.
+    /// Which names there are is ours and changes; the fields above stay as they are.
     #[serde(default, skip_serializing_if = "Notes::is_empty")]
     pub extra: Notes,
 }
@@ -140,6 +140,21 @@ impl Run {
     }
 }
 
+/// The same for runs that each had one of the base beside it: the medians of the ratios, and all of them in their order.
+pub fn compared_in_pairs(runs: &[Run], bases: &[Run]) -> Option<Notes> {
+    fn middle(runs: &[Run]) -> Option<&Figures> {
+        median(runs.iter().collect(), |run: &&Run| run.figures.cpu_ms_per_instance.total).map(|run| &run.figures)
+    }
+    let mut told = middle(runs)?.compared(middle(bases)?);
+    let each: Vec<Notes> = runs.iter().zip(bases).map(|(run, base)| run.figures.compared(&base.figures)).collect();
+    for (name, all) in [("pace", "paces"), ("cpu", "cpus")] {
+        let ratios: Vec<f64> = each.iter().filter_map(|pair| pair.get(name)?.as_f64()).collect();
+        told.insert(name.to_owned(), json!(quantile(&mut ratios.clone(), 0.5)));
+        told.insert(all.to_owned(), json!(ratios));
+    }
+    Some(told)
+}
+
 /// Milliseconds of something, for each of so many.
 pub fn ms_each(time: Duration, count: u32) -> f64 {
     time.as_secs_f64() * 1e3 / f64::from(count.max(1))
@@ -224,6 +239,23 @@ mod tests {
         line.extra.insert("finished".to_owned(), 1.into());
         let told = serde_json::to_value(&line).expect("it is JSON");
         assert_eq!(keys(&told), always.replace(" floor_ratio", " extra floor_ratio"));
+    }
+
+    #[test]
+    fn pairs_are_compared_one_by_one() {
+        let run = |instances_per_s: f64| Run {
+            figures: Figures { instances_per_s, ..line() },
+            activities_per_instance: 7.0,
+            units_per_instance: 2.0,
+            history_bytes: 800,
+            server: None,
+        };
+        // The machine became slower and slower.
+        let (runs, bases) = ([990.0, 510.0, 98.0].map(run), [1_000.0, 500.0, 100.0].map(run));
+        let told = compared_in_pairs(&runs, &bases).expect("there are pairs");
+        assert_eq!((&told["pace"], &told["paces"]), (&json!(0.99), &json!([0.99, 1.02, 0.98])));
+        assert_eq!((&told["cpu"], &told["cpus"]), (&json!(1.0), &json!([1.0, 1.0, 1.0])));
+        assert_eq!(compared_in_pairs(&[], &[]), None);
     }
 
     #[test]

@@ -8,11 +8,11 @@ use anyhow::{Context as _, bail};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use mandate_runtime::deploy::{MANIFEST, Upload};
 use mandate_runtime::engine::{Variable, Variables};
-use mandate_runtime::{ClockSource, Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
+use mandate_runtime::{ClockSource, Config, DefinitionRef, HistoryCleanup, Runtime, Start, Started, StoreConfig, wasm};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::counting::{self, Counts};
+use crate::counting::{self, Counts, Tally};
 
 /// Clients that use the host at once.
 pub const CLIENTS: u32 = 4;
@@ -60,12 +60,14 @@ pub struct Setup {
     pub compiler: wasm::Compiler,
     /// Of the scenarios that ask for it.
     pub size: Size,
+    /// How the host removes history; none: it does not.
+    pub history_cleanup: Option<HistoryCleanup>,
 }
 
 impl Setup {
     /// Without commands, and with components compiled in this process.
     pub fn new(url: String, dir: PathBuf) -> Self {
-        Self { url, dir, stub: None, compiler: wasm::Compiler::InProcess, size: Size::default() }
+        Self { url, dir, stub: None, compiler: wasm::Compiler::InProcess, size: Size::default(), history_cleanup: None }
     }
 }
 
@@ -127,7 +129,7 @@ impl Host {
             catalogue,
             execute_jobs: true,
             clock: ClockSource::System,
-            history_cleanup: None,
+            history_cleanup: setup.history_cleanup.clone(),
         };
         let runtime = Runtime::open(config).await.map_err(|error| anyhow::Error::msg(error.to_string()))?;
         Ok(Self { runtime, setup: setup.clone(), process, counts })
@@ -202,6 +204,11 @@ impl Host {
     /// How often delegates were called in this process so far.
     pub fn called(&self) -> u64 {
         self.counts.called.count()
+    }
+
+    /// Instances whose history the hosts of this process have removed so far.
+    pub fn removed(&self) -> &Tally {
+        &self.counts.removed
     }
 
     /// Waits until so many instances have ended.

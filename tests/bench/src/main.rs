@@ -26,7 +26,8 @@ const MANY: u32 = 100_000;
 
 /// Measures what the engine costs on SQLite and PostgreSQL, beside what the database and the sandbox cost by themselves.
 ///
-/// Prints a table and writes target/bench/latest.json, which keeps what it holds of other scenarios and databases. Every run is a process of its own; its log is in target/bench/logs.
+/// Prints a table and writes target/bench/latest.json, which keeps what it holds of other scenarios and databases. Every run is a process
+/// of its own; its log is in target/bench/logs.
 #[derive(Parser)]
 #[command(name = "bench", max_term_width = 120, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -44,7 +45,7 @@ struct Cli {
     /// So many instances instead of each scenario's own number.
     #[arg(long, env = "BENCH_INSTANCES", value_parser = clap::value_parser!(u32).range(1..))]
     instances: Option<u32>,
-    /// Counted runs, of which the median is reported: 3 unless said otherwise, 1 with --long.
+    /// Counted runs, of which the median is reported: 3 unless said otherwise, 1 with --long. Of retention, pairs: 5 unless said otherwise.
     #[arg(long, env = "BENCH_RUNS", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
     /// Instances that are in the store beforehand, in the scenarios that have such.
@@ -111,7 +112,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::List) => {
             for scenario in SCENARIOS {
                 let long = if scenario.is_long() { "long" } else { "" };
-                println!("{:<6}{:>8}  {long:<6}{}", scenario.name(), scenario.instances(), scenario.about());
+                println!("{:<10}{:>8}  {long:<6}{}", scenario.name(), scenario.instances(), scenario.about());
             }
             Ok(())
         }
@@ -127,6 +128,7 @@ async fn measure(cli: Cli) -> anyhow::Result<()> {
         databases: if cli.database.is_empty() { vec![Kind::Sqlite, Kind::Postgres] } else { cli.database },
         size: Size { stock: cli.stock, seconds: cli.seconds },
         runs: cli.runs.unwrap_or(if cli.long { 1 } else { RUNS }),
+        pairs: cli.runs,
         floor: !cli.no_floor,
         statements: cli.statements,
         under: cli.under.split_whitespace().map(str::to_owned).collect(),

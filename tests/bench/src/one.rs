@@ -42,10 +42,10 @@ pub async fn run(scenario: &dyn Scenario, instances: u32, setup: &Setup) -> anyh
     };
     let mut latencies = latencies(latency, &seen.ended);
     let everything = u32::try_from(host.ended()).unwrap_or(u32::MAX);
-    scenario.after(&host, instances, &mut notes).await.context("after the window")?;
+    let figures = figures(scenario, Kind::of(&setup.url), instances, took, &spent, &mut latencies);
+    scenario.after(&host, &figures, &mut notes).await.context("after the window")?;
     host.close().await;
     let server = database.counted(everything).await?;
-    let figures = figures(scenario, Kind::of(&setup.url), instances, took, &spent, &mut latencies);
     Ok(Run {
         figures: Figures { extra: notes, ..figures },
         activities_per_instance: seen.activities_per_instance,

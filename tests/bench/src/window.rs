@@ -8,13 +8,46 @@ use mandate_runtime::{Counters, Runtime};
 use crate::database::Database;
 use crate::process;
 
-/// What the clocks and counters say at a moment.
+/// What the clocks and counters say at a moment, or by how much they have advanced since an earlier one.
 #[derive(Clone, Copy)]
 pub struct Sample {
-    host_cpu: Duration,
-    database_cpu: Duration,
-    logged: u64,
-    counters: Counters,
+    /// CPU of this process.
+    pub host_cpu: Duration,
+    /// CPU of the database's processes.
+    pub database_cpu: Duration,
+    /// Bytes of log.
+    pub logged: u64,
+    /// What the stores of the hosts counted.
+    pub counters: Counters,
+}
+
+impl Sample {
+    /// As it is now, of these hosts together.
+    pub async fn now(runtimes: &[Runtime], database: &mut Database) -> anyhow::Result<Self> {
+        let logged = database.logged().await?;
+        let counters = runtimes.iter().map(Runtime::counters).reduce(|a, b| both(a, b, |a, b| a + b)).unwrap_or_default();
+        Ok(Self { host_cpu: process::own_cpu(), database_cpu: database.cpu()?, logged, counters })
+    }
+
+    /// What came after `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            host_cpu: self.host_cpu.saturating_sub(before.host_cpu),
+            database_cpu: self.database_cpu.saturating_sub(before.database_cpu),
+            logged: self.logged - before.logged,
+            counters: both(self.counters, before.counters, |after, before| after - before),
+        }
+    }
+}
+
+fn both(a: Counters, b: Counters, of: fn(u64, u64) -> u64) -> Counters {
+    Counters {
+        commits: of(a.commits, b.commits),
+        statements: of(a.statements, b.statements),
+        rows: of(a.rows, b.rows),
+        units: of(a.units, b.units),
+        retries: of(a.retries, b.retries),
+    }
 }
 
 /// Figures of a scenario that have no column, by name.
@@ -87,7 +120,7 @@ impl<'a> Window<'a> {
         if let Some(database) = &mut self.database {
             database.settle().await?;
             process::forget_peak_memory();
-            let sample = sample(&self.runtimes, database).await?;
+            let sample = Sample::now(&self.runtimes, database).await?;
             self.opened = Some((sample, Instant::now(), now_ms()));
         }
         Ok(())
@@ -99,40 +132,20 @@ impl<'a> Window<'a> {
         let database = self.database.take().context("a window that measures")?;
         let (took, done_at) = (opened.elapsed(), now_ms());
         database.settle().await?;
-        let after = sample(&self.runtimes, database).await?;
-        let counters = |of: fn(&Counters) -> u64| of(&after.counters) - of(&before.counters);
+        let Sample { host_cpu, database_cpu, logged, counters } = Sample::now(&self.runtimes, database).await?.since(&before);
         Ok(Spent {
             took,
             opened_at,
             done_at,
-            host_cpu: after.host_cpu.saturating_sub(before.host_cpu),
-            database_cpu: after.database_cpu.saturating_sub(before.database_cpu),
-            logged: after.logged - before.logged,
-            counters: Counters {
-                commits: counters(|it| it.commits),
-                statements: counters(|it| it.statements),
-                rows: counters(|it| it.rows),
-                units: counters(|it| it.units),
-                retries: counters(|it| it.retries),
-            },
+            host_cpu,
+            database_cpu,
+            logged,
+            counters,
             peak_memory: process::peak_memory()?,
             instances: self.instances,
             notes: self.notes,
         })
     }
-}
-
-async fn sample(runtimes: &[Runtime], database: &mut Database) -> anyhow::Result<Sample> {
-    let logged = database.logged().await?;
-    let sum = |a: Counters, b: Counters| Counters {
-        commits: a.commits + b.commits,
-        statements: a.statements + b.statements,
-        rows: a.rows + b.rows,
-        units: a.units + b.units,
-        retries: a.retries + b.retries,
-    };
-    let counters = runtimes.iter().map(Runtime::counters).reduce(sum).unwrap_or_default();
-    Ok(Sample { host_cpu: process::own_cpu(), database_cpu: database.cpu()?, logged, counters })
 }
 
 /// Milliseconds since 1970.

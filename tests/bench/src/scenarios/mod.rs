@@ -1,5 +1,6 @@
 //! What is measured. A scenario is one file and one line in [`SCENARIOS`].
 
+mod retention;
 mod s1;
 mod s10;
 mod s11;
@@ -19,8 +20,10 @@ mod soak;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use mandate_runtime::HistoryCleanup;
 
 use crate::database::Kind;
+use crate::figures::Figures;
 use crate::host::{Batch, Host, Setup, order};
 use crate::window::{Notes, Window};
 
@@ -40,6 +43,7 @@ pub static SCENARIOS: &[&dyn Scenario] = &[
     &s8::S8,
     &s9::S9,
     &s10::S10,
+    &retention::Retention,
     &soak::Soak,
     &s11::S11,
 ];
@@ -78,8 +82,20 @@ pub trait Scenario: Sync {
         true
     }
 
-    /// The scenario of which it is a harder case: it is run as well, with as many instances on an empty database.
+    /// The scenario of which it is a harder case: it is run as well, with as many instances, on an empty database but for
+    /// [`Scenario::pairs`].
     fn base(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// How often it is run with its base beside it, on one database, in alternating order: for what is less than one run differs from
+    /// another.
+    fn pairs(&self) -> Option<u32> {
+        None
+    }
+
+    /// How the measured host removes history.
+    fn history_cleanup(&self) -> Option<HistoryCleanup> {
         None
     }
 
@@ -103,8 +119,8 @@ pub trait Scenario: Sync {
         Box::pin(async move { self.run(host, batch, window).await.map(drop) })
     }
 
-    /// What comes after the window, with the host that was measured.
-    fn after<'a>(&'a self, _host: &'a Host, _instances: u32, _notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
+    /// What comes after the window, with the host that was measured and what it came to.
+    fn after<'a>(&'a self, _host: &'a Host, _figures: &'a Figures, _notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async { Ok(()) })
     }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Latency, Scenario, start_and_follow};
 use crate::bulk::{self, Template};
 use crate::database::Database;
-use crate::figures::rounded;
+use crate::figures::{Figures, rounded};
 use crate::host::{Batch, Host, Setup, order};
 use crate::lists::{self, Lists};
 use crate::window::{Notes, Window};
@@ -59,7 +59,7 @@ impl Scenario for S10 {
         Box::pin(async move {
             let begun = std::time::Instant::now();
             let (finished, failed) = (setup.size.stock, setup.size.stock / PER_FAILED);
-            let templates = [(finish(setup).await?, finished), (fail(setup).await?, failed)];
+            let templates = [(finish(setup, self.model()).await?, finished), (fail(setup).await?, failed)];
             let mut database = Database::connect(&setup.url).await?;
             for (template, count) in templates {
                 bulk::replicate(&mut database, template, count).await?;
@@ -75,7 +75,7 @@ impl Scenario for S10 {
         start_and_follow(host, batch, window)
     }
 
-    fn after<'a>(&'a self, host: &'a Host, _: u32, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
+    fn after<'a>(&'a self, host: &'a Host, _: &'a Figures, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
             notes.insert("lists_ms".to_owned(), lists::ask(host, &Lists::history(bulk::business_key("finished", 1))).await?);
             Ok(())
@@ -84,8 +84,8 @@ impl Scenario for S10 {
 }
 
 /// An instance that has run to its end.
-async fn finish(setup: &Setup) -> anyhow::Result<Template> {
-    let host = Host::open(setup, include_str!("../../models/five-asynchronous.bpmn").to_owned(), false).await?;
+pub(super) async fn finish(setup: &Setup, model: String) -> anyhow::Result<Template> {
+    let host = Host::open(setup, model, false).await?;
     let started = host.start(bulk::business_key("finished", 0), order("order-17")).await?;
     host.until_ended(1).await?;
     host.close().await;

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use super::soak::{disk, keep_busy};
 use super::{Latency, Scenario};
 use crate::database::Database;
-use crate::figures::{DISK_AFTER, DISK_BEFORE, DISK_LOADED};
+use crate::figures::{DISK_AFTER, DISK_BEFORE, DISK_LOADED, Figures};
 use crate::host::{Batch, Host};
 use crate::window::{Notes, Window};
 
@@ -58,7 +58,7 @@ impl Scenario for S11 {
         })
     }
 
-    fn after<'a>(&'a self, host: &'a Host, _: u32, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
+    fn after<'a>(&'a self, host: &'a Host, _: &'a Figures, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
             notes.insert(DISK_AFTER.to_owned(), disk(host).await?);
             Ok(())

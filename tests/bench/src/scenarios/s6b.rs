@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Latency, Scenario, start_and_follow};
 use crate::bulk::{self, Template};
 use crate::database::Database;
-use crate::figures::rounded;
+use crate::figures::{Figures, rounded};
 use crate::host::{Batch, Host, Setup, order_json, variables};
 use crate::lists::{self, Lists};
 use crate::window::{Notes, Window};
@@ -75,7 +75,7 @@ impl Scenario for S6b {
         start_and_follow(host, batch, window)
     }
 
-    fn after<'a>(&'a self, host: &'a Host, _: u32, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
+    fn after<'a>(&'a self, host: &'a Host, _: &'a Figures, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
             notes.insert("lists_ms".to_owned(), lists::ask(host, &Lists::waiting(bulk::business_key("message", 1))).await?);
             Ok(())

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{Latency, Scenario};
-use crate::figures::{megabytes, quantile, rounded};
+use crate::figures::{Figures, megabytes, quantile, rounded};
 use crate::host::{Batch, Component, DELEGATE, Host, Setup, component, order};
 use crate::process;
 use crate::window::{Notes, Window};
@@ -98,8 +98,9 @@ impl Scenario for S8 {
         })
     }
 
-    fn after<'a>(&'a self, host: &'a Host, instances: u32, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
+    fn after<'a>(&'a self, host: &'a Host, figures: &'a Figures, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
+            let instances = figures.instances;
             let mut took = Vec::with_capacity(instances as usize);
             for number in 0..instances {
                 let begun = Instant::now();

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::{Latency, Scenario};
 use crate::database::Kind;
+use crate::figures::Figures;
 use crate::host::{Batch, Host, Setup, order};
 use crate::window::{Notes, Window};
 
@@ -82,7 +83,7 @@ impl Scenario for S9 {
         })
     }
 
-    fn after<'a>(&'a self, host: &'a Host, _: u32, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
+    fn after<'a>(&'a self, host: &'a Host, _: &'a Figures, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
             let mut times: BTreeMap<_, u32> = BTreeMap::new();
             for activity in host.runtime.reads().history_activities(HistoryActivityFilter::default(), Page::ALL, &[]).await? {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Latency, Scenario};
 use crate::database::Database;
-use crate::figures::{DISK_AFTER, DISK_BEFORE, DISK_LOADED, megabytes, rounded};
+use crate::figures::{DISK_AFTER, DISK_BEFORE, DISK_LOADED, Figures, megabytes, rounded};
 use crate::host::{Batch, Host, order};
 use crate::process;
 use crate::window::{Notes, Window};
@@ -66,7 +66,7 @@ impl Scenario for Soak {
         })
     }
 
-    fn after<'a>(&'a self, host: &'a Host, _: u32, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
+    fn after<'a>(&'a self, host: &'a Host, _: &'a Figures, notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
             notes.insert(DISK_AFTER.to_owned(), disk(host).await?);
             Ok(())
