@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::database::Kind;
-use crate::figures::{Run, compared_in_pairs, median};
+use crate::figures::{FLOOR_RATIO_STORED, Run, compared_in_pairs, median, rounded};
 use crate::floor::{Measured, Observed};
 use crate::host::{Setup, Size};
 use crate::scenarios::{self, Floor, Scenario};
@@ -89,8 +89,8 @@ enum Task {
     Stock,
     /// Run the scenario.
     Run,
-    /// Measure the floor of a run that saw so many units in one transaction and so many bytes of history.
-    Floor { batch: usize, history_bytes: usize },
+    /// Measure the floor of a run that saw this.
+    Floor(Observed),
 }
 
 /// What all runs share.
@@ -156,10 +156,7 @@ pub async fn carry_out(order: &str) -> anyhow::Result<()> {
     let answer = match order.task {
         Task::Stock => serde_json::to_string(&one::stock(scenario, order.instances, &setup).await?)?,
         Task::Run => serde_json::to_string(&one::run(scenario, order.instances, &setup).await?)?,
-        Task::Floor { batch, history_bytes } => {
-            let observed = Observed { batch, history_bytes };
-            serde_json::to_string(&floor::measure(scenario, order.instances, &setup, observed).await?)?
-        }
+        Task::Floor(observed) => serde_json::to_string(&floor::measure(scenario, order.instances, &setup, observed).await?)?,
     };
     println!("{answer}");
     Ok(())
@@ -187,16 +184,20 @@ impl Stage {
         }
         let mut floors = Vec::new();
         if self.options.floor && scenario.floor() != Floor::None {
-            let Observed { batch, history_bytes } = Observed::of(&run);
+            let observed = Observed::of(&run, scenario);
             for number in 1..=self.options.runs {
                 let place = self.place(scenario, database, &format!("floor{number}"))?;
-                floors.push(self.process(scenario, instances, &place, Task::Floor { batch, history_bytes }).await?);
+                floors.push(self.process(scenario, instances, &place, Task::Floor(observed)).await?);
                 self.leave(&place)?;
             }
         }
         let floor = median(floors, |floor: &Measured| floor.lone.map_or_else(|| floor.total_ms(), |lone| lone.commit_ms));
         run.figures.floor_ratio =
             floor.filter(|floor| floor.total_ms() > 0.0).map(|floor| run.figures.cpu_ms_per_instance.total / floor.total_ms());
+        if let Some(stored) = floor.and_then(|floor| floor.stored_total_ms()).filter(|ms| *ms > 0.0) {
+            let ratio = run.figures.cpu_ms_per_instance.total / stored;
+            run.figures.extra.insert(FLOOR_RATIO_STORED.to_owned(), rounded(ratio).into());
+        }
         Ok(Line { run, floor })
     }
 
@@ -305,7 +306,7 @@ impl Stage {
         let what = match task {
             Task::Stock => "_stock",
             Task::Run if scenario.name() != place.scenario => "_base",
-            Task::Run | Task::Floor { .. } => "",
+            Task::Run | Task::Floor(_) => "",
         };
         let log = format!("{}_{}{what}.log", Kind::of(&place.url).name(), place.name);
         let answer = self.run(&serde_json::to_string(&order)?, &self.logs.join(log)).await?;

@@ -50,6 +50,10 @@ pub const DISK_LOADED: &str = "disk_mb_loaded";
 /// See [`DISK_BEFORE`].
 pub const DISK_AFTER: &str = "disk_mb_after";
 
+/// The name of the note of CPU over that of a floor that writes the units that the engine really stored, where these are fewer than the
+/// instance's units of work.
+pub const FLOOR_RATIO_STORED: &str = "floor_ratio_stored";
+
 /// CPU time, in milliseconds per instance.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Cpu {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::conduct::Line;
 use crate::database::Kind;
-use crate::figures::{Figures, Statement};
+use crate::figures::{FLOOR_RATIO_STORED, Figures, Statement};
 use crate::scenarios::{self, SCENARIOS, Scenario};
 
 /// A column of the table: heading, width, what stands in it.
@@ -25,7 +25,8 @@ const COLUMNS: &[Column] = &[
     ("host ms", 9, |line| format!("{:.3}", line.run.figures.cpu_ms_per_instance.host)),
     ("db ms", 9, |line| format!("{:.3}", line.run.figures.cpu_ms_per_instance.database)),
     ("CPU ms", 9, |line| format!("{:.3}", line.run.figures.cpu_ms_per_instance.total)),
-    ("/floor", 8, |line| line.run.figures.floor_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))),
+    ("/floor", 8, |line| ratio(line.run.figures.floor_ratio)),
+    ("/stored", 9, |line| ratio(line.run.figures.extra.get(FLOOR_RATIO_STORED).and_then(Value::as_f64))),
     ("commits", 9, |line| format!("{:.3}", line.run.figures.commits_per_instance)),
     ("statements", 12, |line| format!("{:.2}", line.run.figures.statements_per_instance)),
     ("rows", 8, |line| format!("{:.1}", line.run.figures.rows_per_instance)),
@@ -33,16 +34,20 @@ const COLUMNS: &[Column] = &[
     ("RSS MB", 8, |line| format!("{:.0}", line.run.figures.rss_mb)),
 ];
 
+fn ratio(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
+}
+
 /// The table, and below it what stands behind the figures.
 pub fn table(lines: &[Line]) -> String {
-    let mut text = format!("\n{:<6}{:<10}{:>10}", "", "database", "instances");
+    let mut text = format!("\n{:<10}{:<10}{:>10}", "", "database", "instances");
     for (heading, width, _) in COLUMNS {
         write!(text, "{heading:>width$}").expect("a string takes everything");
     }
     text.push('\n');
     for line in lines {
         let Figures { scenario, database, instances, .. } = &line.run.figures;
-        write!(text, "{scenario:<6}{database:<10}{instances:>10}").expect("a string takes everything");
+        write!(text, "{scenario:<10}{database:<10}{instances:>10}").expect("a string takes everything");
         for (_, width, show) in COLUMNS {
             write!(text, "{:>width$}", show(line)).expect("a string takes everything");
         }
@@ -63,9 +68,10 @@ fn behind(line: &Line) -> String {
         let of = match floor.lone {
             Some(lone) => format!("a lone commit takes {:.2} ms, a lone request {:.2} ms", lone.commit_ms, lone.request_ms),
             None => format!(
-                "{:.3} ms: rows {:.3} in batches of {:.0}, calls {:.3}, commands {:.3}",
+                "{:.3} ms: rows {:.3}{} in batches of {:.0}, calls {:.3}, commands {:.3}",
                 floor.total_ms(),
                 floor.rows_ms,
+                floor.stored_rows_ms.map_or_else(String::new, |ms| format!(", or {ms:.3} as the engine stored them,")),
                 run.units_per_commit().round().max(1.0),
                 floor.calls_ms,
                 floor.commands_ms
@@ -157,9 +163,7 @@ mod tests {
 
     #[test]
     fn a_run_replaces_what_it_has_measured_and_nothing_else() {
-        let line = |scenario: &str, database: &str, instances: u32, pace: u32| {
-            json!({ "scenario": scenario, "database": database, "instances": instances, "instances_per_s": pace })
-        };
+        let line = |scenario: &str, database: &str, instances: u32, pace: u32| json!({ "scenario": scenario, "database": database, "instances": instances, "instances_per_s": pace });
         let before = vec![
             line("S1", "sqlite", 5_000, 1),
             line("S1", "postgres", 5_000, 1),

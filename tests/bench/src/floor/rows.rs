@@ -97,6 +97,12 @@ impl Writer {
         Ok(Self { connection, plan: plan(units, observed, commands), batch: observed.batch, ids: Vec::new(), host: Uuid::now_v7() })
     }
 
+    /// From here on other instances with other units are written.
+    pub(super) fn plan(&mut self, units: &[Unit], observed: Observed, commands: u32) {
+        self.plan = plan(units, observed, commands);
+        self.ids.clear();
+    }
+
     /// Writes some units of so many instances.
     pub(super) async fn write(&mut self, units: Range<usize>, instances: u32) -> anyhow::Result<()> {
         for first in (0..instances).step_by(ALIVE) {
