@@ -41,8 +41,9 @@ fuzz: fuzzers ## Each fuzz target for FUZZ_SECONDS (60); installs a nightly comp
 	fuzz/run
 
 bench: guests databases ## What the engine costs, on both databases; BENCH="--scenario S1 --runs 1" for less
-	cargo build -p mandate-bench --release --locked --bin bench
+	cargo build -p mandate-bench --release --locked --bin bench --bin bench-steps
 	target/release/bench $(BENCH)
+	target/release/bench steps
 
 bench-long: guests databases ## The same beside a million instances, on two hosts, while history is removed, beside a long read, and a soak; more than an hour
 	cargo build -p mandate-bench --release --locked --bin bench

@@ -1,9 +1,11 @@
 //! Instructions instead of time: what a step of the pure engine costs, the same on every run of the same build.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use anyhow::{Context as _, ensure};
 use mandate_runtime::engine::Chain;
+use mandate_tests::program::root;
 use serde_json::json;
 
 use crate::callgrind;
@@ -29,24 +31,33 @@ pub fn drive(scenario: &str, instances: u32) -> anyhow::Result<BTreeMap<&'static
     Ok(driver.calls().clone())
 }
 
-/// Prints instructions per call, for every scenario and function.
+/// Prints instructions per call, for every scenario and function, and writes them to `target/bench/steps.json`. Some ten seconds.
 pub fn print() -> anyhow::Result<()> {
     println!("Instructions per call of the pure engine, by callgrind, over {INSTANCES} instances:\n");
     println!("{:<10}{:<20}{:>8}{:>14}", "scenario", "", "calls", "instructions");
+    let mut told = Vec::new();
+    let mut tell = |scenario: &str, what: &str, calls: u64, instructions: u64| {
+        let (calls, instructions) = (calls / u64::from(INSTANCES), instructions / calls.max(1));
+        println!("{scenario:<10}{what:<20}{calls:>8}{instructions:>14}");
+        told.push(json!({ "scenario": scenario, "what": what, "calls_per_instance": calls, "instructions_per_call": instructions }));
+    };
     for scenario in SCENARIOS {
         let (mut steps, mut instructions) = (0, 0);
-        for function in measured::FUNCTIONS {
+        let called = drive(scenario, INSTANCES)?;
+        for function in measured::FUNCTIONS.iter().filter(|function| called.contains_key(*function)) {
             let (calls, cost) = count(scenario, function)?;
-            if calls == 0 {
-                continue;
-            }
-            println!("{scenario:<10}{function:<20}{:>8}{:>14}", calls / u64::from(INSTANCES), cost / calls);
+            tell(scenario, function, calls, cost);
             if !matches!(*function, "encode" | "decode") {
                 (steps, instructions) = (steps + calls, instructions + cost);
             }
         }
-        println!("{scenario:<10}{:<20}{:>8}{:>14}\n", "all steps", steps / u64::from(INSTANCES), instructions / steps.max(1));
+        tell(scenario, "all steps", steps, instructions);
+        println!();
     }
+    let path = root().canonicalize()?.join("target/bench/steps.json");
+    fs::create_dir_all(path.parent().context("it is in a folder")?)?;
+    fs::write(&path, serde_json::to_string_pretty(&told)? + "\n")?;
+    println!("written to {}", path.display());
     Ok(())
 }
 
@@ -57,7 +68,7 @@ fn count(scenario: &str, function: &str) -> anyhow::Result<(u64, u64)> {
     let calls: BTreeMap<String, u64> = serde_json::from_slice(&counted.printed).context("bench-steps prints its calls")?;
     let (calls, instructions) = (calls.get(function).copied().unwrap_or(0), counted.instructions);
     ensure!(
-        (calls == 0) == (instructions == 0),
+        calls > 0 && instructions > 0,
         "callgrind counted {instructions} instructions in {calls} calls of {function}: it does not see the function"
     );
     Ok((calls, instructions))
