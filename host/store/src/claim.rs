@@ -85,7 +85,7 @@ const LOCK_INSTANCES: &str = "SELECT id FROM instance WHERE id {any_uuid:1} ORDE
 
 /// A job that is locked has its turn: it is behind nobody any more. One that a claim has found due is left if somebody has moved it, or put
 /// another one before it, since: the unit that did so knows of no claim.
-static LOCK: Batch = Batch::new(
+pub(crate) static LOCK: Batch = Batch::new(
     "UPDATE job SET locked_by = v.host, locked_epoch = v.epoch, behind = FALSE FROM {rows} \
      WHERE job.instance_id = v.instance_id AND job.wait = v.wait \
      AND job.locked_by IS NULL AND job.retries > 0 AND NOT job.suspended AND (v.due_by IS NULL OR job.due <= v.due_by AND NOT job.behind) \
@@ -97,7 +97,7 @@ static LOCK: Batch = Batch::new(
 );
 
 /// Takes rows away of jobs that stand in their instances' rows from here on, which has been written already.
-static MOVE: Batch = Batch::new(
+pub(crate) static MOVE: Batch = Batch::new(
     "DELETE FROM job WHERE (instance_id, wait) IN (SELECT v.instance_id, v.wait FROM {rows}) \
      AND locked_by IS NULL AND retries > 0 AND NOT suspended AND takeovers = 0 \
      AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = job.definition_id AND d.suspended) AND (NOT exclusive OR NOT EXISTS \
@@ -174,40 +174,15 @@ impl Store {
 
     /// The next moment after `now` at which a job becomes due, a timer start event, or something that is planned.
     pub async fn next_due(&self, now: i64) -> Result<Option<i64>, Error> {
-        let job = |which: &str| format!("SELECT j.due FROM job j WHERE {which} AND j.due > $1 ORDER BY j.due LIMIT 1");
-        // One question, for every host asks it whenever it has looked for jobs in vain.
-        let firsts = [
-            job(UNPRIORITIZED),
-            job(PRIORITIZED),
-            start_timers::next_sql(),
-            delivery::next_sql(),
-            message::NEXT.into(),
-            planned::NEXT.into(),
-        ];
-        let firsts = firsts.map(|first| format!("SELECT * FROM ({first}) n"));
-        let sql = format!("{} ORDER BY 1 LIMIT 1", firsts.join(" UNION ALL "));
-        self.pool.fetch(&sql, params![now]).await?.first().map(|row| row.get(0)).transpose()
+        self.pool.fetch(&next_sql(), params![now]).await?.first().map(|row| row.get(0)).transpose()
     }
 
     /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event, a delivery, a message or
     /// something that is planned, but for those of this host's memory.
     pub async fn is_quiet(&self, now: i64, except: &Except) -> Result<bool, Error> {
-        // One statement, which sees one moment: between two of them a job that was due could be locked.
-        let due = [UNPRIORITIZED, PRIORITIZED]
-            .map(|which| format!("OR EXISTS (SELECT 1 FROM job j WHERE {which} AND {CLAIMABLE} AND j.due <= $1 {NOT_EXCEPTED})"));
-        let sql = format!(
-            "SELECT 1 WHERE EXISTS (SELECT 1 FROM any_job WHERE locked_by IS NOT NULL) {} \
-             OR EXISTS (SELECT 1 FROM start_timer t WHERE {}) OR EXISTS (SELECT 1 FROM delivery t WHERE {}) \
-             OR EXISTS (SELECT 1 FROM message m WHERE {}) OR EXISTS (SELECT 1 FROM planned p WHERE {})",
-            due.join(" "),
-            start_timers::is_due(),
-            delivery::is_due(),
-            message::IS_DUE,
-            planned::IS_DUE
-        );
         let (instances, definitions) = (except.instances.clone(), except.definitions.clone());
         let params = vec![Param::I64(now), Param::Uuid(self.host().id), Param::Uuids(instances), Param::Texts(definitions)];
-        Ok(self.pool.fetch(&sql, params).await?.is_empty())
+        Ok(self.pool.fetch(&busy_sql(), params).await?.is_empty())
     }
 
     /// The jobs that this host has locked.
@@ -253,6 +228,33 @@ impl Store {
             }
         }
     }
+}
+
+/// The next moment after `$1`. One question, for every host asks it whenever it has looked for jobs in vain.
+pub(crate) fn next_sql() -> String {
+    let job = |which: &str| format!("SELECT j.due FROM job j WHERE {which} AND j.due > $1 ORDER BY j.due LIMIT 1");
+    let firsts =
+        [job(UNPRIORITIZED), job(PRIORITIZED), start_timers::next_sql(), delivery::next_sql(), message::NEXT.into(), planned::NEXT.into()];
+    let firsts = firsts.map(|first| format!("SELECT * FROM ({first}) n"));
+    format!("{} ORDER BY 1 LIMIT 1", firsts.join(" UNION ALL "))
+}
+
+/// A row if any host is at anything, or something is due at `$1` but for the instances `$3` and the definitions `$4`; of what is no job,
+/// what the host `$2` is at does not count.
+pub(crate) fn busy_sql() -> String {
+    // One statement, which sees one moment: between two of them a job that was due could be locked.
+    let due = [UNPRIORITIZED, PRIORITIZED]
+        .map(|which| format!("OR EXISTS (SELECT 1 FROM job j WHERE {which} AND {CLAIMABLE} AND j.due <= $1 {NOT_EXCEPTED})"));
+    format!(
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM any_job WHERE locked_by IS NOT NULL) {} \
+         OR EXISTS (SELECT 1 FROM start_timer t WHERE {}) OR EXISTS (SELECT 1 FROM delivery t WHERE {}) \
+         OR EXISTS (SELECT 1 FROM message m WHERE {}) OR EXISTS (SELECT 1 FROM planned p WHERE {})",
+        due.join(" "),
+        start_timers::is_due(),
+        delivery::is_due(),
+        message::IS_DUE,
+        planned::IS_DUE
+    )
 }
 
 /// At most `max` jobs that are due, from these ranks in their order; of the exclusive jobs of an instance one.

@@ -174,6 +174,14 @@ pub(crate) fn next_sql() -> String {
     format!("SELECT t.due FROM start_timer t WHERE {RUNS} AND t.due > $1 ORDER BY t.due LIMIT 1")
 }
 
+/// At most `$2` that are due at `$1`, but for those of `$3` and of the definitions `$4`, as far as no host but `$5` is at them.
+pub(crate) fn due_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM start_timer t WHERE {RUNS} AND t.due <= $1 AND NOT (t.id {{any_uuid:3}}) AND NOT (t.definition_id {{any_text:4}}) \
+         AND (t.locked_by IS NULL OR t.locked_by = $5 OR NOT {HELD}) ORDER BY t.priority DESC, t.due, t.id LIMIT $2"
+    )
+}
+
 /// One is due at `$1` that could be claimed, but for these `$3` and for the definitions `$4`; or a host other than `$2` is at it.
 pub(crate) fn is_due() -> String {
     format!(
@@ -186,10 +194,7 @@ impl Store {
     /// this host has in its memory: what it has locked besides, it has forgotten. `except` names one of them as it does an instance.
     pub async fn claim_start_timers(&self, now: i64, max: u32, running: &[Uuid], except: &Except) -> Result<Vec<StartTimerRow>, Error> {
         let me = self.host();
-        let due = format!(
-            "SELECT {COLUMNS} FROM start_timer t WHERE {RUNS} AND t.due <= $1 AND NOT (t.id {{any_uuid:3}}) AND NOT (t.definition_id {{any_text:4}}) \
-             AND (t.locked_by IS NULL OR t.locked_by = $5 OR NOT {HELD}) ORDER BY t.priority DESC, t.due, t.id LIMIT $2"
-        );
+        let due = due_sql();
         let params = |max: i64| {
             vec![
                 Param::I64(now),
