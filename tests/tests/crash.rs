@@ -34,7 +34,7 @@ const MANIFEST: &str = "[delegates.bench]\nfile = \"test_bench.wasm\"\nversion =
 const ACTIVITIES: [&str; 7] = ["confirm", "done", "price", "received", "reserve", "submit", "validate"];
 
 /// Clients that start instances, each as soon as its last one was answered.
-const CLIENTS: u64 = 8;
+const CLIENTS: u64 = 32;
 
 /// How long starts may stay without any answer.
 const PATIENCE: Duration = Duration::from_secs(60);
