@@ -162,6 +162,27 @@ mod tests {
         assert_eq!(without_credentials("postgres://joe:secret@db/orders"), "postgres://***@db/orders");
     }
 
+    /// What the service has answered survives a power cut: its log is synchronised before a COMMIT is answered.
+    #[tokio::test]
+    async fn every_connection_to_sqlite_is_durable() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let db = Db::open(&format!("sqlite:{}", dir.path().join("orders.db").display())).await.expect("it opens");
+        let mut readers = Vec::new();
+        for _ in 0..SQLITE_READERS {
+            readers.push(db.readers().acquire().await.expect("a connection"));
+        }
+        let mut writer = db.begin().await.expect("a transaction");
+        for connection in readers.iter_mut().map(|reader| &mut **reader).chain([&mut *writer]) {
+            // 2 is FULL.
+            let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.expect("a number");
+            let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(connection).await.expect("a text");
+            assert_eq!((synchronous, journal.as_str()), (2, "wal"));
+        }
+        writer.rollback().await.expect("undone");
+        drop(readers);
+        db.close().await;
+    }
+
     #[tokio::test]
     async fn another_database_is_refused_by_name() {
         let error = Db::open("mysql://localhost/orders").await.err().map(|error| error.to_string());
