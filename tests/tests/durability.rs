@@ -1,26 +1,32 @@
-//! No answer leaves before its sync, and a server that does not synchronise is found out.
+//! No answer leaves before its sync, history tells of whatever was answered, and a server that does not synchronise is found out.
 //!
 //! That every connection of a host has the settings that this needs is tested where the connections are, in `host/store/src/tests.rs`.
 
+use anyhow::Context as _;
 use mandate_tests::lone::Lone;
 use mandate_tests::postgres::Cluster;
 use mandate_tests::trace::{Log, Tracer, permitted};
 use serde_json::json;
 
-/// An instance that waits for a person.
+/// An instance that waits for a person, and then for a worker.
 const REVIEW: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="test">
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="test">
   <bpmn:process id="review" isExecutable="true">
     <bpmn:startEvent id="start"/>
     <bpmn:sequenceFlow id="a" sourceRef="start" targetRef="look"/>
     <bpmn:userTask id="look"/>
-    <bpmn:sequenceFlow id="b" sourceRef="look" targetRef="end"/>
+    <bpmn:sequenceFlow id="b" sourceRef="look" targetRef="print"/>
+    <bpmn:serviceTask id="print" camunda:type="external" camunda:topic="print"/>
+    <bpmn:sequenceFlow id="c" sourceRef="print" targetRef="end"/>
     <bpmn:endEvent id="end"/>
   </bpmn:process>
 </bpmn:definitions>"#;
 
-/// Instances of a test: each is started and its task completed.
+/// Instances of a test.
 const INSTANCES: usize = 5;
+
+/// Requests of each that change something: it is started, its task completed, its external task fetched and completed.
+const REQUESTS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_leaves_before_its_log_is_on_the_disk_on_sqlite() -> anyhow::Result<()> {
@@ -33,7 +39,7 @@ async fn no_answer_leaves_before_its_log_is_on_the_disk_on_sqlite() -> anyhow::R
     let tracer = Tracer::attach(&[host.pid()?], &dir.path().join("trace")).await?;
     review(&host).await?;
     let answered = tracer.detach().await?.answered_after_their_sync(Log::Sqlite);
-    assert_eq!(answered, Ok(2 * INSTANCES));
+    assert_eq!(answered, Ok(REQUESTS * INSTANCES));
     host.stop().await
 }
 
@@ -51,18 +57,30 @@ async fn no_answer_leaves_before_its_log_is_on_the_disk_on_postgres() -> anyhow:
     let tracer = Tracer::attach(&processes, &dir.path().join("trace")).await?;
     review(&host).await?;
     let answered = tracer.detach().await?.answered_after_their_sync(Log::Postgres);
-    assert_eq!(answered, Ok(2 * INSTANCES));
+    assert_eq!(answered, Ok(REQUESTS * INSTANCES));
     host.stop().await
 }
 
-/// Starts instances and completes their tasks, one request after the other.
+/// Takes instances to their end, one request after the other. What was answered is in history at once: nothing is asked twice.
 async fn review(host: &Lone) -> anyhow::Result<()> {
     for _ in 0..INSTANCES {
         let started = host.post("/engine-rest/process-definition/key/review/start", &json!({})).await?;
-        let id = started["id"].as_str().unwrap_or_default();
+        let id = started["id"].as_str().context("an id")?;
+        let path = format!("/engine-rest/history/process-instance/{id}");
+        assert_eq!(host.ask(&path).await?["state"], "ACTIVE");
+
         let tasks = host.ask(&format!("/engine-rest/task?processInstanceId={id}")).await?;
-        let task = tasks[0]["id"].as_str().unwrap_or_default();
+        let task = tasks[0]["id"].as_str().context("a task")?;
         host.post(&format!("/engine-rest/task/{task}/complete"), &json!({})).await?;
+        let done = host.ask(&format!("/engine-rest/history/task?taskId={task}")).await?;
+        assert!(done[0]["endTime"].is_string() && done[0]["deleteReason"] == "completed", "{done}");
+
+        let fetch = json!({ "workerId": "w", "maxTasks": 1, "topics": [{ "topicName": "print", "lockDuration": 60_000 }] });
+        let fetched = host.post("/engine-rest/external-task/fetchAndLock", &fetch).await?;
+        assert_eq!(fetched[0]["processInstanceId"], id, "{fetched}");
+        let task = fetched[0]["id"].as_str().context("a task")?;
+        host.post(&format!("/engine-rest/external-task/{task}/complete"), &json!({ "workerId": "w" })).await?;
+        assert_eq!(host.ask(&path).await?["state"], "COMPLETED");
     }
     Ok(())
 }
