@@ -1,17 +1,19 @@
 //! What an instance costs in units of work, commits, statements, rows and bytes of log: counts, which hardly depend on the machine, so that
 //! a change that makes the engine write more is seen before anybody measures time.
 //!
-//! Instances run one at a time, and of many the cheapest counts: a machine that is busy makes some of them dearer, for a unit takes jobs
-//! along for some milliseconds only and a host looks after itself by the clock, and none cheaper. So it goes on for longer where it is
-//! busy. What units share that come at once is counted in the store's contract (`units_that_come_at_once_share_a_transaction`), where they
-//! do come at once whatever else the machine does.
+//! Instances run one at a time, in rounds. Of a round the cheapest instance counts, and the median: a machine that is busy makes some
+//! instances dearer, for a unit takes jobs along for some milliseconds only and a host looks after itself by the clock, and none cheaper; but
+//! what makes every second one dearer is no chance. So there are more rounds where it is busy: one must be as cheap as it should be. What
+//! units share that come at once is counted in the store's contract (`units_that_come_at_once_share_a_transaction`), where they do come at
+//! once whatever else the machine does.
 //!
 //! A bound that is passed by a change that is worth it is raised with that change; one that has become too high is lowered.
 
 use anyhow::Context as _;
 use mandate_bench::database::Database;
-use mandate_bench::host::{Batch, Host, Setup, order};
-use mandate_bench::{scenarios, stub};
+use mandate_bench::host::{Batch, Host, Setup};
+use mandate_bench::scenarios::{self, Scenario};
+use mandate_bench::stub;
 use mandate_tests::postgres::Cluster;
 
 /// What a scenario's instance costs.
@@ -23,47 +25,73 @@ struct Cost {
     postgres: Counted,
 }
 
-/// The cheapest instance when this was last set. On PostgreSQL each commit has a row more: its trace.
+/// What the cheapest instance may have of each, and the median of a round as well. On PostgreSQL each commit has a row more: its trace.
 struct Counted {
     commits: u64,
     statements: u64,
     rows: u64,
-    /// Of PostgreSQL's write-ahead log; SQLite has no such count.
-    log_bytes: Option<u64>,
+    log: Log,
 }
 
-const COSTS: [Cost; 3] = [
-    // The start, and the five jobs together.
+/// Bytes of PostgreSQL's write-ahead log, or those that a host on SQLite writes to files, which is its log and now and then a checkpoint.
+/// They depend on how full the pages are that are written, so that there is a tenth of room in them.
+struct Log {
+    cheapest: u64,
+    median: u64,
+}
+
+const COSTS: [Cost; 6] = [
+    // The start, and the five jobs together. Under load an instance may write 6 kB of PostgreSQL's log at the most. Here it runs alone, and
+    // shares its commits with nobody: that it stays below the same bound is as near as this comes to it without a load.
     Cost {
         scenario: "S1",
         units: 2,
-        sqlite: Counted { commits: 2, statements: 5, rows: 15, log_bytes: None },
-        postgres: Counted { commits: 2, statements: 6, rows: 17, log_bytes: Some(5_800) },
+        sqlite: Counted { commits: 2, statements: 3, rows: 15, log: Log { cheapest: 137_000, median: 150_000 } },
+        postgres: Counted { commits: 2, statements: 6, rows: 17, log: Log { cheapest: 6_000, median: 6_000 } },
     },
-    // The start, which is deferred, and its five tasks; and five commands, each of which is opened and closed.
+    // All in the start, of which only history is stored.
+    Cost {
+        scenario: "S2",
+        units: 1,
+        sqlite: Counted { commits: 1, statements: 1, rows: 12, log: Log { cheapest: 55_000, median: 55_000 } },
+        postgres: Counted { commits: 1, statements: 2, rows: 13, log: Log { cheapest: 4_800, median: 4_800 } },
+    },
+    // The start, which is deferred, and its five tasks; and five commands, each of which is opened, and closed
+    // with the task.
     Cost {
         scenario: "S2c",
         units: 12,
-        sqlite: Counted { commits: 12, statements: 25, rows: 25, log_bytes: None },
-        postgres: Counted { commits: 12, statements: 26, rows: 37, log_bytes: Some(12_100) },
+        sqlite: Counted { commits: 7, statements: 13, rows: 25, log: Log { cheapest: 220_000, median: 243_000 } },
+        postgres: Counted { commits: 7, statements: 21, rows: 32, log: Log { cheapest: 12_400, median: 12_600 } },
     },
     // The start, and the ten branches together. A branch is a row of the table of jobs, which comes and goes.
     Cost {
         scenario: "S3",
         units: 2,
-        sqlite: Counted { commits: 2, statements: 8, rows: 49, log_bytes: None },
-        postgres: Counted { commits: 2, statements: 8, rows: 51, log_bytes: Some(15_600) },
+        sqlite: Counted { commits: 2, statements: 6, rows: 49, log: Log { cheapest: 146_000, median: 186_000 } },
+        postgres: Counted { commits: 2, statements: 8, rows: 51, log: Log { cheapest: 17_000, median: 17_100 } },
+    },
+    // The start, and the message.
+    Cost {
+        scenario: "S4",
+        units: 2,
+        sqlite: Counted { commits: 2, statements: 4, rows: 13, log: Log { cheapest: 146_000, median: 146_000 } },
+        postgres: Counted { commits: 2, statements: 7, rows: 15, log: Log { cheapest: 5_200, median: 5_200 } },
+    },
+    // The start, the claim, and the timer.
+    Cost {
+        scenario: "S6",
+        units: 2,
+        sqlite: Counted { commits: 3, statements: 10, rows: 15, log: Log { cheapest: 159_000, median: 159_000 } },
+        postgres: Counted { commits: 3, statements: 11, rows: 17, log: Log { cheapest: 6_100, median: 6_100 } },
     },
 ];
 
-/// Instances that are looked at, so that what is printed is what one costs.
-const FEWEST: u32 = 50;
+/// Instances of a round, so that what is printed is what one costs.
+const ROUND: u32 = 50;
 
-/// As many as that, if none before was as cheap as it should be.
-const MOST: u32 = 500;
-
-/// A tenth more log than that there may be: what fits on a page differs.
-const SLACK: u64 = 10;
+/// As many rounds as that, if none before was as cheap as it should be.
+const MOST_ROUNDS: u32 = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_costs_no_more_than_it_did() {
@@ -79,14 +107,20 @@ async fn an_instance_costs_no_more_than_it_did() {
                 "sqlite" => format!("sqlite:{}", dir.path().join(format!("{name}.db")).display()),
                 _ => cluster.create_database(&name).expect("a database"),
             };
-            let bounds = bounds(cost, counted);
             let setup = Setup { stub: Some(stub.clone()), ..Setup::new(url, dir.path().to_owned()) };
-            let found = cheapest(cost, &setup, &bounds).await.expect("they run");
+            let bounds = bounds(cost, counted);
+            let [cheapest, median] = &bounds;
+            let found = cheapest_round(cost, &setup, &bounds).await.expect("they run");
             let of = format!("{} on {database}", cost.scenario);
-            println!("{of}, of the cheapest instance: {COUNTS:?}, found: {found:?}, allowed: {bounds:?}");
-            for ((what, found), most) in COUNTS.iter().zip(found).zip(bounds) {
-                if found > most {
-                    broken.push(format!("{of}: the cheapest instance has {found} {what}, more than {most}: find out why"));
+            println!(
+                "{of}: {COUNTS:?}, of the cheapest instance {:?}, allowed {cheapest:?}, median {:?}, allowed {median:?}",
+                found[0], found[1]
+            );
+            for (which, (found, bounds)) in ["the cheapest instance", "the median instance"].iter().zip(found.iter().zip(&bounds)) {
+                for ((what, found), most) in COUNTS.iter().zip(found).zip(bounds) {
+                    if found > most {
+                        broken.push(format!("{of}: {which} has {found} {what}, more than {most}: find out why"));
+                    }
                 }
             }
         }
@@ -97,26 +131,42 @@ async fn an_instance_costs_no_more_than_it_did() {
 /// What is counted.
 const COUNTS: [&str; 5] = ["units of work", "commits", "statements", "rows", "bytes of log"];
 
-fn bounds(cost: &Cost, counted: &Counted) -> [u64; COUNTS.len()] {
-    let log_bytes = counted.log_bytes.map_or(u64::MAX, |bytes| bytes + bytes / SLACK);
-    [cost.units, counted.commits, counted.statements, counted.rows, log_bytes]
+/// Each count of the cheapest instance, and of the median.
+type Counts = [[u64; COUNTS.len()]; 2];
+
+fn bounds(cost: &Cost, counted: &Counted) -> Counts {
+    let Log { cheapest, median } = counted.log;
+    [cheapest, median].map(|log| [cost.units, counted.commits, counted.statements, counted.rows, log])
 }
 
-/// What an instance costs, each count the least of all instances.
-async fn cheapest(cost: &Cost, setup: &Setup, bounds: &[u64; COUNTS.len()]) -> anyhow::Result<[u64; COUNTS.len()]> {
+/// What instances cost, of the first round that is within the bounds, or else of the one that comes nearest.
+async fn cheapest_round(cost: &Cost, setup: &Setup, bounds: &Counts) -> anyhow::Result<Counts> {
     let scenario = scenarios::find(cost.scenario).context("it is in the table")?;
     let host = Host::open(setup, scenario.model(), scenario.commands() > 0).await?;
     let mut database = Database::connect(&setup.url).await?;
-    let mut found = [u64::MAX; COUNTS.len()];
-    let is_cheap = |found: &[u64]| found.iter().zip(bounds).all(|(found, most)| found <= most);
-    for number in 0..MOST {
-        if number >= FEWEST && is_cheap(&found) {
+    let excess = |round: &Counts| -> u64 {
+        round.iter().flatten().zip(bounds.iter().flatten()).map(|(found, most)| found.saturating_sub(*most)).sum()
+    };
+    let mut best: Option<Counts> = None;
+    for round in 0..MOST_ROUNDS {
+        let found = one_round(&host, &mut database, scenario, round).await?;
+        if best.as_ref().is_none_or(|best| excess(&found) < excess(best)) {
+            best = Some(found);
+        }
+        if excess(&found) == 0 {
             break;
         }
-        let (ended, before, logged) = (host.ended(), host.runtime.counters(), database.logged().await?);
-        let key = Batch { name: "lone", count: MOST }.key(number);
-        host.start(key.clone(), order(&key)).await?;
-        host.until_ended(ended + 1).await?;
+    }
+    host.close().await;
+    best.context("there was a round")
+}
+
+async fn one_round(host: &Host, database: &mut Database, scenario: &dyn Scenario, round: u32) -> anyhow::Result<Counts> {
+    let batch = Batch { name: "lone", count: ROUND * MOST_ROUNDS };
+    let mut columns = [const { Vec::new() }; COUNTS.len()];
+    for number in round * ROUND..(round + 1) * ROUND {
+        let (before, logged) = (host.runtime.counters(), database.logged().await?);
+        scenario.run_one(host, batch.key(number)).await?;
         let after = host.runtime.counters();
         let spent = [
             after.units - before.units,
@@ -125,10 +175,11 @@ async fn cheapest(cost: &Cost, setup: &Setup, bounds: &[u64; COUNTS.len()]) -> a
             after.rows - before.rows,
             database.logged().await? - logged,
         ];
-        for (least, spent) in found.iter_mut().zip(spent) {
-            *least = spent.min(*least);
+        for (column, spent) in columns.iter_mut().zip(spent) {
+            column.push(spent);
         }
     }
-    host.close().await;
-    Ok(found)
+    columns.iter_mut().for_each(|column| column.sort_unstable());
+    // Of an even number the upper one: what half of the instances have too much of is in it.
+    Ok([0, ROUND as usize / 2].map(|at| columns.each_ref().map(|column| column[at])))
 }

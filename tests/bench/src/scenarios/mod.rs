@@ -124,6 +124,15 @@ pub trait Scenario: Sync {
         Box::pin(async { Ok(()) })
     }
 
+    /// Runs one instance to its end, with nothing beside it.
+    fn run_one<'a>(&'a self, host: &'a Host, key: String) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async move {
+            let before = host.ended();
+            host.start(key.clone(), order(&key)).await?;
+            host.until_ended(before + 1).await
+        })
+    }
+
     /// Prepares, opens the window, and runs the instances to their end.
     fn run<'a>(&'a self, host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<Latency>>;
 }

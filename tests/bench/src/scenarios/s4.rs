@@ -33,14 +33,22 @@ impl Scenario for S4 {
         Floor::Units { before_window: 1 }
     }
 
+    fn run_one<'a>(&'a self, host: &'a Host, key: String) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async move {
+            let before = host.ended();
+            host.start(key.clone(), order(&key)).await?;
+            host.runtime.correlate(paid(key)).await?;
+            host.until_ended(before + 1).await
+        })
+    }
+
     fn run<'a>(&'a self, host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<Latency>> {
         Box::pin(async move {
             let before = host.ended();
             host.start_all(batch, |number| order(&batch.key(number))).await?;
             window.open().await?;
             let correlated = host.from_clients(batch.count, |number| {
-                let business_key = Some(batch.key(number));
-                let correlation = Correlation { message: MESSAGE.to_owned(), business_key, ..Correlation::default() };
+                let correlation = paid(batch.key(number));
                 async move { Ok(host.runtime.correlate(correlation).await.map(drop)?) }
             });
             let took = correlated.await?;
@@ -48,4 +56,9 @@ impl Scenario for S4 {
             Ok(Latency::Measured(took))
         })
     }
+}
+
+/// The message for the instance of a business key.
+fn paid(business_key: String) -> Correlation {
+    Correlation { message: MESSAGE.to_owned(), business_key: Some(business_key), ..Correlation::default() }
 }
