@@ -459,11 +459,12 @@ CREATE TABLE job (
 -- What a host claims from, in its order: a thousand jobs that are due at one moment are not sorted for every claim. A job that is born
 -- locked never enters it, and of an instance's exclusive jobs there is one in it, however many wait.
 CREATE INDEX job_claimable ON job (due, instance_id, wait) WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority = 0;
--- The same of jobs that have a priority, by priority and by due date. Others are in neither.
+-- The same of jobs that have a priority, by priority and by due date. Others are in neither. Both predicates mean the same in other words:
+-- whoever asks for one priority is not to read the jobs of all, which a plan would be free to do that was made when there were none.
 CREATE INDEX job_prioritized ON job (priority, due, instance_id, wait)
     WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority <> 0;
 CREATE INDEX job_prioritized_due ON job (due, instance_id, wait)
-    WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority <> 0;
+    WHERE locked_by IS NULL AND retries >= 1 AND NOT suspended AND NOT behind AND priority <> 0;
 -- What runs now: few rows. Tells whether an instance has an exclusive job under way.
 CREATE INDEX job_locked ON job (instance_id, locked_by) WHERE locked_by IS NOT NULL;
 -- What waits for an operator, and what has failed or is suspended: nothing that goes its way enters these.

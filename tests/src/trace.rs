@@ -230,12 +230,12 @@ impl Trace {
         // The protocol's Query and CommandComplete.
         let is_order = |call: &&Call| call.is(&READS, "\"Q\\0\\0\\0\\vCOMMIT\\0") && call.within(asked, left);
         let is_done = |call: &&Call| call.is(&SENDS, "\"C\\0\\0\\0\\vCOMMIT\\0") && call.began < left;
-        let committed = self.0.iter().filter(is_order).filter_map(|order| {
+        let mut committed = self.0.iter().filter(is_order).filter_map(|order| {
             let ordered = order.ended?;
             let done = self.0.iter().filter(is_done).find(|done| done.pid == order.pid && done.began > ordered)?;
             Some((ordered, done))
         });
-        match committed.last() {
+        match committed.next_back() {
             Some((ordered, done)) => self.committed(ordered, done),
             None => self.stored_alone(asked, left),
         }
@@ -257,7 +257,7 @@ impl Trace {
             self.0.iter().find(|call| call.pid == write.pid && call.is(&SENDS, "STREAM") && call.began > write.began && call.began < left)
         };
         let writes = self.0.iter().filter(|call| call.is(&WRITES, "/pg_wal/") && call.began > asked && call.began < left);
-        let stored = writes.filter_map(|write| Some((write, answer_to(write)?))).last();
+        let stored = writes.filter_map(|write| Some((write, answer_to(write)?))).next_back();
         let (written, done) = stored.ok_or("nothing was committed before the answer left")?;
         self.synced(written, done)
     }

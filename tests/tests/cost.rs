@@ -2,10 +2,10 @@
 //! a change that makes the engine write more is seen before anybody measures time.
 //!
 //! Instances run one at a time, in rounds. Of a round the cheapest instance counts, and the median: a machine that is busy makes some
-//! instances dearer, for a unit takes jobs along for some milliseconds only and a host looks after itself by the clock, and none cheaper; but
-//! what makes every second one dearer is no chance. So there are more rounds where it is busy: one must be as cheap as it should be. What
-//! units share that come at once is counted in the store's contract (`units_that_come_at_once_share_a_transaction`), where they do come at
-//! once whatever else the machine does.
+//! instances dearer, for a unit takes jobs along for some milliseconds only and a host looks after itself by the clock, and none cheaper;
+//! but what makes every second one dearer is no chance. So there are more rounds where it is busy: one must be as cheap as it should be.
+//! What units share that come at once is counted in the store's contract (`units_that_come_at_once_share_a_transaction`), where they do
+//! come at once whatever else the machine does.
 //!
 //! A bound that is passed by a change that is worth it is raised with that change; one that has become too high is lowered.
 
@@ -179,7 +179,9 @@ async fn one_round(host: &Host, database: &mut Database, scenario: &dyn Scenario
             column.push(spent);
         }
     }
-    columns.iter_mut().for_each(|column| column.sort_unstable());
+    for column in &mut columns {
+        column.sort_unstable();
+    }
     // Of an even number the upper one: what half of the instances have too much of is in it.
     Ok([0, ROUND as usize / 2].map(|at| columns.each_ref().map(|column| column[at])))
 }

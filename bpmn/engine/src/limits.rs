@@ -81,12 +81,14 @@ mod tests {
     use crate::testing::{Run, parse};
     use crate::{Code, Input, Moment, Stop, step};
 
-    /// Takes what a script comes to one input further with less and less. It comes to the same, or to nothing; and to nothing where least is
-    /// given. Answers why.
+    /// Takes what a script comes to one input further with less and less. It comes to the same, or to nothing; and to nothing where least
+    /// is given. Answers why.
     fn shrink(elements: &str, script: &[&str], input: impl Fn(&Run<'_>) -> Input, give: impl Fn(u32) -> Bounds) -> Code {
         let definition = parse(elements);
         let mut run = Run::new(&definition);
-        script.iter().for_each(|line| run.line(line));
+        for line in script {
+            run.line(line);
+        }
         let taken = |bounds| {
             let mut instance = run.instance.clone();
             step(&definition, &mut instance, input(&run), Moment::from(0).within(bounds)).map(|effects| (effects, instance))

@@ -11,8 +11,8 @@ use crate::rest::{activity_dto, execution, instance_dto, operation_dto, public};
 use crate::{date, variable};
 
 /// A part of one line, which all parts of a record are together, without its end: the fields of Camunda's `HistoricProcessInstanceDto`, and
-/// `activityInstances`, `variableInstances`, `variableUpdates`, `taskInstances` and `incidents` with those of its other historic DTOs as far
-/// as there is anything to say, and `ledger` as `/api/v1` lists it.
+/// `activityInstances`, `variableInstances`, `variableUpdates`, `taskInstances` and `incidents` with those of its other historic DTOs as
+/// far as there is anything to say, and `ledger` as `/api/v1` lists it.
 pub fn history_line(instance: &HistoryInstance, part: &RecordPart) -> String {
     let id = instance.id;
     let (name, rows): (_, Vec<Value>) = match &part.rows {

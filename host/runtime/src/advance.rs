@@ -275,8 +275,8 @@ impl Inner {
     }
 
     /// Whether a unit that somebody asks for is tried where it was asked for. While others run, a unit that stays where it is spares waking
-    /// two threads, which is a fifth of what it costs. One that comes alone is answered no sooner so, rather later: it has the processors to
-    /// itself, and those that it wakes on its way are awake when it comes to the database.
+    /// two threads, which is a fifth of what it costs. One that comes alone is answered no sooner so, rather later: it has the processors
+    /// to itself, and those that it wakes on its way are awake when it comes to the database.
     pub(crate) fn tries_here(&self) -> bool {
         self.running.is_any()
     }

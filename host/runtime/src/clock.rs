@@ -81,9 +81,9 @@ impl Clock {
         }
     }
 
-    /// The time by which what cannot be undone is done, given the database's: the earlier of the two, so that a host whose clock has run ahead
-    /// does nothing before its time. A clock that is set is the database's own. On SQLite both are this machine's, and nothing tells that it
-    /// is wrong.
+    /// The time by which what cannot be undone is done, given the database's: the earlier of the two, so that a host whose clock has run
+    /// ahead does nothing before its time. A clock that is set is the database's own. On SQLite both are this machine's, and nothing tells
+    /// that it is wrong.
     pub(crate) fn agreed(&self, database: i64) -> i64 {
         match self {
             Self::System => system_now_ms().min(database),

@@ -130,8 +130,8 @@ impl Error {
     }
 }
 
-/// What the store does not do for a host that may not act is no failure of the store: nothing was stored, and another host can do it. Nor is
-/// what it cannot read: the next attempt does not read it, either.
+/// What the store does not do for a host that may not act is no failure of the store: nothing was stored, and another host can do it. Nor
+/// is what it cannot read: the next attempt does not read it, either.
 impl From<mandate_store::Error> for Error {
     fn from(error: mandate_store::Error) -> Self {
         match error {

@@ -5,8 +5,8 @@
 //! history in one transaction, and their lines are on the disk before it commits. After a crash in between they are exported once more.
 //! What is more than one transaction should remove is removed behind it, and is not exported again.
 //!
-//! A batch that fails is followed by a smaller one, and an instance that fails by itself is left until those behind it have gone: none keeps
-//! the others.
+//! A batch that fails is followed by a smaller one, and an instance that fails by itself is left until those behind it have gone: none
+//! keeps the others.
 //!
 //! Every host goes on with what was deleted by hand and was too much for the request, also where history is not cleaned.
 
@@ -29,8 +29,8 @@ pub const DEFAULT_SHARE: u32 = 2;
 /// How long the loop waits when there was nothing to do: after days nobody counts seconds.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// How long instances that could not be removed are left alone from when the last of them was found: somebody must look at them, and is told
-/// in the log each time.
+/// How long instances that could not be removed are left alone from when the last of them was found: somebody must look at them, and is
+/// told in the log each time.
 const AGAIN: Duration = Duration::from_hours(1);
 
 /// A batch that takes less is followed by a larger one.

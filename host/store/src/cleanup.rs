@@ -98,7 +98,8 @@ impl Store {
     }
 }
 
-/// Definitions that are deleted and whose elements and history are not, with the last instance that was found of them, as far as that is gone.
+/// Definitions that are deleted and whose elements and history are not, with the last instance that was found of them, as far as that is
+/// gone.
 pub(crate) const LOST: &str = "SELECT d.definition_id, d.ended_at, d.instance_id FROM deleted_definition d WHERE NOT d.with_history \
      AND NOT EXISTS (SELECT 1 FROM history_instance h WHERE h.instance_id = d.instance_id AND h.definition_id = d.definition_id) ORDER BY d.definition_id";
 

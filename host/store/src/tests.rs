@@ -1,4 +1,5 @@
-//! Tests of what only this crate sees: that every statement prepares, that writes are durable, and in files of their own what statements read.
+//! Tests of what only this crate sees: that every statement prepares, that writes are durable, and in files of their own what statements
+//! read.
 
 mod claims;
 mod gathered;

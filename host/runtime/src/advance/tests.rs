@@ -12,8 +12,8 @@ use crate::{Runtime, testing};
 
 /// A person, and then delegates; `long` has a chain of plain tasks before the person, `called` begins with a delegate.
 fn model() -> String {
-    let chain: String =
-        (0..60).map(|n| format!("<task id='t{n}'/><sequenceFlow id='c{n}' sourceRef='t{n}' targetRef='{}'/>", next(n))).collect();
+    let task = |n| format!("<task id='t{n}'/><sequenceFlow id='c{n}' sourceRef='t{n}' targetRef='{}'/>", next(n));
+    let chain = (0..60).map(task).collect::<Vec<_>>().concat();
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='t'>\
          <process id='p' isExecutable='true'><startEvent id='s'/><userTask id='u'/><serviceTask id='a' camunda:class='a'/><userTask id='v'/>\
@@ -70,12 +70,11 @@ async fn ends_without_guests<T: Send + 'static>(runtime: &Runtime, work: impl Fu
     let blocked = Blocked::all(runtime).await;
     let mut working = tokio::spawn(work);
     // What needs one of these threads cannot end, however long that is; what needs none has ended long before on any machine.
-    match tokio::time::timeout(Duration::from_secs(2), &mut working).await {
+    let ended = tokio::time::timeout(Duration::from_secs(2), &mut working).await;
+    drop(blocked);
+    match ended {
         Ok(done) => (true, done.expect("it does not panic")),
-        Err(_) => {
-            drop(blocked);
-            (false, working.await.expect("it does not panic"))
-        }
+        Err(_) => (false, working.await.expect("it does not panic")),
     }
 }
 

@@ -70,8 +70,8 @@ async fn blocking<T: Send + 'static>(path: &Path, work: impl FnOnce() -> io::Res
     done.map_err(|error| Error::Export { path: path.to_owned(), reason: error.to_string() })
 }
 
-/// Opens a file to append whole lines to, and answers where it ends. Others that append to it wait until it is closed. What a crash has left
-/// of a line is removed: the instance that it was of is still in the database.
+/// Opens a file to append whole lines to, and answers where it ends. Others that append to it wait until it is closed. What a crash has
+/// left of a line is removed: the instance that it was of is still in the database.
 fn open_to_append(path: &Path) -> io::Result<(File, u64)> {
     let file = File::options().read(true).append(true).create(true).open(path)?;
     file.lock()?;

@@ -15,8 +15,12 @@ const MAX_PRIORITIES: i64 = 100;
 /// The predicate of the index `job_claimable`.
 pub(crate) const UNPRIORITIZED: &str = "j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.priority = 0";
 
-/// The predicate of the indexes `job_prioritized` and `job_prioritized_due`.
-pub(crate) const PRIORITIZED: &str = "j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.priority <> 0";
+/// The predicate of the index `job_prioritized_due`. It says in other words than [`OF_ONE`] that attempts are left: a planner, which reads
+/// the words, takes neither index for the other, whatever it knows of the table.
+pub(crate) const PRIORITIZED: &str = "j.locked_by IS NULL AND j.retries >= 1 AND NOT j.suspended AND NOT j.behind AND j.priority <> 0";
+
+/// The predicate of the index `job_prioritized`, for whoever asks for one priority.
+const OF_ONE: &str = "j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.priority <> 0";
 
 /// Jobs that are looked at together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +40,7 @@ pub(super) const NOT_EXCEPTED: &str = "{pg:AND j.instance_id NOT IN (SELECT unne
 /// One look at what is due: `$1` now, `$2` how many; the priority is the last.
 pub(crate) fn sql(rank: Rank, excepted: bool) -> String {
     let which = match rank {
-        Rank::Priority(_) => format!("{PRIORITIZED} AND j.priority = ${}", if excepted { 5 } else { 3 }),
+        Rank::Priority(_) => format!("{OF_ONE} AND j.priority = ${}", if excepted { 5 } else { 3 }),
         Rank::None => UNPRIORITIZED.to_owned(),
         Rank::Any => PRIORITIZED.to_owned(),
     };
@@ -55,7 +59,7 @@ pub(super) fn is_due(now: i64, except: &Except) -> (String, Vec<Param>) {
 }
 
 /// At most `max` jobs of a rank that are due.
-pub(super) fn look(rank: Rank, now: i64, max: i64, except: &Except) -> (String, Vec<Param>) {
+pub(crate) fn look(rank: Rank, now: i64, max: i64, except: &Except) -> (String, Vec<Param>) {
     let excepted = !(except.instances.is_empty() && except.definitions.is_empty());
     let mut params = params![now, max];
     if excepted {
@@ -70,11 +74,12 @@ pub(super) fn look(rank: Rank, now: i64, max: i64, except: &Except) -> (String, 
 
 /// The priorities of jobs that wait, `$2` at most and the highest first, each with whether something of it may be due at `$1`.
 pub(crate) fn priorities_sql() -> String {
-    let highest = |below: &str| format!("(SELECT j.priority FROM job j WHERE {PRIORITIZED} {below} ORDER BY j.priority DESC LIMIT 1)");
+    // Not EXISTS, for which PostgreSQL would read what is due of all priorities into a hash if it took the table to be empty.
+    let highest = |below: &str| format!("(SELECT j.priority FROM job j WHERE {OF_ONE} {below} ORDER BY j.priority DESC LIMIT 1)");
     format!(
         "WITH RECURSIVE level (priority, n) AS (SELECT {}, 1 UNION ALL SELECT {}, level.n + 1 FROM level \
          WHERE level.priority IS NOT NULL AND level.n < $2) \
-         SELECT level.priority, EXISTS (SELECT 1 FROM job j WHERE {PRIORITIZED} AND j.priority = level.priority AND j.due <= $1) \
+         SELECT level.priority, (SELECT 1 FROM job j WHERE {OF_ONE} AND j.priority = level.priority AND j.due <= $1 LIMIT 1) IS NOT NULL \
          FROM level WHERE level.priority IS NOT NULL ORDER BY level.n",
         highest(""),
         highest("AND j.priority < level.priority")

@@ -25,8 +25,8 @@ impl Reads {
         Ok(found)
     }
 
-    /// What history has beside instances that it does not know, and that do not live: nobody looks for it when its time is over. Incidents of
-    /// what was to start an instance are of none.
+    /// What history has beside instances that it does not know, and that do not live: nobody looks for it when its time is over. Incidents
+    /// of what was to start an instance are of none.
     pub async fn history_orphans(&self) -> Result<Vec<(&'static str, Uuid)>, Error> {
         let mut found = Vec::new();
         for (table, _) in removal::TABLES {

@@ -11,9 +11,9 @@ use super::{
 use crate::db::{Columns, Param, params};
 use crate::{Error, LedgerRow};
 
-/// Reads an ended instance's whole history, and the commands that it has sent, a part at a time. Nothing of it changes any more but verdicts
-/// in the ledger and annotations of operations: one that comes between the export of an instance and its removal goes with its rows, and is
-/// exported nowhere.
+/// Reads an ended instance's whole history, and the commands that it has sent, a part at a time. Nothing of it changes any more but
+/// verdicts in the ledger and annotations of operations: one that comes between the export of an instance and its removal goes with its
+/// rows, and is exported nowhere.
 pub struct RecordReader {
     reads: Reads,
     /// Whose it is.

@@ -20,8 +20,8 @@ pub(crate) const TABLES: [(&str, &str); 7] = [
     ("history_incident_caller", "root, n"),
 ];
 
-/// Rows of these tables that go in one transaction. On SQLite it keeps every other write waiting; on PostgreSQL an answer that does not come
-/// within a minute is given up.
+/// Rows of these tables that go in one transaction. On SQLite it keeps every other write waiting; on PostgreSQL an answer that does not
+/// come within a minute is given up.
 pub(crate) const SLICE: u64 = 5_000;
 
 /// Instances of which a slice is taken at once.

@@ -124,7 +124,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             id: Some((id, 1)), instance: Some(id), definition_id: text(), definition_key: text(), business_key: text(),
             activity_id: text(), name: text(), name_like: text(), kind: text(), digest: text(), assignee: text(), finished: true, unfinished: true,
             canceled: true, complete_scope: true, started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1),
-            tenants: texts(), without_tenant: true,
+            tenants: texts(), without_tenant: true, behind: Some(1),
         }, HistoryActivitySort { Id Instance ActivityId Name Kind StartedAt EndedAt Duration DefinitionId Occurrence Tenant });
         let of = || OfInstances {
             ids: vec![id],
