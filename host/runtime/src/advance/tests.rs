@@ -19,18 +19,19 @@ fn model() -> String {
          <process id='p' isExecutable='true'><startEvent id='s'/><userTask id='u'/><serviceTask id='a' camunda:class='a'/><userTask id='v'/>\
          <sequenceFlow id='f1' sourceRef='s' targetRef='u'/><sequenceFlow id='f2' sourceRef='u' targetRef='a'/>\
          <sequenceFlow id='f3' sourceRef='a' targetRef='v'/></process>\
-         <process id='long' isExecutable='true'><startEvent id='s'/>{chain}<userTask id='u'/>\
-         <sequenceFlow id='f' sourceRef='s' targetRef='t0'/></process>\
-         <process id='called' isExecutable='true'><startEvent id='s'/><serviceTask id='a' camunda:class='a'/><userTask id='u'/>\
-         <sequenceFlow id='f1' sourceRef='s' targetRef='a'/><sequenceFlow id='f2' sourceRef='a' targetRef='u'/></process>\
-         <process id='fails' isExecutable='true'><startEvent id='s'/><exclusiveGateway id='g'/><userTask id='u'/>\
-         <sequenceFlow id='f1' sourceRef='s' targetRef='g'/><sequenceFlow id='f2' sourceRef='g' targetRef='u'>\
-         <conditionExpression>= missing.part &gt; 1</conditionExpression></sequenceFlow></process></definitions>"
+         <process id='long' isExecutable='true'><startEvent id='ls'/>{chain}<userTask id='lu'/>\
+         <sequenceFlow id='lf' sourceRef='ls' targetRef='t0'/></process>\
+         <process id='called' isExecutable='true'><startEvent id='cs'/><serviceTask id='ca' camunda:class='a'/><userTask id='cu'/>\
+         <sequenceFlow id='cf1' sourceRef='cs' targetRef='ca'/><sequenceFlow id='cf2' sourceRef='ca' targetRef='cu'/></process>\
+         <process id='fails' isExecutable='true'><startEvent id='fs'/><exclusiveGateway id='g'/><userTask id='fu'/><userTask id='fv'/>\
+         <sequenceFlow id='ff1' sourceRef='fs' targetRef='g'/>\
+         <sequenceFlow id='ff2' sourceRef='g' targetRef='fu'><conditionExpression>= 1 &gt; 2</conditionExpression></sequenceFlow>\
+         <sequenceFlow id='ff3' sourceRef='g' targetRef='fv'><conditionExpression>= 2 &gt; 3</conditionExpression></sequenceFlow></process></definitions>"
     )
 }
 
 fn next(n: usize) -> String {
-    if n == 59 { "u".to_owned() } else { format!("t{}", n + 1) }
+    if n == 59 { "lu".to_owned() } else { format!("t{}", n + 1) }
 }
 
 const MANIFEST: &str = "[delegates.a]\nfile = \"test_scripted.wasm\"\nversion = \"1.0.0\"\ncommands = []\n";
@@ -79,7 +80,7 @@ async fn ends_without_guests<T: Send + 'static>(runtime: &Runtime, work: impl Fu
 }
 
 fn start(process: &str) -> crate::Start {
-    let script = json!({ "a": { "set": { "x": 1 } } });
+    let script = json!({ "a": { "set": { "x": 1 } }, "ca": {} });
     crate::Start { definition: crate::DefinitionRef::Key { key: process.to_owned(), tenant: None }, ..testing::start(&script) }
 }
 
@@ -115,11 +116,12 @@ async fn what_is_brief_needs_no_thread_for_guests_while_others_run_and_all_else_
 
     // The first start is tried, the second is known to call somebody.
     let definition = started_definition(&runtime, "called").await;
-    assert!(!definition.calls_from(ElementIndex(1)));
+    let start_event: ElementIndex = definition.model.find("cs").expect("it has a start event");
+    assert!(!definition.calls_from(start_event));
     for _ in 0..2 {
         let (here, started) = ends_without_guests(&runtime, starts("called")).await;
         assert!(!here && started.is_ok(), "{started:?}");
-        assert!(definition.calls_from(ElementIndex(1)));
+        assert!(definition.calls_from(start_event));
     }
 
     // Why a start fails is found where all of it may run.
