@@ -73,6 +73,8 @@ impl<'d> Machine<'d> {
         let complete = self.is_open(scope, ad_hoc) && ad_hoc_sub_process::is_complete(&at, ad_hoc)?;
         if complete && ad_hoc.cancel_remaining {
             self.cancel_children(scope);
+            // What is set where something is cancelled triggers nothing inside of what is left.
+            self.disarm_event_sub_processes(scope);
             return self.resume(scope);
         }
         if complete {

@@ -456,7 +456,7 @@ impl Instance {
     pub(crate) fn remove_activity(&mut self, id: ActivityId) -> Arc<Activity> {
         let activity = self.activities.remove(&id).expect("the caller found it in the tree");
         let is_empty = !self.index.children.contains_key(&id) && !self.index.records.contains_key(&id);
-        debug_assert!(is_empty && !self.index.waits.contains_key(&id), "nothing of it is left");
+        assert!(is_empty && !self.index.waits.contains_key(&id), "nothing of it is left: what was inside could never be stored");
         self.index.remove_activity(&activity);
         activity
     }

@@ -249,3 +249,104 @@ fn condition_of_an_event_is_asked_before_that_of_the_sub_process() {
         "#]],
     );
 }
+
+const POSITIVE: &str = "<conditionalEventDefinition><condition>= n > 0</condition></conditionalEventDefinition>";
+
+/// It is done by then: an event sub-process that began in it would be left without the scope that it runs in.
+#[test]
+fn what_is_mapped_out_of_what_the_condition_cancels_triggers_nothing_inside() {
+    check(
+        &format!(
+            "<startEvent id='s'/><adHocSubProcess id='p'>{DONE}<userTask id='a'/><userTask id='b'><extensionElements><camunda:inputOutput>\
+             <camunda:outputParameter name='n'>= 1</camunda:outputParameter></camunda:inputOutput></extensionElements></userTask>{}\
+             </adHocSubProcess><boundaryEvent id='m' attachedToRef='p' cancelActivity='false'>{POSITIVE}</boundaryEvent><userTask id='seen'/>\
+             <userTask id='u'/>{{s>p>u}}{{m>seen}}",
+            watching(OTHER, POSITIVE)
+        ),
+        r#"
+            start {"done": false, "n": 0}
+            complete a {"done": true}
+            leaves
+        "#,
+        expect![[r#"
+            > start {"done": false, "n": 0}
+              started at s
+              done = false
+              n = 0
+              + s #2
+              - #2
+              + p #3
+              condition m !4
+              condition vs !5
+              + a #8 in #3
+              task a !9 of nobody users [] groups []
+              + b #10 in #3
+              task b !11 of nobody users [] groups []
+            > complete a {"done": true}
+              task !9 gone
+              done = true
+              - #8
+              n = 1
+              task !11 gone
+              - #10 canceled
+              subscription !5 gone
+              + m #12
+              - #12
+              + seen #13
+              task seen !14 of nobody users [] groups []
+              subscription !4 gone
+              - #3
+              + u #15
+              task u !16 of nobody users [] groups []
+            > leaves
+              seen #13: task of nobody
+              u #15: task of nobody
+        "#]],
+    );
+}
+
+#[test]
+fn what_delegates_set_that_are_told_what_the_condition_cancels_triggers_nothing_inside() {
+    check(
+        &format!(
+            "<startEvent id='s'/><adHocSubProcess id='p'>{DONE}<userTask id='a'/><userTask id='b'><extensionElements>\
+             <camunda:taskListener event='delete' class='Gone'/></extensionElements></userTask>{}</adHocSubProcess><userTask id='u'/>{{s>p>u}}",
+            watching(OTHER, POSITIVE)
+        ),
+        r#"
+            start {"done": false, "n": 0}
+            complete a {"done": true}
+            return {"n": 1}
+            leaves
+        "#,
+        expect![[r#"
+            > start {"done": false, "n": 0}
+              started at s
+              done = false
+              n = 0
+              + s #2
+              - #2
+              + p #3
+              condition vs !4
+              + a #7 in #3
+              task a !8 of nobody users [] groups []
+              + b #9 in #3
+              task b !10 of nobody users [] groups []
+            > complete a {"done": true}
+              task !8 gone
+              done = true
+              - #7
+              task !10 gone
+              - #9 canceled
+              subscription !4 gone
+              call delete b !11 attempt 1, 0 left {done: true, n: 0}
+            > return {"n": 1}
+              n = 1
+              - #3
+              + u #12
+              task u !13 of nobody users [] groups []
+            > leaves
+              u #12: task of nobody
+        "#]],
+    );
+}
