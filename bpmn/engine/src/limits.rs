@@ -45,7 +45,7 @@ pub const MAX_CALL_DEPTH: u32 = 50;
 pub const MAX_DEFERRED_REPORTS: usize = 10_000;
 
 /// Instances directly inside one scope that are active or may be compensated. A model that multiplies tokens in a loop would otherwise grow
-/// its snapshot without an end; at some 30 bytes each, this many are 3 MB.
+/// its snapshot without an end; at some 30 bytes each, this many are 3 MB. And tokens on their way in one unit of work.
 pub const MAX_SCOPE_ACTIVITIES: usize = 100_000;
 
 /// Attempts of a job whose element names no retry cycle: Camunda 7's default of three.

@@ -10,6 +10,7 @@ use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Body, Phase, Role, State};
 use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
+use crate::lineage::Lineage;
 use crate::listener::Occasion;
 use crate::step::Machine;
 use crate::unit::{LaterKind, Token};
@@ -147,9 +148,9 @@ impl Machine<'_> {
         }
         let tokens = self.definition.element(element).completion_quantity;
         if self.definition.element(element).async_after {
-            let flows: Vec<_> = flows.iter().flat_map(|flow| (0..tokens).map(|_| Some(*flow))).collect();
-            let flows = if flows.is_empty() { vec![None] } else { flows };
-            for flow in flows {
+            let consumed = flows.is_empty().then_some(None);
+            let flows = flows.iter().flat_map(|flow| (0..tokens).map(|_| Some(*flow)));
+            for flow in flows.chain(consumed) {
                 let after = self.place(element, scope, Phase::After { flow })?;
                 self.put_job(after, element, JobKind::AsyncAfter, self.now)?;
             }
@@ -160,7 +161,7 @@ impl Machine<'_> {
             let lineage = if flows.len() > 1 { lineage.branch(&self.definition.flow(flow).id) } else { lineage };
             for nth in (0..tokens).rev() {
                 let lineage = if tokens > 1 { lineage.instance(nth) } else { lineage };
-                self.take(flow, scope, lineage);
+                self.take(flow, scope, lineage)?;
             }
         }
         self.end_scope_if_empty(scope)
@@ -189,14 +190,21 @@ impl Machine<'_> {
         let lineage = self.unit.lineage(self.instance.id, activity);
         self.forget(activity);
         if let Some(flow) = flow {
-            self.take(flow, scope, lineage);
+            self.take(flow, scope, lineage)?;
         }
         self.end_scope_if_empty(scope)
     }
 
-    fn take(&mut self, flow: FlowIndex, scope: ActivityId, lineage: crate::lineage::Lineage) {
+    /// A token leaves by a flow. Tokens on their way take as much room as what stands in a scope, and where they multiply in a loop there
+    /// are too many of them long before too many elements are entered.
+    fn take(&mut self, flow: FlowIndex, scope: ActivityId, lineage: Lineage) -> Result<(), Failure> {
         let element = self.definition.flow(flow).target;
+        if self.unit.agenda.len() >= MAX_SCOPE_ACTIVITIES {
+            let message = format!("more than {MAX_SCOPE_ACTIVITIES} tokens are on their way at once; a loop in which they multiply?");
+            return Err(Failure::never(Code::ActivityLimit, element, message));
+        }
         self.unit.agenda.push(Token { element, scope, by: Some(flow), taken: false, lineage });
+        Ok(())
     }
 
     /// A scope is complete when no token is left in it, standing or moving (BPMN 2.0, 13.5.6 and 13.3.4).
@@ -351,6 +359,17 @@ mod tests {
         fill(&mut run.instance, definition.find("u").unwrap());
         let stop = step(&definition, &mut run.instance, Input::CompleteTask { wait, variables: Variables::new() }, 0);
         assert!(matches!(&stop, Err(Stop::Failed(failure)) if failure.code == Code::ActivityLimit), "{stop:?}");
+    }
+
+    #[test]
+    fn tokens_that_multiply_without_a_wait_between_them_meet_the_bound_of_a_scope() {
+        let flows: String = (0..1_000).map(|nth| format!("<sequenceFlow id='f{nth}' sourceRef='t' targetRef='t'/>")).collect();
+        for model in ["<task id='t' completionQuantity='1000'/>{s>t}{t>t}", &format!("<task id='t'/>{{s>t}}{flows}")] {
+            let definition = parse(&format!("<startEvent id='s'/>{model}"));
+            let mut run = Run::new(&definition);
+            run.line("start");
+            assert!(run.trace.contains("failed: ACTIVITY_LIMIT: more than 100000 tokens are on their way at once"), "{}", run.trace);
+        }
     }
 
     /// Puts activities into the process until there is room for none.

@@ -6,6 +6,7 @@ use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::Node;
 
 /// More tokens than this neither begin an activity nor leave it: a scope has room for more, but not for the product of several of these.
+/// What leaves it at once by many flows, or multiplies behind it, the engine bounds.
 const MAX_QUANTITY: u32 = 1_000;
 
 impl<'n> ProcessReader<'n, '_> {
