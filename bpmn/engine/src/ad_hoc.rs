@@ -117,7 +117,8 @@ impl<'d> Machine<'d> {
     /// Whether one of these elements is active in a scope, or a token on its way to it.
     fn runs(&self, scope: ActivityId, which: impl Fn(ElementIndex) -> bool) -> bool {
         let runs = |child| !matches!(self.instance.at(child).phase, Phase::Enabled { .. }) && which(self.instance.at(child).element);
-        self.instance.children(scope).any(runs) || self.unit.agenda.iter().any(|token| token.scope == scope && which(token.element))
+        let comes = || self.unit.agenda.tokens().iter().any(|token| token.scope == scope && which(token.element));
+        self.instance.children(scope).any(runs) || self.unit.agenda.moves_in(scope) && comes()
     }
 
     /// What is enabled in a scope, the oldest first.

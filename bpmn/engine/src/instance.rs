@@ -390,13 +390,13 @@ impl Instance {
                 .values()
                 .all(|it| matches!(definition.elements.get(it.element.0 as usize).map(|it| &it.kind), Some(ElementKind::CallActivity(_))))
             && self.incidents.values().all(|it| element(it.element) && it.failed.is_none_or(element))
-            && self.unit.iter().flat_map(|unit| &unit.agenda).all(|token| element(token.element) && flow(token.by))
+            && self.unit.iter().flat_map(|unit| unit.agenda.tokens()).all(|token| element(token.element) && flow(token.by))
             && self
                 .unit
                 .iter()
                 .filter_map(|unit| unit.call.as_ref()?.listener.as_ref())
                 .all(|(occasion, _)| occasion.fits(definition, self))
-            && self.unit.iter().flat_map(|unit| &unit.later).all(|later| match &later.kind {
+            && self.unit.iter().flat_map(|unit| unit.agenda.later()).all(|later| match &later.kind {
                 LaterKind::PassOn(_, flows) => flows.iter().all(|it| flow(Some(*it))),
                 _ => true,
             })

@@ -15,6 +15,7 @@
 
 mod ad_hoc;
 mod admit;
+mod agenda;
 mod all_of;
 mod call;
 mod catcher;

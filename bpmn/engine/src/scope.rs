@@ -199,7 +199,7 @@ impl Machine<'_> {
     /// are too many of them long before too many elements are entered.
     fn take(&mut self, flow: FlowIndex, scope: ActivityId, lineage: Lineage) -> Result<(), Failure> {
         let element = self.definition.flow(flow).target;
-        if self.unit.agenda.len() >= MAX_SCOPE_ACTIVITIES {
+        if self.unit.agenda.tokens().len() >= MAX_SCOPE_ACTIVITIES {
             let message = format!("more than {MAX_SCOPE_ACTIVITIES} tokens are on their way at once; a loop in which they multiply?");
             return Err(Failure::never(Code::ActivityLimit, element, message));
         }
@@ -213,7 +213,7 @@ impl Machine<'_> {
             return self.continue_ad_hoc(scope, ad_hoc);
         }
         let standing = self.instance.index.children.contains_key(&scope);
-        if standing || self.unit.agenda.iter().rev().any(|token| token.scope == scope) {
+        if standing || self.unit.agenda.moves_in(scope) {
             return Ok(());
         }
         if self.asks_conditions_before(LaterKind::EndScope(scope)) {
@@ -294,7 +294,6 @@ impl Machine<'_> {
     /// Nothing is left in the instance: what was put off meets nothing any more, nothing comes to it, and it ends once.
     pub(crate) fn drop_all(&mut self) {
         self.unit.agenda.clear();
-        self.unit.later.clear();
         self.unit.modification = None;
         self.remove_waits(self.instance.root());
     }

@@ -270,7 +270,7 @@ impl<'a> Machine<'a> {
                 continue;
             }
             self.ask_conditions();
-            if let Some(later) = self.unit.take_later() {
+            if let Some(later) = self.unit.agenda.take_later() {
                 self.count_step(ROOT)?;
                 self.move_later(later)?;
                 continue;
@@ -341,7 +341,7 @@ impl<'a> Machine<'a> {
             self.instance.unit = Some(self.unit);
         } else {
             self.forget_transients();
-            debug_assert!(self.unit.agenda.is_empty() && self.unit.later.is_empty(), "the loop ends when nothing can move");
+            debug_assert!(self.unit.agenda.is_empty(), "the loop ends when nothing can move");
             if self.instance.state == State::Active {
                 self.check_joins();
             }

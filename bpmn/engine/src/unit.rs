@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use mandate_model::{ElementIndex, FlowIndex, VariableChange};
 
 use crate::EntryKey;
+use crate::agenda::Agenda;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::lineage::Lineage;
 use crate::listener::Occasion;
@@ -28,10 +29,8 @@ pub(crate) struct Unit {
     pub answer: u32,
     /// Elements entered so far.
     pub steps: u32,
-    /// Tokens that still have to move; the last is the next.
-    pub agenda: Vec<Token>,
-    /// What happens between two of them; the last is the next.
-    pub later: Vec<Later>,
+    /// What is still to move, and what happens in between.
+    pub agenda: Agenda,
     /// Changes of variables that conditions have not been asked about.
     pub changes: Vec<Change>,
     /// The delegate call that the unit waits for.
@@ -130,8 +129,7 @@ impl Unit {
             retries_left: 0,
             answer: 0,
             steps: 0,
-            agenda: Vec::new(),
-            later: Vec::new(),
+            agenda: Agenda::default(),
             changes: Vec::new(),
             call: None,
             lineages: BTreeMap::new(),
@@ -151,21 +149,12 @@ impl Unit {
 
     /// Puts something off until all tokens have moved that come from here on.
     pub(crate) fn do_later(&mut self, kind: LaterKind) {
-        self.later.push(Later { below: self.agenda.len(), kind });
-    }
-
-    /// What was put off until now, if anything was.
-    pub(crate) fn take_later(&mut self) -> Option<Later> {
-        self.later.pop_if(|later| self.agenda.len() <= later.below)
+        self.agenda.put_off(kind);
     }
 
     /// The tokens that are on their way in a scope are gone.
     pub(crate) fn drop_tokens(&mut self, scope: ActivityId) {
-        for later in &mut self.later {
-            let below = later.below.min(self.agenda.len());
-            later.below = below - self.agenda[..below].iter().filter(|token| token.scope == scope).count();
-        }
-        self.agenda.retain(|token| token.scope != scope);
+        self.agenda.drop_tokens(scope);
         self.brought.retain(|(dropped, ..)| *dropped != scope);
     }
 

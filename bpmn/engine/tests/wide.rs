@@ -200,3 +200,19 @@ fn thousands_of_joins_of_one_scope_each_tell_what_they_wait_for() {
         assert_eq!((waits.count(), leaves.len()), (JOINS, JOINS + 1));
     }
 }
+
+/// Whether one is still on its way in a scope is known without a look at those outside.
+#[test]
+fn thousands_of_sub_processes_end_beside_thousands_of_tokens_on_their_way() {
+    let mut elements = "<startEvent id='s'/><task id='many' completionQuantity='1000'/>\
+                        <subProcess id='sub'><startEvent id='ps'/></subProcess><userTask id='u'/>"
+        .to_owned();
+    flow(&mut elements, "s", "many", 0);
+    for number in 0..30 {
+        flow(&mut elements, "many", "sub", number);
+    }
+    flow(&mut elements, "s", "u", 0);
+    let definition = parse(&elements);
+    let instance = started(&definition);
+    assert_eq!(instance.activities().count(), 2, "the process and its user task");
+}

@@ -149,8 +149,8 @@ fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), Snapsho
 fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
     let Some(unit) = &instance.unit else { return Ok(()) };
     let known = |id: &ActivityId| instance.activities.contains_key(id);
-    ensure(unit.agenda.iter().all(|token| known(&token.scope)), "a token belongs to no scope")?;
-    for token in &unit.agenda {
+    ensure(unit.agenda.tokens().iter().all(|token| known(&token.scope)), "a token belongs to no scope")?;
+    for token in unit.agenda.tokens() {
         let scope = instance.at(token.scope);
         let Role::Body(body) = scope.role else { continue };
         let next = body.first.map(|first| ActivityId(first.0.saturating_add(body.begun.into())));
@@ -159,7 +159,7 @@ fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
         let begins = body.begun < body.instances && next.is_none_or(is_next);
         ensure(token.element == scope.element && begins, "a body has no instance that could begin")?;
     }
-    ensure(unit.later.iter().all(|later| later.below <= unit.agenda.len()), "something is put off for ever")?;
+    ensure(unit.agenda.later().iter().all(|later| later.below <= unit.agenda.tokens().len()), "something is put off for ever")?;
     let call = unit.call.as_ref().ok_or(SnapshotError::Inconsistent("a unit of work waits for no call"))?;
     check_gone(instance, unit)?;
     let is_gone = matches!(call.listener, Some((Occasion::Delete, _)));

@@ -10,6 +10,7 @@ use super::call::News;
 use super::modification::Modification;
 use super::variables::{self, Variable};
 use crate::EntryKey;
+use crate::agenda::Agenda;
 use crate::effect::EndState;
 use crate::ids::{ActivityId, WaitId};
 use crate::lineage::Lineage;
@@ -147,8 +148,8 @@ impl From<&unit::Unit> for Unit {
             retries_left: it.retries_left,
             answer: it.answer,
             steps: it.steps,
-            agenda: it.agenda.iter().map(Token::from).collect(),
-            later: it.later.iter().map(|later| (u32::try_from(later.below).unwrap_or(u32::MAX), Later::from(&later.kind))).collect(),
+            agenda: it.agenda.tokens().iter().map(Token::from).collect(),
+            later: it.agenda.later().iter().map(|later| (u32::try_from(later.below).unwrap_or(u32::MAX), Later::from(&later.kind))).collect(),
             changes: it.changes.iter().map(change).collect(),
             call: it.call.as_ref().map(Call::from),
             lineages: it.lineages.iter().map(|(activity, lineage)| (activity.0, lineage.0)).collect(),
@@ -188,8 +189,10 @@ impl Unit {
             retries_left: self.retries_left,
             answer: self.answer,
             steps: self.steps,
-            agenda: self.agenda.into_iter().map(Token::into_token).collect(),
-            later: self.later.into_iter().map(later).collect::<Result<_, SnapshotError>>()?,
+            agenda: Agenda::new(
+                self.agenda.into_iter().map(Token::into_token).collect(),
+                self.later.into_iter().map(later).collect::<Result<_, SnapshotError>>()?,
+            ),
             changes: self.changes.into_iter().map(change).collect::<Result<_, SnapshotError>>()?,
             call: self.call.map(Call::into_call),
             lineages: self.lineages.into_iter().map(|(activity, lineage)| (ActivityId(activity), Lineage(lineage))).collect(),
