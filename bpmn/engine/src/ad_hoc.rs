@@ -66,7 +66,7 @@ impl<'d> Machine<'d> {
     /// Something in an ad-hoc sub-process has ended.
     pub(crate) fn continue_ad_hoc(&mut self, scope: ActivityId, ad_hoc: &AdHocSubProcess) -> Result<(), Failure> {
         // An event sub-process may wait for what has changed, before the scope ends.
-        if self.asks_conditions_before(LaterKind::EndScope(scope)) {
+        if self.asks_conditions_before(LaterKind::EndScope(scope))? {
             return Ok(());
         }
         let at = At::new(self.definition, self.instance, scope, self.moment);

@@ -15,15 +15,18 @@ pub(crate) struct Agenda {
     later: Vec<Later>,
     /// How many of the tokens are in each scope.
     in_scope: BTreeMap<ActivityId, usize>,
+    /// Waits that are to be asked, or to get a signal.
+    waits: usize,
 }
 
 impl Agenda {
     pub(crate) fn new(tokens: Vec<Token>, later: Vec<Later>) -> Self {
+        let waits = later.iter().map(|later| later.kind.waits()).sum();
         let mut in_scope = BTreeMap::new();
         for token in &tokens {
             *in_scope.entry(token.scope).or_default() += 1;
         }
-        Self { tokens, later, in_scope }
+        Self { tokens, later, in_scope, waits }
     }
 
     pub(crate) fn tokens(&self) -> &[Token] {
@@ -43,6 +46,11 @@ impl Agenda {
         self.in_scope.contains_key(&scope)
     }
 
+    /// How many waits are put off. Each takes a step when its turn comes.
+    pub(crate) fn waits(&self) -> usize {
+        self.waits
+    }
+
     pub(crate) fn push(&mut self, token: Token) {
         *self.in_scope.entry(token.scope).or_default() += 1;
         self.tokens.push(token);
@@ -60,12 +68,15 @@ impl Agenda {
 
     /// Puts something off until all tokens have moved that come from here on.
     pub(crate) fn put_off(&mut self, kind: LaterKind) {
+        self.waits += kind.waits();
         self.later.push(Later { below: self.tokens.len(), kind });
     }
 
     /// What was put off until now, if anything was.
     pub(crate) fn take_later(&mut self) -> Option<Later> {
-        self.later.pop_if(|later| self.tokens.len() <= later.below)
+        let later = self.later.pop_if(|later| self.tokens.len() <= later.below)?;
+        self.waits -= later.kind.waits();
+        Some(later)
     }
 
     /// The tokens that are on their way in a scope are gone.
@@ -86,6 +97,16 @@ impl Agenda {
 
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
+    }
+}
+
+impl LaterKind {
+    /// How many waits it is about.
+    fn waits(&self) -> usize {
+        match self {
+            Self::Conditions(waits) | Self::Signal { waits, .. } => waits.len(),
+            _ => 0,
+        }
     }
 }
 
@@ -116,7 +137,11 @@ mod tests {
         }
         agenda.drop_tokens(ActivityId(2));
         assert_eq!([1, 2, 3].map(|scope| agenda.moves_in(ActivityId(scope))), [true, false, true]);
-        assert_eq!(agenda, Agenda::new(agenda.tokens().to_vec(), agenda.later().to_vec()), "what follows from the stacks follows from them");
+        assert_eq!(
+            agenda,
+            Agenda::new(agenda.tokens().to_vec(), agenda.later().to_vec()),
+            "what follows from the stacks follows from them"
+        );
         let mut order = Vec::new();
         while !agenda.is_empty() {
             let later = agenda.take_later().map(|later| format!("{:?}", later.kind));

@@ -79,24 +79,30 @@ impl Machine<'_> {
     }
 
     /// Puts something off until conditions have been asked that changes of variables may have made true. False: there are none.
-    pub(crate) fn asks_conditions_before(&mut self, kind: LaterKind) -> bool {
-        let asked = self.take_changes();
+    pub(crate) fn asks_conditions_before(&mut self, kind: LaterKind) -> Result<bool, Failure> {
+        let asked = self.take_changes()?;
         if asked.is_empty() && self.unit.untold.is_empty() {
-            return false;
+            return Ok(false);
         }
         self.unit.do_later(kind);
-        if !asked.is_empty() {
-            self.unit.do_later(LaterKind::Conditions(asked));
-        }
-        true
+        self.ask_later(asked)?;
+        Ok(true)
     }
 
     /// Asks the conditions that changes of variables may have made true, before anything else moves.
-    pub(crate) fn ask_conditions(&mut self) {
-        let asked = self.take_changes();
-        if !asked.is_empty() {
-            self.unit.do_later(LaterKind::Conditions(asked));
+    pub(crate) fn ask_conditions(&mut self) -> Result<(), Failure> {
+        let asked = self.take_changes()?;
+        self.ask_later(asked)
+    }
+
+    /// These conditions are asked before anything else moves.
+    pub(crate) fn ask_later(&mut self, asked: VecDeque<WaitId>) -> Result<(), Failure> {
+        if asked.is_empty() {
+            return Ok(());
         }
+        self.check_waits(asked.len())?;
+        self.unit.do_later(LaterKind::Conditions(asked));
+        Ok(())
     }
 
     /// Conditions of an activity, or a scope, that begins: those among the waits that it has.
@@ -108,21 +114,16 @@ impl Machine<'_> {
 
     /// An event-based gateway has begun to wait: the first condition that holds already is what happens (Camunda 7,
     /// `EventBasedGatewayActivityBehavior`).
-    pub(crate) fn ask_awaited_conditions(&mut self, gateway: ActivityId) {
-        let asked = self.conditions_of(gateway, |_| true);
-        if !asked.is_empty() {
-            self.unit.do_later(LaterKind::Conditions(asked));
-        }
+    pub(crate) fn ask_awaited_conditions(&mut self, gateway: ActivityId) -> Result<(), Failure> {
+        self.ask_later(self.conditions_of(gateway, |_| true))
     }
 
     /// What was changed while the instance was suspended has triggered nothing. A condition that holds now and would take something further
     /// does so; of those that do not interrupt nobody knows how often they would have been triggered.
-    pub(crate) fn ask_after_suspension(&mut self) {
+    pub(crate) fn ask_after_suspension(&mut self) -> Result<(), Failure> {
         let conditions = self.instance.index.conditions.iter().copied();
-        let asked: VecDeque<_> = conditions.filter(|wait| self.is_asked_after_suspension(*wait)).collect();
-        if !asked.is_empty() {
-            self.unit.do_later(LaterKind::Conditions(asked));
-        }
+        let asked = conditions.filter(|wait| self.is_asked_after_suspension(*wait)).collect();
+        self.ask_later(asked)
     }
 
     /// The next of several conditions is asked, if its wait is still there.
@@ -139,9 +140,14 @@ impl Machine<'_> {
     }
 
     /// The conditions that the changes so far could have made true, in the order in which they are to be asked.
-    fn take_changes(&mut self) -> VecDeque<WaitId> {
+    fn take_changes(&mut self) -> Result<VecDeque<WaitId>, Failure> {
         let changes = std::mem::take(&mut self.unit.changes);
-        changes.iter().flat_map(|change| self.watching(change)).collect()
+        let mut asked = VecDeque::new();
+        for change in &changes {
+            asked.extend(self.watching(change));
+            self.check_waits(asked.len())?;
+        }
+        Ok(asked)
     }
 
     fn watching(&self, change: &Change) -> Vec<WaitId> {

@@ -15,7 +15,6 @@ use crate::effect::{ActivityEnd, Effect, Incident};
 use crate::ids::{ActivityId, IncidentId};
 use crate::input::Failure;
 use crate::instance::{Activity, Instance, Phase};
-use crate::limits::ELEMENTS_PER_STEP;
 use crate::step::Machine;
 
 mod search;
@@ -73,8 +72,7 @@ impl Machine<'_> {
         while let Some(&scope) = self.unit.moved.first() {
             let waiting: Vec<_> = joins_of(self.instance, scope).filter(|gateway| is_inclusive(self.definition, *gateway)).collect();
             if !waiting.is_empty() {
-                let steps = self.definition.elements.len() / ELEMENTS_PER_STEP;
-                self.unit.steps = self.unit.steps.saturating_add(u32::try_from(steps).unwrap_or(u32::MAX));
+                self.count_looks(self.definition.elements.len());
             }
             if let Some(gateway) = settled(self.definition, self.instance, scope, &waiting) {
                 let arrivals = &self.instance.index.joins[&(scope, gateway)];

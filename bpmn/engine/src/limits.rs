@@ -28,8 +28,9 @@ impl Bounds {
     pub const BRIEF: Self = Self { steps: 50, expression_steps: 1_000 };
 }
 
-/// A search for where tokens may still come takes a note of every element, a hundred times faster than a step takes. Past so many elements
-/// it counts as a step, and as another one for each time as many.
+/// A search for where tokens may still come takes a note of every element, and one for whoever waits for what has happened looks at every
+/// wait, a hundred times faster than a step takes. Past so many elements or waits it counts as a step, and as another one for each time as
+/// many.
 pub const ELEMENTS_PER_STEP: usize = 1_000;
 
 /// Scopes inside each other, the process counted. The parser refuses deeper models; scopes are walked recursively, so that the engine
@@ -120,6 +121,16 @@ mod tests {
         let of_elements = |steps| Bounds { steps, ..Bounds::FULL };
         let chain = "<startEvent id='s'/><userTask id='u'/><task id='a'/><task id='b'/><task id='c'/>{s>u>a>b>c}";
         assert_eq!(shrink(chain, &["start"], complete, of_elements), Code::StepLimit);
+
+        // Those that are about to be asked, or to get a signal, are counted before.
+        let waits = "<startEvent id='s'/><task id='f'/><userTask id='u'/><scriptTask id='set' scriptFormat='feel' camunda:resultVariable='n'>\
+                     <script>1</script></scriptTask><intermediateThrowEvent id='t'><signalEventDefinition signalRef='sig'/>\
+                     </intermediateThrowEvent><subProcess id='p'><multiInstanceLoopCharacteristics><loopCardinality>30</loopCardinality>\
+                     </multiInstanceLoopCharacteristics><startEvent id='ps'/><userTask id='w'/><boundaryEvent id='c' attachedToRef='w' \
+                     cancelActivity='false'><conditionalEventDefinition><condition>= n > 0</condition></conditionalEventDefinition>\
+                     </boundaryEvent><boundaryEvent id='g' attachedToRef='w' cancelActivity='false'><signalEventDefinition signalRef='sig'/>\
+                     </boundaryEvent><task id='x'/>{ps>w}{c>x}{g>x}</subProcess>{s>f}{f>u>set>t}{f>p}";
+        assert_eq!(shrink(waits, &["start"], complete, of_elements), Code::StepLimit);
     }
 
     #[test]

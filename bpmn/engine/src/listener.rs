@@ -226,14 +226,12 @@ impl Machine<'_> {
             Occasion::ProcessStart(token) => {
                 self.begin_beside(token.element);
                 self.unit.agenda.push(token);
-                self.ask_event_sub_processes(activity);
-                Ok(())
+                self.ask_event_sub_processes(activity)
             }
             Occasion::DeferredStart(start) => {
                 self.begin_beside(self.instance.at(start).element);
                 self.unit.do_later(LaterKind::Begin(start));
-                self.ask_event_sub_processes(activity);
-                Ok(())
+                self.ask_event_sub_processes(activity)
             }
             Occasion::Start => self.begun(activity),
             Occasion::End(flows) => self.leave_by(activity, flows),
@@ -247,10 +245,7 @@ impl Machine<'_> {
                 self.unit.agenda.push(Token { taken: true, ..token });
                 Ok(())
             }
-            Occasion::ProcessStartInside => {
-                self.ask_event_sub_processes(activity);
-                Ok(())
-            }
+            Occasion::ProcessStartInside => self.ask_event_sub_processes(activity),
             Occasion::Create { assigned: true } | Occasion::Update { reassigned: true } => self.notify(activity, Occasion::Assignment),
             Occasion::Create { .. } | Occasion::Update { .. } | Occasion::Assignment | Occasion::Delete | Occasion::Timeout { .. } => {
                 Ok(())

@@ -37,7 +37,7 @@ use crate::join::{Place, reachable};
 use crate::lineage::Lineage;
 use crate::listener::Occasion;
 use crate::step::Machine;
-use crate::unit::{LaterKind, Token};
+use crate::unit::Token;
 use crate::variable::Variables;
 
 pub use plan::Misfit;
@@ -351,10 +351,7 @@ impl Machine<'_> {
         self.arm_boundary_events(activity)?;
         self.arm_event_sub_processes(activity)?;
         // What the instruction starts inside of it goes first.
-        let conditions = self.conditions_of(activity, |_| true);
-        if !conditions.is_empty() {
-            self.unit.do_later(LaterKind::Conditions(conditions));
-        }
+        self.ask_later(self.conditions_of(activity, |_| true))?;
         Ok(activity)
     }
 

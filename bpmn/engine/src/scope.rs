@@ -80,10 +80,7 @@ impl Machine<'_> {
             return self.execute(activity);
         }
         self.unit.do_later(LaterKind::Execute(activity));
-        if !conditions.is_empty() {
-            self.unit.do_later(LaterKind::Conditions(conditions));
-        }
-        Ok(())
+        self.ask_later(conditions)
     }
 
     /// Puts a new activity into the tree, within the bounds.
@@ -216,7 +213,7 @@ impl Machine<'_> {
         if standing || self.unit.agenda.moves_in(scope) {
             return Ok(());
         }
-        if self.asks_conditions_before(LaterKind::EndScope(scope)) {
+        if self.asks_conditions_before(LaterKind::EndScope(scope))? {
             return Ok(());
         }
         if scope == self.instance.root() {

@@ -71,14 +71,17 @@ impl At<'_> {
 
 impl Machine<'_> {
     /// An event throws a signal, and goes on when everybody in its instance has got it.
-    pub(crate) fn throw_signal(&mut self, event: ActivityId, signal: Signal) {
+    pub(crate) fn throw_signal(&mut self, event: ActivityId, signal: Signal) -> Result<(), Failure> {
         let waits = |it: &crate::Subscription| it.kind == SubscriptionKind::Signal && it.name == signal.name;
         let waits: VecDeque<WaitId> = self.instance.subscriptions().filter(|it| waits(it)).map(|it| it.wait).collect();
+        self.count_looks(self.instance.subscriptions.len());
         self.unit.do_later(LaterKind::Resume(event));
         if !waits.is_empty() {
+            self.check_waits(waits.len())?;
             self.unit.do_later(LaterKind::Signal { waits, variables: signal.variables.clone() });
         }
         self.effects.push(Effect::ThrowSignal(signal));
+        Ok(())
     }
 }
 

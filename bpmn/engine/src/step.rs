@@ -14,7 +14,7 @@ use crate::ids::{ActivityId, WaitId};
 use crate::input::{Chain, DelegateOutcome, Failure, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State};
 use crate::job::Jobs;
-use crate::limits::MAX_STEPS;
+use crate::limits::{ELEMENTS_PER_STEP, MAX_STEPS};
 use crate::listener::Occasion;
 use crate::listener::gone::InstanceEnd;
 use crate::modification;
@@ -144,8 +144,8 @@ impl<'a> Machine<'a> {
             Input::SetPriority { jobs, priority } => self.set_priority(&jobs, priority),
             Input::SuspendJobs { jobs, suspended } => self.suspend_jobs(&jobs, suspended),
             Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
-            Input::Suspend => self.set_suspended(true),
-            Input::Activate => self.set_suspended(false),
+            Input::Suspend => self.set_suspended(true)?,
+            Input::Activate => self.set_suspended(false)?,
             Input::Deferred(input) => {
                 self.unit.defers = true;
                 self.perform(*input)?;
@@ -243,7 +243,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn set_suspended(&mut self, suspended: bool) {
+    fn set_suspended(&mut self, suspended: bool) -> Result<(), Failure> {
         if !suspended {
             self.suspend_jobs(&Jobs::All, false);
         }
@@ -251,9 +251,10 @@ impl<'a> Machine<'a> {
             self.instance.suspended = suspended;
             self.effects.push(Effect::SetSuspended(suspended));
             if !suspended {
-                self.ask_after_suspension();
+                self.ask_after_suspension()?;
             }
         }
+        Ok(())
     }
 
     /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins. Then the next
@@ -269,7 +270,7 @@ impl<'a> Machine<'a> {
                 })?;
                 continue;
             }
-            self.ask_conditions();
+            self.ask_conditions()?;
             if let Some(later) = self.unit.agenda.take_later() {
                 self.count_step(ROOT)?;
                 self.move_later(later)?;
@@ -299,6 +300,25 @@ impl<'a> Machine<'a> {
         if self.unit.steps > most {
             let message = format!("one unit of work entered more than {most} elements; a loop without a wait state?");
             return Err(Failure::never(Code::StepLimit, element, message));
+        }
+        Ok(())
+    }
+
+    /// Looks at many things at once, each of them far cheaper than an element that is entered, count as well ([`ELEMENTS_PER_STEP`]).
+    pub(crate) fn count_looks(&mut self, looks: usize) {
+        self.unit.steps = self.unit.steps.saturating_add(u32::try_from(looks / ELEMENTS_PER_STEP).unwrap_or(u32::MAX));
+    }
+
+    /// Each wait that is put off counts when its turn comes. More of them, with so many that are about to be, than there are steps left are
+    /// too many already.
+    pub(crate) fn check_waits(&self, more: usize) -> Result<(), Failure> {
+        let most = self.moment.bounds.steps;
+        if self.unit.agenda.waits() + more > most.saturating_sub(self.unit.steps) as usize {
+            let message = format!(
+                "one unit of work would ask conditions, or bring signals, more than {most} times; many variables set at once where many \
+                 conditions wait?"
+            );
+            return Err(Failure::never(Code::StepLimit, ROOT, message));
         }
         Ok(())
     }
@@ -367,7 +387,7 @@ impl<'a> Machine<'a> {
         if self.waits_for_more(activity) {
             return Ok(());
         }
-        if self.asks_conditions_before(LaterKind::Resume(activity)) {
+        if self.asks_conditions_before(LaterKind::Resume(activity))? {
             return Ok(());
         }
         let at = At::new(self.definition, self.instance, activity, self.moment);
@@ -402,8 +422,7 @@ impl<'a> Machine<'a> {
                 for (event, wait) in waits {
                     self.wait(activity, event, wait)?;
                 }
-                self.ask_awaited_conditions(activity);
-                Ok(())
+                self.ask_awaited_conditions(activity)
             }
             Next::Call(implementation) => {
                 let element = self.instance.at(activity).element;
@@ -428,15 +447,13 @@ impl<'a> Machine<'a> {
                 self.arm_boundary_events(activity)?;
                 self.arm_event_sub_processes(activity)?;
                 self.begin_scope(activity, &begins);
-                self.ask_event_sub_processes(activity);
-                Ok(())
+                self.ask_event_sub_processes(activity)
             }
             Next::Choose(chosen) => {
                 self.arm_boundary_events(activity)?;
                 self.arm_event_sub_processes(activity)?;
                 self.begin_ad_hoc(activity, &chosen)?;
-                self.ask_event_sub_processes(activity);
-                Ok(())
+                self.ask_event_sub_processes(activity)
             }
             Next::Repeat { instances } => {
                 self.arm_boundary_events(activity)?;
@@ -449,10 +466,7 @@ impl<'a> Machine<'a> {
             Next::Cancel => self.cancel_transaction(activity),
             Next::LeaveTransaction => self.leave_transaction(activity),
             Next::Escalate { code } => self.escalate(activity, code),
-            Next::Signal(signal) => {
-                self.throw_signal(activity, signal);
-                Ok(())
-            }
+            Next::Signal(signal) => self.throw_signal(activity, signal),
             Next::Send(messages) => {
                 if let ElementKind::MessageSend(send) = &self.definition.element(self.instance.at(activity).element).kind
                     && let (Some(carried), Some(key)) = (&send.correlation_key, messages.first().and_then(|it| it.correlation_key.as_ref()))

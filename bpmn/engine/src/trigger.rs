@@ -14,7 +14,7 @@ use crate::input::Failure;
 use crate::instance::{Activity, Instance, Role};
 use crate::lineage::Lineage;
 use crate::step::Machine;
-use crate::unit::{LaterKind, Token};
+use crate::unit::Token;
 use crate::variable::Variables;
 use crate::wait::Awaited;
 
@@ -84,11 +84,8 @@ impl Machine<'_> {
 
     /// Asks the conditions of the event sub-processes of a scope that begins, before its first token moves (Camunda
     /// `PvmAtomicOperationProcessStart`, `PvmAtomicOperationActivityExecute`).
-    pub(crate) fn ask_event_sub_processes(&mut self, scope: ActivityId) {
-        let conditions = self.conditions_of(scope, |kind| matches!(kind, ElementKind::EventSubProcessStart(_)));
-        if !conditions.is_empty() {
-            self.unit.do_later(LaterKind::Conditions(conditions));
-        }
+    pub(crate) fn ask_event_sub_processes(&mut self, scope: ActivityId) -> Result<(), Failure> {
+        self.ask_later(self.conditions_of(scope, |kind| matches!(kind, ElementKind::EventSubProcessStart(_))))
     }
 
     /// A message or signal has arrived from outside; `triggered` are variables of what it begins.

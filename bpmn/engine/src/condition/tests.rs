@@ -542,3 +542,23 @@ fn condition_that_its_own_path_makes_true_again_ends_at_the_bound() {
     let stop = step(&definition, &mut run.instance, input, 0);
     assert!(matches!(&stop, Err(Stop::Failed(failure)) if failure.code == Code::StepLimit), "{stop:?}");
 }
+
+/// A change is asked about everywhere before the next: so many are not even listed.
+#[test]
+fn conditions_that_would_be_asked_too_often_fail_the_unit_before_any_is() {
+    let event = |nth: u32| {
+        format!(
+            "<boundaryEvent id='b{nth}' attachedToRef='w' cancelActivity='false'><conditionalEventDefinition><condition>= never</condition>\
+             </conditionalEventDefinition></boundaryEvent><task id='t{nth}'/>{{b{nth}>t{nth}}}"
+        )
+    };
+    let events: String = (0..200).map(event).collect();
+    let definition = parse(&format!("<startEvent id='s'/><task id='f'/><userTask id='w'/><userTask id='a'/>{{s>f}}{{f>w}}{{f>a}}{events}"));
+    let variables = |many: u32| (0..many).map(|nth| format!("\"v{nth}\": 1")).collect::<Vec<_>>().join(", ");
+    let mut run = Run::new(&definition);
+    run.line("start");
+    run.line(&format!("complete a {{{}}}", variables(501)));
+    assert!(run.trace.contains("failed: STEP_LIMIT: one unit of work would ask conditions, or bring signals, more than"), "{}", run.trace);
+    run.line(&format!("complete a {{{}}}", variables(400)));
+    assert_eq!(run.instance.tasks().count(), 1, "{}", run.trace);
+}

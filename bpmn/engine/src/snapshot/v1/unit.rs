@@ -149,7 +149,12 @@ impl From<&unit::Unit> for Unit {
             answer: it.answer,
             steps: it.steps,
             agenda: it.agenda.tokens().iter().map(Token::from).collect(),
-            later: it.agenda.later().iter().map(|later| (u32::try_from(later.below).unwrap_or(u32::MAX), Later::from(&later.kind))).collect(),
+            later: it
+                .agenda
+                .later()
+                .iter()
+                .map(|later| (u32::try_from(later.below).unwrap_or(u32::MAX), Later::from(&later.kind)))
+                .collect(),
             changes: it.changes.iter().map(change).collect(),
             call: it.call.as_ref().map(Call::from),
             lineages: it.lineages.iter().map(|(activity, lineage)| (activity.0, lineage.0)).collect(),
