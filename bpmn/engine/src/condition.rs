@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 
+use imbl::OrdSet;
 use mandate_feel::Value;
 use mandate_model::{Condition, ElementIndex, ElementKind, ProcessDefinition, StartTrigger, VariableChange};
 
@@ -20,6 +21,7 @@ use crate::elements::At;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::input::Failure;
 use crate::instance::{Instance, NewInstance, Role};
+use crate::limits::ELEMENTS_PER_STEP;
 use crate::moment::Moment;
 use crate::step::Machine;
 use crate::unit::{Change, LaterKind};
@@ -142,15 +144,18 @@ impl Machine<'_> {
     /// The conditions that the changes so far could have made true, in the order in which they are to be asked.
     fn take_changes(&mut self) -> Result<VecDeque<WaitId>, Failure> {
         let changes = std::mem::take(&mut self.unit.changes);
-        let mut asked = VecDeque::new();
+        let (mut asked, mut looks) = (VecDeque::new(), 0);
         for change in &changes {
-            asked.extend(self.watching(change));
-            self.check_waits(asked.len())?;
+            asked.extend(self.watching(change, &mut looks));
+            self.check_waits(asked.len() + looks / ELEMENTS_PER_STEP)?;
         }
+        self.count_looks(looks);
         Ok(asked)
     }
 
-    fn watching(&self, change: &Change) -> Vec<WaitId> {
+    /// The conditions that a change could have made true. Where there are fewer of them in the instance than there is inside of what has
+    /// changed, all are looked at: an activity with many instances counts them, and each count is a change around them.
+    fn watching(&self, change: &Change, looks: &mut usize) -> Vec<WaitId> {
         let index = &self.instance.index;
         let wants = |wait: &WaitId| {
             let subscription = &self.instance.subscriptions[wait];
@@ -162,16 +167,19 @@ impl Machine<'_> {
                 })
                 && self.sees(subscription.activity, change)
         };
-        if change.scope == self.instance.root() {
-            return index.conditions.iter().copied().filter(wants).collect();
-        }
         let mut watching = Vec::new();
-        let mut open = vec![change.scope];
+        let (mut open, mut inside) = (vec![change.scope], 0);
         while let Some(activity) = open.pop() {
-            let waits = index.waits.get(&activity).into_iter().flatten();
-            watching.extend(waits.filter(|wait| index.conditions.contains(*wait)).copied().filter(wants));
-            open.extend(index.children.get(&activity).into_iter().flatten());
+            let (waits, children) = (index.waits.get(&activity), index.children.get(&activity));
+            inside += 1 + waits.map_or(0, OrdSet::len) + children.map_or(0, OrdSet::len);
+            if inside > index.conditions.len() {
+                *looks += index.conditions.len();
+                return index.conditions.iter().copied().filter(wants).collect();
+            }
+            watching.extend(waits.into_iter().flatten().filter(|wait| index.conditions.contains(*wait)).copied().filter(wants));
+            open.extend(children.into_iter().flatten());
         }
+        *looks += inside;
         watching.sort_unstable();
         watching
     }

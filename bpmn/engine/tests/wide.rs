@@ -216,3 +216,23 @@ fn thousands_of_sub_processes_end_beside_thousands_of_tokens_on_their_way() {
     let instance = started(&definition);
     assert_eq!(instance.activities().count(), 2, "the process and its user task");
 }
+
+/// A body counts its instances, and each count is a change of a variable: that one condition waits somewhere costs a look at it.
+#[test]
+fn thousands_of_tasks_are_completed_beside_a_condition() {
+    let elements = "<startEvent id='s'/><task id='both'/><userTask id='u'><multiInstanceLoopCharacteristics><loopCardinality>9990</loopCardinality>\
+                    </multiInstanceLoopCharacteristics></userTask><intermediateCatchEvent id='c'><conditionalEventDefinition>\
+                    <condition>${nrOfCompletedInstances > 9000}</condition></conditionalEventDefinition></intermediateCatchEvent>";
+    let mut elements = elements.to_owned();
+    for (from, to) in [("s", "both"), ("both", "c"), ("both", "u")] {
+        flow(&mut elements, from, to, 0);
+    }
+    let definition = parse(&elements);
+    let mut instance = started(&definition);
+    for wait in tasks_of(&definition, &instance, "u") {
+        step(&definition, &mut instance, complete(wait), 0).expect("the task is there");
+    }
+    // What it counts lies in the body, where no other activity sees it.
+    let leaves = instance.leaves(&definition);
+    assert!(matches!(&leaves[..], [leaf] if matches!(leaf.state, LeafState::Condition { .. })), "{leaves:?}");
+}
