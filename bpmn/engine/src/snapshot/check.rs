@@ -114,7 +114,7 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
     for job in instance.jobs.values() {
         let after = matches!(instance.at(job.activity).phase, Phase::After { .. });
         ensure(after == (job.kind == crate::JobKind::AsyncAfter), "a job does not fit its activity")?;
-        ensure(job.kind != crate::JobKind::Return || holds(instance, job.activity), "a job holds nothing")?;
+        ensure(job.kind != crate::JobKind::Return || holds(instance, index, job.activity), "a job holds nothing")?;
         index.add_job(job);
     }
     for subscription in instance.subscriptions.values() {
@@ -124,9 +124,10 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
 }
 
 /// Whether an activity's call has heard what is still to be acted upon, and no other job is there for it.
-fn holds(instance: &Instance, activity: ActivityId) -> bool {
-    let jobs = instance.jobs.values().filter(|job| job.activity == activity && job.kind == crate::JobKind::Return).count();
-    jobs == 1 && instance.calls.values().any(|call| call.activity == activity && !call.deferred.is_empty())
+fn holds(instance: &Instance, index: &Index, activity: ActivityId) -> bool {
+    let waits = || index.waits.get(&activity).into_iter().flatten();
+    let returns = |wait: &&WaitId| instance.jobs.get(*wait).is_some_and(|job| job.kind == crate::JobKind::Return);
+    waits().filter(returns).count() == 1 && waits().any(|wait| instance.calls.get(wait).is_some_and(|call| !call.deferred.is_empty()))
 }
 
 fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
