@@ -13,6 +13,7 @@
 //! awaited, or cancelled, as the rest. One that interrupts ends also what is enabled, and the sub-process is done with it, whatever its
 //! condition says.
 
+use imbl::OrdSet;
 use mandate_model::{AdHocSubProcess, ElementIndex, ElementKind};
 
 use crate::elements::{At, ad_hoc_sub_process};
@@ -78,28 +79,31 @@ impl<'d> Machine<'d> {
             return self.resume(scope);
         }
         if complete {
-            for activity in self.enabled(scope, |_| true) {
+            let enabled: Vec<_> = self.enabled(scope, true).chain(self.enabled(scope, false)).collect();
+            for activity in enabled {
                 self.forget(activity);
             }
         }
         if self.is_active(scope) {
             return Ok(());
         }
-        if let [next, ..] = self.enabled(scope, |chosen| chosen)[..] {
+        let next = self.enabled(scope, true).next();
+        if let Some(next) = next {
             let element = self.instance.at(next).element;
             self.forget(next);
             self.begin_scope(scope, &[element]);
             return Ok(());
         }
         // Where the condition was true once, or the scope was interrupted, nothing is enabled any more, whatever the condition is now.
-        if self.enabled(scope, |_| true).is_empty() && !self.runs(scope, |_| true) { self.resume(scope) } else { Ok(()) }
+        let is_empty = !self.instance.index.children.contains_key(&scope) && !self.unit.agenda.moves_in(scope);
+        if is_empty { self.resume(scope) } else { Ok(()) }
     }
 
     /// Whether its completion condition is to be asked: something is enabled as long as it was not true, and nothing has interrupted the
-    /// scope.
+    /// scope, which would have ended that too.
     fn is_open(&self, scope: ActivityId, ad_hoc: &AdHocSubProcess) -> bool {
         let enables = ad_hoc.completion_condition.is_some() && !ad_hoc.scope.begins.is_empty();
-        !self.is_interrupted(scope, ad_hoc) && (!enables || !self.enabled(scope, |_| true).is_empty())
+        if enables { self.enables(scope) > 0 } else { !self.is_interrupted(scope, ad_hoc) }
     }
 
     /// Whether an event sub-process is active that has interrupted everything else.
@@ -114,17 +118,26 @@ impl<'d> Machine<'d> {
         self.runs(scope, |element| !matches!(self.definition.element(element).kind, ElementKind::EventSubProcess(_)))
     }
 
-    /// Whether one of these elements is active in a scope, or a token on its way to it.
+    /// Whether one of these elements is active in a scope, or a token on its way to it. What is enabled is none, and as a rule older.
     fn runs(&self, scope: ActivityId, which: impl Fn(ElementIndex) -> bool) -> bool {
-        let runs = |child| !matches!(self.instance.at(child).phase, Phase::Enabled { .. }) && which(self.instance.at(child).element);
+        let runs = |child: &ActivityId| {
+            let it = self.instance.at(*child);
+            !matches!(it.phase, Phase::Enabled { .. }) && which(it.element)
+        };
         let comes = || self.unit.agenda.tokens().iter().any(|token| token.scope == scope && which(token.element));
-        self.instance.children(scope).any(runs) || self.unit.agenda.moves_in(scope) && comes()
+        let children = self.instance.index.children.get(&scope);
+        children.is_some_and(|children| children.len() > self.enables(scope) && children.iter().rev().any(runs))
+            || self.unit.agenda.moves_in(scope) && comes()
     }
 
-    /// What is enabled in a scope, the oldest first.
-    fn enabled(&self, scope: ActivityId, which: fn(bool) -> bool) -> Vec<ActivityId> {
-        let is_meant = |child: &ActivityId| matches!(self.instance.at(*child).phase, Phase::Enabled { chosen } if which(chosen));
-        self.instance.children(scope).filter(is_meant).collect()
+    /// What is enabled in a scope and was chosen, or was not: the oldest first.
+    fn enabled(&self, scope: ActivityId, chosen: bool) -> impl Iterator<Item = ActivityId> {
+        self.instance.index.enabled.get(&(scope, chosen)).into_iter().flatten().copied()
+    }
+
+    /// How much is enabled in a scope.
+    fn enables(&self, scope: ActivityId) -> usize {
+        [true, false].iter().filter_map(|chosen| self.instance.index.enabled.get(&(scope, *chosen))).map(OrdSet::len).sum()
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Index {
     pub spent: OrdMap<(ActivityId, ElementIndex), Arrivals>,
     /// Activities that wait for more tokens to begin, by scope instance and element.
     pub gathering: OrdMap<(ActivityId, ElementIndex), ActivityId>,
+    /// What may begin in an ad-hoc sub-process: what was chosen, and what was not.
+    pub enabled: OrdMap<(ActivityId, bool), OrdSet<ActivityId>>,
     /// Exclusive jobs: those first that have attempts left and are not suspended, then by due date, by priority, and the oldest first.
     pub exclusive_jobs: OrdSet<ExclusiveJob>,
     /// Waits of conditional events.
@@ -97,6 +99,9 @@ impl Index {
 
     pub(crate) fn enter_place(&mut self, activity: &Activity) {
         let Some(scope) = activity.parent else { return };
+        if let Phase::Enabled { chosen } = activity.phase {
+            self.enabled.entry((scope, chosen)).or_default().insert(activity.id);
+        }
         if let Phase::Joining { by } = activity.phase {
             self.joins.entry((scope, activity.element)).or_default().entry(by).or_default().insert(activity.id);
             *self.standing.entry((scope, activity.element)).or_default() += 1;
@@ -111,6 +116,9 @@ impl Index {
 
     pub(crate) fn leave_place(&mut self, activity: &Activity) {
         let Some(scope) = activity.parent else { return };
+        if let Phase::Enabled { chosen } = activity.phase {
+            forget(&mut self.enabled, (scope, chosen), activity.id);
+        }
         if let Phase::Joining { by } = activity.phase {
             leave_flow(&mut self.joins, (scope, activity.element), by, activity.id);
             count_down(&mut self.standing, (scope, activity.element));

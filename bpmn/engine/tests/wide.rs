@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use mandate_engine::{
-    ActivityEnd, Chain, Code, Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, Stop, Variable, VariableKind,
-    Variables, WaitId, step,
+    ActivityEnd, ActivityId, Chain, Code, Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, Stop, Variable,
+    VariableKind, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
@@ -235,4 +235,29 @@ fn thousands_of_tasks_are_completed_beside_a_condition() {
     // What it counts lies in the body, where no other activity sees it.
     let leaves = instance.leaves(&definition);
     assert!(matches!(&leaves[..], [leaf] if matches!(leaf.state, LeafState::Condition { .. })), "{leaves:?}");
+}
+
+/// Whether anything else runs or may begin is known without a look at all that does.
+#[test]
+fn thousands_of_activities_of_an_ad_hoc_sub_process_are_begun_and_end() {
+    let mut elements = "<startEvent id='s'/><adHocSubProcess id='sub'><userTask id='a'/><completionCondition>${false}</completionCondition>\
+                        </adHocSubProcess>"
+        .to_owned();
+    flow(&mut elements, "s", "sub", 0);
+    let definition = parse(&elements);
+    let mut instance = started(&definition);
+    let leaves = instance.leaves(&definition);
+    let mut enabled = leaves.iter().find(|leaf| matches!(leaf.state, LeafState::Enabled { .. })).expect("it may begin").activity;
+    for _ in 0..BRANCHES {
+        step(&definition, &mut instance, Input::BeginActivity { activity: enabled }, 0).expect("it may begin");
+        // Another one takes its place, with the number behind those of the activity and the task that were there before.
+        enabled = ActivityId(enabled.0 + 3);
+    }
+    let tasks = tasks_of(&definition, &instance, "a");
+    assert_eq!(tasks.len(), BRANCHES + 1, "the first has begun by itself");
+    for wait in tasks {
+        step(&definition, &mut instance, complete(wait), 0).expect("the task is there");
+    }
+    let leaves = instance.leaves(&definition);
+    assert!(matches!(&leaves[..], [leaf] if matches!(leaf.state, LeafState::Enabled { .. })), "{leaves:?}");
 }
