@@ -286,9 +286,21 @@ impl<'d> Machine<'d> {
         (element, each.expect("only a multi-instance activity has a body"))
     }
 
-    fn elements_of(&self, body: ActivityId) -> Result<Option<Arc<Vec<Value>>>, Failure> {
+    /// What instances are given of a collection. Each of a sequence asks anew; a variable that is the same text still is not parsed again.
+    fn elements_of(&mut self, body: ActivityId) -> Result<Option<Arc<Vec<Value>>>, Failure> {
+        let (_, each) = self.each(body);
         let at = At::new(self.definition, self.instance, body, self.moment);
-        multi_instance::elements(&at, self.each(body).1)
+        let (Some(Source::Variable(name)), true) = (&each.collection, each.element_variable.is_some()) else {
+            return multi_instance::elements(&at, each);
+        };
+        let text = self.instance.visible_variable(body, name).map(|variable| Arc::clone(&variable.json));
+        match (&self.parsed, &text) {
+            (Some((known, elements)), Some(text)) if Arc::ptr_eq(known, text) => return Ok(Some(Arc::clone(elements))),
+            _ => {}
+        }
+        let elements = multi_instance::elements(&at, each)?;
+        self.parsed = text.zip(elements.clone());
+        Ok(elements)
     }
 
     /// Makes an instance, with its counter and its element.

@@ -1,5 +1,8 @@
 //! The one loop.
 
+use std::sync::Arc;
+
+use mandate_feel::Value;
 use mandate_model::{CatchTrigger, ElementIndex, ElementKind, Field, Implementation, ListenerEvent, ProcessDefinition, ROOT};
 
 use crate::Code;
@@ -55,8 +58,17 @@ pub fn step<'a>(
     let moment = moment.into().counted(&taken);
     admit::check(definition, instance, &input)?;
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(instance, &input)));
-    let mut machine =
-        Machine { definition, instance, now: moment.now, moment, unit, effects: Vec::new(), ending: Ending::default(), failed: None };
+    let mut machine = Machine {
+        definition,
+        instance,
+        now: moment.now,
+        moment,
+        unit,
+        effects: Vec::new(),
+        ending: Ending::default(),
+        failed: None,
+        parsed: None,
+    };
     let moved = machine.perform(input).and_then(|()| machine.run());
     if taken.is_short() {
         let most = moment.bounds.expression_steps;
@@ -101,6 +113,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) ending: Ending,
     /// Something that was cancelled could not be: the unit fails.
     pub(crate) failed: Option<Failure>,
+    /// The text of the variable that was the last collection of several instances, and its elements.
+    pub(crate) parsed: Option<(Arc<str>, Arc<Vec<Value>>)>,
 }
 
 impl<'a> Machine<'a> {

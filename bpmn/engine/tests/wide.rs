@@ -21,9 +21,13 @@ fn parse(elements: &str) -> ProcessDefinition {
     parsed.processes.into_iter().next().expect("there is one process")
 }
 
-fn started(definition: &ProcessDefinition) -> Instance {
+fn created() -> Instance {
     let id = InstanceId(Uuid::from_u128(7));
-    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: None });
+    Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: None })
+}
+
+fn started(definition: &ProcessDefinition) -> Instance {
+    let mut instance = created();
     let element = definition.find("s").expect("it has a start");
     step(definition, &mut instance, Input::Start { element, variables: Variables::new(), chain: Chain::AtOnce }, 0).expect("it starts");
     instance
@@ -240,9 +244,10 @@ fn thousands_of_tasks_are_completed_beside_a_condition() {
 /// Whether anything else runs or may begin is known without a look at all that does.
 #[test]
 fn thousands_of_activities_of_an_ad_hoc_sub_process_are_begun_and_end() {
-    let mut elements = "<startEvent id='s'/><adHocSubProcess id='sub'><userTask id='a'/><completionCondition>${false}</completionCondition>\
+    let mut elements =
+        "<startEvent id='s'/><adHocSubProcess id='sub'><userTask id='a'/><completionCondition>${false}</completionCondition>\
                         </adHocSubProcess>"
-        .to_owned();
+            .to_owned();
     flow(&mut elements, "s", "sub", 0);
     let definition = parse(&elements);
     let mut instance = started(&definition);
@@ -260,4 +265,25 @@ fn thousands_of_activities_of_an_ad_hoc_sub_process_are_begun_and_end() {
     }
     let leaves = instance.leaves(&definition);
     assert!(matches!(&leaves[..], [leaf] if matches!(leaf.state, LeafState::Enabled { .. })), "{leaves:?}");
+}
+
+/// The collection is parsed once for all of them.
+#[test]
+fn thousands_of_instances_run_one_after_the_other_over_one_collection() {
+    const ELEMENTS: u32 = 20_000;
+    let mut elements = "<startEvent id='s'/><task id='a'><multiInstanceLoopCharacteristics isSequential='true' camunda:collection='items' \
+                        camunda:elementVariable='item'/></task>"
+        .to_owned();
+    flow(&mut elements, "s", "a", 0);
+    let definition = parse(&elements);
+    let items = format!("[{}]", (0..ELEMENTS).map(|nth| (nth % 10).to_string()).collect::<Vec<_>>().join(","));
+    let variables = Variables::from([("items".to_owned(), Variable::new(VariableKind::Json, items))]);
+    let mut instance = created();
+    let start = Input::Start { element: definition.find("s").expect("it has a start"), variables, chain: Chain::AtOnce };
+    let effects = step(&definition, &mut instance, start, 0).expect("it starts");
+    let ended = effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Record(HistoryEvent::ActivityEnded { end: ActivityEnd::CompletedScope, .. })));
+    // And the activity itself, behind which there is nothing.
+    assert_eq!((ended.count(), instance.is_ended()), (ELEMENTS as usize + 1, true));
 }

@@ -137,6 +137,44 @@ mod tests {
     use crate::testing::{Run, check, parse, several};
 
     #[test]
+    fn sequence_sees_a_collection_that_has_changed_within_the_same_unit() {
+        check(
+            &several(
+                "scriptTask id='a' scriptFormat='feel' camunda:resultVariable='items'",
+                " isSequential='true' camunda:collection='items' camunda:elementVariable='item'>",
+                "<script>[\"x\", \"y\"]</script>",
+            ),
+            r#"start {"items": [1, 2]}"#,
+            expect![[r#"
+                > start {"items": [1, 2]}
+                  started at s
+                  items = [1,2]
+                  + s #2
+                  - #2
+                  + a body #3
+                  nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 0 in #3
+                  nrOfInstances = 2 in #3
+                  item = 1 in #4
+                  loopCounter = 0 in #4
+                  + a #4 in #3
+                  items = ["x","y"]
+                  - #4
+                  nrOfCompletedInstances = 1 in #3
+                  item = "y" in #5
+                  loopCounter = 1 in #5
+                  + a #5 in #3
+                  items = ["x","y"]
+                  - #5
+                  nrOfCompletedInstances = 2 in #3
+                  - #3
+                  + u #6
+                  task u !7 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
     fn completion_condition_ends_what_has_begun_and_forgets_what_has_not() {
         check(
             &several(
