@@ -359,7 +359,10 @@ mod tests {
 
     #[test]
     fn tokens_that_multiply_without_a_wait_between_them_meet_the_bound_of_a_scope() {
-        let flows: String = (0..1_000).map(|nth| format!("<sequenceFlow id='f{nth}' sourceRef='t' targetRef='t'/>")).collect();
+        let mut flows = String::new();
+        for nth in 0..1_000 {
+            write!(flows, "<sequenceFlow id='f{nth}' sourceRef='t' targetRef='t'/>").unwrap();
+        }
         for model in ["<task id='t' completionQuantity='1000'/>{s>t}{t>t}", &format!("<task id='t'/>{{s>t}}{flows}")] {
             let definition = parse(&format!("<startEvent id='s'/>{model}"));
             let mut run = Run::new(&definition);
