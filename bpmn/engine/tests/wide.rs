@@ -1,11 +1,11 @@
-//! Tasks and joins beside thousands of others: of tokens that have come already, of tokens that never come, of scopes and of other joins.
+//! Tasks, joins and calls beside thousands of others: of tokens that have come already, of tokens that never come, of scopes and of other joins.
 //! What a step costs does not grow with them. Where it did, these tests would take minutes.
 
 use std::fmt::Write as _;
 
 use mandate_engine::{
-    ActivityEnd, ActivityId, Chain, Code, Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, Stop, Variable,
-    VariableKind, Variables, WaitId, step,
+    ActivityEnd, ActivityId, Chain, Code, Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, News, Report, Stop,
+    Variable, VariableKind, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
@@ -286,4 +286,24 @@ fn thousands_of_instances_run_one_after_the_other_over_one_collection() {
         .filter(|effect| matches!(effect, Effect::Record(HistoryEvent::ActivityEnded { end: ActivityEnd::CompletedScope, .. })));
     // And the activity itself, behind which there is nothing.
     assert_eq!((ended.count(), instance.is_ended()), (ELEMENTS as usize + 1, true));
+}
+
+/// What each of them holds is looked for among its own waits.
+#[test]
+fn thousands_of_calls_whose_outcomes_are_deferred_are_read_again() {
+    let mut elements =
+        "<startEvent id='s'/><callActivity id='c' calledElement='other'><multiInstanceLoopCharacteristics><loopCardinality>9990\
+                        </loopCardinality></multiInstanceLoopCharacteristics></callActivity>"
+            .to_owned();
+    flow(&mut elements, "s", "c", 0);
+    let definition = parse(&elements);
+    let mut instance = started(&definition);
+    let calls: Vec<_> = instance.calls().map(|call| call.wait).collect();
+    assert_eq!(calls.len(), BRANCHES);
+    for wait in calls {
+        let report = Box::new(Report { number: 1, news: News::Completed, variables: Variables::new() });
+        step(&definition, &mut instance, Input::Called { wait, report, chain: Chain::Deferred }, 0).expect("the call is there");
+    }
+    assert_eq!(instance.jobs().count(), BRANCHES);
+    assert_eq!(instance.encode().decode().as_ref(), Ok(&instance));
 }
