@@ -1,5 +1,5 @@
-//! Tasks, joins and calls beside thousands of others: of tokens that have come already, of tokens that never come, of scopes and of other joins.
-//! What a step costs does not grow with them. Where it did, these tests would take minutes.
+//! Tasks, joins and calls beside thousands of others: of tokens that have come already, of tokens that never come, of scopes and of other
+//! joins. What a step costs does not grow with them. Where it did, these tests would take minutes.
 
 use std::fmt::Write as _;
 

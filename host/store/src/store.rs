@@ -241,8 +241,9 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
     let patience = format!("{}ms", (config.lease / 2).as_millis());
     // Batches are joined with their tables row by row, by index: the order of the rows is then the order in which locks are taken. One plan
     // a statement, whatever the statistics of the day say and whatever its parameters are. So it must also be right if it was made when the
-    // table was empty; of claims `host/store/src/tests/claims.rs` holds that. Only timer start events, of which there is one for each such
-    // element of the newest versions, are all read by the claim until somebody has analysed their table, if it was last analysed empty.
+    // table was empty; of claims `host/store/src/tests/claims.rs` holds that. Two do not until autovacuum analyses
+    // the table again, if it was last analysed empty: what locks jobs by their keys reads all keys, and the claim of timer start events,
+    // of which there is one for each such element of the newest versions, all of these.
     let writing = base.clone().statement_cache_capacity(PREPARED).options([
         ("idle_in_transaction_session_timeout", patience.as_str()),
         ("lock_timeout", &patience),
