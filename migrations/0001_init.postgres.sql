@@ -27,13 +27,16 @@ CREATE TABLE host (
     UNIQUE (id, epoch)
 ) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
 
--- Which transaction of a host's committer was the last one that was committed, by the host's own count: it asks when it did not hear the answer to a COMMIT. Not a
--- column of the host's own row, whose lease is renewed while a transaction is under way. On PostgreSQL only: a SQLite file is read anew by the process that lost it.
+-- Which transactions of a host's committer were the last ones that were committed, by the host's own count: it asks when it did not hear the answer to a COMMIT. Not
+-- a column of the host's own row, whose lease is renewed while a transaction is under way. On PostgreSQL only: a SQLite file is read anew by the process that lost it.
 CREATE TABLE host_commit (
-    host UUID   PRIMARY KEY,
-    nth  BIGINT NOT NULL
-    -- Nearly all of a page is free for the next versions of its row, which no index then knows of.
-) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
+    host UUID     NOT NULL,
+    -- They take turns: while somebody's snapshot keeps all versions of a row, as a backup does, one row would have one for each transaction.
+    slot SMALLINT NOT NULL,
+    nth  BIGINT   NOT NULL,
+    PRIMARY KEY (host, slot)
+    -- Most of a page is free for the next versions of its rows, which no index then knows of.
+) WITH (fillfactor = 25, autovacuum_vacuum_scale_factor = 1);
 
 -- A start with an idempotency key happens once.
 CREATE TABLE start_key (

@@ -328,7 +328,13 @@ impl Committer {
         }
         let me = self.lease.host;
         let units = items.iter().filter_map(|item| if let Item::Unit(unit) = item { Some(unit) } else { None });
-        let (held, definitions) = begun::begin(&mut tx, me, self.nth, units, &mut self.memory).await?;
+        let (held, definitions) = match begun::begin(&mut tx, me, self.nth, units, &mut self.memory).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                tx.rollback().await;
+                return Err(error);
+            }
+        };
         let begun = match held {
             Held::Valid { job_definitions } => Begun { job_definitions, definitions },
             Held::Expired => {

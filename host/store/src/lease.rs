@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::db::{Dialect, Lane, params};
+use crate::trace::SLOTS;
 
 /// A host in one of its epochs. Jobs and attempts are held by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +47,7 @@ impl Lease {
             None => "$4",
         };
         let sql = format!(
-            "{{pg:WITH trace AS (INSERT INTO host_commit (host, nth) VALUES ($1, 0))}} \
+            "{{pg:WITH trace AS (INSERT INTO host_commit (host, slot, nth) SELECT $1, slot, 0 FROM generate_series(0, {SLOTS} - 1) slot)}} \
              INSERT INTO host (id, epoch, name, lease_until, steady_since, started_at) VALUES ($1, $2, $3, {until}, {{now}}, {{now}})"
         );
         lane.fetch(&sql, params![host.id, host.epoch, name, length.map_or(FOR_EVER, millis)]).await?;

@@ -4,7 +4,8 @@
 //! crash of the server, or on one that was promoted in its place, the same id is another transaction's, and its fate would be taken for
 //! that of the one that was lost. Neither can an instance: one that the transaction ended, or that others have moved on since, bears no
 //! trace of the unit. So each transaction writes its number, by this host's own count, into a row that only this host's one committer
-//! writes: the row has that number if, and only if, the transaction was committed, on whichever server is asked.
+//! writes: the row has that number if, and only if, the transaction was committed, on whichever server is asked. There are several such
+//! rows, each for every 256th transaction.
 
 use std::time::Duration;
 
@@ -14,8 +15,16 @@ use uuid::Uuid;
 use crate::committer::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::db::{Lane, params};
 
-/// Before a transaction's first statement, for the host $1: it leaves $3, its number. So it costs no message of its own.
-pub(crate) const LEAVES: &str = "{pg:WITH trace AS (UPDATE host_commit SET nth = $3 WHERE host = $1 RETURNING nth)}";
+/// Rows of a host, which take turns. A number is a remainder of it.
+pub(crate) const SLOTS: i64 = 256;
+
+/// Before a transaction's first statement, for the host $1: it leaves $3, its number, in the slot $4. So it costs no message of its own.
+pub(crate) const LEAVES: &str = "{pg:WITH trace AS (UPDATE host_commit SET nth = $3 WHERE host = $1 AND slot = $4 RETURNING nth)}";
+
+/// Where a transaction leaves its trace.
+pub(crate) fn slot(nth: i64) -> i64 {
+    nth.rem_euclid(SLOTS)
+}
 
 /// Among what that statement reads: where the host has no row to leave its trace in, it is not there any more.
 pub(crate) const TRACE: &str = "{pg:trace, }";
@@ -36,7 +45,7 @@ pub(crate) async fn fate(witness: &Lane, host: Uuid, nth: i64) -> Fate {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        let found = witness.fetch("SELECT nth FROM host_commit WHERE host = $1 FOR UPDATE", params![host]).await;
+        let found = witness.fetch("SELECT nth FROM host_commit WHERE host = $1 AND slot = $2 FOR UPDATE", params![host, slot(nth)]).await;
         let reason = match found.and_then(|rows| rows.first().map(|row| row.get::<i64>(0)).transpose()) {
             Ok(Some(last)) if last == nth => return Fate::Committed,
             Ok(Some(_)) => return Fate::Aborted,

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::db::{Dialect, Param, Row, Tx, params};
 use crate::hosts::{HELD, HELD_COLUMNS, HOLDS, Held, IN_EPOCH};
 use crate::lease::HostRef;
-use crate::trace::{LEAVES, TRACE};
+use crate::trace::{LEAVES, TRACE, slot};
 use crate::unit::{CommitError, Expect, Unit};
 
 /// How many definitions are remembered; whoever starts more of them in turn asks again.
@@ -113,10 +113,10 @@ async fn ask(tx: &mut Tx, me: HostRef, nth: i64, asked: BTreeSet<&String>) -> Re
     if tx.dialect == Dialect::Postgres {
         tx.wrote(1);
     }
-    let mut params = params![me.id, me.epoch, nth];
+    let mut params = params![me.id, me.epoch, nth, slot(nth)];
     if !asked.is_empty() {
         let sql = format!(
-            "{LEAVES} SELECT {HELD}, {STARTABLE} FROM {TRACE} {HOLDS}, definition d WHERE {IN_EPOCH} AND d.id {{any_text:4}} \
+            "{LEAVES} SELECT {HELD}, {STARTABLE} FROM {TRACE} {HOLDS}, definition d WHERE {IN_EPOCH} AND d.id {{any_text:5}} \
              ORDER BY d.id {{pg:FOR KEY SHARE OF h, c FOR SHARE OF d}}"
         );
         params.push(Param::Texts(asked.into_iter().cloned().collect()));
