@@ -63,10 +63,10 @@ impl<'a> Moment<'a> {
     pub(crate) fn evaluate(&self, expression: &Expression, scope: &dyn Scope) -> Result<Evaluated, mandate_feel::Error> {
         let Some(Taken { steps, is_short }) = self.taken else { return expression.evaluate(scope, &Limits::default()) };
         let left = self.bounds.expression_steps.saturating_sub(steps.load(Ordering::Relaxed));
-        let limits = Limits { steps: left.min(Limits::STEPS), ..Limits::default() };
-        let evaluated = expression.evaluate(scope, &limits);
-        let took = evaluated.as_ref().map_or_else(|error| if is_step_limit(error) { limits.steps } else { 0 }, |it| it.steps);
-        steps.fetch_add(took, Ordering::Relaxed);
+        let given = left.min(Limits::STEPS);
+        let mut limits = Limits { steps: given, ..Limits::default() };
+        let evaluated = expression.evaluate_within(scope, &mut limits);
+        steps.fetch_add(given - limits.steps, Ordering::Relaxed);
         if left < Limits::STEPS && evaluated.as_ref().is_err_and(is_step_limit) {
             is_short.store(true, Ordering::Relaxed);
         }

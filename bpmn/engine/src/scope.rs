@@ -148,6 +148,7 @@ impl Machine<'_> {
             let consumed = flows.is_empty().then_some(None);
             let flows = flows.iter().flat_map(|flow| (0..tokens).map(|_| Some(*flow)));
             for flow in flows.chain(consumed) {
+                self.count_step(element)?;
                 let after = self.place(element, scope, Phase::After { flow })?;
                 self.put_job(after, element, JobKind::AsyncAfter, self.now)?;
             }

@@ -308,7 +308,7 @@ impl<'a> Machine<'a> {
 
     /// Each element that is entered counts, and each condition that is asked, each receiver of a signal and each delegate that is told of a
     /// cancelled task as well.
-    fn count_step(&mut self, element: ElementIndex) -> Result<(), Failure> {
+    pub(crate) fn count_step(&mut self, element: ElementIndex) -> Result<(), Failure> {
         self.unit.steps += 1;
         let most = self.moment.bounds.steps;
         if self.unit.steps > most {

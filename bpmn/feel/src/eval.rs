@@ -11,7 +11,7 @@ use crate::builtins::patterns::Compiled;
 use crate::builtins::temporal::MOMENT;
 use crate::lexer::Language;
 use crate::value::{Entries, MAX_NESTING};
-use crate::{Evaluated, Number, Value};
+use crate::{Number, Value};
 
 mod feel;
 mod functions;
@@ -214,9 +214,9 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// What it has come to.
-    pub(crate) fn finish(self, value: Value) -> Evaluated {
-        Evaluated { value, null_reasons: self.reasons, steps: self.limits.steps - self.steps_left }
+    /// The steps that are left, and why nulls came out.
+    pub(crate) fn finish(self) -> (u32, Vec<String>) {
+        (self.steps_left, self.reasons)
     }
 
     /// The regular expression that was used last.

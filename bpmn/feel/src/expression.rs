@@ -40,54 +40,58 @@ pub struct Evaluated {
     /// Why nulls came out on the way, whether or not the value is null itself: names that are not known, wrong types. Each reason once, at
     /// most sixteen.
     pub null_reasons: Vec<String>,
-    /// The steps that it took, of the [`Limits::steps`] that it had.
-    pub steps: u32,
 }
 
 /// Several expressions that make one value, with the steps of one.
 struct Parts<'a> {
     scope: &'a dyn Scope,
-    limits: Limits,
-    taken: Evaluated,
+    limits: &'a mut Limits,
+    /// All steps that they have together.
+    whole: u32,
+    null_reasons: Vec<String>,
 }
 
 impl<'a> Parts<'a> {
-    fn new(scope: &'a dyn Scope, limits: &Limits) -> Self {
-        Self { scope, limits: *limits, taken: Evaluated { value: Value::Null, null_reasons: Vec::new(), steps: 0 } }
-    }
-
-    fn left(&self) -> Limits {
-        Limits { steps: self.limits.steps.saturating_sub(self.taken.steps), ..self.limits }
+    fn new(scope: &'a dyn Scope, limits: &'a mut Limits) -> Self {
+        Self { scope, whole: limits.steps, limits, null_reasons: Vec::new() }
     }
 
     fn evaluate(&mut self, part: &Expression) -> Result<Value, Error> {
-        let evaluated = part.evaluate(self.scope, &self.left()).map_err(|error| self.of_all(error))?;
-        Ok(self.add(evaluated))
-    }
-
-    fn add(&mut self, part: Evaluated) -> Value {
-        self.taken.null_reasons.extend(part.null_reasons);
-        self.taken.null_reasons.truncate(MAX_REASONS);
-        self.taken.steps += part.steps;
-        part.value
+        let evaluated = part.evaluate_within(self.scope, self.limits).map_err(|error| self.of_all(error))?;
+        self.null_reasons.extend(evaluated.null_reasons);
+        self.null_reasons.truncate(MAX_REASONS);
+        Ok(evaluated.value)
     }
 
     /// Around what its parts may carry there is a level more.
     fn finish(mut self, value: Value) -> Result<Evaluated, Error> {
-        let limits = self.left();
-        let mut evaluator = Evaluator::new(self.scope, &limits, Language::Feel);
-        let value = evaluator.settle(value).map_err(|error| self.of_all(error))?;
-        let value = self.add(evaluator.finish(value));
-        Ok(Evaluated { value, ..self.taken })
+        let settled = within(self.scope, self.limits, Language::Feel, |evaluator| evaluator.settle(value));
+        let (value, reasons) = settled.map_err(|error| self.of_all(error))?;
+        self.null_reasons.extend(reasons);
+        Ok(Evaluated { value, null_reasons: self.null_reasons })
     }
 
     /// What is told of a limit is that of all together.
     fn of_all(&self, error: Error) -> Error {
         match error {
-            Error::StepLimit { .. } => Error::StepLimit { limit: self.limits.steps },
+            Error::StepLimit { .. } => Error::StepLimit { limit: self.whole },
             other => other,
         }
     }
+}
+
+/// Evaluates something, and takes the steps that it takes from the limits, so or otherwise.
+fn within(
+    scope: &dyn Scope,
+    limits: &mut Limits,
+    language: Language,
+    work: impl FnOnce(&mut Evaluator<'_>) -> Result<Value, Error>,
+) -> Result<(Value, Vec<String>), Error> {
+    let mut evaluator = Evaluator::new(scope, limits, language);
+    let value = work(&mut evaluator);
+    let (left, null_reasons) = evaluator.finish();
+    limits.steps = if matches!(value, Err(Error::StepLimit { .. })) { 0 } else { left };
+    Ok((value?, null_reasons))
 }
 
 impl Expression {
@@ -204,13 +208,17 @@ impl Expression {
 
     /// Evaluates it with the names of a scope.
     pub fn evaluate(&self, scope: &dyn Scope, limits: &Limits) -> Result<Evaluated, Error> {
+        self.evaluate_within(scope, &mut limits.clone())
+    }
+
+    /// The same. The limits have as many steps less afterwards as it took, also where it fails.
+    pub fn evaluate_within(&self, scope: &dyn Scope, limits: &mut Limits) -> Result<Evaluated, Error> {
         match &self.0.form {
-            Form::Literal(text) => Ok(Evaluated { value: Value::String(Arc::clone(text)), null_reasons: Vec::new(), steps: 0 }),
+            Form::Literal(text) => Ok(Evaluated { value: Value::String(Arc::clone(text)), null_reasons: Vec::new() }),
             Form::Tree(language, node) => {
-                let mut evaluator = Evaluator::new(scope, limits, *language);
-                let value = evaluator.evaluate(node)?;
-                let value = evaluator.settle(value)?;
-                Ok(evaluator.finish(value))
+                let whole = |evaluator: &mut Evaluator<'_>| evaluator.evaluate(node).and_then(|value| evaluator.settle(value));
+                let (value, null_reasons) = within(scope, limits, *language, whole)?;
+                Ok(Evaluated { value, null_reasons })
             }
             Form::Unreadable(error) => Err(Error::Unreadable(error.message.clone())),
             Form::List(items) => {

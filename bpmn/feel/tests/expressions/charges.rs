@@ -237,3 +237,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_fails_is_charged_as_well() {
+    use mandate_feel::{Error, Expression, Limits};
+    let left = |source: &str| {
+        let mut limits = Limits { steps: 10_000, ..Limits::default() };
+        let evaluated = Expression::parse(source).expect("it parses").evaluate_within(&Value::Null, &mut limits);
+        (evaluated.map(|it| it.value), limits.steps)
+    };
+    let (failed, steps) = left("= if count(for i in 1..1000 return i) > 0 then function() 1 else 1");
+    assert!(failed.is_err_and(|error| !matches!(error, Error::StepLimit { .. })) && steps < 9_000, "{steps}");
+    let (late, steps) = left("= count(for i in 1..90000 return i)");
+    assert_eq!((late, steps), (Err(Error::StepLimit { limit: 10_000 }), 0));
+    let (fine, steps) = left("= 1 + 1");
+    assert!(fine.is_ok() && (9_990..10_000).contains(&steps), "{steps}");
+}
