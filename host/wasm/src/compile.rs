@@ -131,7 +131,7 @@ async fn in_child(exe: PathBuf, bytes: Arc<[u8]>) -> Result<Vec<u8>, Error> {
     match status.code() {
         Some(0) => Ok(code),
         Some(code) if code == i32::from(REFUSED) => Err(Error::Compile(complaint)),
-        _ => Err(Error::Compiler(format!("{status}; it may have exceeded its limits of memory or CPU time; {complaint}"))),
+        _ => Err(Error::CompilerDied(format!("{status}; it may have exceeded its limits of memory or CPU time; {complaint}"))),
     }
 }
 

@@ -28,9 +28,12 @@ pub enum Error {
     /// The compiler did not come to an end.
     #[error("the component took longer than {} s to compile", .0.as_secs())]
     CompileTimeout(Duration),
-    /// The compiler's process could not be run, or died without a word.
+    /// The compiler's process could not be run.
     #[error("the compiler process failed: {0}")]
     Compiler(String),
+    /// The compiler's process died, as one does that exceeds its limits of memory or CPU time.
+    #[error("the compiler process died: {0}")]
+    CompilerDied(String),
     /// The compiler's code is not for this engine: the compiler is another program than this host; the text says in what they differ.
     #[error("the code that the compiler made does not load here, so the compiler is not of this host's version: {0}")]
     Foreign(String),
@@ -52,7 +55,9 @@ impl Error {
     pub fn is_the_hosts(&self) -> bool {
         match self {
             Self::Misfit(_) | Self::Digest { .. } | Self::Compile(_) | Self::Oversized(_) => false,
-            Self::CompileTimeout(_) | Self::Compiler(_) | Self::Foreign(_) | Self::Cache { .. } | Self::Engine(_) => true,
+            // As a rule it is the component that is too much for the compiler: tried without an end it would keep all others from it.
+            Self::CompileTimeout(_) | Self::CompilerDied(_) => false,
+            Self::Compiler(_) | Self::Foreign(_) | Self::Cache { .. } | Self::Engine(_) => true,
         }
     }
 }

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     runtime.block_on(async {
         code_from_a_child_is_callable().await;
         child_that_cannot_compile_says_why().await;
-        child_that_dies_is_not_the_components_fault().await;
+        child_that_dies_or_is_not_there_says_so().await;
         child_that_fails_is_run_once_for_all_who_wait().await;
         code_of_another_compiler_is_not_the_components_fault().await;
     });
@@ -60,12 +60,12 @@ async fn child_that_cannot_compile_says_why() {
     }
 }
 
-async fn child_that_dies_is_not_the_components_fault() {
+async fn child_that_dies_or_is_not_there_says_so() {
     let dir = TempDir::new().unwrap();
     let bytes = guest("test_echo");
     for (exe, says) in [("/bin/false", "limits"), ("/nonexistent/mandate", "No such file")] {
         match sandbox(&dir, exe).prepare(&digest(&bytes), &bytes).await {
-            Err(Error::Compiler(message)) => assert!(message.contains(says), "{message}"),
+            Err(Error::Compiler(message) | Error::CompilerDied(message)) => assert!(message.contains(says), "{message}"),
             other => panic!("{exe}: {:?}", other.map(|_| "compiled")),
         }
     }
@@ -82,7 +82,7 @@ async fn child_that_fails_is_run_once_for_all_who_wait() {
     for round in 1..3 {
         let ask = || sandbox.prepare(&digest, &bytes);
         let (first, second, third) = tokio::join!(ask(), ask(), ask());
-        assert!([first, second, third].iter().all(|prepared| matches!(prepared, Err(Error::Compiler(_)))));
+        assert!([first, second, third].iter().all(|prepared| matches!(prepared, Err(Error::CompilerDied(_)))));
         assert_eq!(std::fs::read_to_string(&runs).unwrap().lines().count(), round);
     }
 }
