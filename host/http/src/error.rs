@@ -179,9 +179,9 @@ fn of_runtime(error: mandate_runtime::Error) -> Answer {
         Runtime::Contended(_) => answer(StatusCode::SERVICE_UNAVAILABLE, "OptimisticLockingException", error.to_string()),
         Runtime::NotActing(_) => answer(StatusCode::SERVICE_UNAVAILABLE, ENGINE, error.to_string()),
         Runtime::Deployment(problems) => of_problems(&problems),
-        Runtime::Store(mandate_runtime::StoreError::Refused(message) | mandate_runtime::StoreError::TooSlow(message)) => {
-            answer(StatusCode::BAD_REQUEST, INVALID_REQUEST, message)
-        }
+        Runtime::Store(mandate_runtime::StoreError::Refused(message)) => answer(StatusCode::BAD_REQUEST, INVALID_REQUEST, message),
+        // Not 400: also what a unit begins with is read, and nothing is wrong with the request where the database stands still.
+        Runtime::Store(mandate_runtime::StoreError::TooSlow(message)) => answer(StatusCode::SERVICE_UNAVAILABLE, ENGINE, message),
         Runtime::Store(error) => internal(&error),
         Runtime::Sandbox(error) => internal(&error),
         Runtime::Catalogue(error) => internal(&error),

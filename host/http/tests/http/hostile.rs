@@ -369,8 +369,13 @@ async fn web_pages_whose_name_was_made_to_lead_here_read_nothing() {
         let request = Request::get("/engine-rest/process-instance").header(header::HOST, asked);
         request.header(header::ORIGIN, format!("http://{asked}")).body(Body::empty()).expect("a request")
     };
-    for asked in ["evil.example:8080", "localhost.evil.example"] {
+    for asked in ["evil.example:8080", "localhost.evil.example", "10.1.2.3:8080"] {
         assert!(host.send(list(asked)).await.error(421, REFUSED).contains("--allowed-hosts"));
+    }
+    // Probes ask by address.
+    for probe in ["/api/v1/health", "/api/v1/readiness"] {
+        let request = Request::get(probe).header(header::HOST, "10.1.2.3:8080").body(Body::empty()).expect("a request");
+        host.send(request).await.ok();
     }
     for asked in ["localhost:8080", "[::1]:8080", "mandate.internal"] {
         host.send(list(asked)).await.ok();
