@@ -99,6 +99,15 @@ fn sent(row: &Row) -> Result<Sent, Error> {
     Ok(Sent { command, key, attempt, state, origin, entry_key: columns.next()?, activity_id: columns.next()? })
 }
 
+/// The name of an attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptKey {
+    tenant: String,
+    command: String,
+    key: String,
+    attempt: i64,
+}
+
 impl Reads {
     /// The last attempt under a key; the empty tenant is none.
     pub async fn ledger_latest(&self, tenant: &str, command: &str, key: &str) -> Result<Option<LedgerRow>, Error> {
@@ -116,6 +125,22 @@ impl Reads {
         );
         let params = params![instance, i64::from(page.max), i64::from(page.first)];
         large_rows(&self.pool, (sql, params), page).await?.iter().map(ledger_row).collect()
+    }
+
+    /// The names of an instance's attempts, in the same order.
+    pub(crate) async fn ledger_keys(&self, instance: Uuid) -> Result<Vec<AttemptKey>, Error> {
+        let sql = "SELECT l.tenant, l.command, l.key, l.attempt FROM ledger l WHERE l.instance_id = $1 ORDER BY l.opened_at, l.command, l.key, l.attempt";
+        let rows = self.pool.fetch(sql, params![instance]).await?;
+        rows.iter()
+            .map(|row| Ok(AttemptKey { tenant: row.get(0)?, command: row.get(1)?, key: row.get(2)?, attempt: row.get(3)? }))
+            .collect()
+    }
+
+    /// An attempt, if it is there.
+    pub(crate) async fn ledger_attempt(&self, of: &AttemptKey) -> Result<Option<LedgerRow>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM ledger l WHERE l.tenant = $1 AND l.command = $2 AND l.key = $3 AND l.attempt = $4");
+        let params = params![of.tenant.as_str(), of.command.as_str(), of.key.as_str(), of.attempt];
+        self.pool.fetch(&sql, params).await?.first().map(ledger_row).transpose()
     }
 
     /// Whether a unit that resumed this wait has written any attempt, whatever became of it.

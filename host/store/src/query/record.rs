@@ -1,5 +1,7 @@
 //! Everything that is known of an ended instance, for those who keep it elsewhere: read part by part, for nobody knows how much it is.
 
+use std::collections::VecDeque;
+
 use uuid::Uuid;
 
 use super::history::{history_variable, instances};
@@ -9,6 +11,7 @@ use super::{
     OperationSort, Order, Page, Reads,
 };
 use crate::db::{Columns, Param, params};
+use crate::ledger::AttemptKey;
 use crate::{Error, LedgerRow};
 
 /// Reads an ended instance's whole history, and the commands that it has sent, a part at a time. Nothing of it changes any more but
@@ -63,7 +66,8 @@ enum Place {
     Tasks(i64),
     Incidents(i64),
     Operations(u32),
-    Ledger(u32),
+    /// Before any of them, and with the keys of those that are still to come.
+    Ledger(Option<VecDeque<AttemptKey>>),
 }
 
 /// Activities read at once; they have no large texts.
@@ -72,8 +76,8 @@ const MANY: u32 = 1_000;
 /// Other rows read at once; each may have a megabyte.
 const SOME: u32 = 100;
 
-/// Attempts read at once, which may have several, and of which one answer holds [`MAX_ANSWER_BYTES`](super::MAX_ANSWER_BYTES).
-const FEW: u32 = 5;
+/// Attempts read at once, which may have several.
+const FEW: usize = 3;
 
 /// A change of a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,7 +184,8 @@ impl Reads {
 }
 
 impl RecordReader {
-    /// The next part; none: that was all.
+    /// The next part; none: that was all. Before the last one it is looked whether the instance's history is still there: else the last
+    /// part is an error, and the parts before it are worth nothing.
     pub async fn next(&mut self) -> Result<Option<RecordPart>, Error> {
         let Some(place) = self.next.clone() else { return Ok(None) };
         let id = self.instance.id;
@@ -217,17 +222,29 @@ impl RecordReader {
                 let sort = [(OperationSort::At, Order::Asc)];
                 let rows = self.reads.operations(filter, Page { first, max: SOME }, &sort).await?;
                 let behind = full(&rows, SOME).map(|_| Place::Operations(first.saturating_add(SOME)));
-                (RecordRows::Operations(rows), behind, Some(Place::Ledger(0)))
+                (RecordRows::Operations(rows), behind, Some(Place::Ledger(None)))
             }
-            Place::Ledger(first) => {
-                let rows = self.reads.ledger_of_instance(id, Page { first, max: FEW }).await?;
-                let behind = full(&rows, FEW).map(|_| Place::Ledger(first.saturating_add(FEW)));
+            Place::Ledger(keys) => {
+                let mut keys = match keys {
+                    Some(keys) => keys,
+                    None => self.reads.ledger_keys(id).await?.into(),
+                };
+                let mut rows = Vec::with_capacity(FEW);
+                for key in keys.drain(..FEW.min(keys.len())) {
+                    rows.extend(self.reads.ledger_attempt(&key).await?);
+                }
+                let behind = Some(keys).filter(|keys| !keys.is_empty()).map(|keys| Place::Ledger(Some(keys)));
                 (RecordRows::Ledger(rows), behind, None)
             }
         };
         let part = RecordPart { is_first: self.is_first, is_last: behind.is_none(), rows };
         self.is_first = part.is_last;
         self.next = behind.or(then);
+        if self.next.is_none() && self.reads.history_instance(id).await?.is_none() {
+            return Err(Error::Refused(format!(
+                "the history of instance {id} was removed while it was read: what was read of it is not all"
+            )));
+        }
         Ok(Some(part))
     }
 

@@ -246,6 +246,18 @@ pub(crate) async fn a_record_is_read_part_by_part_and_is_whole(fixture: Fixture)
     ];
     assert!(activities > 12_000, "{activities}");
     assert_eq!(counts, BTreeMap::from(expected));
+
+    // One that is removed while it is read is not taken for whole.
+    let mut record = store.instance_record(id).await.expect("read").expect("it has ended");
+    record.next().await.expect("read").expect("a part");
+    store.delete_history(id, &[]).await.expect("deleted");
+    let error = loop {
+        match record.next().await {
+            Ok(part) => drop(part.expect("the last one is an error")),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(error.contains("was removed while it was read"), "{error}");
 }
 
 /// As whoever deletes dies behind the commit that does.
