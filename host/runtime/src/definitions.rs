@@ -308,13 +308,13 @@ impl Source {
 /// Snapshots and history name elements by their numbers. Whoever numbers them otherwise than the version that deployed the model would have
 /// tokens stand at other elements. Answers what is different, if anything is.
 fn renumbered(now: &[ElementRow], deployed: &[(i64, String, String)]) -> Option<String> {
-    let now: Vec<_> = now.iter().map(|row| (row.n, row.activity_id.as_str(), row.kind.as_str())).collect();
-    let deployed: Vec<_> = deployed.iter().map(|(n, id, kind)| (*n, id.as_str(), kind.as_str())).collect();
+    let now: Vec<_> = now.iter().map(|row| (row.n, row.activity_id.as_str())).collect();
+    let deployed: Vec<_> = deployed.iter().map(|(n, id, _)| (*n, id.as_str())).collect();
     if now == deployed {
         return None;
     }
     let same = now.iter().zip(&deployed).take_while(|(now, deployed)| now == deployed).count();
-    let said = |row: Option<&(i64, &str, &str)>| row.map_or("nothing".to_owned(), |(n, id, kind)| format!("'{id}' ({kind}, number {n})"));
+    let said = |row: Option<&(i64, &str)>| row.map_or("nothing".to_owned(), |(n, id)| format!("'{id}' (number {n})"));
     Some(format!(
         "this version finds {} in its model where {} was deployed, so it cannot tell where instances stand; serve it with the version that \
          deployed it",

@@ -130,6 +130,18 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether all else would fail in the same way for now: this host may not act, or its database is not well.
+    pub(crate) fn is_of_all(&self) -> bool {
+        use mandate_store::Error as Store;
+        match self {
+            Self::NotActing(_) => true,
+            Self::Store(error) => error.is_of_database() || matches!(error, Store::Fenced | Store::Closed),
+            _ => false,
+        }
+    }
+}
+
 /// What the store does not do for a host that may not act is no failure of the store: nothing was stored, and another host can do it. Nor
 /// is what it cannot read: the next attempt does not read it, either.
 impl From<mandate_store::Error> for Error {
@@ -162,10 +174,7 @@ impl Several {
     /// # Errors
     /// What would fail all others as well: this host may not act, or its store does not answer.
     pub(crate) fn and(&mut self, done: Result<(), Error>) -> Result<(), Error> {
-        use mandate_store::Error as Store;
-        // A row that somebody has changed by hand is the trouble of one.
-        let is_of_one = matches!(done, Err(Error::Store(Store::Damaged(_) | Store::Refused(_))));
-        if !is_of_one && matches!(done, Err(Error::NotActing(_) | Error::Store(_))) {
+        if done.as_ref().is_err_and(Error::is_of_all) {
             return done;
         }
         if self.0.is_ok() {

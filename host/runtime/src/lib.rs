@@ -142,6 +142,9 @@ const DEPARTURES_PER_LEASE: u32 = 4;
 /// How often a host looks whether it was fenced. It has stopped acting long before: this only ends the process.
 const FENCE_LOOK: Duration = Duration::from_millis(500);
 
+/// How long the database is waited for where metrics are told. Whoever scrapes them waits for ten seconds as a rule.
+const GAUGES: Duration = Duration::from_secs(5);
+
 impl Runtime {
     /// Opens the store, takes over what dead hosts left, and starts the loops.
     pub async fn open(config: Config) -> Result<Self, Error> {
@@ -231,7 +234,9 @@ impl Runtime {
 
     /// Brings the gauges that only the store knows up to date. While it does not tell they stay, and that is counted.
     pub async fn refresh_gauges(&self) -> Result<(), Error> {
-        let counts = self.0.store.counts(self.now()).await.inspect_err(|_| metrics::gauges_not_read())?;
+        let counting = tokio::time::timeout(GAUGES, self.0.store.counts(self.now())).await;
+        let late = |_| Error::Store(StoreError::TooSlow(format!("the gauges were not read within {GAUGES:?}")));
+        let counts = counting.map_err(late).and_then(|counts| Ok(counts?)).inspect_err(|_| metrics::gauges_not_read())?;
         metrics::gauges(&counts, &mut self.0.gauged.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }

@@ -22,7 +22,7 @@ use mandate_store::{CalledBy, Origin};
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::advance::{Calls, Ended, Place, Work};
+use crate::advance::{Calls, Ended, MAX_BRIEF_BYTES, Place, Work};
 use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::delegate::{CallContext, CallEnd};
@@ -351,7 +351,12 @@ impl Inner {
                 definition.is_not_brief(&course.work.input);
                 return Ok(Ended::NotBrief);
             }
-            let Some(call) = call else { break };
+            let Some(call) = call else {
+                if is_brief && party.instance.weight() > MAX_BRIEF_BYTES {
+                    return Ok(Ended::NotBrief);
+                }
+                break;
+            };
             let binding = match definition.binding(call.element, &call.implementation) {
                 Ok(binding) => binding,
                 Err(failure) => return Ok(Ended::Failed(failure)),

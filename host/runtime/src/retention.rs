@@ -173,12 +173,18 @@ impl Inner {
     }
 
     async fn clean_next(&self, cleanup: Option<&HistoryCleanup>, progress: &Progress) -> Result<Cleaned, Failed> {
-        if self.store.go_on_removing(progress.max).await? {
-            return Ok(Cleaned::Instances(0));
+        let gone_on = self.store.go_on_removing(progress.max).await;
+        let Some(cleanup) = cleanup else { return Ok(if gone_on? { Cleaned::Instances(0) } else { Cleaned::Nothing }) };
+        // It keeps nothing back whose time is over, neither where it is much nor where it fails.
+        let is_more = gone_on.unwrap_or_else(|error| {
+            tracing::error!("what is left of deleted history could not be removed, which is tried again: {error}");
+            false
+        });
+        let (now, behind) = (self.clock.agreed(self.store.now().await?), progress.skipped.map(|(due, _)| due));
+        match self.clean(now, progress.max, behind, cleanup.export.as_ref()).await? {
+            Cleaned::Nothing if is_more => Ok(Cleaned::Instances(0)),
+            cleaned => Ok(cleaned),
         }
-        let Some(cleanup) = cleanup else { return Ok(Cleaned::Nothing) };
-        self.clean(self.clock.agreed(self.store.now().await?), progress.max, progress.skipped.map(|(due, _)| due), cleanup.export.as_ref())
-            .await
     }
 
     async fn clean(&self, now: i64, max: u32, behind: Option<Due>, export: Option<&HistoryExport>) -> Result<Cleaned, Failed> {
@@ -199,7 +205,8 @@ impl Inner {
         }
         let alone = if let [due] = due[..] { Some(due) } else { None };
         let removed = self.store.remove_history(due.into_iter().map(|due| due.instance).collect(), now).await;
-        match removed.map_err(|error| Failed { error: error.into(), instance: alone })? {
+        let failed = |error: Error| Failed { instance: alone.filter(|_| !error.is_of_all()), error };
+        match removed.map_err(|error| failed(error.into()))? {
             None => Ok(Cleaned::Elsewhere),
             Some(removed) => {
                 crate::metrics::history_removed(removed);
@@ -230,7 +237,8 @@ impl Inner {
             None => Ok(()),
             Some((_, error @ Error::Export { .. })) => Err(error.into()),
             Some((0, error)) => {
-                let instance = due.first().copied().filter(|_| due.len() == 1 || matches!(error, Error::Damaged(_)));
+                let is_its_own = !error.is_of_all() && (due.len() == 1 || matches!(error, Error::Damaged(_)));
+                let instance = due.first().copied().filter(|_| is_its_own);
                 Err(Failed { error, instance })
             }
             // It is the first of the next batch.

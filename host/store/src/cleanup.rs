@@ -138,6 +138,9 @@ impl Store {
     }
 }
 
+/// Rows that an instance of a batch may have, where a batch goes on with what was left of some.
+const ROWS_EACH: u64 = 20;
+
 /// Whose history was deleted with them and is not all gone, with the last instance that was looked at.
 const LEFT: &str =
     "SELECT d.definition_id, d.ended_at, d.instance_id FROM deleted_definition d WHERE d.with_history ORDER BY d.definition_id LIMIT 1";
@@ -150,7 +153,8 @@ impl Store {
         if !self.pool.fetch("SELECT instance_id FROM history_remains LIMIT 1", Vec::new()).await?.is_empty() {
             let mut tx = self.inner().cleanup.begin().await?;
             hold_off(&mut tx).await?;
-            removal::go_on(&mut tx).await?;
+            // A slice that could not be removed is smaller the next time, as a batch is.
+            removal::go_on(&mut tx, removal::SLICE.min(u64::from(max) * ROWS_EACH)).await?;
             tx.commit().await?;
             return Ok(true);
         }

@@ -23,6 +23,8 @@ pub(super) struct Lines {
     all: u64,
     /// Not yet written.
     block: Vec<u8>,
+    /// A block was not written, or not all of it.
+    torn: bool,
 }
 
 impl Lines {
@@ -30,7 +32,7 @@ impl Lines {
     pub(super) async fn open(path: PathBuf) -> Result<Self, Error> {
         let to_open = path.clone();
         let (file, begun) = blocking(&path, move || open_to_append(&to_open)).await?;
-        Ok(Self { path, file: Arc::new(file), begun, whole: 0, all: 0, block: Vec::new() })
+        Ok(Self { path, file: Arc::new(file), begun, whole: 0, all: 0, block: Vec::new(), torn: false })
     }
 
     /// Adds a part of a line.
@@ -54,12 +56,20 @@ impl Lines {
 
     async fn write(&mut self) -> Result<(), Error> {
         let (file, block) = (self.file.clone(), std::mem::take(&mut self.block));
-        blocking(&self.path, move || (&*file).write_all(&block)).await
+        self.torn = true;
+        blocking(&self.path, move || (&*file).write_all(&block)).await?;
+        self.torn = false;
+        Ok(())
     }
 
     /// Removes what is no whole line, and answers when the rest is on the disk.
     pub(super) async fn close(mut self) -> Result<(), Error> {
-        self.write().await?;
+        // Behind a block that is lost there is nothing whole, and nothing of this is taken to be there.
+        if self.torn {
+            self.whole = 0;
+        } else {
+            self.write().await?;
+        }
         let (file, end) = (self.file.clone(), self.begun + self.whole);
         blocking(&self.path, move || file.set_len(end).and_then(|()| file.sync_all())).await
     }

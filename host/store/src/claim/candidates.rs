@@ -15,8 +15,8 @@ const MAX_PRIORITIES: i64 = 100;
 /// The predicate of the index `job_claimable`.
 pub(crate) const UNPRIORITIZED: &str = "j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.priority = 0";
 
-/// The predicate of the index `job_prioritized_due`. It says in other words than [`OF_ONE`] that attempts are left: a planner, which reads
-/// the words, takes neither index for the other, whatever it knows of the table.
+/// The predicate of the index `job_prioritized_due`. It says in other words than [`OF_ONE`] that attempts are left: whoever asks for one
+/// priority cannot be given this one, whatever the planner knows of the table. The other way round the order that is asked for decides.
 pub(crate) const PRIORITIZED: &str = "j.locked_by IS NULL AND j.retries >= 1 AND NOT j.suspended AND NOT j.behind AND j.priority <> 0";
 
 /// The predicate of the index `job_prioritized`, for whoever asks for one priority.

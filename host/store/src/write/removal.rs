@@ -8,17 +8,21 @@ use uuid::Uuid;
 use crate::Error;
 use crate::db::{Param, Tx};
 
-/// What history has of instances beside their own rows, in the order in which it is removed, with what else is in each key. What operators
-/// did goes with the instance itself: that somebody deleted its history is written there and stays.
-pub(crate) const TABLES: [(&str, &str); 7] = [
-    ("history_activity", "n"),
-    ("history_variable", "scope, name"),
-    ("history_variable_update", "revision, ordinal"),
-    ("history_task", "wait"),
-    ("history_task_link", "wait, kind, name"),
-    ("history_incident", "n"),
-    ("history_incident_caller", "root, n"),
+/// What history has of instances beside their own rows, in the order in which it is removed: with what else is in each key, and as how many
+/// rows one counts, for some may be large. What operators did goes with the instance itself: that somebody deleted its history is written
+/// there and stays.
+pub(crate) const TABLES: [(&str, &str, u64); 7] = [
+    ("history_activity", "n", 1),
+    ("history_variable", "scope, name", LARGE),
+    ("history_variable_update", "revision, ordinal", LARGE),
+    ("history_task", "wait", LARGE),
+    ("history_task_link", "wait, kind, name", 1),
+    ("history_incident", "n", LARGE),
+    ("history_incident_caller", "root, n", 1),
 ];
+
+/// A row that may have a megabyte counts as so many.
+const LARGE: u64 = 20;
 
 /// Rows of these tables that go in one transaction. On SQLite it keeps every other write waiting; on PostgreSQL an answer that does not
 /// come within a minute is given up.
@@ -33,7 +37,7 @@ pub(crate) async fn begin(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
-    if slice(tx, &ids).await? { remove_heads(tx, ids).await } else { put_off(tx, ids).await }
+    if slice(tx, &ids, SLICE).await? { remove_heads(tx, ids).await } else { put_off(tx, ids).await }
 }
 
 /// Leaves all of it that is beside the instances' own rows to whoever goes on.
@@ -47,14 +51,14 @@ pub(crate) async fn put_off(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
     remove_heads(tx, ids).await
 }
 
-/// Takes the next slice of what was left. False: nothing is.
-pub(crate) async fn go_on(tx: &mut Tx) -> Result<bool, Error> {
+/// Takes the next slice of what was left, of so many rows. False: nothing is.
+pub(crate) async fn go_on(tx: &mut Tx, rows: u64) -> Result<bool, Error> {
     let left = tx.fetch("SELECT instance_id FROM history_remains ORDER BY instance_id LIMIT $1", vec![i64::from(FEW).into()]).await?;
     let ids = left.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
     if ids.is_empty() {
         return Ok(false);
     }
-    if slice(tx, &ids).await? {
+    if slice(tx, &ids, rows).await? {
         tx.execute("DELETE FROM history_remains WHERE instance_id {any_uuid:1}", vec![Param::Uuids(ids)]).await?;
     }
     Ok(true)
@@ -67,15 +71,17 @@ async fn remove_heads(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes rows of these instances, a slice at the most. True: there are no more.
-async fn slice(tx: &mut Tx, ids: &[Uuid]) -> Result<bool, Error> {
-    let mut left = SLICE;
-    for (table, rest) in TABLES {
-        let most = i64::try_from(left).expect("a slice is small");
-        left = left.saturating_sub(tx.execute(&slice_sql(table, rest), vec![Param::Uuids(ids.to_vec()), most.into()]).await?);
-        if left == 0 {
+/// Removes rows of these instances, a slice of so many at the most. True: there are no more.
+async fn slice(tx: &mut Tx, ids: &[Uuid], rows: u64) -> Result<bool, Error> {
+    let mut left = rows;
+    for (table, rest, each) in TABLES {
+        let most = left.div_ceil(each);
+        let param = i64::try_from(most).expect("a slice is small");
+        let removed = tx.execute(&slice_sql(table, rest), vec![Param::Uuids(ids.to_vec()), param.into()]).await?;
+        if removed >= most {
             return Ok(false);
         }
+        left -= removed * each;
     }
     Ok(true)
 }
