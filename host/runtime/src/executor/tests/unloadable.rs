@@ -50,11 +50,11 @@ async fn a_component_that_only_this_host_cannot_load_spends_no_attempt() {
     runtime.start(crate::testing::start(&serde_json::json!({}))).await.expect("it starts");
     runtime.shut_down(Duration::from_secs(5)).await;
 
-    // A compiler that dies, and one of another version.
-    for (n, script) in ["exit 1", "echo other code"].into_iter().enumerate() {
-        let exe = dir.path().join(format!("compiler-{n}"));
-        std::fs::write(&exe, format!("#!/bin/sh\n{script}\n")).expect("written");
-        std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o700)).expect("it may be run");
+    // A compiler that cannot be run, and one of another version.
+    for mode in [0o600, 0o700] {
+        let exe = dir.path().join(format!("compiler-{mode:o}"));
+        std::fs::write(&exe, "#!/bin/sh\necho other code\n").expect("written");
+        std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(mode)).expect("it may be run, or not");
         let compiler = wasm::Compiler::Child { exe };
         let runtime = open(dir.path(), compiler.clone(), false).await;
         for job in untouched(&runtime).await {
