@@ -21,8 +21,9 @@ const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 /// Of a round, one after the other: a host that looks every half second would take ten seconds for them.
 const INSTANCES: u64 = 40;
 
-/// Milliseconds within which one of four has ended on the other host: two commits and a notification between them.
-const PROMPT: i64 = 20;
+/// Milliseconds within which one of four has ended on the other host: two commits and a notification between them, which take ten to twenty
+/// where the cores are idle. Half of what it would be by looks alone.
+const PROMPT: i64 = 60;
 
 /// Rounds at the most, if none before was prompt.
 const MOST_ROUNDS: u64 = 5;
@@ -52,6 +53,7 @@ async fn a_job_that_another_host_made_starts_by_its_notification() -> anyhow::Re
         quarter <= PROMPT,
         "of every round of {INSTANCES} three of four took longer than {PROMPT} ms; of the last the quickest {quarter} ms"
     );
+    println!("one of four had ended {quarter} ms after its start");
     let text = runs.http().get(format!("{}/metrics", runs.url())).send().await?.text().await?;
     let by = |how: &str| {
         let name = format!("mandate_jobs_acquired_total{{by=\"{how}\"}} ");
