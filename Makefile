@@ -9,7 +9,7 @@ BUNDLES := examples/order-service
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-run: build guests ## Fulfil 400 orders, with version 2 deployed half-way, and count what was applied
+run: build guests ## Fulfil 460 orders, with version 2 deployed half-way, and count what was applied
 	target/debug/run-orders
 
 serve: build guests ## Leave the host and the order service running and say where

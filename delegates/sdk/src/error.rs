@@ -28,7 +28,8 @@ pub const COMMAND_REFUSED: &str = "COMMAND_REFUSED";
 /// | a command that was… | becomes |
 /// |---|---|
 /// | rejected | a BPMN error with the service's code and message; see [`CommandResultExt`] for other ways |
-/// | unavailable, unknown | a technical failure, retried by policy; what was applied answers from the ledger then |
+/// | unavailable | a technical failure, retried by policy; what was applied answers from the ledger then |
+/// | unknown, where the host has not ended the call | the same |
 /// | refused, malformed | a technical failure that is never retried: an incident at once |
 #[derive(Clone, Debug, PartialEq)]
 pub enum Error {

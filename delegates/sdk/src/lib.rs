@@ -26,8 +26,9 @@
 //! ([`Error::bpmn`]); a technical failure, which is retried and then becomes an incident ([`Error::technical`]).
 //!
 //! **Commands** ([`Context::command`]) are the only thing a delegate can do to the world. `?` on a command's error does what the
-//! house rules ask for: a rejection becomes a BPMN error with the service's code; *unavailable* and *unknown* become technical
-//! failures that are retried by policy, and on the retry a command that was applied answers from the ledger.
+//! house rules ask for: a rejection becomes a BPMN error with the service's code; *unavailable* becomes a technical failure
+//! that is retried by policy, and on the retry a command that was applied answers from the ledger. Where nobody knows the outcome the
+//! host ends the call.
 //!
 //! **Nothing is kept.** Every call gets a new instance: a static starts from its initial value each time. There is no
 //! filesystem, network or environment. Randomness and the wall clock are the same on every retry of an activity, so a call

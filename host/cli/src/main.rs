@@ -59,7 +59,7 @@ enum Command {
         /// The tenant that it belongs to.
         #[arg(long)]
         tenant: Option<String>,
-        /// Do nothing if the same content is deployed already.
+        /// Do nothing if the newest deployment of this name has the same content.
         #[arg(long)]
         skip_duplicate: bool,
         /// Say what would happen, store nothing.
@@ -165,9 +165,9 @@ enum Command {
         #[command(flatten)]
         server: Server,
     },
-    /// Give a failed job new retries: its incident is resolved and it runs at once.
+    /// Give failed jobs and external tasks new retries: their incidents are resolved, jobs run at once, workers may fetch the tasks.
     Retry {
-        /// The job's id, or an instance's id for all its failed jobs. `mandate list --incidents` names the jobs of no instance.
+        /// The id of a job or external task, or an instance's id for all that has failed in it. `mandate list --incidents` names the jobs of no instance.
         id: String,
         /// How many attempts.
         #[arg(long, default_value_t = 1)]
