@@ -8,6 +8,7 @@
 mod again;
 mod audit;
 mod batch;
+mod checkpoints;
 mod claim;
 mod cleanup;
 mod committer;

@@ -18,13 +18,10 @@ use crate::lease::{HostRef, Lease};
 use crate::lock::FileLock;
 use crate::query::{Gathered, Reads};
 use crate::wake::Wake;
-use crate::{Error, hosts, lock, migrate};
+use crate::{Error, checkpoints, hosts, lock, migrate};
 
 /// How long a writer on SQLite waits for another: only readers of other processes, such as a backup, make it wait at all.
 const SQLITE_BUSY: Duration = Duration::from_secs(10);
-
-/// The pages of log, 16 MiB, after which SQLite writes them into the file: four times its default. Whoever commits then waits for it.
-const SQLITE_CHECKPOINT: &str = "4000";
 
 /// What the connection that writes keeps of the file in memory, in KiB with SQLite's sign for it: four times the default. What is not there
 /// is looked for in the log, which is long while somebody reads for long, and then in the file.
@@ -206,8 +203,9 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
         .pragma("temp_store", "MEMORY")
         // Of every multi-row write there are several sizes; to prepare a large one takes as long as to run it.
         .statement_cache_capacity(PREPARED)
-        // Instances that are busy have the same pages written again and again: the fewer checkpoints, the fewer of them reach the file.
-        .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT)
+        .pragma("wal_autocheckpoint", checkpoints::PAGES.to_string())
+        // What it was longer, beside somebody's long read, it gives back.
+        .pragma("journal_size_limit", checkpoints::LONG.to_string())
         // As on PostgreSQL.
         .pragma("case_sensitive_like", "ON");
     let options = Options::Sqlite(Box::new(base.clone().pragma("cache_size", SQLITE_WRITER_CACHE)));
@@ -220,7 +218,10 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
     }
     let readers = Readers::open(base.pragma("query_only", "ON"), config.pool.max(1), READ_TIMEOUT).await?;
     let lanes = Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), cleanup: writer.clone(), lease: writer };
-    assemble(config, Pool::Sqlite(readers), lanes, meter, Some(lock), None).await
+    let store = assemble(config, Pool::Sqlite(readers), lanes, meter, Some(lock), None).await?;
+    let minding = tokio::spawn(checkpoints::mind(store.0.admin.clone(), path, store.0.lease.clone()));
+    store.0.tasks.lock().expect("no holder of this lock panics").push(minding);
+    Ok(store)
 }
 
 async fn open_postgres(config: Config) -> Result<Store, Error> {
