@@ -98,6 +98,30 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
     .await;
 }
 
+/// Each row that is written finds what it is about by an index, however many rows its table has. SQLite, which has no statistics here, makes
+/// the same plan always.
+#[tokio::test]
+async fn no_statement_of_many_rows_reads_a_table_from_end_to_end() {
+    on_both(async |store| {
+        if store.pool.dialect() == Dialect::Postgres {
+            return;
+        }
+        let mut scanning = Vec::new();
+        for (batch, rows) in batches().iter().flat_map(|batch| crate::batch::SIZES.map(|rows| (batch, rows))) {
+            let sql = format!("EXPLAIN QUERY PLAN {}", batch.render(Dialect::Sqlite, rows).as_str());
+            let plan = store.inner().admin.fetch(&sql, Vec::new()).await.expect("a plan");
+            let steps: Vec<String> = plan.iter().map(|row| row.get(3).expect("a text")).collect();
+            // The rows that are written, and what a recursion has found so far.
+            let own = [" CONSTANT ROW", " (subquery-", "VALUES CLAUSE", "SCAN up"];
+            if steps.iter().any(|step| step.starts_with("SCAN ") && !own.iter().any(|own| step.contains(own))) {
+                scanning.push(format!("{}\n{}", batch.sql, steps.join("\n")));
+            }
+        }
+        assert!(scanning.is_empty(), "{}", scanning.join("\n\n"));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn messages_find_what_waits_for_them_by_index() {
     on_both(async |store| {

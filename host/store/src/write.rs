@@ -122,7 +122,7 @@ fn hand_out(locked: Vec<ClaimedJob>, units: &[&Unit], answers: &mut [Answer]) {
 /// the task.
 static HOLDERS: Batch = Batch::new(
     "SELECT e.instance_id, e.worker_id FROM {rows} JOIN external_task e ON e.instance_id = v.instance_id AND e.wait = v.wait \
-     ORDER BY e.instance_id {pg:FOR UPDATE OF e}",
+     {pg:ORDER BY e.instance_id FOR UPDATE OF e}",
     &[("instance_id", Type::Uuid), ("wait", Type::I64)],
 );
 
