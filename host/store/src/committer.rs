@@ -4,7 +4,8 @@
 //! [`PACE`] pass between two transactions: then every unit waits a little, and all of them share fewer transactions. A transaction:
 //!
 //! 1. This host's epoch must hold; its row is kept until the commit, so that a takeover must wait. On SQLite, where nobody can take over,
-//!    it is known from the transaction before ([`Memory`]). On PostgreSQL the transaction leaves its trace ([`crate::trace`]).
+//!    it is known from the transaction before ([`Memory`]). On PostgreSQL the transaction leaves its trace ([`crate::trace`]), and none if
+//!    what the transaction before has found does not hold any more: then all of it fails, and is begun again with a question.
 //! 2. Ledger entries are checked against their waits, and written with those that units bring; start keys are claimed.
 //! 3. Instances are written, in the order of their ids, if they are at the revision that their unit began from. A unit that is too late is
 //!    left out; its neighbours go on. Then every other table is written by one statement; on PostgreSQL, and with few requests on SQLite,
@@ -315,8 +316,16 @@ impl Committer {
         })
     }
 
-    /// One transaction; in a search for what waits for a lock, one that hardly waits for any.
+    /// One transaction, or two, where the first rested on what does not hold.
     async fn attempt(&mut self, items: &[Item], entries: ledger::Write, searches: bool) -> Result<Attempt, Error> {
+        match self.attempt_once(items, entries, searches).await {
+            Err(error) if error.is_unfounded() && self.memory.forget() => self.attempt_once(items, entries, searches).await,
+            ended => ended,
+        }
+    }
+
+    /// One transaction; in a search for what waits for a lock, one that hardly waits for any.
+    async fn attempt_once(&mut self, items: &[Item], entries: ledger::Write, searches: bool) -> Result<Attempt, Error> {
         self.nth += 1;
         let mut tx = self.lane.begin().await?;
         if searches && tx.dialect == Dialect::Postgres {

@@ -181,22 +181,13 @@ impl Lane {
         }
     }
 
-    /// Begins a transaction. On SQLite at once as a writer: one that begins as a reader and writes later fails whenever
-    /// another has written in between. There it begins with its first statement.
+    /// Begins a transaction, of which the database hears with its first statement.
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
         let mut state = self.state.clone().lock_owned().await;
         state.begun += 1;
         state.tidy().await?;
-        let is_begun = self.dialect == Dialect::Postgres;
-        if is_begun {
-            state.dangling = true;
-            let begun = state.connected().await?.control("BEGIN").await;
-            state.settle(&begun);
-            begun?;
-        } else {
-            state.connected().await?;
-        }
-        Ok(Tx { dialect: self.dialect, state, meter: self.meter.clone(), is_begun, gathers: false, waiting: Vec::new(), ended: false })
+        state.connected().await?;
+        Ok(Tx { dialect: self.dialect, state, meter: self.meter.clone(), is_begun: false, gathers: false, waiting: Vec::new() })
     }
 
     /// One statement that is a transaction of its own.
@@ -271,7 +262,8 @@ impl LaneState {
     }
 }
 
-/// What a transaction on SQLite begins with.
+/// What a transaction on SQLite begins with: at once as a writer, for one that begins as a reader and writes later fails whenever another has
+/// written in between.
 const BEGIN_AS_WRITER: &str = "BEGIN IMMEDIATE";
 
 /// A transaction for writes. Dropped without a commit, it is rolled back.
@@ -284,7 +276,6 @@ pub(crate) struct Tx {
     /// Statements that answer nothing wait for the next one that does.
     gathers: bool,
     waiting: Vec<Waiting>,
-    ended: bool,
 }
 
 impl Tx {
@@ -308,10 +299,11 @@ impl Tx {
     pub(crate) async fn fetch(&mut self, sql: &str, params: Vec<Param>) -> Result<Vec<Row>, Error> {
         self.flush().await?;
         let mut sql = self.dialect.render(sql);
-        if !std::mem::replace(&mut self.is_begun, true) {
+        if self.dialect == Dialect::Sqlite && !std::mem::replace(&mut self.is_begun, true) {
             self.state.dangling = true;
             sql = queue::joined(BEGIN_AS_WRITER, &sql);
         }
+        self.begun().await?;
         self.fetch_flushed(AssertSqlSafe(sql).into_sql_str(), params).await
     }
 
@@ -366,7 +358,7 @@ impl Tx {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        if !std::mem::replace(&mut self.is_begun, true) {
+        if self.dialect == Dialect::Sqlite && !std::mem::replace(&mut self.is_begun, true) {
             self.state.dangling = true;
             self.waiting.insert(0, Waiting::control(BEGIN_AS_WRITER));
         }
@@ -388,11 +380,15 @@ impl Tx {
         self.meter.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
-    /// Has begun, on SQLite, where it has not yet.
+    /// Has begun, where it has not yet.
     async fn begun(&mut self) -> Result<(), Error> {
         if !std::mem::replace(&mut self.is_begun, true) {
             self.state.dangling = true;
-            self.control(BEGIN_AS_WRITER).await?;
+            let begin = match self.dialect {
+                Dialect::Sqlite => BEGIN_AS_WRITER,
+                Dialect::Postgres => "BEGIN",
+            };
+            self.control(begin).await?;
         }
         Ok(())
     }
@@ -412,11 +408,17 @@ impl Tx {
         self.conclude().await.map_err(Error::from)
     }
 
-    /// The same for who must know whether it was the COMMIT that failed. What has waited is written before, on SQLite in one go with it.
+    /// The same for who must know whether it was the COMMIT that failed. What has waited is written before: on SQLite in one go with it,
+    /// and on PostgreSQL without either BEGIN or COMMIT where nothing was asked before, as the one statement that it is.
     pub(crate) async fn conclude(mut self) -> Result<(), CommitFailure> {
         let committed = if self.dialect == Dialect::Sqlite && !self.waiting.is_empty() {
             self.waiting.push(Waiting::control("COMMIT"));
             self.flush().await
+        } else if self.dialect == Dialect::Postgres && !self.is_begun && self.is_one() {
+            match self.execute_alone().await {
+                Err(error) if !matches!(error, Error::Connection(_)) => return Err(CommitFailure::Before(error)),
+                done => done,
+            }
         } else {
             if let Err(error) = self.prepare_commit().await {
                 self.rollback().await;
@@ -432,9 +434,24 @@ impl Tx {
             return Err(CommitFailure::Around(error));
         }
         self.state.dangling = false;
-        self.ended = true;
         Meter::add(&self.meter.commits, 1);
         Ok(())
+    }
+
+    /// Whether all that is to be written is one statement.
+    fn is_one(&mut self) -> bool {
+        !self.waiting.is_empty() && self.state.texts.take(&self.waiting)
+    }
+
+    /// Runs what waits as a statement that is a transaction of its own.
+    async fn execute_alone(&mut self) -> Result<(), Error> {
+        let Some((sql, params)) = queue::together(self.dialect, std::mem::take(&mut self.waiting)) else { return Ok(()) };
+        Meter::add(&self.meter.statements, 1);
+        self.state.dangling = true;
+        let done = self.connection()?.execute(sql, params).await;
+        self.state.dangling = false;
+        self.state.settle(&done);
+        done.map(drop)
     }
 
     async fn prepare_commit(&mut self) -> Result<(), Error> {
@@ -448,7 +465,6 @@ impl Tx {
             let done = self.control("ROLLBACK").await;
             self.state.dangling = self.state.dangling && done.is_err();
         }
-        self.ended = true;
     }
 }
 

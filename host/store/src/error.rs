@@ -153,6 +153,11 @@ impl Error {
         matches!(self, Self::Refused(_)) || self.sqlstate().is_some_and(postgres) || self.sqlite() == Some(SQLITE_TOO_BIG)
     }
 
+    /// Whether a transaction rested on what does not hold: see [`crate::write::begun`]. 23502: a column that is NOT NULL.
+    pub(crate) fn is_unfounded(&self) -> bool {
+        self.sqlstate() == Some("23502")
+    }
+
     /// Whether it was given up to wait for a lock that somebody else has.
     pub(crate) fn is_of_lock(&self) -> bool {
         self.sqlstate() == Some("55P03")

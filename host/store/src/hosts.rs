@@ -106,6 +106,8 @@ async fn leave_once(lane: &Lane, me: HostRef) -> Result<(), Error> {
 
 /// What is asked of this host's right to write, in [`HELD_COLUMNS`] columns, of what, and for which host: $1 in its epoch $2.
 pub(crate) const HELD: &str = "h.lease_until > {now}, c.count";
+/// The first of them.
+pub(crate) const LASTS: &str = "h.lease_until > {now}";
 pub(crate) const HELD_COLUMNS: usize = 2;
 pub(crate) const HOLDS: &str = "host h, job_definition_changes c";
 pub(crate) const IN_EPOCH: &str = "h.id = $1 AND h.epoch = $2 AND h.ended_at IS NULL AND c.id = 1";

@@ -1,15 +1,18 @@
 //! What a transaction of units finds out as it begins: whether this host may write, and which of the definitions that it starts are there.
 //!
-//! On PostgreSQL it is asked each time, and the rows are kept until the commit. On SQLite all that writes goes through one connection of
-//! one process: what a transaction has found the next one knows, unless anything else was begun in between ([`Memory`]). So a lone unit
-//! goes to SQLite's thread once and not twice.
+//! What a transaction has found is remembered for the next ones ([`Memory`]). On SQLite all that writes goes through one connection of one
+//! process: unless anything else was begun in between, the next one knows. On PostgreSQL it supposes, and what it writes is stored only if
+//! that holds ([`suppose`]); where it does not, the transaction is begun once more and asks. Rows that were looked at are kept until the
+//! commit. So a lone start goes to the database once: on SQLite to its thread, on PostgreSQL as one statement.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::Error;
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+
 use crate::db::{Dialect, Param, Row, Tx, params};
-use crate::hosts::{HELD, HELD_COLUMNS, HOLDS, Held, IN_EPOCH};
+use crate::hosts::{HELD, HELD_COLUMNS, HOLDS, Held, IN_EPOCH, LASTS};
 use crate::lease::HostRef;
 use crate::trace::{LEAVES, TRACE, slot};
 use crate::unit::{CommitError, Expect, Unit};
@@ -35,11 +38,19 @@ pub(crate) struct Startable {
     newest: bool,
 }
 
-/// What the transactions of units before this one have found out, on SQLite.
+impl Startable {
+    /// Whether any start of it is stored.
+    fn is_open(&self) -> bool {
+        self.newest && !self.suspended
+    }
+}
+
+/// What the transactions of units before this one have found out.
 #[derive(Default)]
 pub(crate) struct Memory {
-    /// The last of them ([`Tx::nth`]).
+    /// The last of them, on SQLite ([`Tx::nth`]).
     last: Option<u64>,
+    /// On PostgreSQL only definitions of which any start is stored are among it.
     known: Option<Known>,
 }
 
@@ -49,24 +60,33 @@ struct Known {
 }
 
 impl Memory {
-    /// What is known at the beginning of a transaction. Units write none of it.
+    /// What is known or supposed at the beginning of a transaction. Units write none of it.
     fn recall(&mut self, tx: &Tx) -> Option<&Known> {
-        let before = std::mem::replace(&mut self.last, tx.nth());
-        if before.is_none() || tx.nth() != before.map(|nth| nth + 1) {
-            self.known = None;
+        if tx.dialect == Dialect::Sqlite {
+            let before = std::mem::replace(&mut self.last, tx.nth());
+            if before.is_none() || tx.nth() != before.map(|nth| nth + 1) {
+                self.known = None;
+            }
         }
         self.known.as_ref()
     }
 
     /// Notes what the transaction that has just begun found.
-    fn learn(&mut self, held: &Held, there: &Definitions) {
-        let (Some(_), Held::Valid { job_definitions, .. }) = (self.last, held) else { return };
-        let known = self.known.get_or_insert_with(|| Known { job_definitions: *job_definitions, definitions: Definitions::default() });
+    fn learn(&mut self, dialect: Dialect, held: &Held, there: &Definitions) {
+        let Held::Valid { job_definitions } = *held else { return };
+        let known = self.known.get_or_insert_with(|| Known { job_definitions, definitions: Definitions::default() });
+        known.job_definitions = job_definitions;
         let definitions = Arc::make_mut(&mut known.definitions);
         if definitions.len() + there.len() > MOST_KNOWN {
             definitions.clear();
         }
-        definitions.extend(there.iter().map(|(id, startable)| (id.clone(), startable.clone())));
+        let learnt = there.iter().filter(|(_, startable)| dialect == Dialect::Sqlite || startable.is_open());
+        definitions.extend(learnt.map(|(id, startable)| (id.clone(), startable.clone())));
+    }
+
+    /// What was supposed does not hold: the next transaction asks. Answers whether anything was.
+    pub(crate) fn forget(&mut self) -> bool {
+        self.known.take().is_some()
     }
 }
 
@@ -77,9 +97,9 @@ pub(super) fn started(unit: &Unit) -> impl Iterator<Item = &String> {
     })
 }
 
-/// Of a definition, behind what is asked of the epoch.
+/// Of a definition.
 const STARTABLE: &str = "d.id, d.suspended, \
-     NOT EXISTS (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version)";
+     NOT EXISTS (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version) AS newest";
 
 fn startable(row: &Row, first: usize) -> Result<(String, Startable), Error> {
     Ok((row.get(first)?, Startable { suspended: row.get(first + 1)?, newest: row.get(first + 2)? }))
@@ -88,7 +108,7 @@ fn startable(row: &Row, first: usize) -> Result<(String, Startable), Error> {
 /// Whether this host may write in this transaction, as [`crate::hosts::hold_epoch`] says, and which of the definitions that its units start
 /// are there: both at one look, and kept so until the commit. Where units send messages they are not looked at yet: their addressees'
 /// definitions are held as well, and all in one order. On PostgreSQL the transaction leaves its trace with the same statement: it is the
-/// committer's `nth`.
+/// committer's `nth`. What is supposed there fails the transaction where it does not hold: [`Error::is_unfounded`].
 pub(crate) async fn begin<'u>(
     tx: &mut Tx,
     me: HostRef,
@@ -102,11 +122,38 @@ pub(crate) async fn begin<'u>(
         && asked.iter().all(|id| known.definitions.contains_key(*id))
     {
         let held = Held::Valid { job_definitions: known.job_definitions };
-        return Ok((held, looks.then(|| known.definitions.clone())));
+        let definitions = looks.then(|| known.definitions.clone());
+        if tx.dialect == Dialect::Postgres {
+            suppose(tx, me, nth, known.job_definitions, asked).await?;
+        }
+        return Ok((held, definitions));
     }
     let (held, there) = ask(tx, me, nth, asked).await?;
-    memory.learn(&held, &there);
+    memory.learn(tx.dialect, &held, &there);
     Ok((held, looks.then_some(there)))
+}
+
+/// Has the transaction fail, unless this host may write, knows of every change of job definitions, and any start of these definitions is
+/// stored: its trace is NULL otherwise, which its table refuses. So it is where there is no trace to be replaced. It goes to the database with what is written first.
+async fn suppose(tx: &mut Tx, me: HostRef, nth: i64, job_definitions: i64, asked: BTreeSet<&String>) -> Result<(), Error> {
+    let mut params = params![me.id, me.epoch, nth, slot(nth), job_definitions];
+    let mut open = String::new();
+    if !asked.is_empty() {
+        let count = i64::try_from(asked.len()).unwrap_or(i64::MAX);
+        params.push(Param::Texts(asked.into_iter().cloned().collect()));
+        params.push(Param::I64(count));
+        open = format!(
+            "AND (SELECT COUNT(*) FROM (SELECT {STARTABLE} FROM definition d WHERE d.id {{any_text:6}} ORDER BY d.id FOR SHARE OF d) found \
+             WHERE found.newest AND NOT found.suspended) = $7"
+        );
+    }
+    let sql = format!(
+        "INSERT INTO host_commit (host, slot, nth) SELECT $1, $4::smallint, \
+         (SELECT $3 FROM {HOLDS} WHERE {IN_EPOCH} AND {LASTS} AND c.count = $5 {open} \
+          AND EXISTS (SELECT 1 FROM host_commit WHERE host = $1 AND slot = $4) FOR KEY SHARE OF h, c) \
+         ON CONFLICT (host, slot) DO UPDATE SET nth = excluded.nth"
+    );
+    tx.later("host_commit", AssertSqlSafe(tx.dialect.render(&sql)).into_sql_str(), params, 1).await
 }
 
 async fn ask(tx: &mut Tx, me: HostRef, nth: i64, asked: BTreeSet<&String>) -> Result<(Held, Definitions), Error> {

@@ -65,6 +65,52 @@ async fn a_host_that_might_not_have_acted_a_moment_ago_takes_nobody_over() {
     assert_eq!(b.take_over().await.expect("taken over").hosts, 1);
 }
 
+/// What it has found before it supposes, and writes in one statement: the database says if it holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_host_supposes_and_another_has_changed_is_stored_by_no_unit() {
+    let (fixture, a, b) = two("supposed").await;
+    let process = definition(&a, "p").await;
+    let begin = async || {
+        let before = a.counters().statements;
+        let mut begin = unit(start(&process, Uuid::now_v7()));
+        begin.newest = true;
+        begin.instances[0].job_definitions = Some(0);
+        let answer = a.commit(begin).await;
+        (answer, a.counters().statements - before, fixture.count("instance").await)
+    };
+    assert!(matches!(begin().await, (Ok(_), 2, 1)));
+    assert!(matches!(begin().await, (Ok(_), 1, 2)), "it supposes");
+
+    b.set_definition_suspended(&process.id, true, |_| Vec::new()).await.expect("written");
+    assert!(matches!(begin().await, (Err(CommitError::Suspended), _, 2)));
+    b.set_definition_suspended(&process.id, false, |_| Vec::new()).await.expect("written");
+    assert!(matches!(begin().await, (Ok(_), 2, 3)), "what it has found to be suspended it asks for");
+
+    // Its lease has run out and nobody has taken over: it renews it.
+    fixture.raw(&format!("UPDATE host SET lease_until = 0 WHERE id = '{}'", a.host().id)).await;
+    assert!(matches!(begin().await, (Ok(_), _, 4)));
+
+    let name = JobDefinitionName { definition_id: process.id.clone(), activity_id: "Task".into(), kind: "async-before".into() };
+    b.change_job_definitions(&[name], JobDefinitionChange::Suspended(true), false, &[]).await.expect("changed");
+    assert!(matches!(begin().await, (Err(CommitError::JobDefinitions), _, 4)));
+    fixture.raw("UPDATE job_definition_changes SET count = 0").await;
+    assert!(matches!(begin().await, (Ok(_), _, 5)));
+
+    let newest = definition(&b, "p").await;
+    assert!(matches!(begin().await, (Err(CommitError::Superseded), _, 5)));
+    b.delete_definitions(vec![process.id.clone(), newest.id], true, &[], &Vec::new(), 0).await.expect("deleted");
+    assert!(matches!(begin().await, (Err(CommitError::Gone), _, 0)));
+
+    let process = definition(&a, "q").await;
+    for _ in 0..2 {
+        started_with(&a, &process, Vec::new()).await;
+    }
+    expire(&fixture, &a).await;
+    b.take_over().await.expect("taken over");
+    assert!(matches!(a.commit(unit(start(&process, Uuid::now_v7()))).await, Err(CommitError::Fenced)));
+    assert_eq!(fixture.count("instance").await, 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_a_dead_host_ran_from_memory_is_taken_over_with_its_instance() {
     let (fixture, a, b) = two("running").await;

@@ -1,6 +1,7 @@
 //! Connections that are lost at the worst moment.
 //!
-//! A proxy stands between the store and PostgreSQL and cuts a connection when a COMMIT passes: before the server sees it, right behind it,
+//! A proxy stands between the store and PostgreSQL and cuts a connection when a COMMIT passes, or a statement of the committer that is a
+//! transaction of its own: before the server sees it, right behind it,
 //! or when its answer comes; or it keeps it back while the server dies. Whatever the store answers must be true.
 
 use std::collections::HashMap;
@@ -23,6 +24,36 @@ use crate::ledger::{close, open};
 /// A COMMIT in PostgreSQL's simple query protocol.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
+/// Of a statement of the committer that may be a transaction of its own, when it is prepared; what runs it; and what a server says that is in
+/// no transaction.
+const ALONE: &[u8] = b"ON CONFLICT (host, slot)";
+const EXECUTE: &[u8] = b"E\0\0\0\x09\0\0\0\0\0";
+const IDLE: &[u8] = b"Z\0\0\0\x05I";
+
+/// Whether a connection passes what commits.
+#[derive(Default)]
+struct Commits {
+    /// It is the committer's.
+    of_committer: bool,
+    /// It is in no transaction.
+    idle: bool,
+}
+
+impl Commits {
+    fn asked(&mut self, bytes: &[u8]) -> bool {
+        self.of_committer |= has(bytes, ALONE);
+        has(bytes, COMMIT) || self.of_committer && self.idle && has(bytes, EXECUTE)
+    }
+
+    fn answered(&mut self, bytes: &[u8]) {
+        self.idle = bytes.ends_with(IDLE);
+    }
+}
+
+fn has(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
 /// Where a connection is cut.
 const BEFORE: u64 = 1;
 const BEHIND: u64 = 2;
@@ -31,7 +62,7 @@ const AT_THE_ANSWER: u64 = 3;
 const HELD_BEFORE: u64 = 4;
 const HELD_AT_THE_ANSWER: u64 = 5;
 
-/// Stands in the server's place; `cut` says what to do with the next COMMIT.
+/// Stands in the server's place; `cut` says what to do with the next commit.
 struct Proxy {
     url: String,
     cuts: Cuts,
@@ -83,12 +114,13 @@ impl Proxy {
 /// Passes bytes both ways until one side ends, or a cut is due.
 async fn pass(mut client: UnixStream, mut server: UnixStream, cuts: Cuts) {
     let (mut from_client, mut from_server) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    let mut commits = Commits::default();
     loop {
         tokio::select! {
             read = client.read(&mut from_client) => {
                 let Ok(n @ 1..) = read else { return };
                 let bytes = &from_client[..n];
-                let how = if bytes.windows(COMMIT.len()).any(|window| window == COMMIT) { cuts.cut.swap(0, Ordering::SeqCst) } else { 0 };
+                let how = if commits.asked(bytes) { cuts.cut.swap(0, Ordering::SeqCst) } else { 0 };
                 if how == HELD_BEFORE {
                     return cuts.hold().await;
                 }
@@ -105,6 +137,7 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, cuts: Cuts) {
             }
             read = server.read(&mut from_server) => {
                 let Ok(n @ 1..) = read else { return };
+                commits.answered(&from_server[..n]);
                 if client.write_all(&from_server[..n]).await.is_err() {
                     return;
                 }
@@ -168,6 +201,27 @@ async fn what_is_answered_around_a_lost_commit_is_true() {
     let (rows, _) = direct.instances_after(None, 100_000).await.expect("read");
     let stored: HashMap<Uuid, i64> = rows.iter().map(|row| (row.id, row.revision)).collect();
     assert_eq!(stored, revisions, "seed {SEED}");
+}
+
+/// A lone start that asks nothing goes to the server without BEGIN and COMMIT.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lone_start_is_stored_once_around_a_lost_statement() {
+    let fixture = Fixture::postgres("lost_starts");
+    let proxy = Proxy::before(&fixture.url);
+    let store = Store::open(mandate_store::Config { url: proxy.url.clone(), ..fixture.config() }).await.expect("the store opens");
+    let process = definition(&store, "p").await;
+    started_with(&store, &process, Vec::new()).await;
+    for (how, again) in [(BEFORE, 1), (BEHIND, 0), (AT_THE_ANSWER, 0)].into_iter().cycle().take(30) {
+        // A connection that is new prepares it.
+        started_with(&store, &process, Vec::new()).await;
+        let before = store.counters();
+        proxy.cut(how);
+        started_with(&store, &process, Vec::new()).await;
+        let after = store.counters();
+        assert_eq!(proxy.cuts.cut.load(Ordering::SeqCst), 0, "it was cut");
+        assert_eq!(after.retries - before.retries, again);
+    }
+    assert_eq!(fixture.count("instance").await, 61);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
