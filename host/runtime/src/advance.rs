@@ -72,26 +72,26 @@ pub(crate) struct Work {
     /// Nobody has tried this before, on no host.
     pub(crate) fresh: bool,
     /// Nobody waits for it: the unit may go on with jobs that come next.
-    pub(crate) goes_on: bool,
-    /// Where its unit runs.
-    pub(crate) place: Place,
+    pub(crate) takes_along: bool,
+    /// Which threads its unit runs on.
+    pub(crate) runs_on: Threads,
 }
 
-/// Where a unit of work runs, and so how much of it.
+/// Which threads a unit of work runs on, and so how much of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// On the threads that guests run on: any unit, to its end.
+pub(crate) enum Threads {
+    /// Those of guests: any unit, to its end.
     Guests,
-    /// Where it was asked for, which as a rule is a request's thread, and may keep nobody waiting: only what is brief and calls nobody.
-    Here,
+    /// The one that it was asked for on, as a rule a request's, which may keep nobody waiting: only what is brief and calls nobody.
+    Callers,
 }
 
-impl Place {
+impl Threads {
     /// How much the unit's steps may do.
     pub(crate) fn bounds(self) -> Bounds {
         match self {
             Self::Guests => Bounds::FULL,
-            Self::Here => Bounds::BRIEF,
+            Self::Callers => Bounds::BRIEF,
         }
     }
 }
@@ -135,7 +135,7 @@ pub(crate) enum Advanced {
     Withdrawn,
     /// A job lost too many races; it should run alone.
     Contended,
-    /// It is not brief ([`Place::Here`]): nothing was done, and it is to begin on the threads for guests.
+    /// It is not brief ([`Threads::Callers`]): nothing was done, and it is to begin on the threads for guests.
     NotBrief,
 }
 
@@ -264,7 +264,7 @@ impl Inner {
     /// on the threads for guests.
     pub(crate) async fn advance(self: &Arc<Self>, work: Work) -> Result<Advanced, Error> {
         if self.tries_here() {
-            let (inner, brief) = (self.clone(), Work { place: Place::Here, ..work.clone() });
+            let (inner, brief) = (self.clone(), Work { runs_on: Threads::Callers, ..work.clone() });
             match self.tasks.spawn(async move { inner.advance_here(brief).await }).await?? {
                 Advanced::NotBrief => {}
                 advanced => return Ok(advanced),
@@ -321,7 +321,7 @@ impl Inner {
             }
             let definition = parties.first().base.definition.clone();
             describe(&definition, &parties.first().instance);
-            if unit.work.place == Place::Here && parties.first().instance.weight() > MAX_BRIEF_BYTES {
+            if unit.work.runs_on == Threads::Callers && parties.first().instance.weight() > MAX_BRIEF_BYTES {
                 return Ok(Advanced::NotBrief);
             }
             self.refuse_suspended(&unit.work.input, &definition).await?;
@@ -483,8 +483,8 @@ impl Work {
             operator: None,
             asked: None,
             fresh: false,
-            goes_on: false,
-            place: Place::Guests,
+            takes_along: false,
+            runs_on: Threads::Guests,
         }
     }
 

@@ -362,9 +362,9 @@ impl Inner {
         // Somebody waits for it, who may have it run before its date.
         let asked = queued.answer.is_some().then(|| self.clock.now_ms());
         // What has killed a host is found by running it alone.
-        let goes_on = queued.answer.is_none() && takeovers == 0;
-        let mut advanced = self.advance_here(Work { asked, fresh, goes_on, ..Work::new(instance, input.clone()) }).await;
-        if let (true, Err(Error::Bug)) = (goes_on, &advanced) {
+        let takes_along = queued.answer.is_none() && takeovers == 0;
+        let mut advanced = self.advance_here(Work { asked, fresh, takes_along, ..Work::new(instance, input.clone()) }).await;
+        if let (true, Err(Error::Bug)) = (takes_along, &advanced) {
             // It need not be this job's.
             advanced = self.advance_here(Work { asked, ..Work::new(instance, input) }).await;
         }

@@ -105,8 +105,8 @@ struct Client {
     woken: Arc<Notify>,
 }
 
-/// A client's place among those that wait; given up when it is dropped.
-struct Place<'a> {
+/// A client that waits for tasks, until it is dropped.
+struct Waiter<'a> {
     workers: &'a Workers,
     number: u64,
     woken: Arc<Notify>,
@@ -134,7 +134,7 @@ impl Workers {
         self.lock().stopped
     }
 
-    fn enter(&self, topics: BTreeSet<String>) -> Result<Place<'_>, Error> {
+    fn enter(&self, topics: BTreeSet<String>) -> Result<Waiter<'_>, Error> {
         let mut waiting = self.lock();
         if waiting.clients.len() >= MAX_WAITING {
             return Err(Error::TooManyWaiting);
@@ -142,7 +142,7 @@ impl Workers {
         waiting.last += 1;
         let (number, woken) = (waiting.last, Arc::new(Notify::new()));
         waiting.clients.insert(number, Client { topics, woken: woken.clone() });
-        Ok(Place { workers: self, number, woken })
+        Ok(Waiter { workers: self, number, woken })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
@@ -150,7 +150,7 @@ impl Workers {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.workers.lock().clients.remove(&self.number);
     }
@@ -172,12 +172,12 @@ impl Runtime {
         }
         let topics: BTreeSet<String> = fetch.topics.iter().map(|topic| topic.topic.clone()).collect();
         // From before the first look: what comes between it and the wait is not missed.
-        let place = if patience.is_zero() { None } else { Some(self.0.workers.enter(topics.clone())?) };
+        let waiter = if patience.is_zero() { None } else { Some(self.0.workers.enter(topics.clone())?) };
         let until = Instant::now() + patience;
         loop {
             let fetched = self.0.fetch(fetch.clone(), wanted.clone()).await?;
-            let Some(place) = place.as_ref().filter(|_| fetched.is_empty() && Instant::now() < until) else { return Ok(fetched) };
-            if !self.0.wait_for_tasks(place, &topics, until).await? {
+            let Some(waiter) = waiter.as_ref().filter(|_| fetched.is_empty() && Instant::now() < until) else { return Ok(fetched) };
+            if !self.0.wait_for_tasks(waiter, &topics, until).await? {
                 return Ok(Vec::new());
             }
         }
@@ -406,10 +406,10 @@ impl Inner {
     }
 
     /// Waits until there may be tasks. False: there was none in time.
-    async fn wait_for_tasks(&self, place: &Place<'_>, topics: &BTreeSet<String>, until: Instant) -> Result<bool, Error> {
+    async fn wait_for_tasks(&self, waiter: &Waiter<'_>, topics: &BTreeSet<String>, until: Instant) -> Result<bool, Error> {
         loop {
             let look = (Instant::now() + LOOK).min(until);
-            let told = tokio::time::timeout_at(look, place.woken.notified()).await.is_ok();
+            let told = tokio::time::timeout_at(look, waiter.woken.notified()).await.is_ok();
             if self.workers.is_stopped() {
                 return Ok(false);
             }

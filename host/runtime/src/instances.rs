@@ -9,7 +9,7 @@ use mandate_store::StartKey;
 use mandate_store::query::KeyedStart;
 use sha2::{Digest, Sha256};
 
-use crate::advance::{Advanced, Begin, MAX_BRIEF_BYTES, Place, State, Work};
+use crate::advance::{Advanced, Begin, MAX_BRIEF_BYTES, State, Threads, Work};
 use crate::definitions::Definition;
 use crate::error::Several;
 use crate::executor::Queued;
@@ -313,21 +313,21 @@ impl Inner {
         let beginning = Beginning { definition, at, start, operator, delivery };
         if self.tries_here() && beginning.may_be_brief() {
             let (inner, brief) = (self.clone(), beginning.clone());
-            match self.tasks.spawn(async move { inner.begin_undisturbed(brief, Place::Here).await }).await?? {
+            match self.tasks.spawn(async move { inner.begin_undisturbed(brief, Threads::Callers).await }).await?? {
                 Begun::NotBrief => {}
                 Begun::Started(started) => return Ok(Some(*started)),
                 Begun::Superseded => return Ok(None),
             }
         }
         let inner = self.clone();
-        match self.spawn_unit(async move { inner.begin_undisturbed(beginning, Place::Guests).await }).await?? {
+        match self.spawn_unit(async move { inner.begin_undisturbed(beginning, Threads::Guests).await }).await?? {
             Begun::Started(started) => Ok(Some(*started)),
             Begun::Superseded => Ok(None),
             Begun::NotBrief => unreachable!("it has all the time it needs"),
         }
     }
 
-    async fn begin_undisturbed(self: &Arc<Self>, beginning: Beginning, place: Place) -> Result<Begun, Error> {
+    async fn begin_undisturbed(self: &Arc<Self>, beginning: Beginning, runs_on: Threads) -> Result<Begun, Error> {
         let Beginning { definition, at, start, operator, delivery } = beginning;
         let newest = matches!(start.definition, DefinitionRef::Key { .. });
         let tenant = definition.row.tenant.clone();
@@ -341,7 +341,7 @@ impl Inner {
             delivery,
             operator: operator.clone(),
             fresh: true,
-            place,
+            runs_on,
             ..Work::new(id, at.input(start.variables))
         };
         let advanced = self.advance_here(work).await?;

@@ -14,15 +14,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, Weak};
 
 use mandate_engine::{
-    CalledVersion, Chain, Code, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, Job, Moment, NewInstance,
-    ProcessCall, Rejection, Report, Retry, Stop, WaitId,
+    CalledVersion, Chain, Code, DelegateCall, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, Job, Moment,
+    NewInstance, ProcessCall, Rejection, Report, Retry, Stop, WaitId,
 };
 use mandate_model::ElementIndex;
 use mandate_store::{CalledBy, Origin};
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::advance::{Calls, Ended, MAX_BRIEF_BYTES, Place, Work};
+use crate::advance::{Calls, Ended, MAX_BRIEF_BYTES, Threads, Work};
 use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::delegate::{CallContext, CallEnd};
@@ -30,7 +30,7 @@ use crate::running::Registered;
 use crate::unit::{Rows, activity_id, number};
 use crate::{Error, Inner};
 
-mod onward;
+mod along;
 
 /// Inputs that the instances of one unit give each other, at most: ten times what the largest multi-instance activity in use makes. Each
 /// costs a step.
@@ -125,6 +125,8 @@ pub(crate) struct Course<'a> {
     pub(crate) callables: Vec<(Name, Callable)>,
     /// The moment of whatever happens next.
     pub(crate) now: i64,
+    /// Turns that the unit has taken so far; the very first is its own input.
+    turns: usize,
     /// What runs now is a job that the unit has taken along: it waits for no slow delegate.
     along: bool,
     /// When the unit was asked for, and by whom: expressions see the same in all of its steps, and on every attempt.
@@ -146,7 +148,8 @@ impl<'a> Course<'a> {
         (now, asked): (i64, i64),
     ) -> Self {
         let (user, origin) = (work.user().map(str::to_owned), work.origin(&first.base));
-        let mut course = Self { work, registered, calls, deferred, callables: Vec::new(), now, along: false, asked, user, origin };
+        let mut course =
+            Self { work, registered, calls, deferred, callables: Vec::new(), now, turns: 0, along: false, asked, user, origin };
         if let Some(job) = work.job().and_then(|wait| first.instance.job(wait)) {
             course.runs(job, now);
         }
@@ -160,9 +163,14 @@ impl<'a> Course<'a> {
         (self.now, self.asked, self.user) = (now, asked, user.map(str::to_owned));
     }
 
+    /// Whether the turn that is being taken is the unit's own input.
+    fn is_own(&self) -> bool {
+        self.turns == 0
+    }
+
     /// What a step is told of the world: whoever asked for the unit has asked for all that happens in it, also in other instances.
     fn moment(&self) -> Moment<'_> {
-        Moment::from(self.now).asked(self.asked).by(self.user.as_deref()).within(self.work.place.bounds())
+        Moment::from(self.now).asked(self.asked).by(self.user.as_deref()).within(self.work.runs_on.bounds())
     }
 }
 
@@ -196,30 +204,23 @@ impl Inner {
     /// Steps until no instance asks for anything more.
     pub(crate) async fn step_until_quiet(self: &Arc<Self>, parties: &mut Parties, course: &mut Course<'_>) -> Result<Ended, Error> {
         let turns = vec![Turn::Input(course.work.instance, Box::new(course.work.input.clone()))];
-        let mut taken = 0;
         let is_first_run = course.calls.begin();
-        match self.take_turns(parties, turns, &mut taken, course).await? {
+        match self.take_turns(parties, turns, course).await? {
             Ended::Quiet => {}
             other => return Ok(other),
         }
         // A race that was lost would be lost again.
-        if course.work.goes_on && is_first_run {
-            self.go_on(parties, &mut taken, course).await?;
+        if course.work.takes_along && is_first_run {
+            self.take_along(parties, course).await?;
         }
         let behind = self.left_behind(&parties.first().base, course.work, course.calls).await?;
         Ok(behind.map_or(Ended::Quiet, Ended::Failed))
     }
 
-    /// Takes turns until none is left. `taken`: how many the unit has taken so far; the very first is its own input.
-    async fn take_turns(
-        self: &Arc<Self>,
-        parties: &mut Parties,
-        mut turns: Turns,
-        taken: &mut usize,
-        course: &mut Course<'_>,
-    ) -> Result<Ended, Error> {
+    /// Takes turns until none is left.
+    async fn take_turns(self: &Arc<Self>, parties: &mut Parties, mut turns: Turns, course: &mut Course<'_>) -> Result<Ended, Error> {
         while let Some(turn) = turns.pop() {
-            if *taken >= MAX_TURNS {
+            if course.turns >= MAX_TURNS {
                 return Ok(Ended::Failed(endless()));
             }
             let (at, input) = match turn {
@@ -233,16 +234,18 @@ impl Inner {
                     None => continue,
                 },
             };
-            match self.take_turn(parties, at, input, *taken == 0, &mut turns, course).await? {
-                Ended::Quiet => *taken += 1,
-                Ended::Rejected(rejection @ (Rejection::VariableTooLarge { .. } | Rejection::InstanceTooLarge { .. })) if *taken > 0 => {
+            match self.take_turn(parties, at, input, &mut turns, course).await? {
+                Ended::Quiet => course.turns += 1,
+                Ended::Rejected(rejection @ (Rejection::VariableTooLarge { .. } | Rejection::InstanceTooLarge { .. }))
+                    if !course.is_own() =>
+                {
                     return Ok(Ended::Failed(elsewhere(&parties.0[at], too_large(&rejection))));
                 }
-                Ended::Rejected(rejection) if *taken > 0 && !self.is_any_stale(parties).await? => {
+                Ended::Rejected(rejection) if !course.is_own() && !self.is_any_stale(parties).await? => {
                     let id = parties.0[at].instance.id();
                     return Err(Error::Damaged(format!("instance {id} and one that called it, or that it called, disagree: {rejection}")));
                 }
-                Ended::Rejected(_) if *taken > 0 => return Ok(Ended::Stale),
+                Ended::Rejected(_) if !course.is_own() => return Ok(Ended::Stale),
                 Ended::Failed(failure) if at > 0 => return Ok(Ended::Failed(elsewhere(&parties.0[at], failure))),
                 other => return Ok(other),
             }
@@ -319,7 +322,6 @@ impl Inner {
         parties: &mut Parties,
         at: usize,
         input: Input,
-        own: bool,
         turns: &mut Turns,
         course: &mut Course<'_>,
     ) -> Result<Ended, Error> {
@@ -328,7 +330,7 @@ impl Inner {
         let context = context(&party.instance, course);
         let mut input = input;
         let mut follow = Vec::new();
-        let is_brief = course.work.place == Place::Here;
+        let is_brief = course.work.runs_on == Threads::Callers;
         loop {
             let effects = match mandate_engine::step(&definition.model, &mut party.instance, input, course.moment()) {
                 Ok(effects) => effects,
@@ -357,34 +359,9 @@ impl Inner {
                 }
                 break;
             };
-            let binding = match definition.binding(call.element, &call.implementation) {
-                Ok(binding) => binding,
-                Err(failure) => return Ok(Ended::Failed(failure)),
-            };
-            let commands = binding.may_command();
-            if commands && own && course.work.goes_on_at_once() {
-                return Ok(Ended::Defer);
-            }
-            if commands && !own {
-                return Ok(Ended::DeferParty(party.instance.id()));
-            }
-            if course.along && !binding.is_quick() {
-                return Ok(Ended::Defer);
-            }
-            course.calls.make(call.entry);
-            let given = (call.entry, digest(&call));
-            let outcome = match course.calls.answers.get(&given) {
-                Some(outcome) => outcome.clone(),
-                None if commands && self.is_stale(&mut party.base).await? => return Ok(Ended::Stale),
-                None => match self.call_delegate(&definition, binding, &call, &context).await? {
-                    CallEnd::Answered(outcome) => {
-                        course.calls.answers.insert(given, outcome.clone());
-                        outcome
-                    }
-                    CallEnd::Failed(failure) => return Ok(Ended::Failed(failure)),
-                    CallEnd::Withdrawn => return Ok(Ended::Withdrawn),
-                    CallEnd::NotActing(why) => return Ok(Ended::NotActing(why)),
-                },
+            let outcome = match self.answer_to(&call, party, &context, course).await? {
+                Ok(outcome) => outcome,
+                Err(ended) => return Ok(ended),
             };
             // The delegate took its time: what follows happened after it.
             course.now = self.clock.now_ms();
@@ -399,6 +376,46 @@ impl Inner {
         let is_over = |id: InstanceId| parties.at(id).is_some_and(|at| parties.0[at].instance.is_ended());
         schedule(follow, turns, is_over);
         Ok(Ended::Quiet)
+    }
+
+    /// What a delegate answers to the call that a step asks for, unless that is known from an earlier run of the unit; or how the turn ends
+    /// without it.
+    async fn answer_to(
+        self: &Arc<Self>,
+        call: &DelegateCall,
+        party: &mut Party,
+        context: &CallContext,
+        course: &mut Course<'_>,
+    ) -> Result<Result<DelegateOutcome, Ended>, Error> {
+        let definition = party.base.definition.clone();
+        let binding = match definition.binding(call.element, &call.implementation) {
+            Ok(binding) => binding,
+            Err(failure) => return Ok(Err(Ended::Failed(failure))),
+        };
+        let commands = binding.may_command();
+        if commands && !course.is_own() {
+            return Ok(Err(Ended::DeferParty(party.instance.id())));
+        }
+        if commands && course.work.must_be_deferred() || course.along && !binding.is_quick() {
+            return Ok(Err(Ended::Defer));
+        }
+        course.calls.make(call.entry);
+        let given = (call.entry, digest(call));
+        if let Some(outcome) = course.calls.answers.get(&given) {
+            return Ok(Ok(outcome.clone()));
+        }
+        if commands && self.is_stale(&mut party.base).await? {
+            return Ok(Err(Ended::Stale));
+        }
+        Ok(match self.call_delegate(&definition, binding, call, context).await? {
+            CallEnd::Answered(outcome) => {
+                course.calls.answers.insert(given, outcome.clone());
+                Ok(outcome)
+            }
+            CallEnd::Failed(failure) => Err(Ended::Failed(failure)),
+            CallEnd::Withdrawn => Err(Ended::Withdrawn),
+            CallEnd::NotActing(why) => Err(Ended::NotActing(why)),
+        })
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) const NO_WAIT: Origin = Origin::Job(0);
 
 impl Work {
     /// Whether it ends no wait, and does not stop before its first command either.
-    pub(crate) fn goes_on_at_once(&self) -> bool {
+    pub(crate) fn must_be_deferred(&self) -> bool {
         self.wait().is_none() && !self.input.is_deferred()
     }
 

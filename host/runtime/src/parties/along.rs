@@ -39,11 +39,11 @@ const MOST: usize = 100;
 
 impl Inner {
     /// Takes along what the unit may go on with. It is whole before and after each job.
-    pub(super) async fn go_on(self: &Arc<Self>, parties: &mut Parties, taken: &mut usize, course: &mut Course<'_>) -> Result<(), Error> {
+    pub(super) async fn take_along(self: &Arc<Self>, parties: &mut Parties, course: &mut Course<'_>) -> Result<(), Error> {
         let until = Instant::now() + LONGEST;
         for _ in 0..MOST {
-            let Some(wait) = self.goes_on_with(parties, course).await? else { break };
-            if Instant::now() > until || !self.take_along(parties, wait, until, taken, course).await {
+            let Some(wait) = self.next_along(parties, course).await? else { break };
+            if Instant::now() > until || !self.run_along(parties, wait, until, course).await {
                 break;
             }
         }
@@ -51,7 +51,7 @@ impl Inner {
     }
 
     /// The job that this host would run next, if the unit may take it along.
-    async fn goes_on_with(&self, parties: &mut Parties, course: &Course<'_>) -> Result<Option<WaitId>, Error> {
+    async fn next_along(&self, parties: &mut Parties, course: &Course<'_>) -> Result<Option<WaitId>, Error> {
         let [party] = &mut parties.0[..] else { return Ok(None) };
         let own = course.work.job().filter(|own| self.executor.hands_on(course.work.instance, *own));
         let own = own.and_then(|own| party.base.instance.job(own));
@@ -75,14 +75,7 @@ impl Inner {
     }
 
     /// Runs one job within the unit, and answers whether it has come to its end in time.
-    async fn take_along(
-        self: &Arc<Self>,
-        parties: &mut Parties,
-        wait: WaitId,
-        until: Instant,
-        taken: &mut usize,
-        course: &mut Course<'_>,
-    ) -> bool {
+    async fn run_along(self: &Arc<Self>, parties: &mut Parties, wait: WaitId, until: Instant, course: &mut Course<'_>) -> bool {
         let first = &mut parties.0[0];
         let (before, rows) = (first.instance.clone(), std::mem::take(&mut first.rows));
         let job = before.job(wait).expect("whoever chose it has seen it");
@@ -94,7 +87,7 @@ impl Inner {
         let started = Instant::now();
         // A guest ends where its call is dropped. A panic: its hook tells where, and alone the job will meet it again and spend its
         // retries.
-        let running = AssertUnwindSafe(timeout_at(until, self.take_turns(parties, turns, taken, course)));
+        let running = AssertUnwindSafe(timeout_at(until, self.take_turns(parties, turns, course)));
         let ran = running.catch_unwind().await;
         course.along = false;
         let party = &mut parties.0[0];
