@@ -1,7 +1,5 @@
 //! One request, from what the caller gives to what goes over the wire.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
@@ -60,11 +58,7 @@ impl Request<'_> {
         let mut text = command.name.clone();
         text.push('\n');
         canonical(self.body, &mut text);
-        let mut hex = String::with_capacity(64);
-        for byte in Sha256::digest(text.as_bytes()) {
-            write!(hex, "{byte:02x}").expect("writing into a String cannot fail");
-        }
-        hex
+        hex::encode(Sha256::digest(text))
     }
 }
 

@@ -3,8 +3,7 @@
 //! A value can neither add a segment nor climb out of the path: all but unreserved characters are percent-encoded, and
 //! a segment that comes out as `.` or `..` is refused, since URL parsers remove such segments even when encoded.
 
-use std::fmt::Write as _;
-
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 /// A value longer than this is no identifier; longer ones would make URLs that services refuse.
@@ -15,6 +14,9 @@ const KEY: &str = "key";
 
 /// The placeholder for the tenant.
 const TENANT: &str = "tenant";
+
+/// RFC 3986 section 2.3: everything but the unreserved characters is encoded.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A path, perhaps with a query, and its placeholders.
 #[derive(Clone, Debug)]
@@ -94,7 +96,7 @@ impl Template {
                 Part::Literal(text) => path.push_str(text),
                 Part::Placeholder(name) => {
                     let value = text(name, values).map_err(|problem| Unfilled::Field(name.clone(), problem))?;
-                    encode(&value, &mut path);
+                    path.extend(utf8_percent_encode(&value, ENCODED));
                 }
             }
         }
@@ -127,17 +129,6 @@ fn text(name: &str, values: Values<'_>) -> Result<String, &'static str> {
         return Err("is longer than 512 bytes");
     }
     Ok(text)
-}
-
-/// RFC 3986 section 2.3: everything but the unreserved characters is encoded.
-fn encode(value: &str, into: &mut String) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            into.push(char::from(byte));
-        } else {
-            write!(into, "%{byte:02X}").expect("writing into a String cannot fail");
-        }
-    }
 }
 
 /// RFC 3986 section 3.3 and 3.4: characters of a path or query, the percent sign among them; without the apostrophe, which

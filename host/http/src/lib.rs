@@ -6,7 +6,7 @@
 //! - `extract.rs`, `query_params.rs`: how parameters and bodies are read, and why some are refused.
 //! - `operator.rs`: who asks, for the log of operations.
 //! - `record.rs`: an ended instance as one line.
-//! - `variable.rs`, `date.rs`, `base64.rs`: values on the wire.
+//! - `variable.rs`, `date.rs`: values on the wire.
 //! - `fuzzing.rs`: what holds of every body; for tests only.
 //! - `origin.rs`: what browsers may ask on behalf of pages.
 //! - `server.rs`: what surrounds every request. `connections.rs`, `patience.rs`: how many clients there may be, and for how long each may
@@ -15,7 +15,6 @@
 //! This crate knows the runtime, never the store or the sandbox.
 
 mod api;
-mod base64;
 mod connections;
 mod date;
 mod error;

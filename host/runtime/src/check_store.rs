@@ -15,7 +15,6 @@ use sha2::{Digest, Sha256};
 
 use crate::definitions::{Definition, Source};
 use crate::deploy::identity;
-use crate::ledger::hex;
 use crate::unit::{Next, external_task_row, incident_row, job_row, subscription_row, task_row};
 use crate::{Error, Runtime};
 
@@ -124,7 +123,7 @@ impl Runtime {
             // One that is deleted meanwhile is none.
             let Some(bytes) = self.0.store.artifact(&digest).await? else { continue };
             report.artifacts += 1;
-            if hex(&Sha256::digest(&bytes)) != digest {
+            if hex::encode(Sha256::digest(&bytes)) != digest {
                 report.findings.push(format!("artifact {digest} holds other bytes than its digest names"));
             }
             bound.remove(&digest);

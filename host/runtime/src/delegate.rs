@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::definitions::{Binding, Definition};
-use crate::ledger::{Closings, Issue, Issued, hex};
+use crate::ledger::{Closings, Issue, Issued};
 use crate::{Error, Inner, text};
 
 /// What the unit of work that makes the call knows about itself.
@@ -289,7 +289,7 @@ impl Task {
             *ordinal += 1;
             *ordinal
         };
-        let entry_key = hex(&self.entry.0);
+        let entry_key = hex::encode(self.entry.0);
         let key = match command.key {
             None => derived_key(self.context.instance, &self.entry, name, ordinal),
             Some(own) if is_own_key(&own) => own,
@@ -375,7 +375,7 @@ fn log(span: &tracing::Span, level: Level, message: &str) {
 /// entry's digest. Ids of instances are in the order of their starts as a rule, and so the keys of a time stand together in the ledger's
 /// index: what is written there are few pages, however large it is.
 fn key_prefix(instance: InstanceId, entry: &EntryKey) -> String {
-    format!("{}-{}", instance.0.simple(), hex(&entry.0[..16]))
+    format!("{}-{}", instance.0.simple(), hex::encode(&entry.0[..16]))
 }
 
 /// The key of a command that was given none: the entry into the activity, and a digest of the command and of how many times this call has
@@ -386,7 +386,7 @@ fn derived_key(instance: InstanceId, entry: &EntryKey, command: &str, ordinal: u
     hash.update(command.as_bytes());
     hash.update([0]);
     hash.update(ordinal.to_be_bytes());
-    format!("{}-{}", key_prefix(instance, entry), hex(&hash.finalize()[..8]))
+    format!("{}-{}", key_prefix(instance, entry), hex::encode(&hash.finalize()[..8]))
 }
 
 fn is_own_key(key: &str) -> bool {

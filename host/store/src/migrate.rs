@@ -130,10 +130,7 @@ pub fn migration_script(postgres: bool) -> String {
          installed_on {stamp}, success BOOLEAN NOT NULL, checksum {bytes} NOT NULL, execution_time BIGINT NOT NULL);\n"
     );
     for step in STEPS {
-        let checksum = step.migration(dialect).checksum.iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("a string takes everything");
-            hex
-        });
+        let checksum = hex::encode(&step.migration(dialect).checksum);
         write!(
             script,
             "\n{}\nINSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \

@@ -20,7 +20,6 @@ use sha2::Sha256;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::compile::hex;
 use crate::error::Error;
 
 /// The file with the key, beside the code. Never in the database: who can write there must not be able to vouch for code.
@@ -59,7 +58,7 @@ impl Cache {
         };
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        let cache = Self { dir, key, engine: hex(&hasher.finish().to_be_bytes()), temporaries: AtomicU64::new(0) };
+        let cache = Self { dir, key, engine: hex::encode(hasher.finish().to_be_bytes()), temporaries: AtomicU64::new(0) };
         cache.tidy(SystemTime::now());
         Ok(cache)
     }

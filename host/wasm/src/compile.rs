@@ -1,6 +1,5 @@
 //! From a component's bytes to machine code, in a process of its own.
 
-use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
@@ -175,12 +174,4 @@ fn limit_this_process() -> rustix::io::Result<()> {
     setrlimit(Resource::Cpu, at_most(MAX_COMPILER_CPU_SECONDS))?;
     setrlimit(Resource::Core, at_most(0))?;
     Ok(())
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
 }

@@ -328,7 +328,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 }
 
 fn check_digest(expected: &str, bytes: &[u8]) -> Result<(), Error> {
-    let found = compile::hex(&Sha256::digest(bytes));
+    let found = hex::encode(Sha256::digest(bytes));
     if found == expected { Ok(()) } else { Err(Error::Digest { expected: expected.to_owned(), found }) }
 }
 

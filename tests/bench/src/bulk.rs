@@ -4,8 +4,6 @@
 //! its template in its id, in its business key, in the snapshot, which holds both, and in the moments of its history, so that lists have
 //! something to sort.
 
-use std::fmt::Write as _;
-
 use anyhow::{Context as _, bail, ensure};
 use uuid::Uuid;
 
@@ -137,7 +135,7 @@ impl Plan {
     }
 
     fn piece(&self, bytes: &[u8]) -> String {
-        let hex = hex(bytes);
+        let hex = hex::encode(bytes);
         match self.kind {
             Kind::Postgres => format!("'\\x{hex}'::bytea"),
             Kind::Sqlite => format!("'{hex}'"),
@@ -205,21 +203,14 @@ fn only(bytes: &[u8], wanted: &[u8]) -> anyhow::Result<usize> {
     let mut places = bytes.windows(wanted.len()).enumerate().filter(|(_, found)| *found == wanted).map(|(at, _)| at);
     match (places.next(), places.next()) {
         (Some(at), None) => Ok(at),
-        (None, _) => bail!("the snapshot does not hold {}", hex(wanted)),
-        (Some(_), Some(_)) => bail!("the snapshot holds {} more than once", hex(wanted)),
+        (None, _) => bail!("the snapshot does not hold {}", hex::encode(wanted)),
+        (Some(_), Some(_)) => bail!("the snapshot holds {} more than once", hex::encode(wanted)),
     }
 }
 
 fn unhex(text: &str) -> anyhow::Result<Vec<u8>> {
     let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
     digits.chunks(2).map(|pair| Ok(u8::try_from(pair.iter().fold(0, |byte, digit| byte * 16 + digit))?)).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes everything");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use axum::extract::multipart::Field;
 use axum::http::header;
+use base64::Engine as _;
 
-use crate::base64;
+use crate::operator::BASE64;
 
 /// `filename*` (RFC 5987, 3.2), which goes before `filename` where a client gives both (RFC 6266, 4.3), and that as UTF-8, or as .NET's
 /// `MultipartFormDataContent` encodes it (RFC 2047, 2). What cannot be read of the first is passed over, and of the last is taken as it is.
@@ -65,7 +66,7 @@ fn encoded_word(text: &str) -> Option<String> {
     if parts.next().is_some() || !encoding.eq_ignore_ascii_case("b") {
         return None;
     }
-    in_charset(charset, base64::decode(encoded)?)
+    in_charset(charset, BASE64.decode(encoded).ok()?)
 }
 
 fn in_charset(charset: &str, bytes: Vec<u8>) -> Option<String> {
@@ -110,9 +111,16 @@ mod tests {
         for text in ["=?utf-8?B?bmHDr3ZlLmJwbW4=?=", "=?UTF-8?b?bmHDr3ZlLmJwbW4=?=", "=?iso-8859-1?B?bmHvdmUuYnBtbg==?="] {
             assert_eq!(encoded_word(text).as_deref(), Some("naïve.bpmn"), "{text}");
         }
-        for text in
-            ["naïve.bpmn", "=??=", "=?utf-8?Q?a?=", "=?utf-8?B?!?=", "=?utf-8?B?YQ==?=.bpmn", "=?koi8-r?B?YQ==?=", "=?utf-8?B?YQ==?b?="]
-        {
+        for text in [
+            "naïve.bpmn",
+            "=??=",
+            "=?utf-8?Q?a?=",
+            "=?utf-8?B?!?=",
+            "=?utf-8?B?YQ?=",
+            "=?utf-8?B?YQ==?=.bpmn",
+            "=?koi8-r?B?YQ==?=",
+            "=?utf-8?B?YQ==?b?=",
+        ] {
             assert_eq!(encoded_word(text), None, "{text}");
         }
     }

@@ -22,7 +22,6 @@ use mandate_store::{Origin, Sent};
 use super::deferred::NO_WAIT;
 use super::{Calls, Work};
 use crate::cache::Base;
-use crate::ledger::hex;
 use crate::parties::Parties;
 use crate::unit::number;
 use crate::{Error, Inner};
@@ -54,7 +53,7 @@ impl Inner {
             return Ok(None);
         }
         let sent = self.store.ledger_sent(work.instance.0, work.origin(base)).await?;
-        let made: HashSet<_> = calls.made.iter().map(|entry| hex(&entry.0)).collect();
+        let made: HashSet<_> = calls.made.iter().map(|entry| hex::encode(entry.0)).collect();
         let behind = sent.into_iter().find(|sent| !made.contains(&sent.entry_key));
         Ok(behind.map(|sent| left_behind(base, &sent)))
     }

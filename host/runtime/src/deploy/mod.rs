@@ -18,7 +18,6 @@ use mandate_store::{BindingRow, DelegatesSeen, Deployed, DeploymentWrite, EventK
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::ledger::hex;
 use crate::{Error, Inner};
 
 pub use manifest::{DelegateSection, MANIFEST, Mandate, Manifest, Placed};
@@ -458,7 +457,7 @@ fn content_digest(resources: &[(String, Vec<u8>)], definitions: &[NewDefinition]
             }
         }
     }
-    hex(&hash.finalize())
+    hex::encode(hash.finalize())
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 
 use super::{Mandate, Manifest, Problem, Problems, Upload, is_wasm};
 use crate::definitions::reference;
-use crate::ledger::hex;
 use crate::unit::element_rows;
 
 /// Where delegates may come from, what they may be granted, and what is taken already.
@@ -102,7 +101,7 @@ impl Available {
         upload: &Upload,
         problems: &mut Problems,
     ) -> Option<Candidate> {
-        let digest = hex(&Sha256::digest(bytes));
+        let digest = hex::encode(Sha256::digest(bytes));
         if let Err(misfit) = mandate_wasm::inspect(bytes) {
             let help = "build it for the world mandate:delegate/delegate@0.1.0, for example with the Rust SDK";
             problems.push(Problem::error(resource, misfit.to_string(), help));
@@ -305,7 +304,7 @@ pub(crate) fn identity(bpmn: &[u8], scripts: &[&[u8]], bindings: &[BindingRow]) 
             hash.update(part.as_bytes());
         }
     }
-    hex(&hash.finalize())
+    hex::encode(hash.finalize())
 }
 
 /// What starts a process besides its name. Names are fixed, which the parser has seen to.

@@ -34,7 +34,7 @@ impl Calls {
     pub(super) async fn prepare(setup: &Setup) -> anyhow::Result<Self> {
         let sandbox = Sandbox::new(Config::new(setup.dir.join("components"), setup.compiler.clone()))?;
         let bytes = host::component()?;
-        let digest = Sha256::digest(&bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let digest = hex::encode(Sha256::digest(&bytes));
         let delegate = sandbox.prepare(&digest, &bytes).await?;
         Ok(Self { delegate, variables: host::order_json("run-17").to_string() })
     }
