@@ -427,13 +427,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let runtime = host(dir.path()).await;
         let start = async || {
-            let start = crate::Start {
-                definition: DefinitionRef::Key { key: "p".into(), tenant: None },
-                business_key: None,
-                variables: mandate_engine::Variables::new(),
-                idempotency_key: None,
-                traceparent: None,
-            };
+            let start = crate::Start::of_key("p", mandate_engine::Variables::new());
             runtime.start(start).await.map(|started| started.definition_id)
         };
         assert!(matches!(start().await, Err(Error::NotFound { .. })));

@@ -47,6 +47,14 @@ pub struct Start {
     pub traceparent: Option<String>,
 }
 
+impl Start {
+    /// Of the newest version of a key, of no tenant.
+    pub fn of_key(key: impl Into<String>, variables: Variables) -> Self {
+        let definition = DefinitionRef::Key { key: key.into(), tenant: None };
+        Self { definition, business_key: None, variables, idempotency_key: None, traceparent: None }
+    }
+}
+
 /// An instance that was started.
 #[derive(Debug)]
 pub struct Started {

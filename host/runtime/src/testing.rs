@@ -7,7 +7,7 @@ use mandate_tests::lone::guest;
 use serde_json::Value;
 
 use crate::deploy::Upload;
-use crate::{ClockSource, Config, DefinitionRef, Runtime, Start, StoreConfig, wasm};
+use crate::{ClockSource, Config, Runtime, Start, StoreConfig, wasm};
 
 /// A host in a folder: with the catalogue that is there, if one is, and on SQLite if no database is given.
 pub(crate) async fn open(dir: &Path, database: Option<&str>, execute_jobs: bool) -> Runtime {
@@ -36,11 +36,5 @@ pub(crate) async fn deploy(runtime: &Runtime, model: &str, manifest: &str) {
 
 /// A start of the process `p` with this script.
 pub(crate) fn start(script: &Value) -> Start {
-    Start {
-        definition: DefinitionRef::Key { key: "p".to_owned(), tenant: None },
-        business_key: None,
-        variables: Variables::from([("script".to_owned(), Variable::from_json(script))]),
-        idempotency_key: None,
-        traceparent: None,
-    }
+    Start::of_key("p", Variables::from([("script".to_owned(), Variable::from_json(script))]))
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use mandate_runtime::deploy::{MANIFEST, Upload};
 use mandate_runtime::engine::{Variable, Variables};
-use mandate_runtime::{ClockSource, Config, DefinitionRef, HistoryCleanup, Runtime, Start, Started, StoreConfig, wasm};
+use mandate_runtime::{ClockSource, Config, HistoryCleanup, Runtime, Start, Started, StoreConfig, wasm};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -158,13 +158,7 @@ impl Host {
 
     /// The same for a process that is named by its key.
     pub async fn start_of(&self, process: &str, business_key: String, variables: Variables) -> anyhow::Result<Started> {
-        let start = Start {
-            definition: DefinitionRef::Key { key: process.to_owned(), tenant: None },
-            business_key: Some(business_key),
-            variables,
-            idempotency_key: None,
-            traceparent: None,
-        };
+        let start = Start { business_key: Some(business_key), ..Start::of_key(process, variables) };
         Ok(self.runtime.start(start).await?)
     }
 

@@ -81,7 +81,7 @@ async fn ends_without_guests<T: Send + 'static>(runtime: &Runtime, work: impl Fu
 
 fn start(process: &str) -> crate::Start {
     let script = json!({ "a": { "set": { "x": 1 } }, "ca": {} });
-    crate::Start { definition: crate::DefinitionRef::Key { key: process.to_owned(), tenant: None }, ..testing::start(&script) }
+    crate::Start::of_key(process, testing::start(&script).variables)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::deploy::Upload;
-use crate::{ClockSource, Config, DefinitionRef, Reason, Runtime, Start, StoreConfig, Waiting, WaitingFilter, clock, wasm};
+use crate::{ClockSource, Config, Reason, Runtime, Start, StoreConfig, Waiting, WaitingFilter, clock, wasm};
 
 mod damaged;
 mod forgotten;
@@ -58,13 +58,7 @@ impl Host {
 
     /// Starts an instance that waits so long, e.g. `PT1S`.
     async fn start(&self, wait: &str) -> InstanceId {
-        let start = Start {
-            definition: DefinitionRef::Key { key: "p".to_owned(), tenant: None },
-            business_key: None,
-            variables: Variables::from([("wait".to_owned(), mandate_engine::Variable::from_json(&wait.into()))]),
-            idempotency_key: None,
-            traceparent: None,
-        };
+        let start = Start::of_key("p", Variables::from([("wait".to_owned(), mandate_engine::Variable::from_json(&wait.into()))]));
         self.runtime.start(start).await.expect("it starts").id
     }
 
@@ -316,12 +310,7 @@ async fn a_signal_to_whoever_has_a_caller_that_cannot_be_read_holds_back_the_rec
     on_both(async |host| {
         let upload = Upload { resources: vec![("c.bpmn".to_owned(), CALLS.as_bytes().to_vec())], ..Upload::default() };
         host.runtime.deploy(upload).await.expect("deployed");
-        let start = async |key: &str| {
-            let definition = DefinitionRef::Key { key: key.to_owned(), tenant: None };
-            let (business_key, idempotency_key, traceparent) = (None, None, None);
-            let start = Start { definition, business_key, variables: Variables::new(), idempotency_key, traceparent };
-            host.runtime.start(start).await.expect("it starts").id
-        };
+        let start = async |key: &str| host.runtime.start(Start::of_key(key, Variables::new())).await.expect("it starts").id;
         let caller = start("c").await;
         let call = host.runtime.instance(caller).await.expect("it lives").instance.calls().next().expect("it calls").wait;
         let called = InstanceId::called(caller, call);
@@ -377,10 +366,7 @@ async fn a_signal_that_leads_to_a_component_that_cannot_be_used_spends_an_attemp
             mandate: serde_json::to_string(&mandate).expect("JSON"),
         }];
         host.inner().store.deploy(write).await.expect("stored");
-        let definition = DefinitionRef::Key { key: "caller".to_owned(), tenant: None };
-        let (business_key, idempotency_key, traceparent) = (None, None, None);
-        let start = Start { definition, business_key, variables: Variables::new(), idempotency_key, traceparent };
-        let receiver = host.runtime.start(start).await.expect("it starts").id;
+        let receiver = host.runtime.start(Start::of_key("caller", Variables::new())).await.expect("it starts").id;
         let thrown = crate::SignalThrown { name: "alarm".into(), variables: Variables::new(), tenants: mandate_store::SignalTenants::Any };
         host.runtime.throw_signal(thrown).await.expect("thrown");
         host.until("an attempt has failed", async || {

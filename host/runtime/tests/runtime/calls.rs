@@ -4,7 +4,7 @@ use crate::common::{Host, Setup, as_variables, commands, guest, postgres};
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, PublicId};
 use mandate_runtime::query::{CallFilter, HistoryInstanceFilter, InstanceFilter, Page};
-use mandate_runtime::{DefinitionRef, Error, Runtime, Start};
+use mandate_runtime::{Error, Runtime, Start};
 use serde_json::{Value, json};
 
 /// A file of processes.
@@ -59,13 +59,7 @@ async fn deploy(runtime: &Runtime, processes: &str) {
 }
 
 async fn start(runtime: &Runtime, key: &str, variables: &Value) -> Result<mandate_runtime::Started, Error> {
-    let start = Start {
-        definition: DefinitionRef::Key { key: key.into(), tenant: None },
-        business_key: Some("order-1".into()),
-        variables: as_variables(variables),
-        idempotency_key: None,
-        traceparent: None,
-    };
+    let start = Start { business_key: Some("order-1".into()), ..Start::of_key(key, as_variables(variables)) };
     runtime.start(start).await
 }
 

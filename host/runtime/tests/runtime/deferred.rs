@@ -2,7 +2,7 @@
 
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, JobKind, Phase, PublicId, ROOT_ACTIVITY, Rejection};
-use mandate_runtime::{DefinitionRef, Error, Start};
+use mandate_runtime::{Error, Start};
 use serde_json::{Value, json};
 
 use crate::common::{Host, MANIFEST, Setup, as_variables, commands, guest, postgres, process};
@@ -237,13 +237,7 @@ async fn start_that_is_deferred_takes_no_transient_variables() {
     .await;
     let mut variables = as_variables(&json!({ "script": commands(&[("a", "test.ok@1")]), "secret": 1 }));
     variables.get_mut("secret").expect("just put there").transient = true;
-    let start = Start {
-        definition: DefinitionRef::Key { key: "p".into(), tenant: None },
-        business_key: None,
-        variables,
-        idempotency_key: None,
-        traceparent: None,
-    };
+    let start = Start::of_key("p", variables);
     let refused = host.runtime.start(start).await;
     assert!(matches!(refused, Err(Error::Rejected(Rejection::TransientIsDeferred))), "{refused:?}");
     assert_eq!(host.domain.applied(), []);

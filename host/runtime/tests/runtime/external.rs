@@ -143,13 +143,7 @@ async fn a_worker_gets_what_another_host_has_stored_since() {
     assert_eq!(&*got[0].variables["amount"].json, "2");
     // A task of the other host is found by a client that waits at this one.
     let (waited, second) = tokio::join!(fetch(&host.runtime, "ann", 60_000, Duration::from_secs(30)), async {
-        let start = mandate_runtime::Start {
-            definition: mandate_runtime::DefinitionRef::Key { key: "p".into(), tenant: None },
-            business_key: None,
-            variables: Variables::new(),
-            idempotency_key: None,
-            traceparent: None,
-        };
+        let start = mandate_runtime::Start::of_key("p", Variables::new());
         beside.start(start).await.expect("it starts")
     });
     assert_eq!(waited.iter().map(|task| task.task.instance).collect::<Vec<_>>(), [second.id.0]);

@@ -60,13 +60,7 @@ async fn incident_of(mode: &str, amount: usize) -> (String, String) {
         let (runtime, stop, done) = (host.runtime.clone(), stop.clone(), done.clone());
         async move {
             while !stop.load(Ordering::Relaxed) {
-                let start = mandate_runtime::Start {
-                    definition: mandate_runtime::DefinitionRef::Key { key: "q".into(), tenant: None },
-                    business_key: None,
-                    variables: mandate_runtime::engine::Variables::new(),
-                    idempotency_key: None,
-                    traceparent: None,
-                };
+                let start = mandate_runtime::Start::of_key("q", mandate_runtime::engine::Variables::new());
                 let id = runtime.start(start).await.expect("neighbours start").id;
                 while runtime.instance(id).await.is_ok() {
                     tokio::task::yield_now().await;

@@ -7,7 +7,7 @@ use crate::common::{Host, Setup, postgres};
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
 use mandate_runtime::query::{InstanceFilter, Page, TaskFilter};
-use mandate_runtime::{ClockSource, DefinitionRef, Runtime, Start};
+use mandate_runtime::{ClockSource, Runtime, Start};
 
 /// `shop` sends an `order` to `stock`, which it starts, and waits for `ready`; then it sends `thanks` and ends. `stock` sends `ready`, and
 /// waits for `thanks` when its task `pack` is done.
@@ -51,11 +51,8 @@ async fn deploy(runtime: &Runtime) {
 
 async fn start(runtime: &Runtime, business_key: &str) -> InstanceId {
     let start = Start {
-        definition: DefinitionRef::Key { key: "shop".into(), tenant: None },
         business_key: Some(business_key.to_owned()),
-        variables: common::as_variables(&serde_json::json!({ "number": business_key, "secret": 1 })),
-        idempotency_key: None,
-        traceparent: None,
+        ..Start::of_key("shop", common::as_variables(&serde_json::json!({ "number": business_key, "secret": 1 })))
     };
     runtime.start(start).await.expect("it starts").id
 }
@@ -161,11 +158,8 @@ async fn each_order_is_answered(model: &str) {
         host.runtime.deploy(upload).await.expect("deployed");
         let start = async |number: u32| {
             let start = Start {
-                definition: DefinitionRef::Key { key: "shop".into(), tenant: None },
                 business_key: Some("ann".to_owned()),
-                variables: common::as_variables(&serde_json::json!({ "number": number })),
-                idempotency_key: None,
-                traceparent: None,
+                ..Start::of_key("shop", common::as_variables(&serde_json::json!({ "number": number })))
             };
             host.runtime.start(start).await.expect("it starts").id
         };

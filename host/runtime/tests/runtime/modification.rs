@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::common::{Host, Setup, as_variables, commands, postgres, process};
 use mandate_runtime::engine::{InstanceId, Variables};
 use mandate_runtime::query::Page;
-use mandate_runtime::{DefinitionRef, Error, Finding, Instruction, Modify, Place, Start, Verdict};
+use mandate_runtime::{Error, Finding, Instruction, Modify, Place, Start, Verdict};
 use serde_json::json;
 
 /// A person, then two delegates one behind the other, in a sub-process.
@@ -96,13 +96,7 @@ async fn instance_that_begins_at_a_delegate_sends_once_for_its_start_key() {
         host.deploy(process(MODEL)).await;
         let mut script = commands(&[("a", "test.ok@1")]);
         script["b"] = json!({ "failAttempts": 1 });
-        let start = Start {
-            definition: DefinitionRef::Key { key: "p".into(), tenant: None },
-            business_key: None,
-            variables: as_variables(&json!({ "script": script })),
-            idempotency_key: Some("once".into()),
-            traceparent: None,
-        };
+        let start = Start { idempotency_key: Some("once".into()), ..Start::of_key("p", as_variables(&json!({ "script": script }))) };
         let first = host.runtime.start_with_instructions(start.clone(), modify(vec![before("a")])).await.expect("it starts");
         let second = host.runtime.start_with_instructions(start, modify(vec![before("a")])).await.expect("it was started");
         assert_eq!((first.id, second.existing), (second.id, true));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
 use mandate_runtime::query::{InstanceFilter, Page};
-use mandate_runtime::{ClockSource, DefinitionRef, Operator, Runtime, SignalTenants, SignalThrown, Start};
+use mandate_runtime::{ClockSource, Operator, Runtime, SignalTenants, SignalThrown, Start};
 use serde_json::{Value, json};
 
 use crate::common::{Host, Setup, as_variables, postgres, process};
@@ -43,13 +43,7 @@ fn ann(runtime: &Runtime) -> Runtime {
 }
 
 fn start(variables: &Value) -> Start {
-    Start {
-        definition: DefinitionRef::Key { key: "p".into(), tenant: None },
-        business_key: None,
-        variables: as_variables(variables),
-        idempotency_key: None,
-        traceparent: None,
-    }
+    Start::of_key("p", as_variables(variables))
 }
 
 /// The instance comes to its end, and the command was applied once. Answers what it said.

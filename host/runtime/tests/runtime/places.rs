@@ -1,9 +1,9 @@
 //! Commands that wait for a place at their target: not for longer than their delegate may run.
 
+use mandate_runtime::Start;
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::InstanceId;
 use mandate_runtime::query::Page;
-use mandate_runtime::{DefinitionRef, Start};
 use serde_json::json;
 
 use crate::common::{Host, as_variables, commands, guest, process};
@@ -50,13 +50,7 @@ async fn host() -> Host {
 }
 
 async fn start(host: &Host, key: &str, command: &str) -> InstanceId {
-    let start = Start {
-        definition: DefinitionRef::Key { key: key.into(), tenant: None },
-        business_key: None,
-        variables: as_variables(&json!({ "script": commands(&[("w", command)]) })),
-        idempotency_key: None,
-        traceparent: None,
-    };
+    let start = Start::of_key(key, as_variables(&json!({ "script": commands(&[("w", command)]) })));
     host.runtime.start(start).await.expect("it starts").id
 }
 

@@ -7,7 +7,7 @@ use crate::common::{Host, Setup, postgres};
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, Variables};
 use mandate_runtime::query::{AskedValue, InstanceFilter, TASKS, TaskFilter};
-use mandate_runtime::{ClockSource, DefinitionRef, Runtime, SignalTenants, SignalThrown, Start};
+use mandate_runtime::{ClockSource, Runtime, SignalTenants, SignalThrown, Start};
 
 /// `thrower` throws `alarm` and ends. `catcher` waits for it in a task's boundary event that does not interrupt, which leads to `noted`,
 /// and beside that once, which leads to `caught`. `begun` starts by it and waits.
@@ -47,13 +47,7 @@ async fn with_model(setup: Setup) -> Host {
 }
 
 async fn start(runtime: &Runtime, key: &str) -> InstanceId {
-    let start = Start {
-        definition: DefinitionRef::Key { key: key.into(), tenant: None },
-        business_key: None,
-        variables: common::as_variables(&serde_json::json!({ "why": "smoke" })),
-        idempotency_key: None,
-        traceparent: None,
-    };
+    let start = Start::of_key(key, common::as_variables(&serde_json::json!({ "why": "smoke" })));
     runtime.start(start).await.expect("it starts").id
 }
 

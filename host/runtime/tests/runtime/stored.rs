@@ -4,7 +4,7 @@ use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{PublicId, Variables};
 use mandate_runtime::model::{Element, ElementIndex};
 use mandate_runtime::query::{DefinitionFilter, IncidentFilter, Page};
-use mandate_runtime::{ConditionEvaluation, DefinitionRef, Error, Runtime, Start};
+use mandate_runtime::{ConditionEvaluation, Error, Runtime, Start};
 use mandate_store::{Config, DeploymentWrite, ElementRow, EventKind, NewDefinition, Resource, StartEventRow, Store};
 use serde_json::json;
 
@@ -109,9 +109,7 @@ async fn hosts(dir: &std::path::Path, definitions: &[(&str, &str)]) -> Vec<Host>
 }
 
 async fn start(runtime: &Runtime, key: &str) -> Result<mandate_runtime::Started, Error> {
-    let definition = DefinitionRef::Key { key: key.into(), tenant: None };
-    let start = Start { definition, business_key: None, variables: Variables::new(), idempotency_key: None, traceparent: None };
-    runtime.start(start).await
+    runtime.start(Start::of_key(key, Variables::new())).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use mandate_runtime::query::{
     DELIVERY, HistoryIncidentFilter, HistoryInstanceFilter, IncidentFilter, IncidentListed, IncidentState, InstanceFilter, JobFilter,
     JobListed, OperationFilter, Page, TaskFilter,
 };
-use mandate_runtime::{Cleaned, ClockSource, DefinitionRef, Operator, Reason, Runtime, SignalTenants, SignalThrown, Start, WaitingFilter};
+use mandate_runtime::{Cleaned, ClockSource, Operator, Reason, Runtime, SignalTenants, SignalThrown, Start, WaitingFilter};
 use serde_json::json;
 
 /// `deaf` waits for `alarm`, and then calls a delegate that fails; `stubborn` starts by `alarm` and needs a variable. `echo` starts by
@@ -56,11 +56,8 @@ async fn hosts() -> Vec<Host> {
 
 async fn start(runtime: &Runtime, key: &str) -> InstanceId {
     let start = Start {
-        definition: DefinitionRef::Key { key: key.into(), tenant: None },
         business_key: Some("order-1".into()),
-        variables: common::as_variables(&json!({ "script": { "w": { "failAttempts": 9 } } })),
-        idempotency_key: None,
-        traceparent: None,
+        ..Start::of_key(key, common::as_variables(&json!({ "script": { "w": { "failAttempts": 9 } } })))
     };
     runtime.start(start).await.expect("it starts").id
 }

@@ -6,13 +6,8 @@ impl Host {
     /// Starts an instance with a variable that is stored apart, which is then lost. A timer of it is due.
     async fn start_and_lose_a_part(&self) -> InstanceId {
         let text = |text: &str| mandate_engine::Variable::from_json(&text.into());
-        let start = Start {
-            definition: DefinitionRef::Key { key: "p".to_owned(), tenant: None },
-            business_key: None,
-            variables: Variables::from([("wait".to_owned(), text("PT1H")), ("large".to_owned(), text(&"x".repeat(10_000)))]),
-            idempotency_key: None,
-            traceparent: None,
-        };
+        let start =
+            Start::of_key("p", Variables::from([("wait".to_owned(), text("PT1H")), ("large".to_owned(), text(&"x".repeat(10_000)))]));
         let id = self.runtime.start(start).await.expect("it starts").id;
         let store = &self.inner().store;
         let (row, rows) = store.instance_with_rows(id.0).await.expect("read").expect("there");

@@ -19,13 +19,7 @@ async fn a_message_goes_to_nobody_else_while_one_who_may_be_meant_cannot_be_read
         let upload = Upload { resources: vec![("m.bpmn".to_owned(), MEETING.as_bytes().to_vec())], ..Upload::default() };
         host.runtime.deploy(upload).await.expect("deployed");
         let variables = Variables::from([("order".to_owned(), mandate_engine::Variable::from_json(&"o-1".into()))]);
-        let start = Start {
-            definition: DefinitionRef::Key { key: "w".to_owned(), tenant: None },
-            business_key: None,
-            variables: variables.clone(),
-            idempotency_key: None,
-            traceparent: None,
-        };
+        let start = Start::of_key("w", variables.clone());
         let id = host.runtime.start(start).await.expect("it starts").id;
         host.damage(id).await;
         let come = || Correlation { message: "come".to_owned(), correlation_keys: variables.clone(), ..Correlation::default() };
@@ -56,13 +50,7 @@ async fn those_who_look_through_many_executions_take_turns() {
         let upload = Upload { resources: vec![("m.bpmn".to_owned(), MANY.as_bytes().to_vec())], ..Upload::default() };
         host.runtime.deploy(upload).await.expect("deployed");
         let start = async |many: i32| {
-            let start = Start {
-                definition: DefinitionRef::Key { key: "m".to_owned(), tenant: None },
-                business_key: None,
-                variables: Variables::from([("many".to_owned(), mandate_engine::Variable::from_json(&many.into()))]),
-                idempotency_key: None,
-                traceparent: None,
-            };
+            let start = Start::of_key("m", Variables::from([("many".to_owned(), mandate_engine::Variable::from_json(&many.into()))]));
             host.runtime.start(start).await.expect("it starts").id
         };
         let come = |n: i32| Correlation {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mandate_runtime::deploy::{Report, Upload};
 use mandate_runtime::engine::{InstanceId, PublicId, Variable, Variables};
 use mandate_runtime::query::{IncidentFilter, IncidentListed, IncidentName, Page};
-use mandate_runtime::{ClockSource, Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
+use mandate_runtime::{ClockSource, Config, Runtime, Start, Started, StoreConfig, wasm};
 use mandate_tests::domain::Domain;
 use mandate_tests::postgres::Cluster;
 use serde_json::{Value, json};
@@ -132,13 +132,7 @@ impl Host {
     }
 
     pub(crate) async fn start_instance(&self, variables: Value) -> Result<Started, mandate_runtime::Error> {
-        let start = Start {
-            definition: DefinitionRef::Key { key: "p".into(), tenant: None },
-            business_key: Some("order-1".into()),
-            variables: as_variables(&variables),
-            idempotency_key: None,
-            traceparent: None,
-        };
+        let start = Start { business_key: Some("order-1".into()), ..Start::of_key("p", as_variables(&variables)) };
         self.runtime.start(start).await
     }
 
