@@ -1,6 +1,6 @@
 //! Processes that call each other: one unit of work for both, on either database; nothing is lost or happens twice, whoever ends what.
 
-use crate::common::{Host, Setup, as_variables, commands, guest, postgres};
+use crate::common::{Host, Setup, as_variables, commands, guest, on_both, postgres};
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, PublicId};
 use mandate_runtime::query::{CallFilter, HistoryInstanceFilter, InstanceFilter, Page};
@@ -42,11 +42,6 @@ fn task(id: &str) -> String {
 }
 
 const MANIFEST: &str = "[delegates.worker]\nfile = \"test_scripted.wasm\"\ncommands = [\"test.ok@1\", \"test.slow@1\"]\n";
-
-/// A host on SQLite, and one on PostgreSQL.
-async fn hosts() -> [Host; 2] {
-    [Host::start().await, Host::start_with(Setup { database: Some(postgres()), ..Setup::default() }).await]
-}
 
 async fn deploy(runtime: &Runtime, processes: &str) {
     let mut resources = vec![("p.bpmn".to_owned(), file(processes))];
@@ -95,7 +90,7 @@ async fn check(host: &Host) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chain_through_a_called_process_and_back_is_one_unit() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         let inner = row("inner", &[("step", "<bpmn:task id='step'/>")], "");
         let middle = row("middle", &[("deeper", &call("deeper", "inner", "camunda:calledElementBinding='deployment'"))], "");
@@ -113,12 +108,13 @@ async fn chain_through_a_called_process_and_back_is_one_unit() {
         assert!(all.iter().all(|it| it.business_key.as_deref() == Some("order-1")));
         assert_eq!(all.iter().filter(|it| it.root_instance == Some(started.id.0)).count(), 2);
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn called_instance_waits_and_gives_back_what_it_was_given_and_more() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         deploy(
             runtime,
@@ -137,12 +133,13 @@ async fn called_instance_waits_and_gives_back_what_it_was_given_and_more() {
         assert_eq!((variables["a"].to_json(), variables["b"].to_json()), (json!(1), json!(2)));
         assert_eq!(end_of(runtime, inner).await, ("COMPLETED".to_owned(), None));
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_and_escalations_go_through_two_callers() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         let throw =
             "<bpmn:intermediateThrowEvent id='late'><bpmn:escalationEventDefinition escalationRef='esc'/></bpmn:intermediateThrowEvent>";
@@ -169,12 +166,13 @@ async fn errors_and_escalations_go_through_two_callers() {
             assert_eq!(end_of(runtime, id).await, ("INTERNALLY_TERMINATED".to_owned(), None));
         }
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_deleted_takes_the_other_along() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         let timer = "<bpmn:boundaryEvent id='t' attachedToRef='c'><bpmn:timerEventDefinition><bpmn:timeDuration>P1D</bpmn:timeDuration>\
                      </bpmn:timerEventDefinition></bpmn:boundaryEvent><bpmn:userTask id='later'/><bpmn:sequenceFlow id='w' sourceRef='t' targetRef='later'/>";
@@ -204,12 +202,13 @@ async fn whoever_is_deleted_takes_the_other_along() {
             assert_eq!(end_of(runtime, id).await, ("INTERNALLY_TERMINATED".to_owned(), None));
         }
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_on_both_sides_of_a_call_are_sent_once_each_from_units_of_their_own() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         let work = |id: &str| format!("<bpmn:serviceTask id='{id}' camunda:class='worker'/>");
         let inner = row("inner", &[("i1", &work("i1")), ("i2", &work("i2"))], "");
@@ -227,7 +226,8 @@ async fn commands_on_both_sides_of_a_call_are_sent_once_each_from_units_of_their
         assert_eq!(calls.len(), 80);
         assert!(calls.values().all(|times| *times == 1), "{calls:?}");
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,7 +260,7 @@ async fn two_hosts_end_the_calls_of_one_instance_at_once_and_none_counts_twice()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn end_of_a_call_is_durable_before_anybody_is_told_and_is_kept_while_the_caller_is_suspended() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         deploy(
             runtime,
@@ -281,12 +281,13 @@ async fn end_of_a_call_is_durable_before_anybody_is_told_and_is_kept_while_the_c
         runtime.suspend_instance(outer, false).await.expect("active");
         host.until("it goes on", || async { stands_at(runtime, outer).await == ["u"] }).await;
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn call_of_what_is_not_there_is_a_failure_that_a_deployment_mends() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         let waiting = call("c", "inner", "camunda:asyncBefore='true'").replace(
             "<bpmn:extensionElements>",
@@ -307,12 +308,13 @@ async fn call_of_what_is_not_there_is_a_failure_that_a_deployment_mends() {
         host.retry(outer, 1).await;
         host.until("it goes on", || async { stands_at(runtime, outer).await == ["u"] }).await;
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn process_that_calls_itself_for_ever_meets_the_bound_and_leaves_nothing() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         deploy(runtime, &row("p", &[("c", &call("c", "p", ""))], "")).await;
         let refused = start(runtime, "p", &json!({})).await;
@@ -325,12 +327,13 @@ async fn process_that_calls_itself_for_ever_meets_the_bound_and_leaves_nothing()
         // The incident stands at all callers as well.
         host.until("the bound is met", || async { runtime.reads().count_instances(stuck()).await.expect("counted") == 51 }).await;
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deployment_goes_with_what_its_instances_called_and_not_under_a_caller() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         let deploy = async |processes: &str| {
             let resources = vec![("p.bpmn".to_owned(), file(processes))];
@@ -347,12 +350,13 @@ async fn deployment_goes_with_what_its_instances_called_and_not_under_a_caller()
         runtime.delete_deployment(&of_outer, true).await.expect("deleted");
         assert_eq!(runtime.reads().count_instances(InstanceFilter::default()).await.expect("counted"), 0);
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn call_that_ends_while_its_caller_is_deleted_or_goes_another_way_ends_once() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         let timer = "<bpmn:boundaryEvent id='t' attachedToRef='c'><bpmn:timerEventDefinition><bpmn:timeDuration>P1D</bpmn:timeDuration>\
                      </bpmn:timerEventDefinition></bpmn:boundaryEvent><bpmn:userTask id='later'/><bpmn:sequenceFlow id='w' sourceRef='t' targetRef='later'/>";
@@ -381,5 +385,6 @@ async fn call_that_ends_while_its_caller_is_deleted_or_goes_another_way_ends_onc
             runtime.delete_instance(outer, None, false).await.expect("deleted");
         }
         check(&host).await;
-    }
+    })
+    .await;
 }

@@ -1,11 +1,10 @@
 //! What a command came to is stored with its unit of work; by itself where the unit goes on for long.
 
-use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
 use mandate_runtime::query::{IncidentFilter, Page};
 use serde_json::json;
 
-use crate::common::{Host, Setup, commands, detail, guest, postgres, process};
+use crate::common::{self, Host, commands, detail, process};
 
 /// On a busy machine an outcome may be written by itself before its delegate returns: of so many units some are quicker.
 const UNITS: usize = 30;
@@ -25,18 +24,12 @@ wall = "60s"
 const AFTER_A_TASK: &str = r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/><bpmn:serviceTask id="w" camunda:class="worker"/>
     <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/><bpmn:sequenceFlow id="f2" sourceRef="u" targetRef="w"/>"#;
 
-async fn hosts(model: &[u8]) -> [Host; 2] {
-    let start = async |database| {
-        let host = Host::start_with(Setup { database, ..Setup::default() }).await;
-        let resources = vec![
-            ("p.bpmn".to_owned(), model.to_vec()),
-            ("test_scripted.wasm".to_owned(), guest("test_scripted.wasm")),
-            ("mandate.toml".to_owned(), MANIFEST.as_bytes().to_vec()),
-        ];
-        host.runtime.deploy(Upload { resources, ..Upload::default() }).await.expect("it is deployed");
-        host
-    };
-    [start(None).await, start(Some(postgres())).await]
+async fn on_both(elements: &str, test: impl AsyncFn(Host)) {
+    common::on_both(async |host| {
+        host.deploy_with(process(elements), MANIFEST).await;
+        test(host).await;
+    })
+    .await;
 }
 
 async fn states(host: &Host, id: InstanceId) -> Vec<&'static str> {
@@ -51,7 +44,7 @@ async fn task(host: &Host, id: InstanceId) -> PublicId {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_is_one_transaction_more_than_it_has_commands() {
-    for host in hosts(&process(AFTER_A_TASK)).await {
+    on_both(AFTER_A_TASK, async |host| {
         for count in [1, 2, 5] {
             let commands: Vec<_> = (0..count).map(|number| json!({ "name": "test.ok@1", "body": { "number": number } })).collect();
             let mut least = u64::MAX;
@@ -65,12 +58,13 @@ async fn a_unit_is_one_transaction_more_than_it_has_commands() {
             }
             assert_eq!(least, count + 1, "each attempt before it leaves, with what the one before came to; the last with the unit");
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_command_came_to_does_not_wait_for_a_delegate_that_goes_on() {
-    for host in hosts(&process(AFTER_A_TASK)).await {
+    on_both(AFTER_A_TASK, async |host| {
         let mut script = commands(&[("w", "test.ok@1")]);
         script["w"]["spin"] = json!(true);
         let id = host.start_instance(json!({ "script": script })).await.expect("it starts").id;
@@ -82,23 +76,22 @@ async fn what_a_command_came_to_does_not_wait_for_a_delegate_that_goes_on() {
         host.runtime.delete_instance(id, None, false).await.expect("deleted");
         completing.await.expect("no panic").expect_err("its task is gone");
         assert_eq!(states(&host, id).await, ["applied"]);
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_of_the_same_unit_has_what_its_command_came_to() {
-    for host in hosts(&process(
-        r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/><bpmn:serviceTask id="w" camunda:class="worker"/>
+    let elements = r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/><bpmn:serviceTask id="w" camunda:class="worker"/>
         <bpmn:userTask id="two" startQuantity="2"/><bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/>
-        <bpmn:sequenceFlow id="f2" sourceRef="u" targetRef="w"/><bpmn:sequenceFlow id="f3" sourceRef="w" targetRef="two"/>"#,
-    ))
-    .await
-    {
+        <bpmn:sequenceFlow id="f2" sourceRef="u" targetRef="w"/><bpmn:sequenceFlow id="f3" sourceRef="w" targetRef="two"/>"#;
+    on_both(elements, async |host| {
         let id = host.start_instance(json!({ "script": commands(&[("w", "test.ok@1")]) })).await.expect("it starts").id;
         host.runtime.complete_task(task(&host, id).await, Variables::new()).await.expect("completed");
         let incidents = host.runtime.reads().incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("read");
         let detail = detail(&host.runtime, &incidents[0]).await;
         assert_eq!((&detail["code"], &detail["commandsApplied"][0]["command"]), (&json!("JOIN_CANNOT_COMPLETE"), &json!("test.ok@1")));
         assert_eq!(detail["commandsUnknown"], json!([]));
-    }
+    })
+    .await;
 }

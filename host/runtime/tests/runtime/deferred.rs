@@ -5,12 +5,7 @@ use mandate_runtime::engine::{InstanceId, JobKind, Phase, PublicId, ROOT_ACTIVIT
 use mandate_runtime::{Error, Start};
 use serde_json::{Value, json};
 
-use crate::common::{Host, MANIFEST, Setup, as_variables, commands, guest, postgres, process};
-
-/// A host on SQLite, and one on PostgreSQL.
-async fn hosts() -> [Host; 2] {
-    [Host::start().await, Host::start_with(Setup { database: Some(postgres()), ..Setup::default() }).await]
-}
+use crate::common::{Host, MANIFEST, as_variables, commands, guest, on_both, process};
 
 /// An event sub-process that a condition begins, with a worker `a` inside.
 fn when(condition: &str, interrupting: bool) -> String {
@@ -42,7 +37,7 @@ async fn complete(host: &Host, id: InstanceId, variables: Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn activity_that_a_person_begins_sends_from_its_own_job() {
-    for host in hosts().await {
+    on_both(async |host| {
         host.deploy(process(
             "<bpmn:startEvent id='s'/><bpmn:adHocSubProcess id='h'><bpmn:completionCondition>= done = 2</bpmn:completionCondition>\
              <bpmn:userTask id='look'/><bpmn:serviceTask id='a' camunda:class='worker'/></bpmn:adHocSubProcess>\
@@ -60,12 +55,13 @@ async fn activity_that_a_person_begins_sends_from_its_own_job() {
         host.runtime.begin_activity(id, activity).await.expect("begun");
         applied(&host, &["a", "a"]).await;
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn variable_that_an_operator_sets_begins_something_that_sends() {
-    for host in hosts().await {
+    on_both(async |host| {
         let watched = "<bpmn:startEvent id='s'/><bpmn:userTask id='u'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='u'/>".to_owned();
         host.deploy(process(&(watched + &when("${x > 0}", false)))).await;
         let script = commands(&[("a", "test.ok@1")]);
@@ -77,12 +73,13 @@ async fn variable_that_an_operator_sets_begins_something_that_sends() {
         host.runtime.suspend_instance(id, true).await.expect("suspended");
         host.runtime.suspend_instance(id, false).await.expect("it goes on");
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn condition_that_holds_at_a_deferred_start_begins_something_that_sends() {
-    for host in hosts().await {
+    on_both(async |host| {
         let watched = "<bpmn:startEvent id='s' camunda:asyncBefore='true'/><bpmn:userTask id='u'/>\
                        <bpmn:sequenceFlow id='f' sourceRef='s' targetRef='u'/>"
             .to_owned();
@@ -92,7 +89,8 @@ async fn condition_that_holds_at_a_deferred_start_begins_something_that_sends() 
         applied(&host, &["a"]).await;
         host.ended(id).await;
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 /// `p` calls `q`, which throws an escalation and ends when its task is completed; `p` has this inside.
@@ -120,7 +118,7 @@ async fn called(host: &Host, id: InstanceId) -> InstanceId {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn output_of_a_call_begins_something_that_sends() {
-    for host in hosts().await {
+    on_both(async |host| {
         host.deploy(calling(&when("${x > 0}", false))).await;
         let script = commands(&[("a", "test.ok@1")]);
         let id = host.start_instance(json!({"script": script, "x": 0})).await.expect("it starts").id;
@@ -128,12 +126,13 @@ async fn output_of_a_call_begins_something_that_sends() {
         applied(&host, &["a"]).await;
         host.ended(id).await;
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn report_whose_job_fails_after_a_command_is_not_taken_up_by_the_next_one() {
-    for host in hosts().await {
+    on_both(async |host| {
         // The escalation leads to two workers, of which the second fails at first; the end of the call waits behind it.
         host.deploy(calling(
             "<bpmn:boundaryEvent id='b' attachedToRef='c' cancelActivity='false'><bpmn:escalationEventDefinition escalationRef='esc'/>\
@@ -162,7 +161,8 @@ async fn report_whose_job_fails_after_a_command_is_not_taken_up_by_the_next_one(
         applied(&host, &["a", "o", "z"]).await;
         host.ended(id).await;
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 /// A user task whose assignments a delegate is told of.
@@ -172,7 +172,7 @@ const TOLD: &str = "<bpmn:startEvent id='s'/><bpmn:userTask id='u'><bpmn:extensi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn delegate_that_is_told_of_changes_of_a_task_sends_nothing() {
-    for host in hosts().await {
+    on_both(async |host| {
         let upload = |manifest: &str| {
             let files = [("p.bpmn", process(TOLD)), ("test_scripted.wasm", guest("test_scripted.wasm")), ("mandate.toml", manifest.into())];
             Upload { resources: files.map(|(name, bytes)| (name.to_owned(), bytes)).into(), ..Upload::default() }
@@ -192,14 +192,15 @@ async fn delegate_that_is_told_of_changes_of_a_task_sends_nothing() {
         assert!(view.instance.visible_variable(ROOT_ACTIVITY, "told").is_some(), "it was told");
         assert_eq!(view.instance.tasks().next().expect("it waits").assignee.as_deref(), Some("ann"));
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn delegate_is_told_that_a_task_is_gone_before_what_is_deferred_sends() {
     const NOTES: &str =
         "[delegates.worker]\nfile = \"test_scripted.wasm\"\ncommands = [\"test.ok@1\"]\n[delegates.notes]\nfile = \"test_scripted.wasm\"\n";
-    for host in hosts().await {
+    on_both(async |host| {
         let model = |teller: &str| {
             let watched = format!(
                 "<bpmn:startEvent id='s'/><bpmn:userTask id='u'><bpmn:extensionElements><camunda:taskListener event='delete' class='{teller}'/>\
@@ -225,7 +226,8 @@ async fn delegate_is_told_that_a_task_is_gone_before_what_is_deferred_sends() {
         applied(&host, &["notes"]).await;
         host.ended(id).await;
         check(&host).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

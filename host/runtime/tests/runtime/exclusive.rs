@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::common::{Host, Setup, as_variables, commands, postgres, process};
+use crate::common::{Host, Setup, as_variables, commands, on_both, postgres, process};
 use mandate_runtime::engine::{InstanceId, PublicId};
 use mandate_runtime::query::{JobFilter, JobListed, Page};
 use mandate_runtime::{Error, Runtime};
@@ -26,12 +26,6 @@ fn fork(b: &str) -> Vec<u8> {
       <bpmn:sequenceFlow id="f4" sourceRef="a" targetRef="e"/>
       <bpmn:sequenceFlow id="f5" sourceRef="b" targetRef="e"/>"#
     ))
-}
-
-async fn on_both(test: impl AsyncFn(Host)) {
-    for database in [None, Some(postgres())] {
-        test(Host::start_with(Setup { database, ..Setup::default() }).await).await;
-    }
 }
 
 /// The instance's job at an activity.

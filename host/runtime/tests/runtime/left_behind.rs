@@ -1,6 +1,6 @@
 //! A unit of work that runs again on another state of its instance, and would not come to a command that it has sent.
 
-use crate::common::{Host, Setup, as_variables, commands, postgres, process};
+use crate::common::{Host, as_variables, commands, on_both, process};
 use mandate_runtime::engine::{Code, InstanceId, PublicId, Variables};
 use mandate_runtime::{Error, Instruction, Modify, Place};
 use serde_json::{Value, json};
@@ -29,12 +29,6 @@ const JOB: &str = r#"<bpmn:serviceTask id="last" camunda:class="worker" camunda:
 </bpmn:serviceTask>"#;
 
 const TASK: &str = r#"<bpmn:userTask id="last"/>"#;
-
-async fn on_both(test: impl AsyncFn(Host)) {
-    for database in [None, Some(postgres())] {
-        test(Host::start_with(Setup { database, ..Setup::default() }).await).await;
-    }
-}
 
 async fn start(host: &Host, last: &str, script: Value) -> InstanceId {
     host.deploy(model(last)).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::{Host, Setup, as_variables, commands, postgres, process};
+use crate::common::{Host, as_variables, commands, on_both, process};
 use mandate_runtime::engine::{InstanceId, Variables};
 use mandate_runtime::query::Page;
 use mandate_runtime::{Error, Finding, Instruction, Modify, Place, Start, Verdict};
@@ -37,11 +37,6 @@ fn modify(instructions: Vec<Instruction>) -> Modify {
 
 fn cancel(activity_id: &str) -> Instruction {
     Instruction::CancelAll { activity_id: activity_id.to_owned(), current: false }
-}
-
-async fn on_both(test: impl AsyncFn(Host)) {
-    test(Host::start().await).await;
-    test(Host::start_with(Setup { database: Some(postgres()), ..Setup::default() }).await).await;
 }
 
 async fn applied(host: &Host, id: InstanceId) -> Vec<String> {

@@ -7,7 +7,7 @@ use mandate_runtime::query::{InstanceFilter, Page};
 use mandate_runtime::{ClockSource, Operator, Runtime, SignalTenants, SignalThrown, Start};
 use serde_json::{Value, json};
 
-use crate::common::{Host, Setup, as_variables, postgres, process};
+use crate::common::{Host, Setup, as_variables, on_both, on_both_with, process};
 
 const HOUR: i64 = 60 * 60 * 1_000;
 
@@ -32,10 +32,8 @@ fn script(command: &str, then: &[&str]) -> Value {
     json!({ "script": { "w": { "commands": std::iter::once(told).chain(others).collect::<Vec<_>>() } } })
 }
 
-/// A host on SQLite, and one on PostgreSQL.
-async fn hosts(clock: ClockSource) -> [Host; 2] {
-    let setup = |database| Setup { database, clock, ..Setup::default() };
-    [Host::start_with(setup(None)).await, Host::start_with(setup(Some(postgres()))).await]
+fn manual() -> Setup {
+    Setup { clock: ClockSource::Manual, ..Setup::default() }
 }
 
 fn ann(runtime: &Runtime) -> Runtime {
@@ -56,7 +54,7 @@ async fn applied_once(host: &Host, id: InstanceId) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn start_that_crashes_behind_its_command_goes_on_for_whoever_has_started_it() {
-    for host in hosts(ClockSource::System).await {
+    on_both(async |host| {
         host.deploy(model("startEvent", "")).await;
         let runtime = ann(&host.runtime);
         let starting = tokio::spawn(async move { runtime.start(start(&script("test.held@1", &[]))).await });
@@ -69,24 +67,26 @@ async fn start_that_crashes_behind_its_command_goes_on_for_whoever_has_started_i
         drop(starting.await);
         let host = host.restart().await;
         assert_eq!(applied_once(&host, id).await["by"], "ann");
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retry_sends_what_the_first_attempt_has_sent() {
-    for host in hosts(ClockSource::System).await {
+    on_both(async |host| {
         host.deploy(model("startEvent", "")).await;
         let id = ann(&host.runtime).start(start(&script("test.ok@1", &["test.busy-once@1"]))).await.expect("it starts").id;
         assert_eq!(applied_once(&host, id).await["by"], "ann");
         let mut calls: Vec<_> = host.domain.calls().into_values().collect();
         calls.sort_unstable();
         assert_eq!(calls, [1, 2], "the one that was refused is sent again");
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unit_that_loses_a_race_sends_what_it_has_sent() {
-    for host in hosts(ClockSource::System).await {
+    on_both(async |host| {
         host.deploy(model("userTask", "")).await;
         let id = ann(&host.runtime).start(start(&script("test.held@1", &[]))).await.expect("it starts").id;
         let view = host.runtime.instance(id).await.expect("it lives");
@@ -98,12 +98,13 @@ async fn unit_that_loses_a_race_sends_what_it_has_sent() {
         host.domain.let_go(2);
         completing.await.expect("it ends").expect("completed");
         assert_eq!(applied_once(&host, id).await["by"], "ann");
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn signal_that_is_delivered_again_leads_to_the_same_command() {
-    for host in hosts(ClockSource::System).await {
+    on_both(async |host| {
         let model = String::from_utf8(model("intermediateCatchEvent", r#"<bpmn:signalEventDefinition signalRef="alarm"/>"#)).expect("text");
         let model = model.replacen("<bpmn:message", r#"<bpmn:signal id="alarm" name="alarm"/><bpmn:message"#, 1);
         host.deploy(model.into_bytes()).await;
@@ -111,26 +112,28 @@ async fn signal_that_is_delivered_again_leads_to_the_same_command() {
         let thrown = SignalThrown { name: "alarm".into(), variables: Variables::new(), tenants: SignalTenants::Any };
         host.runtime.throw_signal(thrown).await.expect("thrown");
         applied_once(&host, id).await;
-    }
+    })
+    .await;
 }
 
 const TIMER: &str = "<bpmn:timerEventDefinition><bpmn:timeDuration>PT1H</bpmn:timeDuration></bpmn:timerEventDefinition>";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn timer_sees_its_date_also_when_it_is_tried_again_later() {
-    for host in hosts(ClockSource::Manual).await {
+    on_both_with(manual(), async |host| {
         host.deploy(model("intermediateCatchEvent", TIMER)).await;
         let begun = host.runtime.now();
         let id = ann(&host.runtime).start(start(&script("test.ok@1", &["test.busy-once@1"]))).await.expect("it starts").id;
         host.runtime.set_clock(begun + 2 * HOUR).await.expect("moved");
         let body = applied_once(&host, id).await;
         assert_eq!(body, json!({ "at": shown(begun + HOUR), "by": null }));
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn timer_that_somebody_has_fire_before_its_date_sees_when() {
-    for host in hosts(ClockSource::Manual).await {
+    on_both_with(manual(), async |host| {
         host.deploy(model("intermediateCatchEvent", TIMER)).await;
         let begun = host.runtime.now();
         let id = host.runtime.start(start(&script("test.ok@1", &["test.busy-once@1"]))).await.expect("it starts").id;
@@ -140,7 +143,8 @@ async fn timer_that_somebody_has_fire_before_its_date_sees_when() {
         host.runtime.execute_job(job).await.expect_err("the second command is refused at first");
         host.runtime.set_clock(begun + HOUR).await.expect("moved");
         assert_eq!(applied_once(&host, id).await["at"], shown(begun + HOUR / 2));
-    }
+    })
+    .await;
 }
 
 /// A moment as expressions show it.

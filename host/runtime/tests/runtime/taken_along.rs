@@ -3,8 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::common::{Host, Setup, commands, guest, postgres, process};
-use mandate_runtime::deploy::Upload;
+use crate::common::{self, Host, commands, process};
 use mandate_runtime::engine::{InstanceId, Variable};
 use mandate_runtime::query::{
     DefinitionFilter, HistoryActivityFilter, HistoryIncidentFilter, HistoryTaskFilter, IncidentState, JobFilter, OfInstances, Page,
@@ -50,16 +49,11 @@ fn chain(tasks: &[(&str, &str)]) -> Vec<u8> {
 }
 
 async fn on_both(model: Vec<u8>, test: impl AsyncFn(&Host)) {
-    for database in [None, Some(postgres())] {
-        let host = Host::start_with(Setup { database, ..Setup::default() }).await;
-        let resources = vec![
-            ("p.bpmn".to_owned(), model.clone()),
-            ("test_scripted.wasm".to_owned(), guest("test_scripted.wasm")),
-            ("mandate.toml".to_owned(), MANIFEST.as_bytes().to_vec()),
-        ];
-        host.runtime.deploy(Upload { resources, ..Upload::default() }).await.expect("it is deployed");
+    common::on_both(async |host| {
+        host.deploy_with(model.clone(), MANIFEST).await;
         test(&host).await;
-    }
+    })
+    .await;
 }
 
 async fn start(host: &Host, variables: Value) -> InstanceId {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::{self, Host, Setup, postgres};
+use crate::common::{self, Host, Setup, on_both_with};
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
 use mandate_runtime::query::{
     DELIVERY, HistoryIncidentFilter, HistoryInstanceFilter, IncidentFilter, IncidentListed, IncidentState, InstanceFilter, JobFilter,
@@ -44,14 +44,13 @@ const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-async fn hosts() -> Vec<Host> {
-    let mut hosts = Vec::new();
-    for database in [None, Some(postgres())] {
-        let host = Host::start_with(Setup { database, clock: ClockSource::Manual, ..Setup::default() }).await;
+async fn on_both(test: impl AsyncFn(Host)) {
+    let setup = Setup { clock: ClockSource::Manual, ..Setup::default() };
+    on_both_with(setup, async |host| {
         host.deploy(MODEL.as_bytes().to_vec()).await;
-        hosts.push(host);
-    }
-    hosts
+        test(host).await;
+    })
+    .await;
 }
 
 async fn start(runtime: &Runtime, key: &str) -> InstanceId {
@@ -87,7 +86,7 @@ fn id_of(incident: &IncidentListed) -> PublicId {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_delivered_is_an_incident_until_an_operator_has_it_tried_again_or_forgets_it() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = host.runtime.on_behalf_of(Operator { user: Some("ann".into()), annotation: None });
         let deaf = start(&runtime, "deaf").await;
         throw(&runtime, "alarm").await;
@@ -134,12 +133,13 @@ async fn what_cannot_be_delivered_is_an_incident_until_an_operator_has_it_tried_
         let verbs: Vec<_> = logged.iter().filter(|it| it.row.entity_type == "Job").map(|it| it.row.operation_type.as_str()).collect();
         assert_eq!(verbs, ["SetJobRetries", "Delete"]);
         host.runtime.shut_down(Duration::from_secs(5)).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_waits_for_any_more_is_no_incident() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         let deaf = start(runtime, "deaf").await;
         throw(runtime, "alarm").await;
@@ -149,12 +149,13 @@ async fn what_nobody_waits_for_any_more_is_no_incident() {
         let left = incidents(runtime).await;
         assert_eq!(left.iter().map(|it| it.row.activity_id.as_str()).collect::<Vec<_>>(), ["s2"]);
         host.runtime.shut_down(Duration::from_secs(5)).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn incident_of_a_start_that_was_never_made_goes_as_the_history_of_its_process_does() {
-    for host in hosts().await {
+    on_both(async |host| {
         let runtime = &host.runtime;
         throw(runtime, "alarm").await;
         runtime.set_clock(runtime.now() + 2 * MINUTE).await.expect("moved");
@@ -172,12 +173,13 @@ async fn incident_of_a_start_that_was_never_made_goes_as_the_history_of_its_proc
         assert_eq!(runtime.clean_history(runtime.now() + DAY, 10).await.expect("cleaned"), Cleaned::Instances(0));
         assert_eq!(remembered().await, []);
         host.runtime.shut_down(Duration::from_secs(5)).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_that_start_each_other_by_signals_come_to_an_end() {
-    for host in hosts().await {
+    on_both(async |host| {
         throw(&host.runtime, "echo").await;
         host.until("it is seen", || async { !incidents(&host.runtime).await.is_empty() }).await;
         let found = incidents(&host.runtime).await;
@@ -185,5 +187,6 @@ async fn processes_that_start_each_other_by_signals_come_to_an_end() {
         assert!(found[0].row.message.starts_with("STEP_LIMIT: more than 100 signals"), "{}", found[0].row.message);
         assert_eq!(host.runtime.reads().count_history_instances(HistoryInstanceFilter::default()).await.expect("read"), 99);
         host.runtime.shut_down(Duration::from_secs(5)).await;
-    }
+    })
+    .await;
 }

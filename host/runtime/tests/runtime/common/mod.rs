@@ -40,6 +40,18 @@ impl Default for Setup {
     }
 }
 
+/// A test of a host, on SQLite and on PostgreSQL.
+pub(crate) async fn on_both(test: impl AsyncFn(Host)) {
+    on_both_with(Setup::default(), test).await;
+}
+
+/// The same, of hosts that differ from others.
+pub(crate) async fn on_both_with(setup: Setup, test: impl AsyncFn(Host)) {
+    for database in [None, Some(postgres())] {
+        test(Host::start_with(Setup { database, ..setup.clone() }).await).await;
+    }
+}
+
 /// An empty PostgreSQL database. The cluster of this process; its keeper ends it with the process.
 pub(crate) fn postgres() -> String {
     static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -118,10 +130,15 @@ impl Host {
     }
 
     pub(crate) async fn deploy(&self, model: Vec<u8>) -> Report {
+        self.deploy_with(model, MANIFEST).await
+    }
+
+    /// The same, with another manifest of the scripted guest.
+    pub(crate) async fn deploy_with(&self, model: Vec<u8>, manifest: &str) -> Report {
         let resources = vec![
             ("p.bpmn".to_owned(), model),
             ("test_scripted.wasm".to_owned(), guest("test_scripted.wasm")),
-            ("mandate.toml".to_owned(), MANIFEST.as_bytes().to_vec()),
+            ("mandate.toml".to_owned(), manifest.as_bytes().to_vec()),
         ];
         let upload = Upload { resources, ..Upload::default() };
         match self.runtime.deploy(upload).await {
