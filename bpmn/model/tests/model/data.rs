@@ -1,7 +1,7 @@
 //! Data associations: what they map, what is a drawing, and what is refused. The activity is on line 2.
 
-use crate::common::{around, around_with, definition, diagnostics, element};
-use expect_test::{Expect, expect};
+use crate::common::{around, around_with, check_activity, definition, element};
+use expect_test::expect;
 use mandate_model::{ElementKind, Mapping, Pass, ProcessDefinition, Source, ThrowInput, ThrowResult};
 
 /// Each as `target source`; a source that is a variable in brackets.
@@ -26,10 +26,6 @@ fn association(kind: &str, id: &str, source: &str, target: &str, rest: &str) -> 
     )
 }
 
-fn check(activity: &str, expected: Expect) {
-    expected.assert_eq(&diagnostics(around(activity).as_bytes()));
-}
-
 /// An activity with a data input and a data output.
 const IO: &str = "<bpmn:ioSpecification><bpmn:dataInput id='in' name='given'/><bpmn:dataOutput id='out' name='found'/><bpmn:inputSet/>\
                   <bpmn:outputSet/></bpmn:ioSpecification>";
@@ -44,7 +40,7 @@ fn assignments_are_mappings() {
                   </bpmn:dataOutputAssociation>";
     let read = definition(&around(&format!("<bpmn:userTask id='a'>{inside}</bpmn:userTask>")));
     assert_eq!(mapped(&read, "a"), (vec!["total = order.total".to_owned(), "q [q]".to_owned()], vec!["answer ${result}".to_owned()]));
-    check(
+    check_activity(
         "<bpmn:userTask id='a'><bpmn:dataInputAssociation id='i'><bpmn:transformation>= x</bpmn:transformation><bpmn:assignment><bpmn:from>= x\
          </bpmn:from><bpmn:to>${y}</bpmn:to></bpmn:assignment><bpmn:assignment/></bpmn:dataInputAssociation></bpmn:userTask>",
         expect![[r#"
@@ -152,21 +148,21 @@ fn lines_of_a_drawing_copy_nothing() {
     )));
     assert_eq!(mapped(&read, "a"), (Vec::new(), Vec::new()));
     let both = association("Input", "i", "ref</bpmn:sourceRef><bpmn:sourceRef>d", "in", "");
-    check(
+    check_activity(
         &format!("<bpmn:userTask id='a'>{IO}{both}</bpmn:userTask>{objects}"),
         expect![[r#"
         t.bpmn:2:179: warning: the data association has several sources and does not say what becomes of them: it copies nothing (element 'a'); help: write an assignment or a transformation; ignore this if it is a drawing
     "#]],
     );
     let store = association("Input", "i", "store", "in", "");
-    check(
+    check_activity(
         &format!("<bpmn:userTask id='a'>{IO}{store}</bpmn:userTask>{objects}"),
         expect![[r#"
         t.bpmn:2:179: warning: the data association copies nothing: 'store' is no data of this process (element 'a'); help: write an assignment or a transformation; ignore this if it is a drawing
     "#]],
     );
     let copy = association("Input", "i", "ref", "in", "");
-    check(
+    check_activity(
         &format!("<bpmn:userTask id='a' camunda:assignee='ann'>{IO}{copy}</bpmn:userTask>{objects}"),
         expect![[r#"
         t.bpmn:2:202: warning: the data association copies nothing: as in Camunda 7 (element 'a'); help: write an assignment or a transformation; ignore this if it is a drawing

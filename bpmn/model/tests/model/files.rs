@@ -1,17 +1,7 @@
 //! Files that are no models, or not sound ones. In the words a modeller reads; fragments begin on line 2.
 
-use crate::common::{diagnostics, file, file_with};
-use expect_test::{Expect, expect};
-
-/// The diagnostics of a file.
-fn check_file(file: &str, expected: Expect) {
-    expected.assert_eq(&diagnostics(file.as_bytes()));
-}
-
-/// The diagnostics of a process with these elements.
-fn check(process: &str, expected: Expect) {
-    check_file(&file(process), expected);
-}
+use crate::common::{check, check_file, diagnostics, file_with};
+use expect_test::expect;
 
 #[test]
 fn there_must_be_something_to_run() {

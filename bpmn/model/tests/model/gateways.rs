@@ -1,15 +1,7 @@
 //! Gateways and links that do not fit what stands around them. In the words a modeller reads; fragments begin on line 2.
 
-use crate::common::{diagnostics, file, file_with};
+use crate::common::{ENDS, check, check_file, file_with};
 use expect_test::{Expect, expect};
-
-/// The diagnostics of a process with these elements.
-fn check(process: &str, expected: Expect) {
-    expected.assert_eq(&diagnostics(file(process).as_bytes()));
-}
-
-/// A start event that leads to `a`, and an end event.
-const ENDS: &str = "<bpmn:startEvent id='s'/><bpmn:endEvent id='e'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='a'/>";
 
 #[test]
 fn ends_of_links_find_each_other_in_one_scope() {
@@ -112,7 +104,7 @@ fn an_event_based_gateway_leads_to_what_waits_and_nothing_else_leads_there() {
         )
     };
     let roots = "<bpmn:message id='m' name='paid'/><bpmn:message id='n' name='refused'/>";
-    let check = |rest: &str, expected: Expect| expected.assert_eq(&diagnostics(file_with(roots, &gateway(rest)).as_bytes()));
+    let check = |rest: &str, expected: Expect| check_file(&file_with(roots, &gateway(rest)), expected);
     let flow = |from: &str, to: &str| format!("<bpmn:sequenceFlow id='{from}_{to}' sourceRef='{from}' targetRef='{to}'/>\n");
     let event = |id: &str, message: &str| {
         format!(

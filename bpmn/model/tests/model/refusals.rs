@@ -1,26 +1,8 @@
 //! What is not supported, not known or does not fit on one element: who does it, and extensions. In the words a modeller reads; fragments
 //! begin on line 2.
 
-use crate::common::{around, around_with, diagnostics, file};
-use expect_test::{Expect, expect};
-
-/// The diagnostics of a file.
-fn check_file(file: &str, expected: Expect) {
-    expected.assert_eq(&diagnostics(file.as_bytes()));
-}
-
-/// The diagnostics of a process with these elements.
-fn check(process: &str, expected: Expect) {
-    check_file(&file(process), expected);
-}
-
-/// The diagnostics of a process with this activity, which has the id `a`, between start and end.
-fn check_activity(activity: &str, expected: Expect) {
-    check_file(&around(activity), expected);
-}
-
-/// A start event that leads to `a`, and an end event.
-const ENDS: &str = "<bpmn:startEvent id='s'/><bpmn:endEvent id='e'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='a'/>";
+use crate::common::{ENDS, around_with, check, check_activity, check_file};
+use expect_test::expect;
 
 mod unsupported {
     use super::*;

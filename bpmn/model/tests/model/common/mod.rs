@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
+use expect_test::Expect;
 use mandate_model::{Diagnostic, Element, ProcessDefinition, parse};
+
+/// A start event that leads to `a`, and an end event.
+pub(crate) const ENDS: &str = "<bpmn:startEvent id='s'/><bpmn:endEvent id='e'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='a'/>";
 
 /// A file around the inside of a process. The fragment begins on line 2.
 pub(crate) fn file(process: &str) -> String {
@@ -36,6 +40,21 @@ pub(crate) fn around_with(roots: &str, activity: &str) -> String {
              <bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='a'/><bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='e'/>"
         ),
     )
+}
+
+/// What is said of a file.
+pub(crate) fn check_file(file: &str, expected: Expect) {
+    expected.assert_eq(&diagnostics(file.as_bytes()));
+}
+
+/// What is said of a process with these elements.
+pub(crate) fn check(process: &str, expected: Expect) {
+    check_file(&file(process), expected);
+}
+
+/// What is said of a process with this activity, which has the id `a`, between start and end.
+pub(crate) fn check_activity(activity: &str, expected: Expect) {
+    check_file(&around(activity), expected);
 }
 
 /// The diagnostics of a file, one a line; `fine` if there are none.
