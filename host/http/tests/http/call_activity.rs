@@ -54,7 +54,7 @@ async fn caller_and_called_instance_find_each_other_while_they_live_and_in_histo
     assert_eq!(ids(&listed("activityIdIn=c").await), [&outer]);
     let statistics = host.only("/engine-rest/process-definition/key/outer/statistics").await;
     assert_eq!((&statistics["id"], &statistics["instances"]), (&json!("c"), &json!(1)));
-    let tree = host.get(&format!("/engine-rest/process-instance/{outer}/activity-instances")).await.ok();
+    let tree = host.tree(&outer).await;
     let place = &tree["childActivityInstances"][0];
     assert_eq!((&place["activityId"], &place["activityType"], &place["name"]), (&json!("c"), &json!("callActivity"), &json!("Check it")));
     let waiting = host.get("/api/v1/waiting").await.ok();
@@ -112,7 +112,7 @@ async fn incident_of_a_called_instance_stands_at_the_call_activity_too(host: Hos
     assert_eq!(host.only(&format!("/engine-rest/incident?incidentId={id}")).await, at);
     let of_root = host.get(&format!("/engine-rest/incident?rootCauseIncidentId={}", own["id"].as_str().expect("an id"))).await.ok();
     assert_eq!(ids(&of_root).len(), 2);
-    let tree = host.get(&format!("/engine-rest/process-instance/{outer}/activity-instances")).await.ok();
+    let tree = host.tree(&outer).await;
     let place = &tree["childActivityInstances"][0];
     assert_eq!((&place["incidentIds"], &place["id"]), (&json!([id]), &at["executionId"]));
     let failing = host.get("/engine-rest/process-instance?withIncident=true&sortBy=definitionKey&sortOrder=asc").await.ok();

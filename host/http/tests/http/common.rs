@@ -218,6 +218,24 @@ impl Host {
     pub(crate) async fn count(&self, path: &str) -> i64 {
         self.get(path).await.ok()["count"].as_i64().expect("a count")
     }
+
+    /// How many each filter of a list finds.
+    pub(crate) async fn counts(&self, list: &str, expected: &[(&str, i64)]) {
+        for (filter, expected) in expected {
+            assert_eq!(self.count(&format!("/engine-rest/{list}/count?{filter}")).await, *expected, "{list}?{filter}");
+        }
+    }
+
+    /// What of an instance is active.
+    pub(crate) async fn tree(&self, instance: &str) -> Value {
+        self.get(&format!("/engine-rest/process-instance/{instance}/activity-instances")).await.ok()
+    }
+
+    /// Completes the only task of an element.
+    pub(crate) async fn complete(&self, element: &str, variables: Value) {
+        let id = self.only_id(&format!("/engine-rest/task?taskDefinitionKey={element}")).await;
+        self.post(&format!("/engine-rest/task/{id}/complete"), json!({"variables": variables})).await.no_content();
+    }
 }
 
 /// PostgreSQL for the tests of this process; its keeper ends it with the process.

@@ -63,10 +63,6 @@ fn inside(tree: &Value) -> BTreeSet<String> {
     children.iter().map(|child| child["activityId"].as_str().expect("an id").to_owned()).collect()
 }
 
-async fn tree(host: &Host, instance: &str) -> Value {
-    host.get(&format!("/engine-rest/process-instance/{instance}/activity-instances")).await.ok()
-}
-
 async fn history(host: &Host, activity: &str) -> Value {
     host.only(&format!("/engine-rest/history/activity-instance?activityId={activity}")).await
 }
@@ -76,12 +72,12 @@ async fn cancelled_order_is_given_back_by_workers(host: Host) {
     let id = host.start("order", json!({"businessKey": "17"})).await;
     work(&host, "reserve").await;
     work(&host, "charge").await;
-    let waiting = tree(&host, &id).await;
+    let waiting = host.tree(&id).await;
     assert_eq!(inside(&waiting), BTreeSet::from(["ship".to_owned()]), "what could be undone is not shown");
 
     host.post("/engine-rest/message", json!({"messageName": "Cancelled", "businessKey": "17"})).await.no_content();
     // As in Camunda a handler is shown where its activity ran, and not inside of the event that waits for it.
-    let undoing = tree(&host, &id).await;
+    let undoing = host.tree(&id).await;
     assert_eq!(inside(&undoing), BTreeSet::from(["cancelled", "refund", "stock"].map(str::to_owned)), "{undoing:#}");
     for child in undoing["childActivityInstances"].as_array().expect("a list") {
         assert_eq!(child["parentActivityInstanceId"], json!(id), "{child:#}");
@@ -133,7 +129,7 @@ async fn cancelled_transaction_is_undone_and_left_by_its_cancel_event(host: Host
     work(&host, "reserve").await;
     let task = host.only_id("/engine-rest/task").await;
     host.post(&format!("/engine-rest/task/{task}/complete"), json!({})).await.no_content();
-    let deal = tree(&host, &id).await["childActivityInstances"][0].clone();
+    let deal = host.tree(&id).await["childActivityInstances"][0].clone();
     assert_eq!((&deal["activityId"], &deal["activityType"]), (&json!("deal"), &json!("transaction")));
     work(&host, "release").await;
     assert_eq!(host.only("/engine-rest/task").await["taskDefinitionKey"], "repair");

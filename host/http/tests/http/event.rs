@@ -29,10 +29,6 @@ fn watched() -> String {
     )
 }
 
-async fn tree(host: &Host, instance: &str) -> Value {
-    host.get(&format!("/engine-rest/process-instance/{instance}/activity-instances")).await.ok()
-}
-
 /// The only child with an activity id.
 fn child<'a>(of: &'a Value, activity: &str) -> &'a Value {
     let children = of["childActivityInstances"].as_array().expect("a list");
@@ -57,7 +53,7 @@ async fn messages_come_to_a_boundary_event_and_to_an_event_sub_process() {
     host.deploy("watched", &watched()).await;
     let instance = host.start("watched", json!({})).await;
 
-    let before = tree(&host, &instance).await;
+    let before = host.tree(&instance).await;
     let waiting = child(child(&before, "work"), "do")["id"].clone();
     let execution = correlate(&host, "changed").await;
     assert_eq!(execution, json!({"id": waiting, "processInstanceId": instance, "ended": false, "tenantId": null}));
@@ -70,7 +66,7 @@ async fn messages_come_to_a_boundary_event_and_to_an_event_sub_process() {
     let execution = correlate(&host, "revoked").await;
     assert_eq!(execution["id"], instance, "the process itself has waited");
     host.check_store().await;
-    let after = tree(&host, &instance).await;
+    let after = host.tree(&instance).await;
     assert_eq!(after["childActivityInstances"].as_array().map(Vec::len), Some(1), "{after:#}");
     let revoked = child(&after, "revoked");
     assert_eq!((&revoked["activityType"], &revoked["name"]), (&json!("subProcess"), &json!("The revoked one")));
@@ -133,13 +129,13 @@ async fn timer_of_an_event_sub_process_is_a_job_of_the_process_itself() {
     host.put(&format!("{path}/retries"), json!({"retries": 0})).await.no_content();
     let incident = host.only("/engine-rest/incident").await;
     assert_eq!((&incident["executionId"], &incident["activityId"]), (&json!(instance), &json!("late-start")));
-    assert_eq!(tree(&host, &instance).await["incidentIds"], json!([incident["id"]]));
+    assert_eq!(host.tree(&instance).await["incidentIds"], json!([incident["id"]]));
     host.check_store().await;
     host.put(&format!("{path}/retries"), json!({"retries": 1})).await.no_content();
 
     host.post(&format!("{path}/execute"), json!({})).await.no_content();
     host.check_store().await;
-    let now = tree(&host, &instance).await;
+    let now = host.tree(&instance).await;
     child(child(&now, "late"), "remind");
     child(child(&now, "work"), "do");
     assert_eq!(history(&host, "late-start").await, (json!("startTimerEvent"), true, json!(false)));

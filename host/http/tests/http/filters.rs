@@ -19,13 +19,6 @@ on_both! {
 const REFUSED: &str = "InvalidRequestException";
 const LONG_AGO: &str = "2001-01-01T00:00:00.000%2B0000";
 
-/// How many each filter of a list finds.
-async fn counts(host: &Host, list: &str, expected: &[(&str, i64)]) {
-    for (filter, expected) in expected {
-        assert_eq!(host.count(&format!("/engine-rest/{list}/count?{filter}")).await, *expected, "{list}?{filter}");
-    }
-}
-
 /// What a list has under a name, in its order.
 async fn column(host: &Host, path: &str, name: &str) -> Vec<Value> {
     let list = host.get(&format!("/engine-rest/{path}")).await.ok();
@@ -48,8 +41,7 @@ async fn tasks_are_found_by_their_dates_and_shown_with_variables(host: Host) {
     host.start("dated", json!({"variables": {"order": {"value": 7}}})).await;
     let first = host.only("/engine-rest/task?taskDefinitionKey=a").await;
     let (id, execution) = (first["id"].as_str().expect("an id"), first["executionId"].as_str().expect("an id"));
-    counts(
-        &host,
+    host.counts(
         "task",
         &[
             ("dueDate=2030-02-01T00:00:00.000%2B0000", 1),
@@ -113,8 +105,7 @@ async fn history_has_alternatives_and_reasons(host: Host) {
     let task = host.only_id(&format!("/engine-rest/task?processInstanceId={done}")).await;
     host.post(&format!("/engine-rest/task/{task}/complete"), json!({})).await.no_content();
     host.delete(&format!("/engine-rest/process-instance/{gone}")).await.no_content();
-    counts(
-        &host,
+    host.counts(
         "history/task",
         &[
             ("taskDeleteReason=completed", 1),
@@ -141,7 +132,7 @@ async fn history_has_alternatives_and_reasons(host: Host) {
         let both = json!({"processInstanceId": open, "orQueries": [either.clone(), {"processInstanceId": done}]});
         assert_eq!(host.post(&count, both).await.ok()["count"], 0, "{list} {either}");
     }
-    counts(&host, "history/process-instance", &[("activityIdIn=look", 1), ("activityIdIn=look&finished=true", 0)]).await;
+    host.counts("history/process-instance", &[("activityIdIn=look", 1), ("activityIdIn=look&finished=true", 0)]).await;
 }
 
 async fn definitions_are_found_by_their_deployment_and_incidents(host: Host) {
@@ -153,8 +144,7 @@ async fn definitions_are_found_by_their_deployment_and_incidents(host: Host) {
     host.put(&format!("/engine-rest/job/{job}/retries"), json!({"retries": 0})).await.no_content();
     let incident = host.only("/engine-rest/incident?sortBy=rootCauseIncidentId&sortOrder=asc").await;
     let id = incident["id"].as_str().expect("an id");
-    counts(
-        &host,
+    host.counts(
         "process-definition",
         &[
             (&format!("deployedAfter={LONG_AGO}"), 2),
@@ -175,8 +165,8 @@ async fn definitions_are_found_by_their_deployment_and_incidents(host: Host) {
     assert_eq!(keys.last(), Some(&json!("delayed")));
     let history = host.only(&format!("/engine-rest/history/incident?rootCauseIncidentId={id}&sortBy=incidentState&sortOrder=asc")).await;
     assert_eq!((&history["id"], &history["open"]), (&json!(id), &json!(true)));
-    counts(&host, "history/incident", &[(&format!("causeIncidentId={id}"), 1), ("causeIncidentId=nonsense", 0)]).await;
-    counts(&host, "incident", &[(&format!("causeIncidentId={id}"), 1), (&format!("rootCauseIncidentId={id}"), 1)]).await;
+    host.counts("history/incident", &[(&format!("causeIncidentId={id}"), 1), ("causeIncidentId=nonsense", 0)]).await;
+    host.counts("incident", &[(&format!("causeIncidentId={id}"), 1), (&format!("rootCauseIncidentId={id}"), 1)]).await;
 }
 
 /// What a model says of its process besides: who is to start it, where, and of which category it is.
@@ -197,7 +187,7 @@ async fn definitions_are_found_by_who_is_to_start_them(host: Host) {
         ("categoryLike=urn:b%5C_%25", 1),
         ("category=T", 0),
     ];
-    counts(&host, "process-definition", &filters).await;
+    host.counts("process-definition", &filters).await;
     let listed = host.get("/engine-rest/process-definition?sortBy=category&sortOrder=desc").await.ok();
     assert_eq!((&listed[0]["category"], &listed[0]["startableInTasklist"]), (&json!("urn:b_ills"), &json!(true)));
     assert_eq!((&listed[1]["category"], &listed[1]["startableInTasklist"]), (&json!("t"), &json!(false)));
@@ -211,13 +201,13 @@ async fn jobs_and_instances_with_them_are_found(host: Host) {
     host.start("delayed", json!({})).await;
     let job = host.only("/engine-rest/job").await;
     let execution = job["executionId"].as_str().expect("an id");
-    counts(&host, "job", &[(&format!("executionId={execution}"), 1), ("executionId=nonsense", 0), ("acquired=true", 0)]).await;
-    counts(&host, "history/process-instance", &[("withJobsRetrying=true", 0)]).await;
-    counts(&host, "process-instance", &[("processDefinitionWithoutTenantId=true", 1)]).await;
+    host.counts("job", &[(&format!("executionId={execution}"), 1), ("executionId=nonsense", 0), ("acquired=true", 0)]).await;
+    host.counts("history/process-instance", &[("withJobsRetrying=true", 0)]).await;
+    host.counts("process-instance", &[("processDefinitionWithoutTenantId=true", 1)]).await;
     let path = format!("/engine-rest/job/{}", job["id"].as_str().expect("an id"));
     host.put(&format!("{path}/retries"), json!({"retries": 5})).await.no_content();
     host.post(&format!("{path}/execute"), json!({})).await.error(500, "RestException");
-    counts(&host, "history/process-instance", &[("withJobsRetrying=true", 1), ("withJobsRetrying=true&finished=true", 0)]).await;
+    host.counts("history/process-instance", &[("withJobsRetrying=true", 1), ("withJobsRetrying=true&finished=true", 0)]).await;
 }
 
 async fn what_no_list_can_answer_is_refused_by_name(host: Host) {

@@ -4,8 +4,6 @@ use serde_json::{Value, json};
 
 use crate::common::{Host, model, model_with};
 
-const TASK: &str = "/engine-rest/task";
-
 /// A payment, a refusal or a deadline, whichever comes first, each with a task behind it: `claim`.
 fn claim() -> String {
     model_with(
@@ -63,11 +61,6 @@ async fn waiting(host: &Host) -> Vec<(Value, Value)> {
     items.as_array().expect("a list").iter().map(|item| (item["activityId"].clone(), item["reason"].clone())).collect()
 }
 
-async fn complete(host: &Host, task: &str, variables: Value) {
-    let id = host.only_id(&format!("{TASK}?taskDefinitionKey={task}")).await;
-    host.post(&format!("{TASK}/{id}/complete"), json!({"variables": variables})).await.no_content();
-}
-
 #[tokio::test]
 async fn first_of_message_and_timer_wins_and_the_late_one_finds_nobody() {
     let host = Host::open().await;
@@ -76,7 +69,7 @@ async fn first_of_message_and_timer_wins_and_the_late_one_finds_nobody() {
     for by_timer in [false, true] {
         let instance = host.start("claim", json!({})).await;
         assert_eq!(waiting(&host).await, [(json!("wait"), json!("events"))]);
-        let tree = host.get(&format!("/engine-rest/process-instance/{instance}/activity-instances")).await.ok();
+        let tree = host.tree(&instance).await;
         let children = tree["childActivityInstances"].as_array().expect("a list");
         assert_eq!(
             (children.len(), &children[0]["activityId"], &children[0]["activityType"]),
@@ -108,7 +101,7 @@ async fn first_of_message_and_timer_wins_and_the_late_one_finds_nobody() {
         ];
         assert_eq!(seen, expected);
         host.check_store().await;
-        complete(&host, task, json!({})).await;
+        host.complete(task, json!({})).await;
     }
     assert_eq!(host.count("/engine-rest/process-instance/count").await, 0);
     host.close().await;
@@ -122,19 +115,19 @@ async fn inclusive_join_waits_for_what_was_begun_and_for_nothing_else() {
 
     // Neither: the default flow leads straight to the join.
     host.start("fulfil", order(0, false)).await;
-    complete(&host, "bill", json!({})).await;
+    host.complete("bill", json!({})).await;
 
     // Both: the second lets the join go on, whether it comes to it or ends elsewhere.
     for fits in [true, false] {
         let instance = host.start("fulfil", order(2, true)).await;
-        complete(&host, "device", json!({})).await;
+        host.complete("device", json!({})).await;
         let stands = waiting(&host).await;
         assert!(stands.contains(&(json!("done"), json!("join"))) && stands.contains(&(json!("site"), json!("task"))), "{stands:?}");
-        assert_eq!(host.count(&format!("{TASK}/count?taskDefinitionKey=bill")).await, 0);
+        assert_eq!(host.count("/engine-rest/task/count?taskDefinitionKey=bill").await, 0);
         host.check_store().await;
-        complete(&host, "site", json!({"fits": {"value": fits}})).await;
+        host.complete("site", json!({"fits": {"value": fits}})).await;
         host.check_store().await;
-        complete(&host, "bill", json!({})).await;
+        host.complete("bill", json!({})).await;
         let seen = history(&host, &instance).await;
         let joins = seen.iter().filter(|(id, kind, canceled, over)| id == "done" && kind == "inclusiveGateway" && !canceled && *over);
         assert_eq!(joins.count(), if fits { 2 } else { 1 }, "{seen:?}");

@@ -92,7 +92,7 @@ async fn incident_stands_where_its_job_stands_and_says_what_failed(host: Host) {
         let statistics = of_activities(key).await;
         assert_eq!((&statistics["id"], &statistics["incidents"][0]["incidentCount"]), (&json!(activity), &json!(1)), "{statistics:#}");
     }
-    let tree = host.get(&format!("/engine-rest/process-instance/{inner}/activity-instances")).await.ok();
+    let tree = host.tree(&inner).await;
     let before = &tree["childActivityInstances"][0]["childTransitionInstances"][0];
     assert_eq!((&before["activityId"], &before["incidents"]), (&json!("a"), &json!([{"id": own["id"], "activityId": "a"}])));
     let detail = host.get(&format!("/api/v1/incidents/{}", own["id"].as_str().expect("an id"))).await.ok();

@@ -24,10 +24,6 @@ fn nested() -> String {
     ))
 }
 
-async fn tree(host: &Host, id: &str) -> Value {
-    host.get(&format!("/engine-rest/process-instance/{id}/activity-instances")).await.ok()
-}
-
 fn modification(id: &str) -> String {
     format!("/engine-rest/process-instance/{id}/modification")
 }
@@ -41,7 +37,7 @@ async fn what_the_tree_shows_is_cancelled_and_scopes_are_made() {
     let host = Host::open().await;
     host.deploy("nested", &nested()).await;
     let id = host.start("nested", json!({})).await;
-    let first = tree(&host, &id).await["childActivityInstances"][0]["id"].clone();
+    let first = host.tree(&id).await["childActivityInstances"][0]["id"].clone();
     let variables = json!({"shared": {"value": 1}, "own": {"value": "x", "type": "String", "local": true}});
     let instructions = json!([
         {"type": "cancel", "activityInstanceId": first},
@@ -51,7 +47,7 @@ async fn what_the_tree_shows_is_cancelled_and_scopes_are_made() {
     host.post(&modification(&id), json!({"instructions": instructions, "annotation": "by ann", "skipCustomListeners": true}))
         .await
         .no_content();
-    let now = tree(&host, &id).await;
+    let now = host.tree(&id).await;
     let sub = &now["childActivityInstances"][0];
     assert_eq!((ids(&now["childActivityInstances"]), ids(&sub["childActivityInstances"])), (vec!["sub"], vec!["inner"]));
     let (inner, held) = (&sub["childActivityInstances"][0]["id"], &now["childTransitionInstances"][0]["id"]);
@@ -70,7 +66,7 @@ async fn what_the_tree_shows_is_cancelled_and_scopes_are_made() {
         {"type": "cancel", "activityInstanceId": inner},
     ]);
     host.post(&modification(&id), json!({"instructions": instructions})).await.no_content();
-    let now = tree(&host, &id).await;
+    let now = host.tree(&id).await;
     let body = &now["childActivityInstances"][0]["childActivityInstances"][0];
     assert_eq!((&body["activityId"], &body["activityType"]), (&json!("each#multiInstanceBody"), &json!("multiInstanceBody")));
     assert_eq!(body["childActivityInstances"].as_array().map(Vec::len), Some(3));
@@ -91,7 +87,7 @@ async fn instructions_that_do_not_fit_are_refused_in_words() {
     let host = Host::open().await;
     host.deploy("nested", &nested()).await;
     let id = host.start("nested", json!({})).await;
-    let before = tree(&host, &id).await;
+    let before = host.tree(&id).await;
     let refused = [
         (json!({"type": "startBeforeActivity", "activityId": "nothing"}), "Element 'nothing' does not exist"),
         (json!({"type": "startBeforeActivity", "activityId": "nested"}), "Element 'nested' does not exist"),
@@ -127,9 +123,9 @@ async fn instructions_that_do_not_fit_are_refused_in_words() {
         {"type": "startBeforeActivity", "activityId": "sub"}, {"type": "startBeforeActivity", "activityId": "inner"}]);
     let message = host.post(&modification(&id), json!({"instructions": before_twice})).await.error(500, "ProcessEngineException");
     assert!(message.contains("instruction 4: the scope of 'inner' is ambiguous: 2 instances of 'sub' are active"), "{message}");
-    assert_eq!(tree(&host, &id).await, before);
+    assert_eq!(host.tree(&id).await, before);
     host.post(&modification(&id), json!({})).await.no_content();
-    assert_eq!(tree(&host, &id).await, before);
+    assert_eq!(host.tree(&id).await, before);
     host.close().await;
 }
 
@@ -145,7 +141,7 @@ async fn instances_begin_where_instructions_say() {
     let started = host.post(path, body).await.ok();
     assert_eq!((&started["variables"]["n"]["value"], &started["variables"]["seen"]["value"]), (&json!(1), &json!(true)));
     let id = started["id"].as_str().expect("an id");
-    assert_eq!(ids(&tree(&host, id).await["childActivityInstances"]), ["sub", "first"]);
+    assert_eq!(ids(&host.tree(id).await["childActivityInstances"]), ["sub", "first"]);
     let history = host.get(&format!("/engine-rest/history/process-instance/{id}")).await.ok();
     assert_eq!(history["startActivityId"], "inner");
 
@@ -189,7 +185,7 @@ async fn several_instances_are_modified_alike_or_none_is() {
     host.post(path, body(json!({"processInstanceIds": [a, a], "processInstanceQuery": {"businessKey": "x"}}))).await.no_content();
     assert_eq!(host.count("/engine-rest/task/count?taskDefinitionKey=first").await, 0);
     assert_eq!(host.count("/engine-rest/task/count?taskDefinitionKey=inner").await, 2);
-    assert_eq!(ids(&tree(&host, &b).await["childActivityInstances"]), ["sub"]);
+    assert_eq!(ids(&host.tree(&b).await["childActivityInstances"]), ["sub"]);
     host.check_store().await;
     host.close().await;
 }
@@ -216,7 +212,7 @@ async fn suspended_instances_are_modified_and_go_on_when_they_are_active_again()
     host.post(&modification(&a), json!({"instructions": mapped, "skipIoMappings": true})).await.error(400, REFUSED);
     // What is cancelled has an output that nothing gives.
     host.post(&modification(&a), json!({"instructions": instructions, "skipIoMappings": true})).await.no_content();
-    let waiting = &tree(&host, &a).await["childActivityInstances"][0]["childTransitionInstances"][0];
+    let waiting = &host.tree(&a).await["childActivityInstances"][0]["childTransitionInstances"][0];
     assert_eq!(waiting["activityId"], "inner");
     host.put(path, json!({"suspended": true, "processDefinitionKey": "nested"})).await.no_content();
     assert_eq!(host.count("/engine-rest/process-instance/count?suspended=true").await, 2);

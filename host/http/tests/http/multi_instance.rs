@@ -14,10 +14,6 @@ on_both! {
 
 const MANIFEST: &str = "[delegates.worker]\nfile = \"test_scripted.wasm\"\ncommands = [\"test.ok@1\"]\n";
 
-async fn tree(host: &Host, instance: &str) -> Value {
-    host.get(&format!("/engine-rest/process-instance/{instance}/activity-instances")).await.ok()
-}
-
 async fn history(host: &Host, activity: &str) -> Vec<Value> {
     let list = host.get(&format!("/engine-rest/history/activity-instance?activityId={activity}")).await.ok();
     list.as_array().expect("a list").clone()
@@ -46,7 +42,7 @@ async fn two_of_three_votes_are_enough_and_a_delegate_works_through_a_list() {
     let variables = json!({"voters": as_json(json!(["ann", "bob", "eve"])), "items": as_json(json!([7, 8, 9])), "script": as_json(script)});
     let id = host.start("p", json!({"variables": variables})).await;
 
-    let body = tree(&host, &id).await["childActivityInstances"][0].clone();
+    let body = host.tree(&id).await["childActivityInstances"][0].clone();
     assert_eq!((&body["activityId"], &body["activityType"]), (&json!("vote#multiInstanceBody"), &json!("multiInstanceBody")));
     assert_eq!(body["activityName"], json!(null));
     let votes = body["childActivityInstances"].as_array().expect("a list");
@@ -97,7 +93,7 @@ async fn jobs_around_all_and_around_each_are_told_apart(host: Host) {
     host.deploy("jobs", &model).await;
     let id = host.start("p", json!({})).await;
     let job = host.only_id("/engine-rest/job?activityId=a%23multiInstanceBody").await;
-    let before = tree(&host, &id).await["childTransitionInstances"][0].clone();
+    let before = host.tree(&id).await["childTransitionInstances"][0].clone();
     assert_eq!((&before["activityId"], &before["activityType"]), (&json!("a#multiInstanceBody"), &json!("multiInstanceBody")));
 
     // There is no list yet: an operator mends that.
@@ -109,7 +105,7 @@ async fn jobs_around_all_and_around_each_are_told_apart(host: Host) {
     host.put(&format!("/engine-rest/job/{job}/retries"), json!({"retries": 1})).await.no_content();
     host.raw("POST", &format!("/engine-rest/job/{job}/execute"), Vec::new()).await.no_content();
 
-    let body = tree(&host, &id).await["childActivityInstances"][0].clone();
+    let body = host.tree(&id).await["childActivityInstances"][0].clone();
     assert_eq!(body["childActivityInstances"], json!([]));
     let inner = body["childTransitionInstances"].as_array().expect("a list");
     assert_eq!(inner.iter().map(|it| &it["activityId"]).collect::<Vec<_>>(), ["a", "a"]);

@@ -134,7 +134,7 @@ async fn the_tree_shows_activities_and_transitions() {
     let host = Host::open().await;
     host.deploy("reviews", &review()).await;
     let id = host.start("review", json!({})).await;
-    let tree = host.get(&format!("/engine-rest/process-instance/{id}/activity-instances")).await.ok();
+    let tree = host.tree(&id).await;
     assert_properties(&tree, ACTIVITY, &[]);
     assert_eq!((&tree["id"], &tree["activityType"]), (&json!(id), &json!("processDefinition")));
     assert_eq!((&tree["activityId"], &tree["parentActivityInstanceId"]), (&tree["processDefinitionId"], &json!(null)));
@@ -147,7 +147,7 @@ async fn the_tree_shows_activities_and_transitions() {
     let id = host.start("fragile", json!({})).await;
     let job = host.only_id(&format!("/engine-rest/job?processInstanceId={id}")).await;
     host.put(&format!("/engine-rest/job/{job}/retries"), json!({"retries": 0})).await.no_content();
-    let tree = host.get(&format!("/engine-rest/process-instance/{id}/activity-instances")).await.ok();
+    let tree = host.tree(&id).await;
     assert_eq!(tree["childActivityInstances"], json!([]));
     let before = &tree["childTransitionInstances"][0];
     assert_properties(before, TRANSITION, &["targetActivityId"]);
@@ -169,7 +169,7 @@ async fn scopes_are_nested_in_the_tree() {
     );
     host.deploy("nested", &nested).await;
     let id = host.start("nested", json!({})).await;
-    let tree = host.get(&format!("/engine-rest/process-instance/{id}/activity-instances")).await.ok();
+    let tree = host.tree(&id).await;
     let sub = &tree["childActivityInstances"][0];
     let inner = &sub["childActivityInstances"][0];
     assert_eq!((&sub["activityType"], &inner["activityId"]), (&json!("subProcess"), &json!("inner")));

@@ -16,11 +16,6 @@ on_both! {
 
 const TASK: &str = "/engine-rest/task";
 
-async fn complete(host: &Host, task: &str, variables: Value) {
-    let id = host.only_id(&format!("{TASK}?taskDefinitionKey={task}")).await;
-    host.post(&format!("{TASK}/{id}/complete"), json!({"variables": variables})).await.no_content();
-}
-
 /// Where the one instance of the host stands and why, with the id to begin it by.
 async fn waiting(host: &Host) -> Vec<(Value, Value, String)> {
     let items = host.get("/api/v1/waiting").await.ok()["items"].clone();
@@ -43,9 +38,9 @@ async fn loop_runs_until_its_condition_is_false_in_a_process_without_a_start_eve
     );
     host.deploy("loop", &model).await;
     let instance = host.start("p", json!({})).await;
-    complete(&host, "ask", json!({"again": {"value": true}})).await;
-    complete(&host, "ask", json!({"again": {"value": false}})).await;
-    complete(&host, "last", json!({})).await;
+    host.complete("ask", json!({"again": {"value": true}})).await;
+    host.complete("ask", json!({"again": {"value": false}})).await;
+    host.complete("last", json!({})).await;
     let ids: Vec<_> = history(&host, &instance).await.into_iter().map(|(id, _)| id).collect();
     assert_eq!(ids, [json!("ask#multiInstanceBody"), json!("ask"), json!("ask"), json!("last")]);
 }
@@ -72,9 +67,9 @@ async fn people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request(ho
         (&logged["entityType"], &logged["property"], &logged["newValue"]),
         (&json!("ProcessInstance"), &json!("activityId"), &json!("call"))
     );
-    complete(&host, "look", json!({})).await;
-    complete(&host, "call", json!({"repaired": {"value": true}})).await;
-    complete(&host, "last", json!({})).await;
+    host.complete("look", json!({})).await;
+    host.complete("call", json!({"repaired": {"value": true}})).await;
+    host.complete("last", json!({})).await;
     let kinds = history(&host, &instance).await;
     assert_eq!(kinds[1], (json!("repair"), json!("adHocSubProcess")));
     assert_eq!(kinds.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), ["s", "repair", "look", "call", "last"].map(|id| json!(id)));
@@ -103,7 +98,7 @@ async fn first_message_starts_the_process_and_the_other_is_awaited_by_it(host: H
     stands.sort_by_key(Value::to_string);
     assert_eq!(stands, [json!("j"), json!("paid")]);
     host.post("/engine-rest/message", message("paid")).await.no_content();
-    complete(&host, "last", json!({})).await;
+    host.complete("last", json!({})).await;
     let instances = host.get("/engine-rest/history/process-instance").await.ok();
     assert_eq!(instances.as_array().expect("a list").len(), 1);
 }
@@ -119,16 +114,16 @@ async fn two_of_three_are_enough_at_a_complex_gateway_and_two_tokens_for_a_start
     ));
     host.deploy("complex", &model).await;
     let instance = host.start("p", json!({})).await;
-    complete(&host, "a", json!({})).await;
+    host.complete("a", json!({})).await;
     let stands = async || waiting(&host).await.into_iter().map(|(activity, reason, _)| format!("{activity} {reason}")).collect::<Vec<_>>();
     assert_eq!(stands().await, [r#""b" "task""#, r#""c" "task""#, r#""g" "join""#]);
-    complete(&host, "c", json!({})).await;
+    host.complete("c", json!({})).await;
     let after = stands().await;
     assert!(after.contains(&r#""ship" "task""#.to_owned()) && after.len() == 3, "{after:?}");
     host.check_store().await;
     // The late one goes no further; of the three tokens one is left, and no other can come.
-    complete(&host, "b", json!({})).await;
-    complete(&host, "ship", json!({})).await;
+    host.complete("b", json!({})).await;
+    host.complete("ship", json!({})).await;
     assert_eq!(stands().await, [r#""ship" "incident""#]);
     assert_eq!(host.only("/engine-rest/incident").await["code"], "JOIN_CANNOT_COMPLETE");
     let ran: Vec<_> = history(&host, &instance).await.into_iter().filter(|(id, _)| id == "pack").collect();
@@ -174,10 +169,10 @@ async fn start_says_at_which_of_several_start_events_and_data_goes_where_associa
     assert_eq!(host.only("/engine-rest/history/process-instance").await["startActivityId"], "phone");
     let task = host.only_id(&format!("{TASK}?taskDefinitionKey=enter")).await;
     assert_eq!(host.get(&format!("{TASK}/{task}/variables/given")).await.ok()["value"], 7);
-    complete(&host, "enter", json!({"found": {"value": 4}, "noise": {"value": 1}})).await;
+    host.complete("enter", json!({"found": {"value": 4}, "noise": {"value": 1}})).await;
     let variables = host.get(&format!("/engine-rest/process-instance/{instance}/variables")).await.ok();
     assert_eq!((&variables["total"]["value"], &variables["order"]["value"], variables.get("noise")), (&json!(8), &json!(7), None));
-    complete(&host, "last", json!({})).await;
+    host.complete("last", json!({})).await;
     host.check_store().await;
 }
 

@@ -15,13 +15,6 @@ on_both! {
 
 const REFUSED: &str = "InvalidRequestException";
 
-/// How many each filter of a list finds.
-async fn counts(host: &Host, list: &str, expected: &[(&str, i64)]) {
-    for (filter, expected) in expected {
-        assert_eq!(host.count(&format!("/engine-rest/{list}/count?{filter}")).await, *expected, "{list}?{filter}");
-    }
-}
-
 async fn names_are_the_same_in_any_case(host: Host) {
     host.deploy("reviews", &review()).await;
     host.start("review", json!({})).await;
@@ -35,17 +28,17 @@ async fn names_are_the_same_in_any_case(host: Host) {
         ("description=look+CLOSELY.", 1),
         ("descriptionLike=%25closelY%25", 1),
     ];
-    counts(&host, "task", &names).await;
+    host.counts("task", &names).await;
     let remembered = [
         ("taskName=LOOK+AT+IT", 1),
         ("taskNameLike=l%25AT+it", 1),
         ("taskDescription=look+CLOSELY.", 1),
         ("taskDescriptionLike=LOOK%25", 1),
     ];
-    counts(&host, "history/task", &remembered).await;
+    host.counts("history/task", &remembered).await;
     // What is no text that people read is what it is.
-    counts(&host, "task", &[("taskDefinitionKey=LOOK", 0), ("taskDefinitionKeyLike=LO%25", 0), ("candidateGroup=SALES", 0)]).await;
-    counts(&host, "process-definition", &[("nameLike=review+AN%25", 1), ("name=review+an+order", 0), ("name=Review+an+order", 1)]).await;
+    host.counts("task", &[("taskDefinitionKey=LOOK", 0), ("taskDefinitionKeyLike=LO%25", 0), ("candidateGroup=SALES", 0)]).await;
+    host.counts("process-definition", &[("nameLike=review+AN%25", 1), ("name=review+an+order", 0), ("name=Review+an+order", 1)]).await;
 }
 
 /// Three tasks: of a group, of a user, of nobody.
@@ -67,7 +60,7 @@ async fn candidates_are_asked_for_as_task_lists_do(host: Host) {
         ("withCandidateUsers=true", 1),
         ("withoutCandidateUsers=true&withoutCandidateGroups=true", 1),
     ];
-    counts(&host, "task", &open).await;
+    host.counts("task", &open).await;
     host.post(&format!("/engine-rest/task/{id}/claim"), json!({"userId": "bob"})).await.no_content();
     // As in Camunda whoever asks for candidates asks for what can be claimed.
     let claimed = [
@@ -78,7 +71,7 @@ async fn candidates_are_asked_for_as_task_lists_do(host: Host) {
         ("candidateGroup=sales&candidateGroups=sales,support&includeAssignedTasks=true", 1),
         ("candidateGroup=sales&candidateGroups=support&includeAssignedTasks=true", 0),
     ];
-    counts(&host, "task", &claimed).await;
+    host.counts("task", &claimed).await;
     host.get("/engine-rest/task?includeAssignedTasks=true").await.error(400, REFUSED);
     host.get("/engine-rest/task?candidateUser=ann&candidateGroups=sales").await.error(400, REFUSED);
     // Mine, or my groups'.
@@ -207,10 +200,10 @@ async fn history_knows_who_ever_had_to_do_with_a_task(host: Host) {
         ("withoutCandidateGroups=true", 2),
         ("withoutCandidateGroups=true&taskHadCandidateUser=ann", 1),
     ];
-    counts(&host, "history/task", &expected).await;
+    host.counts("history/task", &expected).await;
     host.post(&format!("{path}/complete"), json!({})).await.no_content();
     host.delete(&format!("/engine-rest/process-instance/{instance}")).await.no_content();
-    counts(&host, "history/task", &expected).await;
+    host.counts("history/task", &expected).await;
     let either = json!({"orQueries": [{"taskHadCandidateUser": "ann", "taskInvolvedUser": "eve"}]});
     assert_eq!(host.post("/engine-rest/history/task/count", either).await.ok()["count"], 2);
 
@@ -229,7 +222,7 @@ async fn history_knows_who_ever_had_to_do_with_a_task(host: Host) {
     assert_eq!(sold["identityLinks"], json!(who));
     // It goes with the rest.
     host.delete(&format!("/engine-rest/history/process-instance/{instance}")).await.no_content();
-    counts(&host, "history/task", &[("taskInvolvedUser=bob", 0)]).await;
+    host.counts("history/task", &[("taskInvolvedUser=bob", 0)]).await;
     host.check_store().await;
 }
 
@@ -249,7 +242,7 @@ async fn a_count_takes_the_query_of_its_list(host: Host) {
         ("history/process-instance", "startTime", 1),
         ("incident", "incidentId", 0),
     ] {
-        counts(&host, list, &[(&format!("sortBy={by}&sortOrder=desc&firstResult=5&maxResults=10"), expected)]).await;
+        host.counts(list, &[(&format!("sortBy={by}&sortOrder=desc&firstResult=5&maxResults=10"), expected)]).await;
         host.get(&format!("/engine-rest/{list}/count?sortBy=wibble&sortOrder=asc")).await.error(400, REFUSED);
         if ["process-definition", "deployment", "incident"].contains(&list) {
             continue;
