@@ -80,16 +80,8 @@ pub(crate) fn digest(tag: &str, parts: &[&[u8]]) -> [u8; 32] {
 mod tests {
     use std::collections::BTreeSet;
 
-    use crate::testing::{MESSAGE, Run, parse, variables};
+    use crate::testing::{MESSAGE, Run, keys, parse, variables};
     use crate::{EntryKey, Input, Variables};
-
-    /// The keys of all calls of `w` after a script.
-    fn keys(elements: &str, script: &str) -> Vec<EntryKey> {
-        let definition = parse(elements);
-        let mut run = Run::new(&definition);
-        script.lines().map(str::trim).filter(|line| !line.is_empty()).for_each(|line| run.line(line));
-        run.keys("w")
-    }
 
     fn distinct(keys: &[EntryKey]) -> usize {
         keys.iter().collect::<BTreeSet<_>>().len()
@@ -100,7 +92,7 @@ mod tests {
         let model = "<startEvent id='s'/><task id='a' camunda:asyncBefore='true'/><serviceTask id='w' camunda:class='W'/>\
                      <exclusiveGateway id='x' default='x_e'/><endEvent id='e'/>{s>a>w>x}{x>w ? n > 0}{x>e}";
         let script = "start {\"n\": 1}\n run a\n return\n return\n crash\n set {\"other\": true}\n run a\n return\n return";
-        let keys = keys(model, script);
+        let keys = keys("w", model, script);
         assert_eq!(keys[..3], keys[3..]);
         assert_eq!(distinct(&keys), 3, "each turn of the loop has a key of its own");
     }
@@ -109,7 +101,7 @@ mod tests {
     fn what_other_branches_did_meanwhile_changes_no_key() {
         let model = "<startEvent id='s'/><parallelGateway id='f'/><task id='a' camunda:asyncBefore='true'/>\
                      <serviceTask id='w' camunda:class='W'/><userTask id='u'/><userTask id='v'/>{s>f}{f>a>w}{f>u>v}";
-        let keys = keys(model, "start\n run a\n crash\n complete u\n fail a\n retries a 0\n run a");
+        let keys = keys("w", model, "start\n run a\n crash\n complete u\n fail a\n retries a 0\n run a");
         assert_eq!(keys.len(), 2);
         assert_eq!(keys[0], keys[1]);
     }
@@ -117,15 +109,15 @@ mod tests {
     #[test]
     fn another_unit_and_another_job_make_other_keys() {
         let model = "<startEvent id='s'/><serviceTask id='w' camunda:class='W' camunda:asyncBefore='true'/>{s>w>w}";
-        let keys = keys(model, "start\n run w\n return\n run w\n return\n run w");
+        let keys = keys("w", model, "start\n run w\n return\n run w\n return\n run w");
         assert_eq!((keys.len(), distinct(&keys)), (3, 3));
     }
 
     #[test]
     fn deferred_start_and_direct_start_have_their_own_origins() {
         let model = "<startEvent id='s'/><serviceTask id='w' camunda:class='W'/>{s>w}";
-        assert_ne!(keys(model, "start"), keys(model, "start-deferred\n run s"));
-        assert_eq!(keys(model, "start-deferred\n run s"), keys(model, "start-deferred {\"n\": 1}\n run s"));
+        assert_ne!(keys("w", model, "start"), keys("w", model, "start-deferred\n run s"));
+        assert_eq!(keys("w", model, "start-deferred\n run s"), keys("w", model, "start-deferred {\"n\": 1}\n run s"));
     }
 
     /// Both branches come to the same task; whether the first does so depends on a variable.
@@ -135,8 +127,8 @@ mod tests {
 
     #[test]
     fn parallel_branches_have_keys_independent_of_each_other() {
-        let both = keys(BRANCHES, "start {\"n\": 1}\n return\n return");
-        let second = keys(BRANCHES, "start {\"n\": 0}\n return");
+        let both = keys("w", BRANCHES, "start {\"n\": 1}\n return\n return");
+        let second = keys("w", BRANCHES, "start {\"n\": 0}\n return");
         assert_eq!((both.len(), distinct(&both)), (2, 2));
         assert_eq!(both[1..], second, "the second branch does not know whether the first one came by");
     }
@@ -147,7 +139,7 @@ mod tests {
                      <serviceTask id='b' camunda:class='B'/><parallelGateway id='j'/><serviceTask id='w' camunda:class='W'/>\
                      {s>f}{f>x}{f>a>j}{x>b ? n > 0}{b>m}{x>m}<task id='m'/>{m>j}{j>w}"
             .replace("default='x_j'", "default='x_m'");
-        assert_eq!(keys(&model, "start {\"n\": 0}"), keys(&model, "start {\"n\": 1}\n return"));
+        assert_eq!(keys("w", &model, "start {\"n\": 0}"), keys("w", &model, "start {\"n\": 1}\n return"));
     }
 
     #[test]
@@ -155,7 +147,7 @@ mod tests {
         let model = "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><parallelGateway id='f'/><task id='a'/>\
                      <exclusiveGateway id='x' default='x_d'/><serviceTask id='c' camunda:class='C'/><task id='d'/>\
                      {ps>f}{f>a}{f>x}{x>c ? n > 0}{x>d}</subProcess><serviceTask id='w' camunda:class='W'/>{s>p>w}";
-        assert_eq!(keys(model, "start {\"n\": 0}"), keys(model, "start {\"n\": 1}\n return"));
+        assert_eq!(keys("w", model, "start {\"n\": 0}"), keys("w", model, "start {\"n\": 1}\n return"));
     }
 
     #[test]
@@ -163,7 +155,7 @@ mod tests {
         let model = "<startEvent id='s'/><parallelGateway id='g'/><task id='a'/><task id='b'/><subProcess id='p'><startEvent id='ps'/>\
                      <parallelGateway id='f'/><task id='c'/><task id='d'/><parallelGateway id='j'/><serviceTask id='w' camunda:class='W'/>\
                      {ps>f}{f>c>j}{f>d>j}{j>w}</subProcess>{s>g}{g>a>p}{g>b>p}";
-        let keys = keys(model, "start\n return\n return");
+        let keys = keys("w", model, "start\n return\n return");
         assert_eq!((keys.len(), distinct(&keys)), (2, 2));
     }
 
@@ -177,8 +169,8 @@ mod tests {
              <serviceTask id='w' camunda:class='W'/>{{s>g}}{{g>i>p}}{{g>j>p}}{{p>w}}{{b>e}}"
         );
         let begun = "start {\"n\": 0}\n complete i\n complete j\n";
-        let both = keys(&model, &format!("{begun} set {{\"n\": 1}}\n return\n return"));
-        let second = keys(&model, &format!("{begun} message b\n set {{\"n\": 1}}\n return"));
+        let both = keys("w", &model, &format!("{begun} set {{\"n\": 1}}\n return\n return"));
+        let second = keys("w", &model, &format!("{begun} message b\n set {{\"n\": 1}}\n return"));
         assert_eq!((both.len(), distinct(&both)), (2, 2));
         assert_eq!(both[1..], second, "the second does not know whether the first one is there");
     }
@@ -188,7 +180,7 @@ mod tests {
         let model = "<startEvent id='s'/><task id='h'/><parallelGateway id='f'/><task id='a'/><task id='b'/><parallelGateway id='j'/>\
                      <serviceTask id='w' camunda:class='W'/><exclusiveGateway id='x' default='x_e'/><endEvent id='e'/>\
                      {s>h>f}{f>a>j}{f>b>j}{j>w>x}{x>h ? n > 0}{x>e}";
-        let keys = keys(model, "start {\"n\": 1}\n return\n return\n return {\"n\": 0}");
+        let keys = keys("w", model, "start {\"n\": 1}\n return\n return\n return {\"n\": 0}");
         assert_eq!((keys.len(), distinct(&keys)), (3, 3));
     }
 

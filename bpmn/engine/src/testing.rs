@@ -29,10 +29,16 @@ pub(crate) fn check(elements: &str, script: &str, expect: Expect) {
 /// The same for a definition that is there already.
 pub(crate) fn check_definition(definition: &ProcessDefinition, script: &str, expect: Expect) {
     let mut run = Run::new(definition);
-    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        run.line(line);
-    }
+    run.lines(script);
     expect.assert_eq(&run.trace);
+}
+
+/// The entry keys of all calls of an element after a script, in order.
+pub(crate) fn keys(of: &str, elements: &str, script: &str) -> Vec<EntryKey> {
+    let definition = parse(elements);
+    let mut run = Run::new(&definition);
+    run.lines(script);
+    run.keys(of)
 }
 
 /// A process of these elements.
@@ -187,6 +193,10 @@ impl<'a> Run<'a> {
             calls: Vec::new(),
             trace: String::new(),
         }
+    }
+
+    fn lines(&mut self, script: &str) {
+        script.lines().map(str::trim).filter(|line| !line.is_empty()).for_each(|line| self.line(line));
     }
 
     /// One line of a script: see the arms.
@@ -352,20 +362,21 @@ impl<'a> Run<'a> {
         self.definition.iter().find(start).map(|(index, _)| index).or_else(|| self.definition.start()).expect("something begins")
     }
 
-    /// A job by its element, or by its number: `!12`.
-    fn job(&self, word: &str) -> WaitId {
+    /// The first wait of an element, or the one with this number: `!12`.
+    fn wait(&self, word: &str, what: &str, mut waits: impl Iterator<Item = (ElementIndex, WaitId)>) -> WaitId {
         numbered(word).unwrap_or_else(|| {
             let element = self.find(word);
-            self.instance.jobs().find(|job| job.element == element).unwrap_or_else(|| panic!("'{word}' has no job")).wait
+            waits.find(|(of, _)| *of == element).unwrap_or_else(|| panic!("'{word}' has no {what}")).1
         })
+    }
+
+    fn job(&self, word: &str) -> WaitId {
+        self.wait(word, "job", self.instance.jobs().map(|it| (it.element, it.wait)))
     }
 
     /// `hear c completed {"x": 1}`, `error E {…}`, `escalation LATE {…}`, `escalation-ends LATE {…}` or `deleted`, or `again`, the last.
     fn hear(&mut self, chain: Chain, word: &str, text: &str) -> Input {
-        let wait = numbered(word).unwrap_or_else(|| {
-            let element = self.find(word);
-            self.instance.calls().find(|call| call.element == element).unwrap_or_else(|| panic!("'{word}' calls nothing")).wait
-        });
+        let wait = self.wait(word, "call", self.instance.calls().map(|it| (it.element, it.wait)));
         let heard = self.instance.calls().find(|call| call.wait == wait).map_or(0, |call| call.heard);
         let (what, rest) = text.split_once(' ').unwrap_or((text, ""));
         let (code, json) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -381,25 +392,15 @@ impl<'a> Run<'a> {
     }
 
     fn task(&self, word: &str) -> WaitId {
-        numbered(word).unwrap_or_else(|| {
-            let element = self.find(word);
-            self.instance.tasks().find(|task| task.element == element).unwrap_or_else(|| panic!("'{word}' has no task")).wait
-        })
+        self.wait(word, "task", self.instance.tasks().map(|it| (it.element, it.wait)))
     }
 
     fn external_task(&self, word: &str) -> WaitId {
-        numbered(word).unwrap_or_else(|| {
-            let element = self.find(word);
-            let found = self.instance.external_tasks().find(|task| task.element == element);
-            found.unwrap_or_else(|| panic!("'{word}' has no external task")).wait
-        })
+        self.wait(word, "external task", self.instance.external_tasks().map(|it| (it.element, it.wait)))
     }
 
     fn subscription(&self, word: &str) -> WaitId {
-        numbered(word).unwrap_or_else(|| {
-            let element = self.find(word);
-            self.instance.subscriptions().find(|it| it.element == element).unwrap_or_else(|| panic!("'{word}' has no subscription")).wait
-        })
+        self.wait(word, "subscription", self.instance.subscriptions().map(|it| (it.element, it.wait)))
     }
 
     /// An enabled activity by its element, or by its number: `#12`.

@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::scopes::THROW;
-use crate::testing::{Run, check, parse, undone, undone_by};
+use crate::testing::{Run, check, keys, parse, undone, undone_by};
 
 #[test]
 fn what_has_completed_is_undone_from_the_last_to_the_first() {
@@ -413,14 +413,6 @@ fn interrupted_and_cancelled_activities_are_not_undone() {
     );
 }
 
-/// The keys of all calls of `undo_a` after a script.
-fn keys(elements: &str, script: &str) -> Vec<crate::EntryKey> {
-    let definition = parse(elements);
-    let mut run = Run::new(&definition);
-    script.lines().map(str::trim).filter(|line| !line.is_empty()).for_each(|line| run.line(line));
-    run.keys("undo_a")
-}
-
 #[test]
 fn unit_that_runs_again_undoes_under_the_same_keys() {
     let model = format!(
@@ -436,7 +428,7 @@ fn unit_that_runs_again_undoes_under_the_same_keys() {
                     set {"stop": false}
                     run h
                     return"#;
-    let keys = keys(&model, script);
+    let keys = keys("undo_a", &model, script);
     assert_eq!((keys.len(), keys[0]), (3, keys[1]));
     assert_ne!(keys[1], keys[2]);
 }
@@ -448,7 +440,7 @@ fn what_else_there_is_to_undo_changes_no_key() {
          {{s>u>m}}{{s>v>m}}{{s>w>x}}{{m>a}}{}",
         undone("a", "serviceTask camunda:class='UndoA'")
     );
-    let keys = keys(&model, "start\n complete u\n complete w\n crash\n complete v\n complete w\n return");
+    let keys = keys("undo_a", &model, "start\n complete u\n complete w\n crash\n complete v\n complete w\n return");
     assert_eq!(keys.len(), 3);
     assert_eq!(keys[0], keys[2], "what completed first is undone under the same key, though there is another before it now");
     assert_ne!(keys[0], keys[1]);
