@@ -9,6 +9,7 @@ pub mod operator;
 pub mod orders;
 pub mod postgres;
 pub mod program;
+pub mod random;
 pub mod system;
 pub mod tally;
 pub mod trace;

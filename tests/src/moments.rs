@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-/// A small generator (SplitMix64): the same seed, the same moments, on every machine and for ever.
+use crate::random::Random;
+
+/// The same seed, the same moments.
 pub struct Moments {
-    state: u64,
+    random: Random,
 }
 
 impl Moments {
     /// From a seed.
     pub fn new(seed: u64) -> Self {
-        Self { state: seed }
+        Self { random: Random(seed) }
     }
 
     /// The seed of this run: `MANDATE_SEED`, or the test's own.
@@ -22,11 +24,7 @@ impl Moments {
 
     /// A number below a bound.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % bound
+        self.random.below(bound)
     }
 
     /// Lets a random time between the two pass. What is tested is what happens when something is killed at a moment that nobody chose.

@@ -12,9 +12,10 @@ use mandate_store::{
     Beside, CalledBy, Except, Expect, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, Fetch, FetchTopic, HistoryRow,
     InstanceHead, InstanceWrite, JobRevision, JobRow, LedgerOpened, LedgerState, Origin, PartRow, Parts, StartKey, State, Store, Unit,
 };
+use mandate_tests::random::Random;
 use uuid::Uuid;
 
-use crate::common::{Fixture, Random, begun, definition, external_task, incident, job, resolved, subscription, task, task_asked};
+use crate::common::{Fixture, begun, definition, external_task, incident, job, resolved, subscription, task, task_asked};
 use crate::ledger::{close, open};
 
 const SEEDS: [u64; 3] = [1, 2, 3];

@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::join_all;
 use mandate_store::{CommitError, Committed, Config, Error, LedgerOpened, LedgerState, Origin, Store};
 use mandate_tests::postgres::Cluster;
+use mandate_tests::random::Random;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::common::{Fixture, LEASE, Random, definition, end, job, start, started_with, step, unit};
+use crate::common::{Fixture, LEASE, definition, end, job, start, started_with, step, unit};
 use crate::ledger::{close, open};
 
 /// A COMMIT in PostgreSQL's simple query protocol.
