@@ -126,11 +126,6 @@ impl Value {
         if let Value::String(text) = self { Some(text) } else { None }
     }
 
-    /// The items, if it is a list.
-    pub fn as_list(&self) -> Option<&[Value]> {
-        if let Value::List(items) = self { Some(items) } else { None }
-    }
-
     /// The entries, if it is a context.
     pub fn as_context(&self) -> Option<&Entries> {
         if let Value::Context(entries) = self { Some(entries) } else { None }

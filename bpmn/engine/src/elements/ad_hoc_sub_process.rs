@@ -12,7 +12,7 @@ impl Behaviour for AdHocSubProcess {
     /// What begins by itself: what the collection names or, without one, everything that no flow leads to. Nothing, and nobody may choose:
     /// it is done.
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        let chosen = self.chosen(at)?;
+        let chosen = chosen(self, at)?;
         if chosen.is_empty() && self.completion_condition.is_none() { at.leave() } else { Ok(Next::Choose(chosen)) }
     }
 }
@@ -22,22 +22,16 @@ pub(crate) fn is_complete(at: &At<'_>, ad_hoc: &AdHocSubProcess) -> Result<bool,
     ad_hoc.completion_condition.as_ref().map_or(Ok(false), |condition| at.is_true(condition))
 }
 
-trait Choice {
-    fn chosen(&self, at: &At<'_>) -> Result<Vec<ElementIndex>, Failure>;
-}
-
-impl Choice for AdHocSubProcess {
-    fn chosen(&self, at: &At<'_>) -> Result<Vec<ElementIndex>, Failure> {
-        let Some(collection) = &self.active else { return Ok(self.scope.begins.clone()) };
-        let value = at.evaluate(collection)?;
-        let Value::List(ids) = &value else { return Err(at.mismatch(collection, "a list", &value)) };
-        let find = |id: &Value| {
-            let element = if let Value::String(id) = id { at.definition.find(id) } else { None };
-            element.filter(|element| self.scope.begins.contains(element)).ok_or_else(|| {
-                let message = format!("{} is no activity of '{}' that no flow leads to", id.to_json(), at.element().id);
-                Failure::by_policy(Code::ExpressionFailed, at.index, message)
-            })
-        };
-        ids.iter().map(find).collect()
-    }
+fn chosen(ad_hoc: &AdHocSubProcess, at: &At<'_>) -> Result<Vec<ElementIndex>, Failure> {
+    let Some(collection) = &ad_hoc.active else { return Ok(ad_hoc.scope.begins.clone()) };
+    let value = at.evaluate(collection)?;
+    let Value::List(ids) = &value else { return Err(at.mismatch(collection, "a list", &value)) };
+    let find = |id: &Value| {
+        let element = if let Value::String(id) = id { at.definition.find(id) } else { None };
+        element.filter(|element| ad_hoc.scope.begins.contains(element)).ok_or_else(|| {
+            let message = format!("{} is no activity of '{}' that no flow leads to", id.to_json(), at.element().id);
+            Failure::by_policy(Code::ExpressionFailed, at.index, message)
+        })
+    };
+    ids.iter().map(find).collect()
 }

@@ -105,11 +105,6 @@ impl Reads {
         rows.iter().map(delegate).collect()
     }
 
-    /// How many there are.
-    pub async fn count_delegates(&self, filter: DelegateFilter) -> Result<i64, Error> {
-        select(filter).count(&self.pool).await
-    }
-
     /// The definitions that are bound to a component.
     pub async fn bound_definitions(&self, digest: &str) -> Result<Vec<BoundDefinition>, Error> {
         let mut select = Select::new("binding b JOIN definition d ON d.id = b.definition_id");

@@ -123,9 +123,4 @@ impl Reads {
         let rows = select(filter).rows(&self.pool, &columns, &ascending(&["created", "instance_id", "wait"]), page).await?;
         rows.iter().map(|row| listed(&mut row.columns())).collect()
     }
-
-    /// How many there are.
-    pub async fn count_subscriptions(&self, filter: SubscriptionFilter) -> Result<i64, Error> {
-        select(filter).count(&self.pool).await
-    }
 }
