@@ -248,8 +248,7 @@ impl Runtime {
         let subject = Subject {
             instance: Some(task.instance),
             tenant: listed.tenant,
-            // An id begins with the key.
-            definition_key: listed.row.definition_id.split(':').next().map(str::to_owned),
+            definition_key: Some(mandate_store::key_of_definition(&listed.row.definition_id).to_owned()),
             definition_id: Some(listed.row.definition_id),
             activity: u64::try_from(listed.row.activity).ok().map(ActivityId),
             wait: Some(WaitId(task.number)),

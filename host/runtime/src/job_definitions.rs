@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::definitions::Definition;
 use crate::error::Several;
-use crate::operator::{Change, OPERATOR, Operation, Subject};
+use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_verb};
 use crate::unit::body_id;
 use crate::{Error, Inner, Runtime};
 
@@ -216,7 +216,7 @@ impl Runtime {
         jobs: bool,
         plan: Option<&CarriedOut>,
     ) -> Result<(), Error> {
-        let verb = if suspended { "SuspendJobDefinition" } else { "ActivateJobDefinition" };
+        let verb = suspension_verb("JobDefinition", suspended);
         let change = |it: &JobDefinition| Change::suspension(Some(it.suspended), suspended);
         self.change_job_definitions(which, (JobDefinitionChange::Suspended(suspended), jobs), plan, verb, change).await
     }
@@ -258,14 +258,7 @@ impl Runtime {
     ) -> Result<(), Error> {
         let operation = |it: &JobDefinition| {
             let changes = vec![changed(it), Change::to("jobDefinitionId", it.id()), Change::to("includeJobs", jobs)];
-            let subject = Subject {
-                tenant: it.definition.tenant.clone(),
-                definition_id: Some(it.definition.id.clone()),
-                definition_key: Some(it.definition.key.clone()),
-                deployment_id: Some(it.definition.deployment_id.clone()),
-                job_definition: Some(it.id()),
-                ..Subject::default()
-            };
+            let subject = Subject { job_definition: Some(it.id()), ..Subject::of_definition(&it.definition) };
             self.logged(Operation { verb, entity_type: "JobDefinition", category: OPERATOR, changes, subject })
         };
         let operations: Vec<_> = which.iter().flat_map(operation).collect();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mandate_engine::{Failure, Input, InstanceId, Jobs, PublicId, Rejection, StartTimer, WaitId};
 use mandate_store::query::JobFilter;
-use mandate_store::{Claim, ClaimedJob, Holder, RevisedTimer, StartTimerClaim, StartTimerRow};
+use mandate_store::{Claim, ClaimedJob, Holder, RevisedTimer, StartTimerClaim, StartTimerRow, key_of_definition};
 use tokio::sync::oneshot;
 
 use crate::definitions::Definition;
@@ -12,7 +12,7 @@ use crate::error::{SHUTTING_DOWN, Several};
 use crate::executor::Queued;
 use crate::executor::start_timers::given_up_by_hand;
 use crate::job_definitions::{JobDefinition, TIMER, unless_gone};
-use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set};
+use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set, suspension_verb};
 use crate::signals::is_delivery;
 use crate::{Error, Inner, Runtime};
 
@@ -56,7 +56,7 @@ impl Runtime {
     /// before.
     pub async fn suspend_job(&self, job: PublicId, suspended: bool) -> Result<(), Error> {
         let input = Input::SuspendJobs { jobs: Jobs::One(WaitId(job.number)), suspended };
-        self.revise(job, input, suspend_verb(suspended), |row, _, _| {
+        self.revise(job, input, suspension_verb("Job", suspended), |row, _, _| {
             let change = Change::suspension(Some(row.suspended), suspended);
             Ok((RevisedTimer { suspended, ..row.unchanged() }, vec![change]))
         })
@@ -98,11 +98,12 @@ impl Runtime {
         let changes = vec![Change::suspension(None, suspended)];
         let subject = Subject {
             definition_id: Some(definition_id.to_owned()),
-            definition_key: definition_id.split(':').next().map(str::to_owned),
+            definition_key: Some(key_of_definition(definition_id).to_owned()),
             job_definition: activity_id.map(|activity_id| JobDefinition::id_from(definition_id, activity_id, TIMER)),
             ..Subject::default()
         };
-        let operation = Operation { verb: suspend_verb(suspended), entity_type: "Job", category: OPERATOR, changes, subject };
+        let verb = suspension_verb("Job", suspended);
+        let operation = Operation { verb, entity_type: "Job", category: OPERATOR, changes, subject };
         self.0.store.suspend_start_timers(definition_id, activity_id, suspended, &self.logged(operation)).await?;
         self.0.executor.look_again();
         Ok(())
@@ -155,12 +156,8 @@ impl Runtime {
             let definition = self.0.definitions.get(&self.0.store, &row.definition_id).await?;
             let (revised, changes) = change(&row, &definition, self.now())?;
             let subject = Subject {
-                tenant: definition.row.tenant.clone(),
-                definition_id: Some(definition.row.id.clone()),
-                definition_key: Some(definition.row.key.clone()),
-                deployment_id: Some(definition.row.deployment_id.clone()),
                 job_definition: Some(JobDefinition::id_from(&definition.row.id, &row.timer.activity_id, TIMER)),
-                ..Subject::default()
+                ..Subject::of_definition(&definition.row)
             };
             let operations = self.logged(Operation { verb, entity_type: "Job", category: OPERATOR, changes, subject });
             let why = (revised.retries == 0).then(|| given_up_by_hand(&definition, &row));
@@ -249,11 +246,6 @@ impl Inner {
     async fn claim_one(&self, id: PublicId, wait: i64) -> Result<Claim, Error> {
         Ok(self.store.claim_one(id.instance.0, wait).await?)
     }
-}
-
-/// Camunda's word for it.
-fn suspend_verb(suspended: bool) -> &'static str {
-    if suspended { "SuspendJob" } else { "ActivateJob" }
 }
 
 /// A firing at another moment, and what the log says of it.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use mandate_engine::{ActivityId, Input, Instance, InstanceId, Jobs, WaitId};
+use mandate_store::query::DefinitionRow;
 use mandate_store::{HistoryDeletion, OperationRow};
 use uuid::Uuid;
 
@@ -59,6 +60,28 @@ pub(crate) struct Subject {
     pub(crate) activity: Option<ActivityId>,
     pub(crate) wait: Option<WaitId>,
     pub(crate) job_definition: Option<String>,
+}
+
+impl Subject {
+    pub(crate) fn of_definition(row: &DefinitionRow) -> Self {
+        Self {
+            tenant: row.tenant.clone(),
+            definition_id: Some(row.id.clone()),
+            definition_key: Some(row.key.clone()),
+            deployment_id: Some(row.deployment_id.clone()),
+            ..Self::default()
+        }
+    }
+}
+
+/// Camunda's word for suspending things of a type, or activating them: jobs, and definitions of jobs or of processes.
+pub(crate) fn suspension_verb(entity_type: &str, suspended: bool) -> &'static str {
+    let (suspend, activate) = match entity_type {
+        "Job" => ("SuspendJob", "ActivateJob"),
+        "JobDefinition" => ("SuspendJobDefinition", "ActivateJobDefinition"),
+        _ => ("SuspendProcessDefinition", "ActivateProcessDefinition"),
+    };
+    if suspended { suspend } else { activate }
 }
 
 /// One property before and after.

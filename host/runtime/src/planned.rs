@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use mandate_engine::{Input, InstanceId, Rejection};
 use mandate_store::query::{DefinitionFilter, DefinitionRow, Page};
-use mandate_store::{CarriedOut, JobDefinitionName, Planned};
+use mandate_store::{CarriedOut, JobDefinitionName, Planned, key_of_definition};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::executor::POLL;
 use crate::job_definitions::JobDefinition;
-use crate::operator::{Change, OPERATOR, Operation, Subject};
+use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_verb};
 use crate::{Error, Inner, Runtime};
 
 mod by_hand;
@@ -169,7 +169,7 @@ impl Suspension {
     }
 
     fn key(&self) -> Option<&str> {
-        let of_id = || self.process_definition_id.as_deref().and_then(|id| id.split(':').next());
+        let of_id = || self.process_definition_id.as_deref().map(key_of_definition);
         self.process_definition_key.as_deref().or_else(of_id)
     }
 
@@ -213,12 +213,11 @@ impl Suspension {
 
     /// What the log says of it, without what it changes.
     fn operation(&self, changes: Vec<Change>) -> Operation {
-        let (entity_type, verb) = match (self.what, self.suspended) {
-            (Suspended::ProcessDefinitions | Suspended::ProcessInstances, true) => ("ProcessDefinition", "SuspendProcessDefinition"),
-            (Suspended::ProcessDefinitions | Suspended::ProcessInstances, false) => ("ProcessDefinition", "ActivateProcessDefinition"),
-            (Suspended::JobDefinitions | Suspended::Jobs, true) => ("JobDefinition", "SuspendJobDefinition"),
-            (Suspended::JobDefinitions | Suspended::Jobs, false) => ("JobDefinition", "ActivateJobDefinition"),
+        let entity_type = match self.what {
+            Suspended::ProcessDefinitions | Suspended::ProcessInstances => "ProcessDefinition",
+            Suspended::JobDefinitions | Suspended::Jobs => "JobDefinition",
         };
+        let verb = suspension_verb(entity_type, self.suspended);
         let subject = Subject {
             tenant: self.tenant_id.clone(),
             definition_id: self.process_definition_id.clone(),

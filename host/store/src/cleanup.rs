@@ -187,8 +187,8 @@ impl Store {
 
     /// Ended instances of a definition's key from one on, as many as are looked at at once.
     async fn ended_of_key(&self, definition: &str, ended_at: i64, instance: Uuid) -> Result<Vec<(String, i64, Uuid)>, Error> {
-        // An id begins with the key, by which ended instances are found.
-        let key = definition.split(':').next().unwrap_or_default();
+        // Ended instances are found by it.
+        let key = crate::key_of_definition(definition);
         let ended = self.pool.fetch(ENDED_FROM, params![key, ended_at, instance, LOOK]).await?;
         ended.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
     }

@@ -348,6 +348,11 @@ async fn element_ids(tx: &mut Tx, count: i64) -> Result<i64, Error> {
     rows.first().map_or_else(|| Err(Error::Damaged("the table next_element has no row".to_owned())), |row| row.get(0))
 }
 
+/// What a definition's id begins with: `key:version:uuid`, and a key has no colon, for it is an XML name.
+pub fn key_of_definition(id: &str) -> &str {
+    id.split_once(':').map_or(id, |(key, _)| key)
+}
+
 /// A definition with the next version of its tenant and key, and an id.
 async fn numbered(tx: &mut Tx, write: &DeploymentWrite, tenant: &str, new: &NewDefinition) -> Result<DefinitionRow, Error> {
     let sql = "SELECT COALESCE(MAX(version), 0) + 1 FROM definition WHERE tenant = $1 AND key = $2";

@@ -47,6 +47,7 @@ pub use cleanup::Due;
 pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
 pub use delivery::incident::Undelivered;
 pub use delivery::{Delivery, DeliveryClaim, DeliveryName, FIRST_DELIVERY, FailedDelivery, Receiver, Signal, SignalTenants};
+pub use deploy::key_of_definition;
 pub use deployment::{
     BindingRow, DelegateRow, DelegatesSeen, Deployed, DeploymentDeletion, DeploymentWrite, ElementRow, NewDefinition, Resource,
     StartEventRow,

@@ -139,8 +139,7 @@ fn logged_verdict(row: &LedgerRow, verdict: &Verdict, state: LedgerState, now: i
     let subject = Subject {
         instance: Some(InstanceId(row.instance)),
         tenant: Some(row.tenant.clone()).filter(|tenant| !tenant.is_empty()),
-        // An id begins with the key.
-        definition_key: row.definition_id.split(':').next().map(str::to_owned),
+        definition_key: Some(mandate_store::key_of_definition(&row.definition_id).to_owned()),
         definition_id: Some(row.definition_id.clone()),
         ..Subject::default()
     };

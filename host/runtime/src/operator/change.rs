@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mandate_engine::{ActivityId, Input, Instance, Job, Jobs, TaskRevision, Variable, WaitId};
 use mandate_model::ProcessDefinition;
 
-use super::{Change, OPERATOR, Operation, Subject, TASK_WORKER};
+use super::{Change, OPERATOR, Operation, Subject, TASK_WORKER, suspension_verb};
 use crate::unit::task_texts;
 
 /// What an operator did with an input, given the instance before and after; none: it is nothing that operators do.
@@ -45,7 +45,7 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
             Change::new("priority", job.map(|it| it.priority.to_string()), Some(priority.to_string()))
         }),
         Input::SuspendJobs { jobs, suspended } => {
-            let verb = if *suspended { "SuspendJob" } else { "ActivateJob" };
+            let verb = suspension_verb("Job", *suspended);
             changed(before, after, jobs, verb, |job| Change::suspension(job.map(|job| job.suspended), *suspended))
         }
         Input::SetDue { wait, .. } => moved("SetDueDate", before, after, *wait),

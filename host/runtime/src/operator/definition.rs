@@ -4,7 +4,7 @@ use mandate_engine::InstanceId;
 use mandate_store::query::{DefinitionFilter, DefinitionRow, InstanceFilter, Page};
 use mandate_store::{CarriedOut, DeploymentDeletion};
 
-use super::{Change, OPERATOR, Operation, Subject};
+use super::{Change, OPERATOR, Operation, Subject, suspension_verb};
 use crate::deploy::{Report, Upload};
 use crate::error::Several;
 use crate::{Error, Runtime};
@@ -43,14 +43,7 @@ impl Runtime {
     pub async fn delete_definitions(&self, rows: &[DefinitionRow], cascade: bool) -> Result<(), Error> {
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let operation = |row: &DefinitionRow| {
-            let subject = Subject {
-                tenant: row.tenant.clone(),
-                definition_id: Some(row.id.clone()),
-                definition_key: Some(row.key.clone()),
-                deployment_id: Some(row.deployment_id.clone()),
-                ..Subject::default()
-            };
-            let changes = vec![Change::to("cascade", cascade)];
+            let (changes, subject) = (vec![Change::to("cascade", cascade)], Subject::of_definition(row));
             self.logged(Operation { verb: "Delete", entity_type: "ProcessDefinition", category: OPERATOR, changes, subject })
         };
         let operations: Vec<_> = rows.iter().flat_map(operation).collect();
@@ -125,17 +118,12 @@ impl Runtime {
         instances: bool,
         plan: Option<&CarriedOut>,
     ) -> Result<(), Error> {
-        let subject = Subject {
-            tenant: found.tenant.clone(),
-            definition_id: Some(found.id.clone()),
-            definition_key: Some(found.key.clone()),
-            deployment_id: Some(found.deployment_id.clone()),
-            ..Subject::default()
-        };
+        let subject = Subject::of_definition(found);
         let operations = |before: bool| {
             let changes = vec![Change::suspension(Some(before), suspended), Change::to("includeProcessInstances", instances)];
-            let verb = if suspended { "SuspendProcessDefinition" } else { "ActivateProcessDefinition" };
-            self.logged(Operation { verb, entity_type: "ProcessDefinition", category: OPERATOR, changes, subject })
+            let entity_type = "ProcessDefinition";
+            let verb = suspension_verb(entity_type, suspended);
+            self.logged(Operation { verb, entity_type, category: OPERATOR, changes, subject })
         };
         if !self.0.store.carry_out_suspension(&found.id, suspended, plan, operations).await? {
             return Err(Error::NotFound { what: "process definition", id: found.id.clone() });

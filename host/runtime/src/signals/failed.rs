@@ -58,14 +58,7 @@ impl Runtime {
             let delivery = self.0.store.failed_delivery(job.instance.0, number(job)).await?.ok_or_else(missing)?;
             let definition = self.0.definitions.get(&self.0.store, &delivery.definition_id).await?;
             let (revised, changes) = change(&delivery);
-            let subject = Subject {
-                instance: receiving(&delivery),
-                tenant: definition.row.tenant.clone(),
-                definition_id: Some(definition.row.id.clone()),
-                definition_key: Some(definition.row.key.clone()),
-                deployment_id: Some(definition.row.deployment_id.clone()),
-                ..Subject::default()
-            };
+            let subject = Subject { instance: receiving(&delivery), ..Subject::of_definition(&definition.row) };
             let operations = self.logged(Operation { verb, entity_type: "Job", category: OPERATOR, changes, subject });
             if self.0.store.revise_delivery(&delivery, revised, &operations, self.now()).await? {
                 self.0.thrown.notify_one();

@@ -8,6 +8,7 @@ use super::variables::{In, VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, Param, params};
+use crate::deploy::key_of_definition;
 
 /// An instance in history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -295,8 +296,8 @@ fn conditions(select: &mut Select, filter: HistoryInstanceFilter, keeps_activiti
     select.texts("h.business_key", filter.business_keys);
     select.like("h.business_key", filter.business_key_like);
     if let Some(id) = filter.definition_id {
-        // It begins with its key, which the indexes have.
-        let key = id.split(':').next().unwrap_or_default().to_owned();
+        // The indexes have the key.
+        let key = key_of_definition(&id).to_owned();
         select.with_each("(h.definition_key = $? AND h.definition_id = $?)", [key.into(), id.into()]);
     }
     select.maybe("h.definition_key = $?", filter.definition_key);

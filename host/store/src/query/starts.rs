@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::Reads;
 use crate::Error;
 use crate::db::{Row, params};
+use crate::deploy::key_of_definition;
 use crate::unit::StartKey;
 
 /// What a key started, once and for all.
@@ -45,8 +46,7 @@ impl Reads {
 
     /// What a key has started of one definition, when nobody knows its tenant any more: the definition is deleted.
     pub async fn keyed_start_of(&self, definition_id: &str, key: &str) -> Result<Option<KeyedStart>, Error> {
-        // A definition's id begins with its key.
-        let definition_key = definition_id.split(':').next().unwrap_or_default();
+        let definition_key = key_of_definition(definition_id);
         let sql = format!("{START} WHERE definition_key = $1 AND key = $2 AND definition_id = $3");
         let rows = self.pool.fetch(&sql, params![definition_key, key, definition_id]).await?;
         rows.first().map(start).transpose()

@@ -9,6 +9,7 @@ use crate::Error;
 use crate::batch::{Batch, Type, cells};
 use crate::config::HistoryLevel;
 use crate::db::{Dialect, Tx};
+use crate::deploy::key_of_definition;
 use crate::rows::HistoryRow;
 use crate::unit::{Expect, InstanceWrite, State};
 
@@ -352,8 +353,7 @@ impl History {
                 Some((state, reason, at, removal_at)) => (state.as_str(), reason.clone(), Some(at), removal_at),
                 None => (ACTIVE, None, None, None),
             };
-            // A definition's id begins with its key, and a key has no colon: it is an XML name.
-            let key = head.definition_id.split(':').next().unwrap_or_default();
+            let key = key_of_definition(&head.definition_id);
             self.instances.push(cells![
                 id,
                 tenant(head),
