@@ -108,8 +108,8 @@ fn routes(source: &str) -> Vec<String> {
     let mut routes = found(".route(\"", "\"");
     let mut below = found(".route(&format!(\"{path}", "\"");
     below.extend(source.contains(".route(path,").then(String::new));
-    // A list has its path as a constant, and a count below it.
-    for list in found("constPATH:&'staticstr=\"", "\"") {
+    // A list has its path as a constant or is routed by it, and a count below it.
+    for list in [found("constPATH:&'staticstr=\"", "\""), found("list::routes(\"", "\"")].concat() {
         routes.extend([format!("{list}/count"), list]);
     }
     // So have variables, with each of them and its bytes below.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::modification::named_instances;
-use super::{camunda, variable_query};
+use super::{camunda, list, variable_query};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::operator::Acting;
@@ -23,9 +23,7 @@ use crate::query_params::{Fields, check_stored, public_or_none};
 use crate::{App, Error, LARGEST_MAX_RESULTS, date, to_the_end, variable};
 
 pub(super) fn router() -> Router<App> {
-    Router::new()
-        .route("/external-task", get(list).post(list_by_body))
-        .route("/external-task/count", get(count).post(count_by_body))
+    list::routes("/external-task", listed, counted)
         .route("/external-task/fetchAndLock", post(fetch_and_lock))
         .route("/external-task/topic-names", get(topic_names))
         .route("/external-task/retries", put(retries_of_several))
@@ -369,23 +367,15 @@ fn filter(fields: &mut Fields, now: i64) -> Result<ExternalTaskFilter, Error> {
     })
 }
 
-async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    listed(&app, fields, None).await
-}
-
-async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
-    listed(&app, fields, Some(paging)).await
-}
-
-async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
+async fn listed(app: App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields, app.runtime.now())?;
     let (page, sort): (_, Vec<(ExternalTaskSort, Order)>) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
     fields.finish(camunda::EXTERNAL_TASKS)?;
-    variable_query::check(app, !filter.variables.is_empty())?;
+    variable_query::check(&app, !filter.variables.is_empty())?;
     let rows = stored(app.runtime.reads().external_tasks(filter, page, &sort).await)?;
     let mut dtos = Vec::with_capacity(rows.len());
     for row in &rows {
-        dtos.push(with_definition(app, row).await);
+        dtos.push(with_definition(&app, row).await);
     }
     Ok(Json(Value::Array(dtos)))
 }
@@ -398,19 +388,11 @@ async fn with_definition(app: &App, listed: &ExternalTaskListed) -> Value {
     }
 }
 
-async fn count(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    counted(&app, fields).await
-}
-
-async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
-    counted(&app, fields).await
-}
-
-async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
+async fn counted(app: App, mut fields: Fields) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields, app.runtime.now())?;
     fields.of_list_only(SORTS)?;
     fields.finish(camunda::EXTERNAL_TASKS)?;
-    variable_query::check(app, !filter.variables.is_empty())?;
+    variable_query::check(&app, !filter.variables.is_empty())?;
     Ok(super::count(stored(app.runtime.reads().count_external_tasks(filter).await)?))
 }
 

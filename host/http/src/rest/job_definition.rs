@@ -7,15 +7,13 @@ use mandate_runtime::JobDefinition;
 use mandate_runtime::query::{DefinitionFilter, Order, Page};
 use serde_json::{Value, json};
 
-use crate::extract::{Body, Params, Segments};
+use super::list;
+use crate::extract::{Params, Segments};
 use crate::query_params::Fields;
 use crate::{App, Error};
 
 pub(super) fn router() -> Router<App> {
-    Router::new()
-        .route("/job-definition", get(list).post(list_by_body))
-        .route("/job-definition/count", get(count).post(count_by_body))
-        .route("/job-definition/{id}", get(one))
+    list::routes("/job-definition", listed, counted).route("/job-definition/{id}", get(one))
 }
 
 /// All filters that Camunda has.
@@ -66,17 +64,9 @@ async fn found(app: &App, fields: &mut Fields) -> Result<Vec<JobDefinition>, Err
     Ok(found)
 }
 
-async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    listed(&app, fields, None).await
-}
-
-async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
-    listed(&app, fields, Some(paging)).await
-}
-
-async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
+async fn listed(app: App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
     let (Page { first, max }, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
-    let mut found = found(app, &mut fields).await?;
+    let mut found = found(&app, &mut fields).await?;
     fields.finish(CAMUNDA)?;
     // The last key first: each sort keeps the order of the one before where it finds no difference.
     for (key, order) in sort.into_iter().rev() {
@@ -88,16 +78,8 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
     Ok(Json(found.iter().skip(first as usize).take(max as usize).map(dto).collect()))
 }
 
-async fn count(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    counted(&app, fields).await
-}
-
-async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
-    counted(&app, fields).await
-}
-
-async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
-    let found = found(app, &mut fields).await?;
+async fn counted(app: App, mut fields: Fields) -> Result<Json<Value>, Error> {
+    let found = found(&app, &mut fields).await?;
     fields.of_list_only(SORTS)?;
     fields.finish(CAMUNDA)?;
     Ok(super::count(i64::try_from(found.len()).unwrap_or(i64::MAX)))

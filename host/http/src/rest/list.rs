@@ -49,45 +49,42 @@ pub(super) trait List: 'static {
 
 /// `GET` of a list and of its count.
 pub(super) fn by_query<L: List>() -> Router<App> {
-    Router::new().route(L::PATH, get(list::<L>)).route(&format!("{}/count", L::PATH), get(count::<L>))
+    let list = |State(app): State<App>, Params(fields): Params| listed::<L>(app, fields, None);
+    let count = |State(app): State<App>, Params(fields): Params| counted::<L>(app, fields);
+    Router::new().route(L::PATH, get(list)).route(&format!("{}/count", L::PATH), get(count))
 }
 
 /// And `POST` of both, with the filter in the body.
 pub(super) fn by_query_or_body<L: List>() -> Router<App> {
-    Router::new()
-        .route(L::PATH, get(list::<L>).post(list_by_body::<L>))
-        .route(&format!("{}/count", L::PATH), get(count::<L>).post(count_by_body::<L>))
+    routes(L::PATH, listed::<L>, counted::<L>)
 }
 
-async fn list<L: List>(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    listed::<L>(&app, fields, None).await
+/// The same of a list that is made of something else. Beside a body the query string pages.
+pub(super) fn routes<L, C>(path: &str, listed: fn(App, Fields, Option<Params>) -> L, counted: fn(App, Fields) -> C) -> Router<App>
+where
+    L: Future<Output = Result<Json<Value>, Error>> + Send + 'static,
+    C: Future<Output = Result<Json<Value>, Error>> + Send + 'static,
+{
+    let list = move |State(app): State<App>, Params(fields): Params| listed(app, fields, None);
+    let list_by_body = move |State(app): State<App>, paging: Params, Body(fields): Body| listed(app, fields, Some(paging));
+    let count = move |State(app): State<App>, Params(fields): Params| counted(app, fields);
+    let count_by_body = move |State(app): State<App>, Body(fields): Body| counted(app, fields);
+    Router::new().route(path, get(list).post(list_by_body)).route(&format!("{path}/count"), get(count).post(count_by_body))
 }
 
-async fn list_by_body<L: List>(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
-    listed::<L>(&app, fields, Some(paging)).await
-}
-
-async fn count<L: List>(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    counted::<L>(&app, fields).await
-}
-
-async fn count_by_body<L: List>(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
-    counted::<L>(&app, fields).await
-}
-
-async fn listed<L: List>(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
-    let filter = L::filter(&mut fields, app)?;
+async fn listed<L: List>(app: App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
+    let filter = L::filter(&mut fields, &app)?;
     let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(L::SORTS)?);
     fields.finish(L::CAMUNDA)?;
-    L::check(app, &filter)?;
+    L::check(&app, &filter)?;
     let rows = stored(L::rows(&app.runtime.reads(), filter, page, &sort).await)?;
     Ok(Json(rows.iter().map(L::dto).collect()))
 }
 
-async fn counted<L: List>(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
-    let filter = L::filter(&mut fields, app)?;
+async fn counted<L: List>(app: App, mut fields: Fields) -> Result<Json<Value>, Error> {
+    let filter = L::filter(&mut fields, &app)?;
     fields.of_list_only(L::SORTS)?;
     fields.finish(L::CAMUNDA)?;
-    L::check(app, &filter)?;
+    L::check(&app, &filter)?;
     Ok(super::count(stored(L::count(&app.runtime.reads(), filter).await)?))
 }

@@ -8,17 +8,14 @@ use mandate_runtime::engine::Variables;
 use mandate_runtime::query::{Order, SortedKind, TASKS, TaskFilter, TaskListed, TaskSort, VariableOf};
 use serde_json::{Value, json};
 
-use super::{alternatives, camunda, task_work, variable_query};
+use super::{alternatives, camunda, list, task_work, variable_query};
 use crate::error::stored;
-use crate::extract::{Body, Params, Segments};
+use crate::extract::{Params, Segments};
 use crate::query_params::{DEFAULT_MAX_RESULTS, Fields, public_or_none};
 use crate::{App, Error, date, variable};
 
 pub(super) fn router() -> Router<App> {
-    Router::new()
-        .route("/task", get(list).post(list_by_body))
-        .route("/task/count", get(count).post(count_by_body))
-        .route("/task/{id}", get(one).put(task_work::update))
+    list::routes("/task", listed, counted).route("/task/{id}", get(one).put(task_work::update))
 }
 
 const SORTS: &[(&str, TaskSort)] = &[
@@ -139,15 +136,7 @@ fn check(app: &App, filter: &TaskFilter, sort: &[(TaskSort, Order)]) -> Result<(
     variable_query::check(app, asks(filter) || filter.any.iter().any(asks) || sorts)
 }
 
-async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    listed(&app, fields, None).await
-}
-
-async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
-    listed(&app, fields, Some(paging)).await
-}
-
-async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
+async fn listed(app: App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields)?;
     let (page, sort) = (super::page(&mut fields, paging)?, sorting(&mut fields)?);
     let with_info = fields.flag("withCommentAttachmentInfo")?;
@@ -156,7 +145,7 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
     if with_variables.contains(&true) && page.max > DEFAULT_MAX_RESULTS {
         return Err(Error::Invalid(format!("at most {DEFAULT_MAX_RESULTS} tasks are answered with their variables")));
     }
-    check(app, &filter, &sort)?;
+    check(&app, &filter, &sort)?;
     let rows = stored(app.runtime.reads().tasks(filter, page, &sort).await)?;
     let mut dtos = Vec::with_capacity(rows.len());
     let mut room = Room::default();
@@ -167,7 +156,7 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
             (dto["attachment"], dto["comment"]) = (json!(false), json!(false));
         }
         if let Some(visible) = with_variables.iter().position(|asked| *asked).map(|first| first == 0) {
-            let variables = variables(app, row, visible).await?;
+            let variables = variables(&app, row, visible).await?;
             if !room.holds(&variables) {
                 let tasks = dtos.len();
                 let message =
@@ -191,15 +180,7 @@ async fn variables(app: &App, listed: &TaskListed, visible: bool) -> Result<Vari
     Ok(if visible { view.instance.visible_variables(task.scope()) } else { task.variables })
 }
 
-async fn count(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    counted(&app, fields).await
-}
-
-async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
-    counted(&app, fields).await
-}
-
-async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
+async fn counted(app: App, mut fields: Fields) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields)?;
     fields.of_list_only_or(SORTS, by_variable)?;
     // What the list shows of each task besides.
@@ -207,7 +188,7 @@ async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
         fields.flag(shown)?;
     }
     fields.finish(camunda::TASKS)?;
-    check(app, &filter, &[])?;
+    check(&app, &filter, &[])?;
     Ok(super::count(stored(app.runtime.reads().count_tasks(filter).await)?))
 }
 
