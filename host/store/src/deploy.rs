@@ -259,6 +259,14 @@ async fn refuse_taken_messages(tx: &mut Tx, write: &DeploymentWrite) -> Result<(
 }
 
 async fn store(tx: &mut Tx, write: &DeploymentWrite, at: i64) -> Result<Vec<DefinitionRow>, Error> {
+    insert_deployment(tx, write, at).await?;
+    let definitions = insert_definitions(tx, write).await?;
+    insert_what_is_of_them(tx, write, &definitions).await?;
+    Ok(definitions)
+}
+
+/// The deployment with its files, and the delegates in it.
+async fn insert_deployment(tx: &mut Tx, write: &DeploymentWrite, at: i64) -> Result<(), Error> {
     let tenant = write.tenant.as_deref().unwrap_or_default();
     let sql =
         "INSERT INTO deployment (id, name, source, tenant, deployed_at, content_digest, metadata) VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -293,8 +301,12 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite, at: i64) -> Result<Vec<Defi
         let topics = serde_json::Value::from(delegate.topics.clone()).to_string();
         cells![&write.id, &delegate.name, &delegate.version, &delegate.digest, &delegate.mandate, topics]
     });
-    INSERT_DELEGATES.execute(tx, delegates.collect()).await?;
+    INSERT_DELEGATES.execute(tx, delegates.collect()).await.map(drop)
+}
 
+/// Its definitions, each with the next version of its key.
+async fn insert_definitions(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow>, Error> {
+    let tenant = write.tenant.as_deref().unwrap_or_default();
     let mut definitions = Vec::with_capacity(write.definitions.len());
     for new in &write.definitions {
         definitions.push(numbered(tx, write, tenant, new).await?);
@@ -319,6 +331,11 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite, at: i64) -> Result<Vec<Defi
         ]
     });
     INSERT_DEFINITIONS.execute(tx, rows.collect()).await?;
+    Ok(definitions)
+}
+
+/// What definitions are bound to, their elements, and what starts them.
+async fn insert_what_is_of_them(tx: &mut Tx, write: &DeploymentWrite, definitions: &[DefinitionRow]) -> Result<(), Error> {
     let pairs = || definitions.iter().zip(&write.definitions);
     let bindings = pairs().flat_map(|(row, new)| {
         new.bindings
@@ -338,8 +355,8 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite, at: i64) -> Result<Vec<Defi
     INSERT_START_EVENTS.execute(tx, events.collect()).await?;
     let keys = definitions.iter().map(|definition| definition.key.clone()).collect();
     let timers = pairs().flat_map(|(row, new)| new.start_timers.iter().map(|timer| start_timers::new_row(&row.id, timer, write.at)));
-    start_timers::deployed(tx, tenant, keys, timers.collect(), write.at).await?;
-    Ok(definitions)
+    let tenant = write.tenant.as_deref().unwrap_or_default();
+    start_timers::deployed(tx, tenant, keys, timers.collect(), write.at).await
 }
 
 /// Ids for so many elements, which nothing else ever has, also when they are deleted. Answers the first.
