@@ -61,14 +61,7 @@ pub(crate) struct Definitions<'n> {
 impl<'n> Definitions<'n> {
     /// Reads the root. None after an error that leaves nothing to go on with.
     pub(crate) fn read(root: &'n Node<'n>, diagnostics: &mut Diagnostics) -> Option<Self> {
-        if !root.is("definitions") {
-            let message = if root.name == "definitions" {
-                format!("the root element '{}' is not in BPMN 2.0's namespace", shown(root.written))
-            } else {
-                format!("the root element is '{}', not BPMN 2.0's definitions", shown(root.written))
-            };
-            let help = "export the model as BPMN 2.0 XML: its namespace is http://www.omg.org/spec/BPMN/20100524/MODEL";
-            diagnostics.error(root.at(), message, help);
+        if !check_root(root, diagnostics) {
             return None;
         }
         check_ids(root, diagnostics);
@@ -99,28 +92,12 @@ impl<'n> Definitions<'n> {
                     some_process = true;
                     definitions.process(child, diagnostics);
                 }
-                "message" => {
-                    check(child, diagnostics);
-                    definitions.messages.insert(id, child);
-                }
-                "error" => {
-                    check(child, diagnostics);
-                    definitions.errors.insert(id, child);
-                }
-                "escalation" => {
-                    check(child, diagnostics);
-                    definitions.escalations.insert(id, child);
-                }
-                "signal" => {
-                    check(child, diagnostics);
-                    definitions.signals.insert(id, child);
-                }
-                name if name.ends_with("EventDefinition") => {
-                    definitions.reusable_events.insert(id, child);
-                }
-                "resource" => {
-                    definitions.resources.insert(id, child);
-                }
+                "message" => _ = definitions.messages.insert(id, checked(child, diagnostics)),
+                "error" => _ = definitions.errors.insert(id, checked(child, diagnostics)),
+                "escalation" => _ = definitions.escalations.insert(id, checked(child, diagnostics)),
+                "signal" => _ = definitions.signals.insert(id, checked(child, diagnostics)),
+                name if name.ends_with("EventDefinition") => _ = definitions.reusable_events.insert(id, child),
+                "resource" => _ = definitions.resources.insert(id, child),
                 "interface" => definitions.operations.extend(child.all("operation").filter_map(|it| Some((it.id()?, it)))),
                 "collaboration" => collaborations.push(child),
                 "correlationProperty" => properties.push(child),
@@ -223,12 +200,28 @@ pub(super) fn by_reference<T: Copy>(table: &HashMap<&str, T>, reference: &str) -
     table.get(reference).or_else(local).copied()
 }
 
-/// What is said of the attributes and extensions of a message, error, escalation or signal.
-fn check(node: &Node<'_>, diagnostics: &mut Diagnostics) {
+/// Whether it is BPMN 2.0's.
+fn check_root(root: &Node<'_>, diagnostics: &mut Diagnostics) -> bool {
+    if root.is("definitions") {
+        return true;
+    }
+    let message = if root.name == "definitions" {
+        format!("the root element '{}' is not in BPMN 2.0's namespace", shown(root.written))
+    } else {
+        format!("the root element is '{}', not BPMN 2.0's definitions", shown(root.written))
+    };
+    let help = "export the model as BPMN 2.0 XML: its namespace is http://www.omg.org/spec/BPMN/20100524/MODEL";
+    diagnostics.error(root.at(), message, help);
+    false
+}
+
+/// A message, error, escalation or signal, with what is said of its attributes and extensions.
+fn checked<'n>(node: &'n Node<'n>, diagnostics: &mut Diagnostics) -> &'n Node<'n> {
     attributes::check(node, node.at(), diagnostics);
     for extension in node.all("extensionElements").flat_map(|extensions| &extensions.children) {
         attributes::check_extension(extension, node, extension.at_in(node.at()), diagnostics);
     }
+    node
 }
 
 fn ignored(node: &Node<'_>, diagnostics: &mut Diagnostics) {
