@@ -141,7 +141,7 @@ fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, fi
         }
     };
     let next = Next::of(instance).map(|next| next.wait);
-    let mut jobs: Vec<_> = instance.jobs().map(|job| job_row(definition, instance, job, next, false)).collect();
+    let mut jobs: Vec<_> = instance.jobs().map(|job| job_row(definition, instance, job, next)).collect();
     for job in &mut jobs {
         job.suspended |= instance.is_suspended();
     }

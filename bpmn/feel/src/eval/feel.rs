@@ -93,18 +93,18 @@ impl Evaluator<'_> {
             }
             Test::Range(range) => {
                 let range = self.interval(range)?;
-                self.lies_within(value, &range, false).map(Value::Boolean)
+                self.lies_within(value, &range).map(Value::Boolean)
             }
             Test::Value(node) => {
                 let right = self.evaluate(node)?;
                 if let (Value::Range(range), false) = (&right, matches!(value, Value::Range(_))) {
-                    return self.lies_within(value, range, true).map(Value::Boolean);
+                    return self.lies_within_value(value, range).map(Value::Boolean);
                 }
                 if let Value::List(items) = &right {
                     for item in items.iter() {
                         let holds = match (item, value) {
                             (Value::Range(_), Value::Range(_)) => self.equal(value, item)? == Some(true),
-                            (Value::Range(range), _) => match self.lies_within(value, range, true) {
+                            (Value::Range(range), _) => match self.lies_within_value(value, range) {
                                 // What is of another kind is no member, as with values.
                                 Ok(within) => within,
                                 Err(Fault::Null(_)) => false,
@@ -136,17 +136,15 @@ impl Evaluator<'_> {
         Ok(Interval { low, low_included: range.low_included, high, high_included: range.high_included })
     }
 
-    /// Of a range that is a value an end may be missing (`range("[2..)")`); one that is null where the range is written leaves it
-    /// undecided.
-    fn lies_within(&mut self, value: &Value, range: &Interval, is_value: bool) -> Result<bool, Fault> {
-        let above = if range.low_included { Operator::GreaterOrEqual } else { Operator::Greater };
-        let below = if range.high_included { Operator::LessOrEqual } else { Operator::Less };
-        let mut compare = |operator, end: &Value| {
-            if is_value && end.is_null() && !value.is_null() { Ok(true) } else { self.feel_compare(operator, value, end) }
-        };
-        let above = compare(above, &range.low)?;
-        let below = compare(below, &range.high)?;
-        Ok(above && below)
+    /// Whether a value lies in a range where that is written: an end that is null leaves it undecided.
+    fn lies_within(&mut self, value: &Value, range: &Interval) -> Result<bool, Fault> {
+        lies_between(range, |operator, end| self.feel_compare(operator, value, end))
+    }
+
+    /// The same of a range that is a value: an end may be missing (`range("[2..)")`).
+    fn lies_within_value(&mut self, value: &Value, range: &Interval) -> Result<bool, Fault> {
+        let is_open = |end: &Value| end.is_null() && !value.is_null();
+        lies_between(range, |operator, end| if is_open(end) { Ok(true) } else { self.feel_compare(operator, value, end) })
     }
 
     pub(super) fn feel_step(&mut self, value: &Value, step: &Step) -> Result<Value, Fault> {
@@ -340,6 +338,13 @@ pub(super) fn negate(operand: &Value) -> Result<Value, Fault> {
         },
         other => Err(Fault::Null(format!("- needs a number, not {}", other.kind()))),
     }
+}
+
+/// Whether a value lies between the ends of a range, as comparing it with each says.
+fn lies_between(range: &Interval, mut compare: impl FnMut(Operator, &Value) -> Result<bool, Fault>) -> Result<bool, Fault> {
+    let above = compare(if range.low_included { Operator::GreaterOrEqual } else { Operator::Greater }, &range.low)?;
+    let below = compare(if range.high_included { Operator::LessOrEqual } else { Operator::Less }, &range.high)?;
+    Ok(above && below)
 }
 
 /// An entry of a context, or what a date, time, duration or range has instead of entries.

@@ -66,7 +66,7 @@ impl<'n> ProcessReader<'n, '_> {
             }
         }
         for (event, at, reference) in throws {
-            let Some(activity) = self.look_up(reference, at, "the activity to compensate is", false) else { continue };
+            let Some(activity) = self.look_up(reference, at, "the activity to compensate is") else { continue };
             match &mut self.element(event).kind {
                 ElementKind::EndEvent(EndResult::Compensation(throw))
                 | ElementKind::IntermediateThrowEvent(ThrowResult::Compensation(throw)) => throw.activity = Some(activity),

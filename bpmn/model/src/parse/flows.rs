@@ -148,15 +148,23 @@ impl<'n> ProcessReader<'n, '_> {
             );
             return None;
         };
-        self.look_up(id, node.at(), &format!("the flow {verb}"), attribute == "targetRef")
+        let subject = format!("the flow {verb}");
+        if attribute == "targetRef" { self.target(id, node.at(), &subject) } else { self.look_up(id, node.at(), &subject) }
     }
 
-    /// The flow node with an id, or an error that begins with `subject`. What leads to the throwing end of a link gets the catching one.
-    pub(crate) fn look_up(&mut self, id: &str, at: At<'n>, subject: &str, leads_there: bool) -> Option<ElementIndex> {
+    /// As [`Self::look_up`], for what leads there: to the throwing end of a link is to the catching one.
+    fn target(&mut self, id: &str, at: At<'n>, subject: &str) -> Option<ElementIndex> {
+        match self.slots.get(id.trim()) {
+            Some(Slot::Link(target)) => Some(*target),
+            _ => self.look_up(id, at, subject),
+        }
+    }
+
+    /// The flow node with an id, or an error that begins with `subject`.
+    pub(crate) fn look_up(&mut self, id: &str, at: At<'n>, subject: &str) -> Option<ElementIndex> {
         let id = id.trim();
         match self.slots.get(id) {
             Some(Slot::Element(index)) if *index != crate::definition::ROOT => Some(*index),
-            Some(Slot::Link(target)) if leads_there => Some(*target),
             Some(Slot::Link(_)) => {
                 let message = format!("{subject} the link throw event '{}'", shown(id));
                 self.diagnostics.error(at, message, "use the link catch event: a link throw event is no activity");
@@ -179,7 +187,7 @@ impl<'n> ProcessReader<'n, '_> {
     /// Attaches the boundary events to their activities.
     pub(crate) fn attach(&mut self) {
         for (boundary, at, reference) in std::mem::take(&mut self.attachments) {
-            let Some(activity) = self.look_up(reference, at, "the boundary event is attached to", false) else {
+            let Some(activity) = self.look_up(reference, at, "the boundary event is attached to") else {
                 self.draft.incomplete = true;
                 continue;
             };

@@ -18,8 +18,8 @@ pub(super) fn is_behind(job: &Job, next: Option<WaitId>) -> bool {
     job.exclusive && job.retries > 0 && next != Some(job.wait)
 }
 
-/// The row of a job of an instance whose next exclusive job is `next`, as `check-store` expects it too.
-pub(crate) fn job_row(definition: &Definition, instance: &Instance, job: &Job, next: Option<WaitId>, locked: bool) -> JobRow {
+/// The row of a job of an instance whose next exclusive job is `next`, as `check-store` expects it too: locked by nobody.
+pub(crate) fn job_row(definition: &Definition, instance: &Instance, job: &Job, next: Option<WaitId>) -> JobRow {
     let element = definition.model.element(job.element);
     JobRow {
         wait: number(job.wait.0),
@@ -37,7 +37,7 @@ pub(crate) fn job_row(definition: &Definition, instance: &Instance, job: &Job, n
         created: job.since,
         failure: job.failure.clone(),
         failed_activity: job.failed.map(|failed| definition.model.element(failed).id.to_string()),
-        locked,
+        locked: false,
     }
 }
 

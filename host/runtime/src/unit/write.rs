@@ -98,7 +98,10 @@ impl Writing<'_> {
                     suspended: job.suspended,
                     behind: is_behind(&job, next),
                 }),
-                Some(job) => write.put_jobs.push(job_row(&base.definition, instance, &job, next, locked.contains(&wait))),
+                Some(job) => {
+                    let row = job_row(&base.definition, instance, &job, next);
+                    write.put_jobs.push(JobRow { locked: locked.contains(&wait), ..row });
+                }
                 None if self.is_in_its_row(wait) || !is_old(base, wait) => {}
                 None => write.remove_jobs.push(number(wait.0)),
             }
@@ -171,7 +174,7 @@ impl Writing<'_> {
         if let Some(job) = take_running(&mut write.put_jobs, write.other_exclusive_jobs) {
             (write.running, write.running_stood) = (Some(running(job, me)), Stood::Nowhere);
         } else if !revises && let Some(job) = take_handed_on(&mut write.lock_jobs, instance) {
-            let row = job_row(&base.definition, instance, job, next, true);
+            let row = job_row(&base.definition, instance, job, next);
             (write.running, write.running_stood) = (Some(running(row, me)), Stood::InARow);
         }
     }
