@@ -496,3 +496,14 @@ fn derived_id(key: &StartKey) -> InstanceId {
     bytes.copy_from_slice(&digest[..16]);
     InstanceId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_always_begun_the_same_instance() {
+        let id = derived_id(&start_key(Some("acme"), "order", "once"));
+        assert_eq!(id.to_string(), "c7c57724-2bbf-887f-8474-1c4ad3aa52ea");
+    }
+}

@@ -526,3 +526,28 @@ fn digest(call: &mandate_engine::DelegateCall) -> [u8; 32] {
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use mandate_engine::{ActivityId, DelegateCall, EntryKey, Variable, Variables};
+    use mandate_model::Implementation;
+
+    use super::*;
+
+    #[test]
+    fn what_a_delegate_is_given_has_always_had_the_same_digest() {
+        let call = DelegateCall {
+            wait: WaitId(1),
+            activity: ActivityId(1),
+            element: ElementIndex(0),
+            implementation: Implementation::Delegate { name: "worker".to_owned(), requirement: None },
+            listener: None,
+            entry: EntryKey([0; 32]),
+            variables: Variables::from([("a".to_owned(), Variable::from_json(&1.into()))]),
+            fields: vec![("f".to_owned(), "x".to_owned())],
+            attempt: 1,
+            retries_left: 0,
+        };
+        assert_eq!(hex::encode(digest(&call)), "92e23cc0229dc6469cfef3a2f823bffb8057f616d4d1c02b74b95e158cf7b6c3");
+    }
+}

@@ -368,4 +368,12 @@ mod tests {
         assert_eq!(help("reserve-line"), "add reserve-line.wasm to the upload, or correct the reference");
         assert_eq!(help("orders.reserve"), "add orders.reserve.wasm to the upload, or correct the reference");
     }
+
+    #[test]
+    fn a_definition_has_always_had_the_same_identity() {
+        let text = |text: &str| text.to_owned();
+        let (reference, delegate, version) = (text("worker"), text("worker"), text("1.0.0"));
+        let binding = BindingRow { reference, delegate, version, digest: text("d"), mandate: text("{}") };
+        assert_eq!(identity(b"b", &[b"s"], &[binding]), "1aff4ca6802c61aac307a14aac273a80cf38ca269d2d8c53adf97de4325387a2");
+    }
 }

@@ -156,3 +156,26 @@ async fn uploads_are_checked_one_at_a_time_while_others_are_answered() {
     assert_eq!(deployments(&runtime).await, 2);
     runtime.shut_down(std::time::Duration::from_secs(5)).await;
 }
+
+#[test]
+fn an_upload_has_always_had_the_same_digest() {
+    let text = |text: &str| text.to_owned();
+    let (reference, delegate, version) = (text("worker"), text("worker"), text("1.0.0"));
+    let definition = NewDefinition {
+        key: text("p"),
+        name: None,
+        version_tag: None,
+        history_ttl: None,
+        category: None,
+        startable_in_tasklist: true,
+        starters: Vec::new(),
+        resource_name: text("b.bpmn"),
+        identity: String::new(),
+        bindings: vec![BindingRow { reference, delegate, version, digest: text("d"), mandate: text("{}") }],
+        elements: Vec::new(),
+        start_events: Vec::new(),
+        start_timers: Vec::new(),
+    };
+    let files = [(text("b.bpmn"), b"b".to_vec()), (text("a.bpmn"), b"a".to_vec())];
+    assert_eq!(content_digest(&files, &[definition]), "e7cab8b902d3d0aec8c46f70c75661dae9f9dfe14fd4f31fca0415e0c1ed2f96");
+}

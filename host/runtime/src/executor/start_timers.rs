@@ -267,3 +267,13 @@ fn instance_of(timer: Uuid, firing: i64) -> InstanceId {
     bytes.copy_from_slice(&digest[..16]);
     InstanceId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_firing_has_always_begun_the_same_instance() {
+        assert_eq!(instance_of(Uuid::from_u128(7), 3).to_string(), "8916789e-6b05-864c-a424-f132b73ab6e5");
+    }
+}
