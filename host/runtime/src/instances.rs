@@ -16,7 +16,7 @@ use crate::executor::Queued;
 use crate::modification::Modify;
 use crate::operator::Operator;
 use crate::signals::TakenUp;
-use crate::{Error, Inner, Runtime};
+use crate::{Error, Inner, Runtime, digest};
 
 /// Which definition to start.
 #[derive(Clone, Debug)]
@@ -488,13 +488,9 @@ fn start_key(tenant: Option<&str>, definition_key: &str, key: &str) -> StartKey 
 fn derived_id(key: &StartKey) -> InstanceId {
     let mut hash = Sha256::new();
     for part in [&key.tenant, &key.definition_key, &key.key] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
+        digest::add(&mut hash, part);
     }
-    let digest = hash.finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    InstanceId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    digest::instance(hash)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod conditions;
 mod definitions;
 mod delegate;
 pub mod deploy;
+mod digest;
 mod error;
 mod executor;
 mod external_tasks;

@@ -28,7 +28,7 @@ use crate::definitions::Definition;
 use crate::delegate::{CallContext, CallEnd};
 use crate::running::Registered;
 use crate::unit::{Rows, activity_id, number};
-use crate::{Error, Inner};
+use crate::{Error, Inner, digest};
 
 mod along;
 
@@ -521,8 +521,7 @@ fn digest(call: &mandate_engine::DelegateCall) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update((call.variables.len() as u64).to_be_bytes());
     for text in variables.chain(fields).flat_map(|(name, value)| [name, value]) {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
+        digest::add(&mut hash, text);
     }
     hash.finalize().into()
 }

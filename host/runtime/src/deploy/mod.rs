@@ -445,15 +445,13 @@ fn content_digest(resources: &[(String, Vec<u8>)], definitions: &[NewDefinition]
     let files: BTreeMap<&String, _> = resources.iter().map(|(name, bytes)| (name, Sha256::digest(bytes))).collect();
     let mut hash = Sha256::new();
     for (name, digest) in files {
-        hash.update((name.len() as u64).to_be_bytes());
-        hash.update(name.as_bytes());
+        crate::digest::add(&mut hash, name);
         hash.update(digest);
     }
     for definition in definitions {
         for binding in &definition.bindings {
             for part in [&definition.key, &binding.reference, &binding.digest, &binding.mandate] {
-                hash.update((part.len() as u64).to_be_bytes());
-                hash.update(part.as_bytes());
+                crate::digest::add(&mut hash, part);
             }
         }
     }

@@ -300,8 +300,7 @@ pub(crate) fn identity(bpmn: &[u8], scripts: &[&[u8]], bindings: &[BindingRow]) 
     }
     for binding in bindings {
         for part in [&binding.reference, &binding.digest, &binding.mandate] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
+            crate::digest::add(&mut hash, part);
         }
     }
     hex::encode(hash.finalize())

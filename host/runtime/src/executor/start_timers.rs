@@ -18,7 +18,7 @@ use crate::definitions::Definition;
 use crate::error::SHUTTING_DOWN;
 use crate::executor::held_back::Subject;
 use crate::incidents::explain_start_timer;
-use crate::{Error, Inner, text};
+use crate::{Error, Inner, digest, text};
 
 /// Firings that are under way on this host at once: starts, up to where a command would leave.
 const AT_ONCE: usize = 16;
@@ -262,10 +262,7 @@ fn instance_of(timer: Uuid, firing: i64) -> InstanceId {
     hash.update(b"mandate-start-timer-1");
     hash.update(timer.as_bytes());
     hash.update(firing.to_be_bytes());
-    let digest = hash.finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    InstanceId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    digest::instance(hash)
 }
 
 #[cfg(test)]
