@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::definitions::{Definition, Source};
 use crate::deploy::identity;
+use crate::error::Reach;
 use crate::unit::{Next, external_task_row, incident_row, job_row, subscription_row, task_row};
 use crate::{Error, Runtime};
 
@@ -83,7 +84,7 @@ impl Runtime {
         for row in self.0.store.all_definitions().await? {
             report.definitions += 1;
             match self.0.definitions.get(&self.0.store, &row.id).await {
-                Err(error @ (Error::Store(_) | Error::NotActing(_))) => return Err(error),
+                Err(error) if error.reach() >= Reach::Host => return Err(error),
                 // Deleted meanwhile.
                 Err(Error::NotFound { .. }) => continue,
                 Err(error) => report.findings.push(error.to_string()),

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::definitions::{Binding, Definition};
 use crate::ledger::{Closings, Issue, Issued};
 use crate::{Error, Inner, text};
+use crate::error::Reach;
 
 /// What the unit of work that makes the call knows about itself.
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ impl Inner {
     ) -> Result<CallEnd, Error> {
         let delegate = match self.delegate(&binding.digest).await {
             Ok(delegate) => delegate,
-            Err(error) if error.is_the_hosts() => return Err(error),
+            Err(error) if error.reach() >= Reach::Host => return Err(error),
             Err(error) => {
                 let message = format!("delegate {} ({}) could not be loaded: {error}", binding.delegate, binding.digest);
                 return Ok(CallEnd::Failed(failure(Code::DelegateUnavailable, message, call, Retry::ByPolicy)));

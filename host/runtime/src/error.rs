@@ -119,26 +119,36 @@ pub enum Error {
     },
 }
 
+/// How far what went wrong reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// What was to be done is at fault, and fails in the same way everywhere.
+    Task,
+    /// It says nothing of what was to be done, only of this host or its database: another host may do it, or this one later.
+    Host,
+    /// All else would fail in the same way for now: this host may not act, or its database is not well.
+    All,
+}
+
 impl Error {
-    /// Whether it says nothing of what was to be done, only of this host and its database: another host may do it, or this one later.
-    pub(crate) fn is_the_hosts(&self) -> bool {
+    pub(crate) fn reach(&self) -> Reach {
         match self {
-            Self::Sandbox(error) => error.is_the_hosts(),
-            Self::Store(_) | Self::NotActing(_) => true,
-            _ => false,
+            Self::NotActing(_) => Reach::All,
+            Self::Store(error) if error.is_of_database() => Reach::All,
+            Self::Store(_) => Reach::Host,
+            Self::Sandbox(error) if error.is_the_hosts() => Reach::Host,
+            _ => Reach::Task,
         }
     }
 }
 
-impl Error {
-    /// Whether all else would fail in the same way for now: this host may not act, or its database is not well.
-    pub(crate) fn is_of_all(&self) -> bool {
-        use mandate_store::Error as Store;
-        match self {
-            Self::NotActing(_) => true,
-            Self::Store(error) => error.is_of_database() || matches!(error, Store::Fenced | Store::Closed),
-            _ => false,
+/// What has ended meanwhile is left alone.
+pub(crate) fn unless_gone<T>(done: Result<T, Error>) -> Result<(), Error> {
+    match done {
+        Ok(_) | Err(Error::NotFound { .. } | Error::Cancelled(_) | Error::Rejected(Rejection::Ended | Rejection::NoSuchWait { .. })) => {
+            Ok(())
         }
+        Err(error) => Err(error),
     }
 }
 
@@ -147,7 +157,7 @@ impl Error {
 impl From<mandate_store::Error> for Error {
     fn from(error: mandate_store::Error) -> Self {
         match error {
-            mandate_store::Error::Fenced => Self::NotActing(LEASE_NOT_RENEWED),
+            mandate_store::Error::Fenced => Self::NotActing(TAKEN_OVER),
             mandate_store::Error::Closed => Self::NotActing(SHUTTING_DOWN),
             mandate_store::Error::Damaged(reason) => Self::Damaged(format!("a stored value cannot be read: {reason}")),
             error => Self::Store(error),
@@ -174,7 +184,7 @@ impl Several {
     /// # Errors
     /// What would fail all others as well: this host may not act, or its store does not answer.
     pub(crate) fn and(&mut self, done: Result<(), Error>) -> Result<(), Error> {
-        if done.as_ref().is_err_and(Error::is_of_all) {
+        if done.as_ref().is_err_and(|error| error.reach() == Reach::All) {
             return done;
         }
         if self.0.is_ok() {
@@ -187,5 +197,31 @@ impl Several {
     /// The first that there was.
     pub(crate) fn outcome(self) -> Result<(), Error> {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mandate_store::Error as Store;
+
+    use super::*;
+
+    #[test]
+    fn trouble_of_the_database_reaches_further_than_that_of_a_host_and_of_what_is_done() {
+        let database = |code: &str| Store::Database { code: Some(code.to_owned()), message: String::new() };
+        // A disk that is full, a lock that took too long; what was given is at fault, or a table is not there.
+        for store in [Store::Connection(String::new()), Store::Unclear(String::new()), Store::Fenced, database("53100"), database("55P03")]
+        {
+            assert_eq!(Error::from(store.clone()).reach(), Reach::All, "{store}");
+        }
+        for store in [Store::Refused(String::new()), database("42P01")] {
+            assert_eq!(Error::from(store.clone()).reach(), Reach::Host, "{store}");
+        }
+        let sandbox = mandate_wasm::Error::Compiler;
+        assert_eq!(Error::from(sandbox(String::new())).reach(), Reach::Host);
+        for error in [Error::from(mandate_wasm::Error::CompilerDied(String::new())), Store::Damaged(String::new()).into(), Error::Bug] {
+            assert_eq!(error.reach(), Reach::Task, "{error}");
+        }
+        assert!(Reach::Task < Reach::Host && Reach::Host < Reach::All);
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::advance::{Advanced, Work, Worker};
 use crate::definitions::Definition;
+use crate::error::Reach;
 use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::{Error, Inner, Room, Runtime, text};
 
@@ -438,7 +439,7 @@ impl Inner {
         for row in self.store.load_instances(unknown.into_iter().collect()).await? {
             let id = InstanceId(row.id);
             let definition = match self.definition_of(&row.definition_id).await {
-                Err(error @ (Error::Store(_) | Error::NotActing(_))) => return Err(error),
+                Err(error) if error.reach() >= Reach::Host => return Err(error),
                 definition => definition,
             };
             let instance = definition.and_then(|definition| {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::advance::{Advanced, Begin, MAX_BRIEF_BYTES, State, Threads, Work};
 use crate::definitions::Definition;
-use crate::error::Several;
+use crate::error::{Several, unless_gone};
 use crate::executor::Queued;
 use crate::modification::Modify;
 use crate::operator::Operator;
@@ -206,10 +206,7 @@ impl Runtime {
     pub async fn suspend_instances(&self, ids: Vec<InstanceId>, suspended: bool) -> Result<(), Error> {
         let mut all = Several::NONE;
         for id in ids {
-            match self.suspend_instance(id, suspended).await {
-                Err(Error::NotFound { .. } | Error::Rejected(_)) => {}
-                done => all.and(done)?,
-            }
+            all.and(unless_gone(self.suspend_instance(id, suspended).await))?;
         }
         all.outcome()
     }

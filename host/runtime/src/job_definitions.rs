@@ -14,7 +14,7 @@ use mandate_store::{CarriedOut, JobDefinitionChange, JobDefinitionName, JobDefin
 use uuid::Uuid;
 
 use crate::definitions::Definition;
-use crate::error::Several;
+use crate::error::{Several, unless_gone};
 use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_verb};
 use crate::unit::body_id;
 use crate::{Error, Inner, Runtime};
@@ -292,16 +292,6 @@ impl Runtime {
             }
         }
         all.outcome()
-    }
-}
-
-/// What has ended meanwhile is left alone.
-pub(crate) fn unless_gone<T>(done: Result<T, Error>) -> Result<(), Error> {
-    match done {
-        Ok(_) | Err(Error::NotFound { .. } | Error::Cancelled(_) | Error::Rejected(Rejection::Ended | Rejection::NoSuchWait { .. })) => {
-            Ok(())
-        }
-        Err(error) => Err(error),
     }
 }
 

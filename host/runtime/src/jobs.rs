@@ -8,10 +8,10 @@ use mandate_store::{Claim, ClaimedJob, Holder, RevisedTimer, StartTimerClaim, St
 use tokio::sync::oneshot;
 
 use crate::definitions::Definition;
-use crate::error::{SHUTTING_DOWN, Several};
+use crate::error::{SHUTTING_DOWN, Several, unless_gone};
 use crate::executor::Queued;
 use crate::executor::start_timers::given_up_by_hand;
-use crate::job_definitions::{JobDefinition, TIMER, unless_gone};
+use crate::job_definitions::{JobDefinition, TIMER};
 use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set, suspension_verb};
 use crate::signals::is_delivery;
 use crate::{Error, Inner, Runtime};

@@ -84,7 +84,8 @@ impl Inner {
         for message in due {
             let address = match self.address_of(&message).await {
                 Err(error @ (Error::Store(StoreError::Connection(_)) | Error::NotActing(_))) => return Err(error),
-                // What is wrong with one is not wrong with those behind it.
+                // What is wrong with one is not wrong with those behind it, also where it is the database's: a question that takes too long
+                // may do so each time, and they are looked at in the same order.
                 Err(error) => {
                     tracing::warn!(message = message.name, id = %message.id, "nobody can be looked for who gets a message: {error}");
                     Err((UNKNOWN, longest_pause_after(&error)))

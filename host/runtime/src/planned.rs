@@ -12,12 +12,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mandate_engine::{Input, InstanceId, Rejection};
+use mandate_engine::{Input, InstanceId};
 use mandate_store::query::{DefinitionFilter, DefinitionRow, Page};
 use mandate_store::{CarriedOut, JobDefinitionName, Planned, key_of_definition};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::error::unless_gone;
 use crate::executor::POLL;
 use crate::job_definitions::JobDefinition;
 use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_verb};
@@ -401,10 +402,7 @@ impl Runtime {
 
     async fn change(&self, id: InstanceId, inputs: Vec<Input>) -> Result<(), Error> {
         for input in inputs {
-            match self.operate(id, input).await {
-                Ok(_) | Err(Error::NotFound { .. } | Error::Rejected(Rejection::Ended | Rejection::NoSuchWait { .. })) => {}
-                Err(error) => return Err(error),
-            }
+            unless_gone(self.operate(id, input).await)?;
         }
         Ok(())
     }

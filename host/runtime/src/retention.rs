@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use mandate_store::Due;
 use mandate_store::query::{HistoryInstance, RecordPart};
 
+use crate::error::Reach;
 use crate::{Error, Inner, Runtime};
 use lines::Lines;
 
@@ -205,7 +206,7 @@ impl Inner {
         }
         let alone = if let [due] = due[..] { Some(due) } else { None };
         let removed = self.store.remove_history(due.into_iter().map(|due| due.instance).collect(), now).await;
-        let failed = |error: Error| Failed { instance: alone.filter(|_| !error.is_of_all()), error };
+        let failed = |error: Error| Failed { instance: alone.filter(|_| error.reach() < Reach::All), error };
         match removed.map_err(|error| failed(error.into()))? {
             None => Ok(Cleaned::Elsewhere),
             Some(removed) => {
@@ -237,7 +238,7 @@ impl Inner {
             None => Ok(()),
             Some((_, error @ Error::Export { .. })) => Err(error.into()),
             Some((0, error)) => {
-                let is_its_own = !error.is_of_all() && (due.len() == 1 || matches!(error, Error::Damaged(_)));
+                let is_its_own = error.reach() < Reach::All && (due.len() == 1 || matches!(error, Error::Damaged(_)));
                 let instance = due.first().copied().filter(|_| is_its_own);
                 Err(Failed { error, instance })
             }

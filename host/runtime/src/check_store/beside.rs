@@ -16,6 +16,7 @@ use mandate_store::{Delivery, Receiver, StartTimerRow};
 use super::{PAGE, StoreReport};
 use crate::definitions::Definition;
 use crate::deploy::start_events;
+use crate::error::Reach;
 use crate::signals::UNREADABLE;
 use crate::{Error, Runtime};
 
@@ -131,7 +132,7 @@ impl Runtime {
     async fn loaded(&self, id: &str) -> Result<Option<std::sync::Arc<Definition>>, Error> {
         match self.0.definitions.get(&self.0.store, id).await {
             Ok(definition) => Ok(Some(definition)),
-            Err(error @ (Error::Store(_) | Error::NotActing(_))) => Err(error),
+            Err(error) if error.reach() >= Reach::Host => Err(error),
             Err(_) => Ok(None),
         }
     }
