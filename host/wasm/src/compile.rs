@@ -1,12 +1,13 @@
 //! From a component's bytes to machine code, in a process of its own.
 
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{ExitCode, Stdio};
+use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, nice, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use wasmtime::{Engine, OptLevel};
@@ -21,10 +22,13 @@ pub const MAX_COMPONENT_SIZE: usize = 64 * 1024 * 1024;
 const MAX_CODE_SIZE: usize = 1024 * 1024 * 1024;
 /// Address space of the compiler's process. Python's component needs about 2 GiB of it.
 const MAX_COMPILER_MEMORY: u64 = 4 * 1024 * 1024 * 1024;
-/// Python's component takes 9 s on an idle core; a busy machine several times that.
-const COMPILE_TIMEOUT: Duration = Duration::from_mins(2);
-/// The compiler's CPU time: several threads for the whole timeout.
-const MAX_COMPILER_CPU_SECONDS: u64 = 2 * COMPILE_TIMEOUT.as_secs();
+/// The compiler's CPU time, which says how much a component is: Python's takes 9 s.
+const MAX_COMPILER_CPU_SECONDS: u64 = 120;
+/// As much more, and a compiler that does not hear that its time is over is killed.
+const CPU_GRACE_SECONDS: u64 = 5;
+/// How long the compiler may take by the clock, which says how busy the machine is: on two fifths of a core, what a component may be at
+/// the most still compiles.
+const COMPILE_TIMEOUT: Duration = Duration::from_mins(5);
 /// Threads of the compiler. It works beside a host that must keep its pace, and each thread costs address space.
 const COMPILER_THREADS: &str = "2";
 /// Below everything else on the machine.
@@ -36,7 +40,8 @@ const MAX_COMPLAINT: u64 = 16 * 1024;
 #[derive(Clone, Debug)]
 pub enum Compiler {
     /// In a child process that is niced and limited in memory and time: `<exe> compile-component`. A component that makes
-    /// the compiler eat memory or crash harms only itself.
+    /// the compiler eat memory or crash harms only itself. The process is the leader of a group of its own, so that whoever interrupts the
+    /// host from a terminal does not interrupt it, and on Linux it ends with the host.
     Child {
         /// A binary whose main calls [`compile_child_main`] for [`COMPILE_COMMAND`]: as a rule the host's own
         /// ([`Compiler::this_program`]).
@@ -81,7 +86,10 @@ pub(crate) async fn compile(compiler: &Compiler, engine: &Engine, bytes: Arc<[u8
     match compiler {
         Compiler::Child { exe } => {
             let work = in_child(exe.clone(), bytes);
-            tokio::time::timeout(COMPILE_TIMEOUT, work).await.map_err(|_| Error::CompileTimeout(COMPILE_TIMEOUT))?
+            tokio::time::timeout(COMPILE_TIMEOUT, work).await.unwrap_or_else(|_| {
+                let limit = COMPILE_TIMEOUT.as_secs();
+                Err(Error::Compiler(format!("it had not come to an end after {limit} s, so the machine is too busy for it")))
+            })
         }
         Compiler::InProcess => {
             let engine = engine.clone();
@@ -104,6 +112,7 @@ async fn in_child(exe: PathBuf, bytes: Arc<[u8]>) -> Result<Vec<u8>, Error> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
@@ -127,15 +136,45 @@ async fn in_child(exe: PathBuf, bytes: Arc<[u8]>) -> Result<Vec<u8>, Error> {
     drop((stdout, stderr));
     let status = child.wait().await.map_err(failed)?;
     let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
-    match status.code() {
-        Some(0) => Ok(code),
-        Some(code) if code == i32::from(REFUSED) => Err(Error::Compile(complaint)),
-        _ => Err(Error::CompilerDied(format!("{status}; it may have exceeded its limits of memory or CPU time; {complaint}"))),
+    match verdict(status) {
+        Verdict::Compiled => Ok(code),
+        Verdict::Refused => Err(Error::Compile(complaint)),
+        Verdict::TooMuch => Err(Error::CompilerDied(format!("{status}; {complaint}"))),
+        Verdict::Broken => Err(Error::Compiler(format!("{status}; {complaint}"))),
     }
 }
 
 /// Exit code of the child when it is the component that is at fault.
 const REFUSED: u8 = 3;
+
+/// Exit code of a Rust program that has panicked.
+const PANICKED: i32 = 101;
+
+/// The signals by which a compiler ends that a component is too much for: it has no memory left or is wrong about something, its stack has
+/// run over, its CPU time is over. All others somebody else has sent, such as whoever stops the host, or the kernel of a machine that has
+/// no memory left.
+const ITS_OWN: [Signal; 6] = [Signal::ABORT, Signal::BUS, Signal::FPE, Signal::ILL, Signal::SEGV, Signal::XCPU];
+
+/// What the end of the compiler's process says.
+enum Verdict {
+    Compiled,
+    /// The component does not compile.
+    Refused,
+    /// The component is more than the compiler can do.
+    TooMuch,
+    /// Nothing of the component: the process could not work, or somebody has ended it.
+    Broken,
+}
+
+fn verdict(status: ExitStatus) -> Verdict {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Verdict::Compiled,
+        (Some(code), _) if code == i32::from(REFUSED) => Verdict::Refused,
+        (Some(PANICKED), _) => Verdict::TooMuch,
+        (None, Some(signal)) if ITS_OWN.iter().any(|own| own.as_raw() == signal) => Verdict::TooMuch,
+        _ => Verdict::Broken,
+    }
+}
 
 /// What a binary does when it is run as `<exe> compile-component`: limits itself, reads a component from stdin, and writes machine code
 /// to stdout. Complaints go to stderr.
@@ -167,11 +206,15 @@ fn compile_child() -> Result<(), (u8, String)> {
 }
 
 fn limit_this_process() -> rustix::io::Result<()> {
+    // Nobody would take its code. Elsewhere it ends when it finds that out.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     // Where it is not allowed, the compiler is only less polite.
     let _ = nice(COMPILER_NICENESS);
     let at_most = |most| Rlimit { current: Some(most), maximum: Some(most) };
     setrlimit(Resource::As, at_most(MAX_COMPILER_MEMORY))?;
-    setrlimit(Resource::Cpu, at_most(MAX_COMPILER_CPU_SECONDS))?;
+    // The signal of the first limit says what was exceeded; that of the last could be anybody's.
+    setrlimit(Resource::Cpu, Rlimit { maximum: Some(MAX_COMPILER_CPU_SECONDS + CPU_GRACE_SECONDS), ..at_most(MAX_COMPILER_CPU_SECONDS) })?;
     setrlimit(Resource::Core, at_most(0))?;
     Ok(())
 }

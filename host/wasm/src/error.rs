@@ -1,7 +1,5 @@
 //! What can go wrong before a delegate is ever called.
 
-use std::time::Duration;
-
 use crate::fit::Misfit;
 
 /// Why a sandbox or a delegate could not be made ready. A call itself never fails like this: it ends in an
@@ -25,14 +23,11 @@ pub enum Error {
     /// The component has more modules, memories or tables than a call may have, or larger ones; the text says which.
     #[error("the component is larger than a call may be, so compose it of fewer and smaller modules: {0}")]
     Oversized(String),
-    /// The compiler did not come to an end.
-    #[error("the component took longer than {} s to compile", .0.as_secs())]
-    CompileTimeout(Duration),
-    /// The compiler's process could not be run.
+    /// The compiler's process could not be run or do its work, was ended by somebody, or did not come to an end on a machine that is busy.
     #[error("the compiler process failed: {0}")]
     Compiler(String),
-    /// The compiler's process died, as one does that exceeds its limits of memory or CPU time.
-    #[error("the compiler process died: {0}")]
+    /// The compiler's process died of the component: it had no memory or CPU time left of what a component may need, or met a bug.
+    #[error("the component is too much for the compiler, whose process exceeded its memory or CPU time, or met a bug: {0}")]
     CompilerDied(String),
     /// The compiler's code is not for this engine: the compiler is another program than this host; the text says in what they differ.
     #[error("the code that the compiler made does not load here, so the compiler is not of this host's version: {0}")]
@@ -51,12 +46,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether nothing is said of the component: another host, or this one when it is repaired or less busy, may make it ready.
+    /// Whether nothing is said of the component: another host, or this one when it is repaired or less busy, may make it ready. A component
+    /// that is too much for the compiler is itself at fault: tried without an end it would keep all others from being compiled.
     pub fn is_the_hosts(&self) -> bool {
         match self {
-            Self::Misfit(_) | Self::Digest { .. } | Self::Compile(_) | Self::Oversized(_) => false,
-            // As a rule it is the component that is too much for the compiler: tried without an end it would keep all others from it.
-            Self::CompileTimeout(_) | Self::CompilerDied(_) => false,
+            Self::Misfit(_) | Self::Digest { .. } | Self::Compile(_) | Self::Oversized(_) | Self::CompilerDied(_) => false,
             Self::Compiler(_) | Self::Foreign(_) | Self::Cache { .. } | Self::Engine(_) => true,
         }
     }

@@ -50,12 +50,17 @@ async fn a_component_that_only_this_host_cannot_load_spends_no_attempt() {
     runtime.start(crate::testing::start(&serde_json::json!({}))).await.expect("it starts");
     runtime.shut_down(Duration::from_secs(5)).await;
 
-    // A compiler that cannot be run, and one of another version.
-    for mode in [0o600, 0o700] {
-        let exe = dir.path().join(format!("compiler-{mode:o}"));
-        std::fs::write(&exe, "#!/bin/sh\necho other code\n").expect("written");
+    let compiler = |n: usize, mode: u32, does: &str| {
+        let exe = dir.path().join(format!("compiler-{n}"));
+        std::fs::write(&exe, format!("#!/bin/sh\n{does}\n")).expect("written");
         std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(mode)).expect("it may be run, or not");
-        let compiler = wasm::Compiler::Child { exe };
+        wasm::Compiler::Child { exe }
+    };
+    // A compiler that cannot be run, one that cannot work, one that somebody ends, and one of another version.
+    for (n, (mode, does)) in
+        [(0o600, ""), (0o700, "exit 1"), (0o700, "kill -s TERM $$"), (0o700, "echo other code")].into_iter().enumerate()
+    {
+        let compiler = compiler(n, mode, does);
         let runtime = open(dir.path(), compiler.clone(), false).await;
         for job in untouched(&runtime).await {
             match runtime.execute_job(job).await {
@@ -76,6 +81,14 @@ async fn a_component_that_only_this_host_cannot_load_spends_no_attempt() {
         untouched(&runtime).await;
         runtime.shut_down(Duration::from_secs(5)).await;
     }
+
+    // One that says that the component is too much for it.
+    let runtime = open(dir.path(), compiler(4, 0o700, "exit 101"), false).await;
+    for job in untouched(&runtime).await {
+        let failed = runtime.execute_job(job).await;
+        assert!(matches!(&failed, Err(Error::JobFailed { reason, .. }) if reason.contains("too much for the compiler")), "{failed:?}");
+    }
+    runtime.shut_down(Duration::from_secs(5)).await;
 
     let runtime = open(dir.path(), wasm::Compiler::InProcess, true).await;
     until("another host runs them", async || {
