@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateCall, DelegateOutcome, EntryKey, Failure, InstanceId, Retry, Variable, Variables};
 use mandate_store::Origin;
 use mandate_wasm::{Call, Command, CommandError, Commands, Level, Outcome, World};
@@ -14,9 +16,9 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::definitions::{Binding, Definition};
+use crate::error::Reach;
 use crate::ledger::{Closings, Issue, Issued};
 use crate::{Error, Inner, text};
-use crate::error::Reach;
 
 /// What the unit of work that makes the call knows about itself.
 #[derive(Clone, Debug)]
@@ -318,6 +320,19 @@ impl Task {
         })
     }
 
+    /// Issues a command, and does not let the guest go on as if somebody knew what became of it where that has panicked.
+    async fn issue(&self, name: &str, issuing: impl Future<Output = Result<String, CommandError>>) -> Result<String, CommandError> {
+        AssertUnwindSafe(issuing).catch_unwind().await.unwrap_or_else(|_| {
+            // The panic hook has told where.
+            let name = text::cut(name, MAX_NAME_BYTES);
+            let message =
+                format!("this host met a bug while it sent command {name}, and what became of that is unknown; its log tells more");
+            let retry = Retry::ByPolicy;
+            self.note(Stop::Failed(Failure { code: Code::CommandOutcomeUnknown, message, element: None, retry }));
+            Err(CommandError::Abort)
+        })
+    }
+
     fn conclude(&self, issued: Issued) -> Result<String, CommandError> {
         match issued {
             Issued::Applied { reply } => Ok(reply),
@@ -346,14 +361,17 @@ impl Commands for Port {
     /// Runs to its end even if the guest is stopped meanwhile: a command that is leaving is awaited and recorded, and one that is not
     /// stays here.
     fn issue(&self, command: Command, gone: CancellationToken) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
-        let task = self.0.clone();
+        let (task, name) = (self.0.clone(), command.name.clone());
         Box::pin(async move {
-            let issue = task.prepare(command)?;
-            match task.inner.issue(&issue, &gone).await {
-                // Whatever has ended the guest says what becomes of the unit.
-                Issued::Withdrawn if gone.is_cancelled() => Err(CommandError::Abort),
-                issued => task.conclude(issued),
-            }
+            let issuing = async {
+                let issue = task.prepare(command)?;
+                match task.inner.issue(&issue, &gone).await {
+                    // Whatever has ended the guest says what becomes of the unit.
+                    Issued::Withdrawn if gone.is_cancelled() => Err(CommandError::Abort),
+                    issued => task.conclude(issued),
+                }
+            };
+            task.issue(&name, issuing).await
         })
     }
 

@@ -50,7 +50,8 @@ pub trait Commands: Send + Sync + 'static {
     /// The future runs on the runtime that [`Delegate::call`](crate::Delegate::call) was called from and is never dropped before it
     /// ends: a guest that is stopped meanwhile is gone, but the call returns only after this. So it must be bounded in time. `gone` fires
     /// when the guest is gone, or about to be: cancelled, stopped by a limit, or with nobody waiting for the call. What has not left by
-    /// then need not leave; how the future ends is no matter to the call any more.
+    /// then need not leave; how the future ends is no matter to the call any more. One that panics ends the guest as
+    /// [`CommandError::Abort`] does.
     fn issue(&self, command: Command, gone: CancellationToken) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>>;
 
     /// One line for the log, cut to 4 KiB. Called on a guest's thread: it must not block.
@@ -160,7 +161,7 @@ pub enum Outcome {
     },
     /// Stopped by the token given to the call.
     Cancelled,
-    /// Stopped by [`CommandError::Abort`].
+    /// Stopped by [`CommandError::Abort`], or because [`Commands::issue`] has panicked.
     Aborted,
 }
 

@@ -154,8 +154,8 @@ impl commands::Host for State {
         match answer {
             Ok(Ok(reply)) => Ok(Ok(reply)),
             Ok(Err(error)) => from_host(error).map(Err).map_err(Into::into),
-            // A bug in the host, after which nobody knows what was sent.
-            Err(died) => Ok(Err(commands::CommandError::Unknown(format!("the sender failed: {died}")))),
+            // A bug in the host, or its end: nobody knows what was sent, and the guest is not to go on as if somebody did.
+            Err(_) => Err(Stop::Abort.into()),
         }
     }
 }

@@ -48,6 +48,14 @@ async fn every_answer_to_a_command_reaches_the_delegate() {
 }
 
 #[tokio::test]
+async fn delegate_does_not_go_on_when_its_command_panics() {
+    let delegate = prepare(&sandbox(), "test_echo").await;
+    let fake = Fake::with(|_| Box::pin(async { panic!("a bug of the host") }));
+    let returned = run(&delegate, r#"{"orderId":"17"}"#, limits(), &fake).await;
+    assert_eq!(returned.outcome, Outcome::Aborted);
+}
+
+#[tokio::test]
 async fn every_way_to_end_comes_through() {
     let delegate = prepare(&sandbox(), "test_hostile").await;
     let bpmn = hostile(&delegate, "bpmn", 0, limits()).await;

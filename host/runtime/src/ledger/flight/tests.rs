@@ -264,3 +264,22 @@ async fn who_completes_a_task_on_a_host_that_may_send_nothing_hears_so() {
     assert_eq!(host.domain.applied().len(), 1);
     host.runtime.shut_down(seconds(5)).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_goes_on_behind_a_command_at_which_its_host_met_a_bug() {
+    let host = Host::open(None).await;
+    let job = host.start().await;
+    let flights = host.runtime.0.in_flight.clone();
+    // Whoever looks into it from here on panics.
+    let holder = std::thread::spawn(move || {
+        let _log = flights.log();
+        panic!("somebody dies with it in his hands");
+    });
+    assert!(holder.join().is_err());
+    let failed = host.runtime.execute_job(job).await;
+    let says = |reason: &str| reason.contains("met a bug while it sent command test.ok@1");
+    assert!(matches!(&failed, Err(crate::Error::JobFailed { reason, .. }) if says(reason)), "{failed:?}");
+    let (_, retries, failures) = host.job(job.instance).await;
+    assert_eq!((retries, failures, host.domain.calls().len()), (2, 1, 0));
+    host.runtime.shut_down(seconds(5)).await;
+}
