@@ -39,7 +39,7 @@ pub(crate) struct Latest {
 }
 
 impl Latest {
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         Instant::now() > self.instant || self.awake.is_some_and(|(clock, latest)| clock() > latest)
     }
 }

@@ -81,6 +81,11 @@ impl Place {
         self
     }
 
+    /// Whether a request would leave too late ([`leaves_within`](Self::leaves_within)): it is not to be sent.
+    pub fn is_late(&self) -> bool {
+        self.latest.is_some_and(|latest| latest.is_over())
+    }
+
     /// The last moment at which the request may leave, given the attempt's own deadline.
     pub(crate) fn latest(&self, deadline: Instant) -> Latest {
         let Some(latest) = self.latest else { return Latest { instant: deadline, awake: None } };

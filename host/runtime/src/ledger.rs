@@ -43,6 +43,12 @@ const IN_FLIGHT_POLL: Duration = Duration::from_millis(50);
 /// Pause before an outcome that could not be recorded is written again. Everybody else waits for it as long as this host lives.
 const RECORD_PAUSE: Duration = Duration::from_millis(500);
 
+/// Why a host sends nothing while its database is not well.
+const AWAY: &str = "its database does not say at the moment what was sent, nor writes it down";
+
+/// Why a host does not send what would leave it too late.
+const LATE: &str = "a command was ready to leave too late for this host to be sure of its lease";
+
 /// How often the database may refuse to record an outcome, for a reason that is neither its own state nor the texts, before that is left to
 /// whoever looks after attempts that are open.
 const MAX_REFUSALS: u32 = 3;
@@ -149,9 +155,13 @@ impl Inner {
             Ok(issued) => issued,
             // The ledger does not take the request as it is, and will not the next time.
             Err(mandate_store::Error::Refused(reason)) => Issued::Stop(failure(Code::CommandRefused, reason, Retry::Never)),
-            // Only this host's trouble.
+            // Only this host's trouble, or its database's: as where the unit itself could not be stored.
             Err(mandate_store::Error::Fenced) => Issued::NotActing(TAKEN_OVER),
             Err(mandate_store::Error::Closed) => Issued::NotActing(SHUTTING_DOWN),
+            Err(error) if error.is_of_database() => {
+                tracing::warn!(command = %issue.command, "the ledger cannot be read or written at the moment: {error}");
+                Issued::NotActing(AWAY)
+            }
             Err(error) => Issued::Stop(failure(
                 Code::CommandUnavailable,
                 format!("the ledger could not be read or written: {error}"),

@@ -150,6 +150,11 @@ impl Runtime {
     /// Opens the store, takes over what dead hosts left, and starts the loops.
     pub async fn open(config: Config) -> Result<Self, Error> {
         let catalogue = Arc::new(match &config.catalogue {
+        let departure = config.store.lease / DEPARTURES_PER_LEASE;
+        Self::open_departing(config, departure).await
+    }
+
+    async fn open_departing(config: Config, departure: Duration) -> Result<Self, Error> {
             Some(path) => Catalogue::load(path)?,
             None => Catalogue::empty(),
         });
@@ -188,7 +193,7 @@ impl Runtime {
             tasks: TaskTracker::new(),
             in_flight: ledger::Flights::default(),
             gauged: Mutex::default(),
-            departure: lease / DEPARTURES_PER_LEASE,
+            departure,
         });
         inner.report_lost_commands().await?;
         inner.start_loops(lease);

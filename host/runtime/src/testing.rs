@@ -1,6 +1,7 @@
 //! Hosts for the tests of this crate.
 
 use std::path::Path;
+use std::time::Duration;
 
 use mandate_engine::{Variable, Variables};
 use mandate_tests::lone::guest;
@@ -11,17 +12,25 @@ use crate::{ClockSource, Config, Runtime, Start, StoreConfig, wasm};
 
 /// A host in a folder: with the catalogue that is there, if one is, and on SQLite if no database is given.
 pub(crate) async fn open(dir: &Path, database: Option<&str>, execute_jobs: bool) -> Runtime {
+    Runtime::open(config(dir, database, execute_jobs)).await.expect("the host opens")
+}
+
+/// One that executes no jobs and that no command leaves in time.
+pub(crate) async fn open_too_late(dir: &Path) -> Runtime {
+    Runtime::open_departing(config(dir, None, false), Duration::ZERO).await.expect("the host opens")
+}
+
+fn config(dir: &Path, database: Option<&str>, execute_jobs: bool) -> Config {
     let file = || format!("sqlite:{}", dir.join("mandate.db").display());
     let catalogue = dir.join("catalogue.toml");
-    let config = Config {
+    Config {
         store: StoreConfig::new(database.map_or_else(file, str::to_owned)),
         sandbox: wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess),
         catalogue: Some(catalogue).filter(|path| path.exists()),
         execute_jobs,
         clock: ClockSource::System,
         history_cleanup: None,
-    };
-    Runtime::open(config).await.expect("the host opens")
+    }
 }
 
 /// Deploys a model whose delegates are the scripted one, under names that the manifest gives it.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::closings::Heard;
 use super::flight::Flight;
-use super::{Issue, Issued, STUCK, close, told, undo, unknown_to, wire_key};
+use super::{Issue, Issued, LATE, STUCK, close, told, undo, unknown_to, wire_key};
 use crate::Inner;
 use crate::error::TAKEN_OVER;
 
@@ -65,11 +65,16 @@ impl Sending<'_> {
         let opened = self.opened(opened, flight);
         if let Err(failure) = settled {
             if let Ok(Ok(attempt)) = opened {
-                self.withhold(attempt).await?;
+                self.withhold(attempt, "what became of a command before it could not be recorded").await?;
             }
             return Ok(Some(Issued::Stop(failure)));
         }
         match opened? {
+            // The target was not asked: no attempt of the job is spent.
+            Ok(attempt) if place.is_late() => {
+                self.withhold(attempt, "it would have left too late").await?;
+                Ok(Some(Issued::NotActing(LATE)))
+            }
             Ok(attempt) => self.depart(attempt, place, prepared).await,
             Err(issued) => Ok(issued),
         }
@@ -126,8 +131,8 @@ impl Sending<'_> {
     }
 
     /// Closes an attempt that is not sent after all.
-    async fn withhold(&self, Attempt { number, flight }: Attempt) -> Result<(), Error> {
-        let reason = "it was not sent: what became of a command before it could not be recorded".to_owned();
+    async fn withhold(&self, Attempt { number, flight }: Attempt, why: &str) -> Result<(), Error> {
+        let reason = format!("it was not sent: {why}");
         let close = close(self.issue, self.command, number, &Outcome::Unavailable { reason, retry_after: None });
         match self.inner.record(close.clone()).await {
             Ok(_) => {

@@ -220,3 +220,42 @@ async fn a_reply_that_the_database_cannot_hold_is_left_out() {
     assert_eq!(only_attempt(&host, id).await, ("applied", false));
     assert_eq!(host.domain.calls().values().sum::<u32>(), 1, "it was sent once");
 }
+
+/// An instance whose job sends a command, and another one whenever its task is completed.
+const SENDS_TWICE: &str = r#"<bpmn:startEvent id="s"/><bpmn:serviceTask id="w1" camunda:class="worker" camunda:asyncBefore="true"/>
+  <bpmn:userTask id="u"/><bpmn:serviceTask id="w2" camunda:class="worker"/>
+  <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="w1"/><bpmn:sequenceFlow id="f2" sourceRef="w1" targetRef="u"/>
+  <bpmn:sequenceFlow id="f3" sourceRef="u" targetRef="w2"/>"#;
+
+/// The database opens no attempt, and says that its disk is at fault.
+const BROKEN: &str = "CREATE FUNCTION broken() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'so it is' USING ERRCODE = '58030'; END $$ \
+    LANGUAGE plpgsql; CREATE TRIGGER broken BEFORE INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION broken()";
+
+const MENDED: &str = "DROP TRIGGER broken ON ledger; DROP FUNCTION broken";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_whose_database_is_unwell_spends_no_attempt() {
+    let database = postgres();
+    let host = Host::start_with(Setup { database: Some(database.clone()), execute_jobs: false, ..Setup::default() }).await;
+    host.deploy(process(SENDS_TWICE)).await;
+    let script = commands(&[("w1", "test.ok@1"), ("w2", "test.ok@1")]);
+    let id = host.start_instance(json!({ "script": script })).await.expect("it starts").id;
+    let jobs = async || host.runtime.instance(id).await.expect("it lives").instance.jobs().cloned().collect::<Vec<_>>();
+    let before = jobs().await;
+    let job = PublicId { instance: id, number: before[0].wait.0 };
+
+    sql(&database, BROKEN);
+    let refused = host.runtime.execute_job(job).await;
+    assert!(matches!(&refused, Err(Error::NotActing(why)) if why.contains("its database")), "{refused:?}");
+    assert_eq!((jobs().await, attempts(&host, id).await), (before, Vec::new()));
+    sql(&database, MENDED);
+    host.runtime.execute_job(job).await.expect("it runs");
+
+    sql(&database, BROKEN);
+    let refused = complete(&host.runtime, id).await;
+    assert!(matches!(&refused, Err(Error::NotActing(why)) if why.contains("its database")), "{refused:?}");
+    sql(&database, MENDED);
+    complete(&host.runtime, id).await.expect("it waits as before");
+    assert_eq!((host.domain.applied().len(), host.domain.calls().values().sum::<u32>()), (2, 2));
+    host.runtime.shut_down(std::time::Duration::from_secs(5)).await;
+}

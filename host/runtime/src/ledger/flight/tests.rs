@@ -4,6 +4,7 @@ use mandate_tests::domain::Domain;
 use mandate_tests::postgres::Cluster;
 use serde_json::json;
 
+use super::super::LATE;
 use super::super::tests::row;
 use super::*;
 use crate::{Runtime, testing};
@@ -247,21 +248,54 @@ const TASK: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/
   </process>
 </definitions>"#;
 
+/// Starts an instance of [`TASK`] and answers the task that it stands at.
+async fn at_the_task(runtime: &Runtime) -> PublicId {
+    testing::deploy(runtime, TASK, MANIFEST).await;
+    let script = json!({ "w": { "commands": [{ "name": "test.ok@1", "body": {} }] } });
+    let instance = runtime.start(testing::start(&script)).await.expect("it starts").id;
+    let number = runtime.instance(instance).await.expect("it lives").instance.tasks().next().expect("it stands at it").wait.0;
+    PublicId { instance, number }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_completes_a_task_on_a_host_that_may_send_nothing_hears_so() {
     let host = Host::open(None).await;
     let inner = &host.runtime.0;
-    testing::deploy(&host.runtime, TASK, MANIFEST).await;
-    let script = json!({ "w": { "commands": [{ "name": "test.ok@1", "body": {} }] } });
-    let instance = host.runtime.start(testing::start(&script)).await.expect("it starts").id;
-    let number = host.runtime.instance(instance).await.expect("it lives").instance.tasks().next().expect("it stands at it").wait.0;
-    let task = PublicId { instance, number };
+    let task = at_the_task(&host.runtime).await;
     inner.in_flight.log().under_way.insert(name("other"), (1, Duration::ZERO));
     let refused = host.runtime.complete_task(task, Variables::new()).await;
     assert!(matches!(refused, Err(crate::Error::NotActing(STUCK))), "{refused:?}");
     inner.in_flight.log().under_way.clear();
     host.runtime.complete_task(task, Variables::new()).await.expect("it waits as before");
     assert_eq!(host.domain.applied().len(), 1);
+    host.runtime.shut_down(seconds(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_would_leave_too_late_stays_and_spends_no_attempt() {
+    let host = Host::open(None).await;
+    let (job, task) = (host.start().await, at_the_task(&host.runtime).await);
+    host.runtime.shut_down(seconds(5)).await;
+    let host = Host { runtime: testing::open_too_late(host.dir.path()).await, ..host };
+    for refused in [host.runtime.execute_job(job).await, host.runtime.complete_task(task, Variables::new()).await.map(drop)] {
+        assert!(matches!(refused, Err(crate::Error::NotActing(LATE))), "{refused:?}");
+    }
+    let held_back = host.runtime.0.executor.held_back(std::time::Instant::now()).instances;
+    assert_eq!(held_back, [job.instance.0], "it is not tried again and again");
+    let (wait, retries, failures) = host.job(job.instance).await;
+    assert_eq!((wait.0, retries, failures), (job.number, 3, 0));
+    host.runtime.shut_down(seconds(5)).await;
+    assert_eq!(host.domain.calls().len(), 0, "nobody was asked");
+
+    let host = Host { runtime: testing::open(host.dir.path(), None, false).await, ..host };
+    host.runtime.execute_job(job).await.expect("it runs");
+    host.runtime.complete_task(task, Variables::new()).await.expect("it waits as before");
+    for instance in [job.instance, task.instance] {
+        let rows = host.runtime.reads().ledger_of_instance(instance.0, mandate_store::query::Page::ALL).await.expect("read");
+        let attempts: Vec<_> = rows.iter().map(|row| (row.attempt, row.generation, row.state)).collect();
+        assert_eq!(attempts, [(1, 1, LedgerState::Unavailable), (2, 1, LedgerState::Applied)]);
+    }
+    assert_eq!(host.domain.applied().len(), 2);
     host.runtime.shut_down(seconds(5)).await;
 }
 
