@@ -295,7 +295,8 @@ impl Inner {
         self.begin(definition, at.into(), start, operator, None).await
     }
 
-    /// The same by a signal or message that is delivered, on nobody's behalf: the delivery is taken up with the first unit.
+    /// The same by a signal or message that is delivered, on nobody's behalf: the delivery is taken up with the first unit, and nobody
+    /// waits for a second one.
     pub(crate) async fn start_delivered(
         self: &Arc<Self>,
         definition: Arc<Definition>,
@@ -335,6 +336,7 @@ impl Inner {
     async fn begin_undisturbed(self: &Arc<Self>, beginning: Beginning, runs_on: Threads) -> Result<Begun, Error> {
         let Beginning { definition, at, start, operator, delivery } = beginning;
         let newest = matches!(start.definition, DefinitionRef::Key { .. });
+        let is_delivered = delivery.is_some();
         let tenant = definition.row.tenant.clone();
         let start_key = start.idempotency_key.map(|key| start_key(tenant.as_deref(), &definition.row.key, &key));
         let id = start_key.as_ref().map_or_else(|| InstanceId(uuid::Uuid::now_v7()), derived_id);
@@ -362,8 +364,11 @@ impl Inner {
             (Advanced::NotBrief, _) => return Ok(Begun::NotBrief),
             _ => return Err(Error::Cancelled(id)),
         };
-        if let Some((wait, permit)) = state.deferred.take() {
-            state = self.run_held(state, wait, permit, start.traceparent).await;
+        match state.deferred.take() {
+            // What a delivery goes on with is a job as any other: no other signal or message waits for it.
+            Some(deferred) if is_delivered => self.enqueue_deferred(id, deferred),
+            Some((wait, permit)) => state = self.run_held(state, wait, permit, start.traceparent).await,
+            None => {}
         }
         Ok(Begun::Started(Box::new(Started {
             id,

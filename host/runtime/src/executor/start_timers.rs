@@ -12,7 +12,7 @@ use mandate_store::{FailedFiring, FiredTimer, NewStartTimer, StartTimerRow};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Mine, POLL, Queued};
+use super::{Mine, POLL};
 use crate::advance::{Advanced, Begin, MAX_FAILURE_BYTES, Work};
 use crate::definitions::Definition;
 use crate::error::SHUTTING_DOWN;
@@ -113,9 +113,8 @@ impl Inner {
         match self.advance_here(work).await? {
             Advanced::Committed(mut state) => {
                 // What it goes on with is a job as any other: no firing waits for it.
-                if let Some((wait, permit)) = state.deferred.take() {
-                    let mine = self.executor.mine(id, wait);
-                    self.enqueue(Queued { instance: id, wait, exclusive: true, takeovers: 0, fresh: true, permit, mine, answer: None });
+                if let Some(deferred) = state.deferred.take() {
+                    self.enqueue_deferred(id, deferred);
                 }
             }
             // It was fired elsewhere, closed by another version, or is suspended: then it is still there, for any host once it is

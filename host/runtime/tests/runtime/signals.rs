@@ -146,3 +146,46 @@ async fn who_is_suspended_after_the_throw_gets_it_when_he_goes_on_and_who_was_be
         host.runtime.shut_down(Duration::from_secs(5)).await;
     }
 }
+
+/// `slow` starts by `alarm` and sends a command at once. `quick` waits for `bell`, and then for a person.
+const SLOW_AND_QUICK: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="test">
+  <bpmn:signal id="alarm" name="alarm"/><bpmn:signal id="bell" name="bell"/>
+  <bpmn:process id="slow" isExecutable="true">
+    <bpmn:startEvent id="s1"><bpmn:signalEventDefinition signalRef="alarm"/></bpmn:startEvent>
+    <bpmn:serviceTask id="w1" camunda:class="worker"/>
+    <bpmn:sequenceFlow id="f1" sourceRef="s1" targetRef="w1"/>
+  </bpmn:process>
+  <bpmn:process id="quick" isExecutable="true">
+    <bpmn:startEvent id="s2"/>
+    <bpmn:intermediateCatchEvent id="wait"><bpmn:signalEventDefinition signalRef="bell"/></bpmn:intermediateCatchEvent>
+    <bpmn:userTask id="heard"/>
+    <bpmn:sequenceFlow id="f2" sourceRef="s2" targetRef="wait"/><bpmn:sequenceFlow id="f3" sourceRef="wait" targetRef="heard"/>
+  </bpmn:process>
+</bpmn:definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_processes_that_signals_start_keep_no_others_from_theirs() {
+    // As many deliveries as a host has under way at once, and as many commands as it sends to one target.
+    const SLOW: u32 = 16;
+    let host = Host::start().await;
+    host.deploy(SLOW_AND_QUICK.into()).await;
+    start(&host.runtime, "quick").await;
+    let script = common::as_variables(&serde_json::json!({ "script": common::commands(&[("w1", "test.held@1")]) }));
+    for _ in 0..SLOW {
+        let (runtime, variables) = (host.runtime.clone(), script.clone());
+        let thrown = SignalThrown { name: "alarm".into(), variables, tenants: SignalTenants::Any };
+        tokio::spawn(async move { runtime.throw_signal(thrown).await.expect("thrown") });
+    }
+    host.until("their commands are on their way", || async { host.domain.held() == SLOW }).await;
+    let thrown = SignalThrown { name: "bell".into(), variables: Variables::new(), tenants: SignalTenants::Any };
+    // Far less than the commands may take.
+    tokio::time::timeout(Duration::from_secs(20), host.runtime.throw_signal(thrown)).await.expect("nobody waits").expect("thrown");
+    assert_eq!((tasks(&host.runtime, "heard").await, host.domain.held()), (1, SLOW));
+    host.domain.let_go(SLOW);
+    let slow = || InstanceFilter { definition_key: Some("slow".into()), ..InstanceFilter::default() };
+    host.until("they come to their end", || async { host.runtime.reads().count_instances(slow()).await.expect("read") == 0 }).await;
+    assert_eq!(host.domain.applied().len(), SLOW as usize);
+    assert!(host.runtime.check_store().await.expect("checked").findings.is_empty());
+    host.runtime.shut_down(Duration::from_secs(5)).await;
+}
