@@ -125,6 +125,7 @@ pub(crate) struct Inner {
     /// A unit of this host has thrown a signal, sent a message, or begun to wait for one that is on its way.
     thrown: tokio::sync::Notify,
     delivering: signals::Delivering,
+    unwoken: message_flows::Unwoken,
     /// Held by whoever carries out what is planned: a host's lock does not keep it from itself.
     planning: tokio::sync::Mutex<()>,
     cleanup: Option<HistoryCleanup>,
@@ -188,6 +189,7 @@ impl Runtime {
             looking_through: tokio::sync::Mutex::default(),
             thrown: tokio::sync::Notify::new(),
             delivering: signals::Delivering::default(),
+            unwoken: message_flows::Unwoken::default(),
             planning: tokio::sync::Mutex::default(),
             cleanup: config.history_cleanup,
             tasks: TaskTracker::new(),

@@ -8,6 +8,7 @@
 //! say who is meant, and it waits, too. So it does for an instance that is suspended, which makes it due when it goes on.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use mandate_engine::InstanceId;
 use mandate_model::{ProcessDefinition, StartTrigger};
@@ -40,7 +41,8 @@ const FIRST_PAUSE_MS: i64 = 10_000;
 /// And at the most.
 const LONGEST_PAUSE_MS: i64 = 5 * 60_000;
 
-/// The same for a message that nobody waits for, which whoever begins to wait makes due. It is for a host that dies in that moment.
+/// The same for a message that nobody waits for, which whoever begins to wait makes due. It is for a host that dies in that moment; one
+/// that lives and cannot make it due at once does so later ([`Unwoken`]).
 const LONGEST_REST_MS: i64 = 60 * 60_000;
 
 impl Runtime {
@@ -124,22 +126,56 @@ impl Inner {
         })
     }
 
-    /// Makes the messages due that an instance has begun to wait for, or waits for and may get again, each with what tells the wait from
-    /// others. Any process may have some on their way, whether or not a flow leads to this version of it.
-    pub(crate) async fn wake_messages(&self, begun: Vec<(&Party, BTreeSet<Keyed>)>) {
-        let each = begun.into_iter().flat_map(|(party, awaited)| awaited.into_iter().map(move |it| (party, it)));
-        for (party, (name, correlation_key)) in each {
-            let (definition, instance) = (&party.base.definition, &party.instance);
-            let (process, tenant) = (definition.row.key.clone(), instance.tenant().map(str::to_owned));
-            let business_key = instance.business_key().map(str::to_owned);
-            let begun = Begun { process, tenant, name: name.clone(), business_key, correlation_key };
-            match self.store.wake_messages(begun, self.clock.now_ms()).await {
+    /// Makes the messages due that instances have begun to wait for, or wait for and may get again. Where that fails it is tried again
+    /// later.
+    pub(crate) async fn wake_messages(&self, begun: impl IntoIterator<Item = Begun>) {
+        for begun in begun {
+            match self.store.wake_messages(begun.clone(), self.clock.now_ms()).await {
                 Ok(true) => self.thrown.notify_one(),
                 Ok(false) => {}
-                Err(error) => tracing::warn!(message = name, "messages on their way come later: they could not be made due: {error}"),
+                Err(error) => {
+                    tracing::warn!(message = begun.name, "messages on their way come later: they could not be made due: {error}");
+                    self.unwoken.add([begun]);
+                }
             }
         }
     }
+
+    /// The same where it has failed before.
+    pub(crate) async fn wake_again(&self) {
+        self.wake_messages(self.unwoken.take()).await;
+    }
+}
+
+/// Waits that have begun, or may have, and whose messages could not be made due so far.
+#[derive(Debug, Default)]
+pub(crate) struct Unwoken(Mutex<BTreeSet<Begun>>);
+
+impl Unwoken {
+    pub(crate) fn add(&self, begun: impl IntoIterator<Item = Begun>) {
+        self.0.lock().expect("no holder of this lock panics").extend(begun);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().expect("no holder of this lock panics").is_empty()
+    }
+
+    fn take(&self) -> BTreeSet<Begun> {
+        std::mem::take(&mut self.0.lock().expect("no holder of this lock panics"))
+    }
+}
+
+/// What an instance has begun to wait for, or waits for and may get again, each with what tells the wait from others. Any process may have
+/// some on their way, whether or not a flow leads to this version of it.
+pub(crate) fn begun_by(party: &Party, awaited: BTreeSet<Keyed>) -> impl Iterator<Item = Begun> {
+    let (definition, instance) = (&party.base.definition, &party.instance);
+    awaited.into_iter().map(|(name, correlation_key)| Begun {
+        process: definition.row.key.clone(),
+        tenant: instance.tenant().map(str::to_owned),
+        name,
+        business_key: instance.business_key().map(str::to_owned),
+        correlation_key,
+    })
 }
 
 /// For how long at the most nobody is looked for again where that has failed.

@@ -92,7 +92,7 @@ pub struct Waiting {
 }
 
 /// A wait for messages that has begun.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Begun {
     /// The instance's process, by key.
     pub process: String,

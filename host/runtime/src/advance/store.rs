@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mandate_engine::{InstanceId, WaitId};
-use mandate_store::{ClaimedJob, CommitError, InstanceWrite, RunningJob, Stood, Unit};
+use mandate_store::{ClaimedJob, CommitError, Error as StoreError, InstanceWrite, RunningJob, Stood, Unit};
 
 use super::deferred::NO_WAIT;
 use super::{UnderWay, Work};
 use crate::definitions::suspended;
 use crate::error::TAKEN_OVER;
 use crate::executor::{Mine, Permit, Places};
+use crate::message_flows::begun_by;
 use crate::metrics::Acquired;
 use crate::parties::{Parties, Party};
 use crate::running::Registered;
@@ -67,7 +68,14 @@ impl Inner {
         calls.closings.carried(self, carried, &committed);
         let committed = match committed {
             Ok(committed) => committed,
-            Err(error) => return self.not_stored(error, parties, work).await,
+            Err(error) => {
+                if let CommitError::Database(StoreError::Unclear(_)) = error {
+                    // Then nobody else wakes what its instances wait for. If it is not stored, nothing comes of it.
+                    let begun = parties.iter().zip(afters).flat_map(|(party, after)| begun_by(party, after.awaited));
+                    self.unwoken.add(begun);
+                }
+                return self.not_stored(error, parties, work).await;
+            }
         };
         let revisions: HashMap<_, _> = committed.revisions.into_iter().collect();
         let mut locked_jobs: HashMap<_, Vec<_>> = HashMap::new();
@@ -88,7 +96,7 @@ impl Inner {
                 _ => self.instances.forget(id),
             }
             self.tell_of(party, &after, registered, work, locked.len());
-            begun.push((party, after.awaited));
+            begun.extend(begun_by(party, after.awaited));
             if let (true, true, [job]) = (runs_deferred, id == work.instance, &locked[..]) {
                 let wait = crate::executor::wait_of(job);
                 deferred = Some((wait, after.places.give_away(wait)));

@@ -101,8 +101,8 @@ impl Inner {
     }
 
     /// Takes over the work of hosts whose lease has ended, unlocks what this one has locked and forgotten, closes commands that it has left
-    /// open, and forgets signals that were given up and that nobody waits for any more, and elements of deleted definitions that history
-    /// does not tell of any more.
+    /// open, makes due what could not be made due when somebody began to wait for it, and forgets signals that were given up and that
+    /// nobody waits for any more, and elements of deleted definitions that history does not tell of any more.
     async fn recovery_loop(self: Arc<Self>, every: Duration) {
         let mut suspects = HashSet::new();
         while !self.executor.is_stopping() {
@@ -130,6 +130,11 @@ impl Inner {
                 Err(error) => tracing::error!("could not look for hosts whose lease ended: {error}"),
             }
             self.close_left().await;
+            if !self.unwoken.is_empty() {
+                // Beside this loop: others wait for what it does, and each of these may wait for the database.
+                let inner = self.clone();
+                self.tasks.spawn(async move { inner.wake_again().await });
+            }
             if let Err(error) = self.store.drop_orphaned_deliveries(self.clock.now_ms()).await {
                 tracing::error!("could not look for signals that nobody is there for any more: {error}");
             }

@@ -111,6 +111,32 @@ async fn what_is_sent_outlives_its_host_and_waits_for_its_receiver() {
     }
 }
 
+/// The database wakes no message, and counts how often it was to.
+const ASLEEP: &str = "CREATE SEQUENCE refusals; \
+    CREATE FUNCTION asleep() RETURNS trigger AS $$ BEGIN PERFORM nextval('refusals'); RAISE EXCEPTION 'not now'; END $$ LANGUAGE plpgsql; \
+    CREATE TRIGGER asleep BEFORE UPDATE ON message FOR EACH ROW WHEN (NEW.woken > OLD.woken) EXECUTE FUNCTION asleep()";
+
+/// Under a clock that stands still nobody is looked for again because time has passed.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_begins_to_wait_while_the_database_does_not_hear_it_gets_what_is_on_its_way_all_the_same() {
+    let database = postgres();
+    let host = with_model(Setup { database: Some(database.clone()), clock: ClockSource::Manual, ..Setup::default() }).await;
+    start(&host.runtime, "a").await;
+    host.until("the thanks wait for somebody", || async {
+        let all = host.runtime.messages_on_the_way(Page::ALL).await.expect("read");
+        all.iter().any(|it| it.name == "thanks" && it.reason.is_some())
+    })
+    .await;
+    common::sql(&database, ASLEEP);
+    pack(&host.runtime).await;
+    let refused = common::sql(&database, "SELECT is_called FROM refusals");
+    assert_eq!((refused.trim(), live(&host.runtime, "stock").await), ("t", 1));
+    common::sql(&database, "DROP TRIGGER asleep ON message");
+    host.until("everybody is thanked", || async { live(&host.runtime, "stock").await == 0 }).await;
+    assert_eq!(on_the_way(&host.runtime, "thanks").await, 0);
+    host.runtime.shut_down(Duration::from_secs(5)).await;
+}
+
 /// The model with something in place of the message `ready`, and with the order's number along with it.
 fn keyed(message: &str) -> String {
     MODEL.replace(r#"<bpmn:message id="ready" name="ready"/>"#, message).replace(
