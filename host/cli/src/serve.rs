@@ -25,17 +25,17 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let _ = writeln!(std::io::stdout().lock(), "mandate listening on http://{address}");
     tracing::info!(%address, "serving");
     let hosts = hosts(settings.insecure, settings.allowed_hosts);
-    let options = mandate_http::Options { upload_limit: settings.upload_limit, prometheus: Some(prometheus), hosts };
+    let options = mandate_http::Options { upload_limit: settings.upload_limit, prometheus: Some(prometheus), hosts, drain: settings.drain };
     let fenced = runtime.clone();
     let ending = async move {
         tokio::select! {
             () = stopped => {}
             () = fenced.fenced() => {}
         }
+        tracing::info!("draining");
     };
-    mandate_http::serve(runtime.clone(), listener, options, ending).await;
-    tracing::info!("draining");
-    runtime.shut_down(settings.drain).await;
+    let left = mandate_http::serve(runtime.clone(), listener, options, ending).await;
+    runtime.shut_down(left).await;
     // Whoever supervises this process should start it anew.
     anyhow::ensure!(!runtime.is_fenced(), "another host has taken over this one's work");
     Ok(())

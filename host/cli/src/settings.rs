@@ -78,7 +78,7 @@ pub(crate) struct Settings {
     /// Memory for delegates that run at once, in MiB [default: 2048].
     #[arg(long, env = "MANDATE_DELEGATE_MEMORY")]
     delegate_memory: Option<u64>,
-    /// Seconds to wait for running work at shutdown [default: 30].
+    /// Seconds from SIGTERM in which what is under way may end, requests and jobs [default: 30].
     #[arg(long, env = "MANDATE_DRAIN")]
     drain: Option<u64>,
 }
@@ -183,7 +183,7 @@ impl ServeArgs {
             lease: Duration::from_secs(lease),
             upload_limit: usize::try_from(mebibytes("upload-limit", given.upload_limit.or(file.upload_limit).unwrap_or(64))?)?,
             delegate_memory: mebibytes("delegate-memory", given.delegate_memory.or(file.delegate_memory).unwrap_or(2048))?,
-            drain: Duration::from_secs(given.drain.or(file.drain).unwrap_or(30)),
+            drain: given.drain.or(file.drain).map_or(mandate_http::DEFAULT_DRAIN, Duration::from_secs),
             database,
         })
     }

@@ -31,6 +31,8 @@ mod rest;
 mod server;
 mod variable;
 
+use std::time::Duration;
+
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -52,6 +54,9 @@ pub const DEFAULT_UPLOAD_LIMIT: usize = 64 * 1024 * 1024;
 /// The largest JSON body: an instance may hold 1 MiB of variables, and JSON texts inside JSON are escaped.
 pub const JSON_LIMIT: usize = 2 * 1024 * 1024;
 
+/// How long a host that is to end waits for what is under way unless the operator says otherwise: a delegate may run for as long.
+pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+
 /// What a host may set about its HTTP interface.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -61,11 +66,13 @@ pub struct Options {
     pub prometheus: Option<Metrics>,
     /// Under which names it answers.
     pub hosts: Hosts,
+    /// How long requests that are under way at the shutdown may take.
+    pub drain: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { upload_limit: DEFAULT_UPLOAD_LIMIT, prometheus: None, hosts: Hosts::Any }
+        Self { upload_limit: DEFAULT_UPLOAD_LIMIT, prometheus: None, hosts: Hosts::Any, drain: DEFAULT_DRAIN }
     }
 }
 

@@ -12,50 +12,56 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use mandate_runtime::Runtime;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::connections;
 use crate::patience::{Incoming, LEAST_PER_SECOND, PATIENCE, patient};
 use crate::{DEFAULT_UPLOAD_LIMIT, Error, JSON_LIMIT, Options};
 
-/// How long requests that are under way at the shutdown may take. Units of work are not theirs: those end with the runtime.
-const DRAIN: Duration = Duration::from_secs(30);
-
 /// As much of a request is read on when it has been refused: as much again as an upload may have, unless an operator says otherwise.
 const DRAINED: usize = DEFAULT_UPLOAD_LIMIT;
 
-/// Serves until `shutdown` is done and the requests that are under way then are answered, at the longest [`DRAIN`]. A connection whose
-/// client does not say what it wants is closed, and there are so many at once ([`connections`]); a listener that fails for a moment is
-/// asked again.
-pub async fn serve(runtime: Runtime, listener: TcpListener, options: Options, shutdown: impl Future<Output = ()> + Send + 'static) {
+/// Serves until `shutdown` is done and the requests that are under way then are answered, at the longest [`Options::drain`]. From
+/// `shutdown` on the host [winds down](Runtime::wind_down). Answers what is then left of that time, for the units of work that go on. A
+/// connection whose client does not say what it wants is closed, and there are so many at once ([`connections`]); a listener that fails for
+/// a moment is asked again.
+pub async fn serve(
+    runtime: Runtime,
+    listener: TcpListener,
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Duration {
     let upkeep = options.prometheus.clone().map(|metrics| tokio::spawn(metrics.upkeep()));
-    let waiting = runtime.clone();
-    let (begun, draining) = oneshot::channel();
+    let drain = options.drain;
+    let ending = runtime.clone();
+    let (begun, mut draining) = watch::channel(None);
+    let began = begun.subscribe();
     let signal = async move {
         shutdown.await;
-        // A client that waits for external tasks would otherwise be waited for.
-        waiting.stop_waiting();
-        // The receiver lives as long as the server.
-        let _ = begun.send(());
+        // Also clients that wait for external tasks would otherwise be waited for.
+        ending.wind_down();
+        begun.send_replace(Some(Instant::now()));
     };
     let server = connections::serve(crate::router(runtime, options), listener, connections::most(), signal);
     let overdue = async {
         // Without a signal the server ends by itself or not at all.
-        if draining.await.is_err() {
+        if draining.wait_for(Option::is_some).await.is_err() {
             std::future::pending::<()>().await;
         }
-        tokio::time::sleep(DRAIN).await;
+        tokio::time::sleep(drain).await;
     };
     tokio::select! {
         () = server => {}
         () = overdue => {
-            tracing::warn!("requests were still under way {} s after the shutdown began; their connections are closed", DRAIN.as_secs());
+            tracing::warn!("requests were still under way {} s after the shutdown began; their connections are closed", drain.as_secs());
         }
     }
     if let Some(upkeep) = upkeep {
         upkeep.abort();
     }
+    began.borrow().map_or(drain, |began| drain.saturating_sub(began.elapsed()))
 }
 
 /// Whether a host may listen there. There is no authentication yet: whoever reaches the port may do everything.

@@ -265,11 +265,6 @@ impl Runtime {
         }
         Ok(changed)
     }
-
-    /// Sends clients that wait for tasks home, for the host is about to end.
-    pub fn stop_waiting(&self) {
-        self.0.workers.stop();
-    }
 }
 
 impl Inner {

@@ -150,12 +150,12 @@ const GAUGES: Duration = Duration::from_secs(5);
 impl Runtime {
     /// Opens the store, takes over what dead hosts left, and starts the loops.
     pub async fn open(config: Config) -> Result<Self, Error> {
-        let catalogue = Arc::new(match &config.catalogue {
         let departure = config.store.lease / DEPARTURES_PER_LEASE;
         Self::open_departing(config, departure).await
     }
 
     async fn open_departing(config: Config, departure: Duration) -> Result<Self, Error> {
+        let catalogue = Arc::new(match &config.catalogue {
             Some(path) => Catalogue::load(path)?,
             None => Catalogue::empty(),
         });
@@ -249,10 +249,17 @@ impl Runtime {
         Ok(())
     }
 
-    /// Stops taking jobs, waits for what is under way, gives the rest back and ends the lease.
-    pub async fn shut_down(&self, within: Duration) {
+    /// Takes nothing up by itself from here on, for the host is about to end: jobs, timers, signals and messages are left to others, and
+    /// clients that wait for external tasks are sent home. What is asked for is done as ever, but for jobs and plans that an operator has
+    /// carried out, and the clock that is set: these are refused.
+    pub fn wind_down(&self) {
         self.0.executor.stop();
         self.0.workers.stop();
+    }
+
+    /// [Winds down](Self::wind_down), waits for what is under way, gives the rest back and ends the lease.
+    pub async fn shut_down(&self, within: Duration) {
+        self.wind_down();
         self.0.tasks.close();
         if tokio::time::timeout(within, self.0.tasks.wait()).await.is_err() {
             tracing::warn!("units of work are still running; another host or the next start takes them over");

@@ -428,7 +428,7 @@ async fn a_client_that_waits_gets_a_task_as_soon_as_there_is_one() {
     assert_eq!(fetch(&host, briefly).await, [] as [Value; 0]);
     let (waited, ()) = tokio::join!(fetch(&host, body), async {
         tokio::task::yield_now().await;
-        host.runtime().stop_waiting();
+        host.runtime().wind_down();
     });
     assert_eq!(waited, [] as [Value; 0]);
     host.close().await;
@@ -451,7 +451,7 @@ async fn clients_that_wait_are_bounded() {
     assert_eq!(said, "At the moment the server has to handle too many requests at the same time. Please try again later.");
     // Who does not wait needs no place.
     assert_eq!(fetch(&host, asking("ann")).await, [] as [Value; 0]);
-    host.runtime().stop_waiting();
+    host.runtime().wind_down();
     for client in waiting {
         assert_eq!(client.await.ok(), json!([]));
     }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use mandate_http::{Options, serve};
+use mandate_http::{DEFAULT_DRAIN, Options, serve};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,15 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Server {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Duration>,
 }
 
 async fn server(host: &Host) -> Server {
+    server_that_drains(host, DEFAULT_DRAIN).await
+}
+
+async fn server_that_drains(host: &Host, drain: Duration) -> Server {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async move { drop(stopped.await) };
-    let task = tokio::spawn(serve(host.runtime(), listener, Options::default(), shutdown));
+    let task = tokio::spawn(serve(host.runtime(), listener, Options { drain, ..Options::default() }, shutdown));
     Server { address, stop, task }
 }
 
@@ -71,6 +75,46 @@ async fn a_client_that_hangs_up_changes_nothing_about_its_start() {
     host.wait_for_count("/engine-rest/task/count?processInstanceBusinessKey=hasty", 1).await;
     server.stop.send(()).expect("it listens for the signal");
     tokio::time::timeout(PATIENCE, server.task).await.expect("it ends").expect("no panic");
+    host.close().await;
+}
+
+/// A request that is under way for certain: this host has asked for its body.
+async fn asked_for_body(server: &Server, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).await.expect("connected");
+    let head = format!(
+        "POST /engine-rest/process-definition/key/review/start HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.expect("written");
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).await.expect("it is asked for");
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+#[tokio::test]
+async fn what_requests_leave_of_the_drain_is_for_units_of_work() {
+    let host = Host::open().await;
+    host.deploy("reviews", &review()).await;
+    let body = json!({"businessKey": "patient"}).to_string();
+    let server = server_that_drains(&host, PATIENCE).await;
+    let mut asking = asked_for_body(&server, &body).await;
+    server.stop.send(()).expect("it listens for the signal");
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let answer = exchange(&mut asking, &body).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "it was under way: {answer}");
+    let left = server.task.await.expect("no panic");
+    assert!(left > Duration::ZERO && left < PATIENCE, "{left:?}");
+
+    // One that never comes to its end.
+    let server = server_that_drains(&host, Duration::ZERO).await;
+    let _asking = asked_for_body(&server, &body).await;
+    server.stop.send(()).expect("it listens for the signal");
+    let left = tokio::time::timeout(PATIENCE, server.task).await.expect("it ends").expect("no panic");
+    assert_eq!(left, Duration::ZERO);
     host.close().await;
 }
 
