@@ -25,7 +25,7 @@ pub enum ClockSource {
     System,
     /// [`Runtime::set_clock`] and nothing else.
     Manual,
-    /// Whichever of the two the database has run under: for looking at it, not for running it.
+    /// Whichever of the two the database has run under: for looking at it, not for running it. Such a host does nothing by itself.
     Stored,
 }
 

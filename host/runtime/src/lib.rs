@@ -148,7 +148,8 @@ const FENCE_LOOK: Duration = Duration::from_millis(500);
 const GAUGES: Duration = Duration::from_secs(5);
 
 impl Runtime {
-    /// Opens the store, takes over what dead hosts left, and starts the loops.
+    /// Opens the store, takes over what dead hosts left, and starts the loops, unless it is there to be looked at
+    /// ([`ClockSource::Stored`]).
     pub async fn open(config: Config) -> Result<Self, Error> {
         let departure = config.store.lease / DEPARTURES_PER_LEASE;
         Self::open_departing(config, departure).await
@@ -163,6 +164,7 @@ impl Runtime {
         let caps = config.sandbox.operator_limits.clone();
         let (sandbox, sender) = (Sandbox::new(config.sandbox)?, Sender::new(catalogue.clone())?);
         let store = mandate_store::Store::open(config.store).await?;
+        let runs = config.clock != ClockSource::Stored;
         let clock = match Clock::open(config.clock, &store).await {
             Ok(clock) => clock,
             Err(error) => {
@@ -198,7 +200,9 @@ impl Runtime {
             departure,
         });
         inner.report_lost_commands().await?;
-        inner.start_loops(lease);
+        if runs {
+            inner.start_loops(lease);
+        }
         Ok(Self(inner, None))
     }
 
