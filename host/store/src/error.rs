@@ -1,5 +1,7 @@
 //! What can go wrong with a store.
 
+use uuid::Uuid;
+
 /// Why a store could not do something. Texts read well behind "failed to".
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -34,6 +36,9 @@ pub enum Error {
     /// A read took longer than it may: a list that is long and has no index for its filter or its order, or a database that is busy.
     #[error("{0}")]
     TooSlow(String),
+    /// The history of an instance was removed while its record was read.
+    #[error("the history of instance {0} was removed while it was read: what was read of it is not all")]
+    Removed(Uuid),
     /// Another process of the tenant starts by the same message: a message would not know which of them to start. Nothing was stored.
     #[error("process '{key}' and process '{other}' would both start by the message '{message}'")]
     StartMessageTaken {

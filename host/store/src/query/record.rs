@@ -184,8 +184,8 @@ impl Reads {
 }
 
 impl RecordReader {
-    /// The next part; none: that was all. Before the last one it is looked whether the instance's history is still there: else the last
-    /// part is an error, and the parts before it are worth nothing.
+    /// The next part; none: that was all. Before the last one it is looked whether the instance's history is still there: else there is
+    /// [`Error::Removed`] in its place, and the parts before it are worth nothing.
     pub async fn next(&mut self) -> Result<Option<RecordPart>, Error> {
         let Some(place) = self.next.clone() else { return Ok(None) };
         let id = self.instance.id;
@@ -241,9 +241,7 @@ impl RecordReader {
         self.is_first = part.is_last;
         self.next = behind.or(then);
         if self.next.is_none() && self.reads.history_instance(id).await?.is_none() {
-            return Err(Error::Refused(format!(
-                "the history of instance {id} was removed while it was read: what was read of it is not all"
-            )));
+            return Err(Error::Removed(id));
         }
         Ok(Some(part))
     }
