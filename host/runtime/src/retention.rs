@@ -220,8 +220,7 @@ impl Inner {
     /// Writes instances to today's file, durably. Leaves out of `due` those that are too much for one batch, and those from one on that
     /// cannot be read.
     async fn export(&self, export: &HistoryExport, due: &mut Vec<Due>, now: i64) -> Result<(), Failed> {
-        let path = export.dir.join(file_name(now));
-        let mut lines = Lines::open(path).await?;
+        let mut lines = Lines::new(export.dir.join(file_name(now)));
         let mut unread = None;
         for (at, next) in due.iter().enumerate() {
             if lines.whole() > LINES {

@@ -14,9 +14,8 @@ const BLOCK: usize = 1 << 20;
 /// Lines at the end of a file, of which only whole ones stay.
 pub(super) struct Lines {
     path: PathBuf,
-    file: Arc<File>,
-    /// Where the file ended.
-    begun: u64,
+    /// Opened for the first block, and where it ended then: others that append to it wait until it is closed.
+    file: Option<(Arc<File>, u64)>,
     /// Bytes of whole lines.
     whole: u64,
     /// Bytes in all, written or not.
@@ -28,11 +27,9 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Opens a file, behind its last whole line. Others that append to it wait until this is closed.
-    pub(super) async fn open(path: PathBuf) -> Result<Self, Error> {
-        let to_open = path.clone();
-        let (file, begun) = blocking(&path, move || open_to_append(&to_open)).await?;
-        Ok(Self { path, file: Arc::new(file), begun, whole: 0, all: 0, block: Vec::new(), torn: false })
+    /// Lines that go behind the last whole line of a file.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, file: None, whole: 0, all: 0, block: Vec::new(), torn: false }
     }
 
     /// Adds a part of a line.
@@ -55,11 +52,21 @@ impl Lines {
     }
 
     async fn write(&mut self) -> Result<(), Error> {
-        let (file, block) = (self.file.clone(), std::mem::take(&mut self.block));
+        let file = self.opened().await?.0;
+        let block = std::mem::take(&mut self.block);
         self.torn = true;
         blocking(&self.path, move || (&*file).write_all(&block)).await?;
         self.torn = false;
         Ok(())
+    }
+
+    async fn opened(&mut self) -> Result<(Arc<File>, u64), Error> {
+        if let Some(opened) = &self.file {
+            return Ok(opened.clone());
+        }
+        let path = self.path.clone();
+        let (file, end) = blocking(&self.path, move || open_to_append(&path)).await?;
+        Ok(self.file.insert((Arc::new(file), end)).clone())
     }
 
     /// Removes what is no whole line, and answers when the rest is on the disk.
@@ -70,7 +77,8 @@ impl Lines {
         } else {
             self.write().await?;
         }
-        let (file, end) = (self.file.clone(), self.begun + self.whole);
+        let (file, begun) = self.opened().await?;
+        let end = begun + self.whole;
         blocking(&self.path, move || file.set_len(end).and_then(|()| file.sync_all())).await
     }
 }
@@ -117,7 +125,7 @@ mod tests {
 
     /// Lines, the last of which has no end.
     async fn append(path: &Path, text: &str) {
-        let mut lines = Lines::open(path.to_owned()).await.expect("opened");
+        let mut lines = Lines::new(path.to_owned());
         for line in text.split_inclusive('\n') {
             match line.strip_suffix('\n') {
                 Some(line) => {
