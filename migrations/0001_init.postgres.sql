@@ -787,8 +787,11 @@ CREATE INDEX history_incident_caller_root ON history_incident_caller (root, n);
 
 -- Instances whose history is being removed: they are not in history_instance any more, and what was beside that row is not all gone yet.
 CREATE TABLE history_remains (
-    instance_id UUID PRIMARY KEY
+    instance_id UUID   PRIMARY KEY,
+    -- The longest first.
+    since       BIGINT NOT NULL DEFAULT 0
 );
+CREATE INDEX history_remains_since ON history_remains (since, instance_id);
 
 -- What operators did, one row for every property that they changed; the rows of one operation share its id. They go with their instance's history.
 -- Those of no instance (its id is all ones), and the one that says that a history was deleted, stay.

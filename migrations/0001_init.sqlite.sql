@@ -770,8 +770,11 @@ CREATE INDEX history_incident_caller_root ON history_incident_caller (root, n);
 
 -- Instances whose history is being removed: they are not in history_instance any more, and what was beside that row is not all gone yet.
 CREATE TABLE history_remains (
-    instance_id BLOB PRIMARY KEY
+    instance_id BLOB    PRIMARY KEY,
+    -- The longest first.
+    since       INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE INDEX history_remains_since ON history_remains (since, instance_id);
 
 -- What operators did, one row for every property that they changed; the rows of one operation share its id. They go with their instance's history.
 -- Those of no instance (its id is all ones), and the one that says that a history was deleted, stay.

@@ -8,7 +8,8 @@
 //! A batch that fails is followed by a smaller one, and an instance that fails by itself is left until those behind it have gone: none
 //! keeps the others.
 //!
-//! Every host goes on with what was deleted by hand and was too much for the request, also where history is not cleaned.
+//! Every host goes on with what is left: of what was deleted by hand and was too much for the request, also where history is not cleaned,
+//! and of instances that are more than one transaction removes. Of these one is gone before the next one is begun.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use mandate_store::Due;
 use mandate_store::query::{HistoryInstance, RecordPart};
+use uuid::Uuid;
 
 use crate::error::Reach;
 use crate::{Error, Inner, Runtime};
@@ -40,6 +42,10 @@ const SHORT: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_millis(40);
 /// Then its instances must be large, and not the machine be busy.
 const FAR_TOO_LONG: Duration = Duration::from_secs(1);
+
+/// So often in a row an instance by itself fails, whatever the reason, until it is left. A database that is not well fails with all of
+/// them; but so does one with a row that somebody else holds for ever, or that cannot be read.
+const FAILURES: u32 = 3;
 
 /// Instances of the largest batch.
 const LARGEST: u32 = 256;
@@ -80,7 +86,7 @@ pub enum Cleaned {
     Nothing,
     /// Another host cleans.
     Elsewhere,
-    /// So many instances are gone; none where there was only an incident of what has started none.
+    /// So many instances are gone; none where there was only an incident of what has started none, or a part of what is left of one.
     Instances(usize),
 }
 
@@ -88,7 +94,7 @@ pub enum Cleaned {
 #[derive(Debug)]
 struct Failed {
     error: Error,
-    /// It was of this instance alone, or came to it first and no further.
+    /// It was of this instance alone, or this one is damaged.
     instance: Option<Due>,
 }
 
@@ -104,68 +110,73 @@ impl From<mandate_store::Error> for Failed {
     }
 }
 
-/// How far a host has come.
+/// How far a host has come with what is due, or with what is left.
 #[derive(Debug)]
 struct Progress {
     /// Instances of the next batch.
     max: u32,
+    /// So many batches of one instance have failed in a row.
+    failures: u32,
     /// The last instance that could not be removed, and when that was found: the next batch begins behind it.
     skipped: Option<(Due, Instant)>,
 }
 
 impl Progress {
     fn new() -> Self {
-        Self { max: FEW, skipped: None }
+        Self { max: FEW, failures: 0, skipped: None }
     }
 
-    /// What a batch has come to at a moment, after so long. Answers how long to pause.
-    fn after(&mut self, cleaned: Result<Cleaned, Failed>, now: Instant, took: Duration, share: u32) -> Duration {
+    fn behind(&self) -> Option<Due> {
+        self.skipped.map(|(due, _)| due)
+    }
+
+    /// What a batch has come to at a moment, after so long. Answers how long it has taken, unless there was nothing to do or it has failed.
+    fn after(&mut self, cleaned: Result<Cleaned, Failed>, now: Instant, took: Duration) -> Option<Duration> {
         // Found one after the other they are all passed before the first is tried again.
         self.skipped = self.skipped.filter(|(_, at)| now.duration_since(*at) < AGAIN);
-        match cleaned {
-            Ok(Cleaned::Nothing | Cleaned::Elsewhere) => IDLE,
+        let Failed { error, instance } = match cleaned {
+            Ok(Cleaned::Nothing | Cleaned::Elsewhere) => return None,
             Ok(Cleaned::Instances(_)) => {
-                self.max = next_batch(self.max, took);
-                pause_after(took, share)
+                (self.max, self.failures) = (next_batch(self.max, took), 0);
+                return Some(took);
             }
-            Err(Failed { error, instance: Some(due) }) => {
-                tracing::error!(
-                    instance = %due.instance,
-                    "the history of an instance, whose time to live is over, could not be removed; those behind it go first, and it \
-                     is tried again after {AGAIN:?}; look at it, and delete it with DELETE /engine-rest/history/process-instance/{} if it cannot be \
-                     mended: {error}",
-                    due.instance
-                );
-                (self.max, self.skipped) = (1, Some((due, now)));
-                IDLE
-            }
-            Err(Failed { error, instance: None }) => {
-                tracing::warn!("history could not be removed, which is tried again: {error}");
-                self.max = (self.max / 2).max(1);
-                IDLE
-            }
+            Err(failed) => failed,
+        };
+        self.failures = if self.max == 1 { self.failures + 1 } else { 0 };
+        if let Some(due) = instance.filter(|_| error.reach() < Reach::All || self.failures >= FAILURES) {
+            tracing::error!(
+                instance = %due.instance,
+                "the history of an instance could not be removed; those behind it go first, and it is tried again after {AGAIN:?}; look \
+                 at its rows in the tables history_*, and if it cannot be exported and still is among history, delete it with DELETE \
+                 /engine-rest/history/process-instance/{}: {error}",
+                due.instance
+            );
+            (self.max, self.skipped) = (1, Some((due, now)));
+        } else {
+            tracing::warn!("history could not be removed, which is tried again: {error}");
+            self.max = (self.max / 2).max(1);
         }
+        None
     }
 }
 
 impl Runtime {
-    /// Removes one batch of what is due at `now`, up to `max` instances, if this host is the one that cleans.
+    /// Removes all that is left, and one batch of what is due at `now`, up to `max` instances, if this host is the one that cleans.
     pub async fn clean_history(&self, now: i64, max: u32) -> Result<Cleaned, Error> {
         let export = self.0.cleanup.as_ref().and_then(|cleanup| cleanup.export.as_ref());
-        while self.0.store.go_on_removing(max).await? {}
+        while self.0.remove_left(max, None).await.map_err(|failed| failed.error)? != Cleaned::Nothing {}
         self.0.clean(now, max, None, export).await.map_err(|failed| failed.error)
     }
 }
 
 impl Inner {
-    /// Cleans until the host stops; without `cleanup` only what was deleted.
+    /// Cleans until the host stops; without `cleanup` only what is left.
     pub(crate) async fn cleanup_loop(self: Arc<Self>, cleanup: Option<HistoryCleanup>) {
         let share = cleanup.as_ref().map_or(DEFAULT_SHARE, |cleanup| cleanup.share);
-        let mut progress = Progress::new();
+        let (mut left, mut due) = (Progress::new(), Progress::new());
         while !self.executor.is_stopping() {
-            let begun = Instant::now();
-            let cleaned = self.clean_next(cleanup.as_ref(), &progress).await;
-            let pause = progress.after(cleaned, Instant::now(), begun.elapsed(), share);
+            let took = self.clean_next(cleanup.as_ref(), &mut left, &mut due).await;
+            let pause = took.map_or(IDLE, |took| pause_after(took, share));
             tokio::select! {
                 () = self.executor.stopped() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -173,19 +184,37 @@ impl Inner {
         }
     }
 
-    async fn clean_next(&self, cleanup: Option<&HistoryCleanup>, progress: &Progress) -> Result<Cleaned, Failed> {
-        let gone_on = self.store.go_on_removing(progress.max).await;
-        let Some(cleanup) = cleanup else { return Ok(if gone_on? { Cleaned::Instances(0) } else { Cleaned::Nothing }) };
-        // It keeps nothing back whose time is over, neither where it is much nor where it fails.
-        let is_more = gone_on.unwrap_or_else(|error| {
-            tracing::error!("what is left of deleted history could not be removed, which is tried again: {error}");
-            false
-        });
-        let (now, behind) = (self.clock.agreed(self.store.now().await?), progress.skipped.map(|(due, _)| due));
-        match self.clean(now, progress.max, behind, cleanup.export.as_ref()).await? {
-            Cleaned::Nothing if is_more => Ok(Cleaned::Instances(0)),
-            cleaned => Ok(cleaned),
+    /// A batch of what is left, and one of what is due. Answers how long they have taken together; none: there was nothing to do, or both
+    /// have failed.
+    async fn clean_next(&self, cleanup: Option<&HistoryCleanup>, left: &mut Progress, due: &mut Progress) -> Option<Duration> {
+        let begun = Instant::now();
+        let removed = self.remove_left(left.max, left.behind()).await;
+        // Whatever is too much for one transaction is left one after the other: only so it does not become more and more.
+        let goes_on = matches!(removed, Ok(Cleaned::Instances(0)));
+        let took = left.after(removed, Instant::now(), begun.elapsed());
+        let Some(cleanup) = cleanup.filter(|_| !goes_on) else { return took };
+        let begun = Instant::now();
+        let cleaned = self.clean_due(cleanup, due).await;
+        let of_due = due.after(cleaned, Instant::now(), begun.elapsed());
+        took.into_iter().chain(of_due).reduce(|left, due| left + due)
+    }
+
+    async fn clean_due(&self, cleanup: &HistoryCleanup, progress: &Progress) -> Result<Cleaned, Failed> {
+        let now = self.clock.agreed(self.store.now().await?);
+        self.clean(now, progress.max, progress.behind(), cleanup.export.as_ref()).await
+    }
+
+    /// Removes one batch of what is left.
+    async fn remove_left(&self, max: u32, behind: Option<Due>) -> Result<Cleaned, Failed> {
+        let left = self.store.history_left(max, behind).await?;
+        if left.is_empty() {
+            let found = self.store.find_left_history(max).await?;
+            return Ok(if found { Cleaned::Instances(0) } else { Cleaned::Nothing });
         }
+        let (instances, alone) = (left.len(), alone(&left));
+        let removed = self.store.remove_left_history(ids(left)).await;
+        let is_all = removed.map_err(|error| Failed { error: error.into(), instance: alone })?;
+        Ok(Cleaned::Instances(if is_all { instances } else { 0 }))
     }
 
     async fn clean(&self, now: i64, max: u32, behind: Option<Due>, export: Option<&HistoryExport>) -> Result<Cleaned, Failed> {
@@ -198,16 +227,19 @@ impl Inner {
         if !self.store.take_history_cleanup().await? {
             return Ok(Cleaned::Elsewhere);
         }
-        if start_incidents && self.store.remove_start_incidents(now, max).await?.is_none() {
-            return Ok(Cleaned::Elsewhere);
+        let removed = if start_incidents { self.store.remove_start_incidents(now, max).await } else { Ok(None) };
+        if due.is_empty() {
+            return Ok(removed?.map_or(Cleaned::Elsewhere, |_| Cleaned::Instances(0)));
+        }
+        if let Err(error) = removed {
+            tracing::error!("incidents of what was to start an instance, whose time is over, could not be removed: {error}");
         }
         if let Some(export) = export {
             self.export(export, &mut due, now).await?;
         }
-        let alone = if let [due] = due[..] { Some(due) } else { None };
-        let removed = self.store.remove_history(due.into_iter().map(|due| due.instance).collect(), now).await;
-        let failed = |error: Error| Failed { instance: alone.filter(|_| error.reach() < Reach::All), error };
-        match removed.map_err(|error| failed(error.into()))? {
+        let alone = alone(&due);
+        let removed = self.store.remove_history(ids(due), now).await;
+        match removed.map_err(|error| Failed { error: error.into(), instance: alone })? {
             None => Ok(Cleaned::Elsewhere),
             Some(removed) => {
                 crate::metrics::history_removed(removed);
@@ -218,7 +250,7 @@ impl Inner {
     }
 
     /// Writes instances to today's file, durably. Leaves out of `due` those that are too much for one batch, and those from one on that
-    /// cannot be read.
+    /// cannot be read or is gone.
     async fn export(&self, export: &HistoryExport, due: &mut Vec<Due>, now: i64) -> Result<(), Failed> {
         let mut lines = Lines::new(export.dir.join(file_name(now)));
         let mut unread = None;
@@ -236,12 +268,12 @@ impl Inner {
         match unread {
             None => Ok(()),
             Some((_, error @ Error::Export { .. })) => Err(error.into()),
-            Some((0, error)) => {
-                let is_its_own = error.reach() < Reach::All && (due.len() == 1 || matches!(error, Error::Damaged(_)));
-                let instance = due.first().copied().filter(|_| is_its_own);
+            Some((0, error)) if !matches!(error, Error::Store(mandate_store::Error::Removed(_))) => {
+                let alone = alone(due);
+                let instance = if let Error::Damaged(_) = error { due.first().copied() } else { alone };
                 Err(Failed { error, instance })
             }
-            // It is the first of the next batch.
+            // It is the first of the next batch, unless it is gone.
             Some((at, _)) => {
                 due.truncate(at);
                 Ok(())
@@ -257,6 +289,15 @@ impl Inner {
         }
         lines.end().await
     }
+}
+
+fn ids(due: Vec<Due>) -> Vec<Uuid> {
+    due.into_iter().map(|due| due.instance).collect()
+}
+
+/// The instance of a batch that has only one.
+fn alone(due: &[Due]) -> Option<Due> {
+    if let [due] = due { Some(*due) } else { None }
 }
 
 /// How many instances the next batch may have, after one of `max` that took so long.
@@ -284,209 +325,4 @@ fn file_name(now: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use mandate_store::query::RecordRows;
-    use mandate_tests::postgres::Cluster;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::deploy::Upload;
-    use crate::{ClockSource, Config, DefinitionRef, Start, StoreConfig, wasm};
-
-    /// A day after its end an instance is to go.
-    const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
-  id="d" targetNamespace="test">
-  <bpmn:process id="p" isExecutable="true" camunda:historyTimeToLive="P1D">
-    <bpmn:startEvent id="start"/>
-    <bpmn:sequenceFlow id="a" sourceRef="start" targetRef="end"/>
-    <bpmn:endEvent id="end"/>
-  </bpmn:process>
-</bpmn:definitions>"#;
-
-    /// A host that cleans when it is told to.
-    async fn open(dir: &Path) -> Runtime {
-        let store = StoreConfig::new(format!("sqlite:{}", dir.join("mandate.db").display()));
-        let sandbox = wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess);
-        let config = Config { store, sandbox, catalogue: None, execute_jobs: false, clock: ClockSource::System, history_cleanup: None };
-        Runtime::open(config).await.expect("the host opens")
-    }
-
-    async fn deploy(runtime: &Runtime) {
-        let upload = Upload { resources: vec![("p.bpmn".to_owned(), MODEL.as_bytes().to_vec())], ..Upload::default() };
-        runtime.deploy(upload).await.expect("deployed");
-    }
-
-    async fn start(runtime: &Runtime) -> Uuid {
-        let start = Start {
-            definition: DefinitionRef::Key { key: "p".to_owned(), tenant: None },
-            business_key: None,
-            variables: mandate_engine::Variables::new(),
-            idempotency_key: None,
-            traceparent: None,
-        };
-        runtime.start(start).await.expect("it starts").id.0
-    }
-
-    fn id_only(instance: &HistoryInstance, part: &RecordPart) -> String {
-        match part.rows {
-            RecordRows::Activities(_) if part.is_first => instance.id.to_string(),
-            _ => String::new(),
-        }
-    }
-
-    #[tokio::test]
-    async fn what_was_exported_and_not_removed_is_exported_again_and_removed() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let export = HistoryExport { dir: dir.path().to_owned(), line: id_only };
-        let runtime = open(dir.path()).await;
-        deploy(&runtime).await;
-        let mut ids = Vec::new();
-        for _ in 0..3 {
-            ids.push(start(&runtime).await);
-        }
-        let ended = runtime.reads().history_instance(ids[0]).await.expect("read").expect("there").ended_at.expect("it has ended");
-        let a_day_later = ended + 24 * 60 * 60 * 1_000;
-        assert_eq!(runtime.clean_history(a_day_later - 1, 10).await.expect("cleaned"), Cleaned::Nothing);
-        // As far as a host has come that dies between the two.
-        let now = a_day_later + 60_000;
-        let mut due = runtime.reads().history_due(now, 2, None).await.expect("read");
-        runtime.0.export(&export, &mut due, now).await.expect("written");
-        runtime.shut_down(Duration::from_secs(5)).await;
-
-        let runtime = open(dir.path()).await;
-        let inner = &runtime.0;
-        assert_eq!(inner.clean(now, 10, None, Some(&export)).await.expect("cleaned"), Cleaned::Instances(3));
-        assert_eq!(inner.clean(now, 10, None, Some(&export)).await.expect("cleaned"), Cleaned::Nothing);
-        assert_eq!(runtime.reads().history_instance(ids[0]).await.expect("read"), None);
-        let text = std::fs::read_to_string(dir.path().join(file_name(now))).expect("read");
-        let lines: Vec<Uuid> = text.lines().map(|line| line.parse().expect("an id")).collect();
-        let twice: Vec<Uuid> = due.iter().map(|due| due.instance).collect();
-        assert_eq!(lines, [&twice[..], &ids[..]].concat());
-        runtime.shut_down(Duration::from_secs(5)).await;
-    }
-
-    #[tokio::test]
-    async fn nothing_is_removed_that_cannot_be_exported() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let runtime = open(dir.path()).await;
-        deploy(&runtime).await;
-        let id = start(&runtime).await;
-        let export = HistoryExport { dir: dir.path().join("missing"), line: id_only };
-        let refused = runtime.0.clean(i64::MAX, 10, None, Some(&export)).await.expect_err("it cannot be written");
-        assert!(refused.error.to_string().contains("missing/history-"), "{refused:?}");
-        assert_eq!(refused.instance, None, "it is not at fault");
-        assert!(runtime.reads().history_instance(id).await.expect("read").is_some());
-        runtime.shut_down(Duration::from_secs(5)).await;
-    }
-
-    /// The database removes nothing of one instance, and of another what was sent cannot be read.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn an_instance_that_cannot_be_removed_keeps_no_other() {
-        let cluster = Cluster::start().expect("PostgreSQL starts");
-        let database = cluster.create_database("host").expect("a database");
-        let sql = |text: &str| cluster.sql("host", text).expect("a statement");
-        let dir = tempfile::tempdir().expect("a folder");
-        let runtime = crate::testing::open(dir.path(), Some(&database), false).await;
-        let resources = vec![("p.bpmn".to_owned(), MODEL.replace("P1D", "0").into_bytes())];
-        runtime.deploy(Upload { resources, ..Upload::default() }).await.expect("deployed");
-        let mut ids = Vec::new();
-        for _ in 0..20 {
-            ids.push(start(&runtime).await);
-        }
-        let (kept, unreadable) = (ids[3], ids[5]);
-        sql(&format!(
-            "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.instance_id = '{kept}' THEN RAISE EXCEPTION 'kept'; \
-             END IF; RETURN OLD; END $$; CREATE TRIGGER keep BEFORE DELETE ON history_instance FOR EACH ROW EXECUTE FUNCTION keep()"
-        ));
-        sql(&format!(
-            "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, entry_key, activity_id, \
-             definition_id, request_digest, request, state, host, epoch, opened_at, cancelled) \
-             VALUES ('', 'c', 'k', 1, 1, '{unreadable}', 'nonsense', 1, 'e', 'a', 'd', 'r', '', 'applied', '{unreadable}', 1, 1, FALSE)"
-        ));
-        let export = HistoryExport { dir: dir.path().to_owned(), line: id_only };
-        let cleanup = HistoryCleanup { share: 100, export: Some(export) };
-        let (mut progress, begun) = (Progress::new(), Instant::now());
-        let through = async |progress: &mut Progress, now| {
-            for _ in 0..100 {
-                let cleaned = runtime.0.clean_next(Some(&cleanup), progress).await;
-                let over = matches!(cleaned, Ok(Cleaned::Nothing));
-                progress.after(cleaned, now, Duration::from_millis(20), 100);
-                if over {
-                    return;
-                }
-            }
-            panic!("it does not come through: {progress:?}");
-        };
-        through(&mut progress, begun).await;
-        let left = async || {
-            let due = runtime.reads().history_due(i64::MAX, 100, None).await.expect("read");
-            due.into_iter().map(|due| due.instance).collect::<Vec<_>>()
-        };
-        assert_eq!(left().await, [kept, unreadable]);
-        let file = std::fs::read_dir(dir.path()).expect("read").find_map(|file| {
-            let path = file.expect("a file").path();
-            path.extension().is_some_and(|it| it == "jsonl").then_some(path)
-        });
-        let text = std::fs::read_to_string(file.expect("what was removed")).expect("read");
-        assert!(ids.iter().all(|id| text.contains(&id.to_string()) == (*id != unreadable)), "{text}");
-
-        // Somebody has mended both; this host looks again in a while.
-        sql("DROP TRIGGER keep ON history_instance; DELETE FROM ledger");
-        through(&mut progress, begun + AGAIN / 2).await;
-        assert_eq!(left().await, [kept, unreadable]);
-        through(&mut progress, begun + AGAIN).await;
-        through(&mut progress, begun + AGAIN).await;
-        assert!(left().await.is_empty());
-        runtime.shut_down(Duration::from_secs(5)).await;
-    }
-
-    #[test]
-    fn batches_that_fail_become_smaller_until_it_is_known_which_instance_fails() {
-        let failed = |instance| Failed { error: Error::Damaged("a row".to_owned()), instance };
-        let (mut progress, now) = (Progress::new(), Instant::now());
-        let mut sizes = Vec::new();
-        for _ in 0..6 {
-            sizes.push(progress.max);
-            assert_eq!(progress.after(Err(failed(None)), now, Duration::from_secs(60), 2), IDLE);
-        }
-        assert_eq!(sizes, [FEW, 8, 4, 2, 1, 1]);
-        assert_eq!(progress.skipped, None);
-        let due = Due { removal_at: 1, instance: Uuid::nil() };
-        progress.after(Err(failed(Some(due))), now, Duration::ZERO, 2);
-        assert_eq!((progress.max, progress.skipped), (1, Some((due, now))));
-        // Those behind it are many again soon.
-        progress.after(Ok(Cleaned::Instances(1)), now, Duration::from_millis(1), 2);
-        assert_eq!((progress.max, progress.skipped), (2, Some((due, now))));
-        progress.after(Ok(Cleaned::Instances(2)), now + AGAIN, Duration::from_millis(1), 2);
-        assert_eq!(progress.skipped, None);
-    }
-
-    #[test]
-    fn files_are_named_by_the_day() {
-        assert_eq!(file_name(1_795_168_800_000), "history-2026-11-20.jsonl");
-    }
-
-    #[test]
-    fn cleaning_takes_its_share_of_the_time() {
-        let took = Duration::from_millis(20);
-        assert_eq!(pause_after(took, 2), Duration::from_millis(980));
-        assert_eq!(pause_after(took, 50), took);
-        assert_eq!(pause_after(took, 100), Duration::ZERO);
-        assert_eq!(pause_after(took, 0), pause_after(took, 1));
-    }
-
-    #[test]
-    fn batches_grow_and_shrink_with_the_time_they_take() {
-        assert_eq!(next_batch(8, Duration::from_millis(1)), 16);
-        assert_eq!(next_batch(LARGEST, Duration::from_millis(1)), LARGEST);
-        assert_eq!(next_batch(8, Duration::from_millis(20)), 8);
-        assert_eq!(next_batch(64, Duration::from_millis(50)), 32);
-        assert_eq!(next_batch(FEW, Duration::from_millis(500)), FEW);
-        assert_eq!(next_batch(4, Duration::from_millis(500)), 4);
-        assert_eq!(next_batch(FEW, Duration::from_secs(2)), FEW / 2);
-        assert_eq!(next_batch(1, Duration::from_secs(2)), 1);
-    }
-}
+mod tests;

@@ -8,28 +8,43 @@
 
 use uuid::Uuid;
 
-use crate::db::{Param, Tx, params};
+use crate::db::{Param, Row, Tx, params};
 use crate::delivery::incident;
 use crate::hosts::{Held, hold_epoch};
 use crate::query::Reads;
 use crate::write::removal;
 use crate::{Error, Store};
 
-/// What is due at `$1`, in the order of the index `history_instance_removal`, `$2` at most.
-pub(crate) const DUE: &str =
-    "SELECT h.removal_at, h.instance_id FROM history_instance h WHERE h.removal_at <= $1 ORDER BY h.removal_at, h.instance_id LIMIT $2";
+/// What is due at `$1`, in the order of the index `history_instance_removal`, `$2` at most, behind the instance `$4` that was due at `$3`.
+pub(crate) fn due_sql() -> String {
+    format!(
+        "SELECT h.removal_at, h.instance_id, {} FROM history_instance h WHERE h.removal_at <= $1 \
+         AND (h.removal_at, h.instance_id) > ($3, $4) ORDER BY h.removal_at, h.instance_id LIMIT $2",
+        removal::size_sql("h.instance_id")
+    )
+}
 
-/// The same behind the instance `$4`, whose history was due at `$3`.
-pub(crate) const DUE_BEHIND: &str = "SELECT h.removal_at, h.instance_id FROM history_instance h WHERE h.removal_at <= $1 \
-     AND (h.removal_at, h.instance_id) > ($3, $4) ORDER BY h.removal_at, h.instance_id LIMIT $2";
+/// What is left, in the order of the index `history_remains_since`, `$1` at most, behind the instance `$3` that is left since `$2`.
+pub(crate) fn left_sql() -> String {
+    format!(
+        "SELECT r.since, r.instance_id, {} FROM history_remains r WHERE (r.since, r.instance_id) > ($2, $3) \
+         ORDER BY r.since, r.instance_id LIMIT $1",
+        removal::size_sql("r.instance_id")
+    )
+}
 
-/// An instance whose history is to go, since when.
+/// An instance whose history is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// When it was to go, milliseconds since 1970.
-    pub removal_at: i64,
+    /// Since when: its time to live is over, or a part of it has gone. Milliseconds since 1970.
+    pub since: i64,
     /// Which.
     pub instance: Uuid,
+}
+
+impl Due {
+    /// Before all.
+    const FIRST: Self = Self { since: i64::MIN, instance: Uuid::nil() };
 }
 
 /// This host removes history from here on, unless another one that lives does.
@@ -62,16 +77,11 @@ impl Store {
         Ok(!taken.is_empty())
     }
 
-    /// Removes the history of these instances, as far as they are due at `now`: history has none of them any more, or all. Of what is more
-    /// than one transaction is to remove a part is left to [`Store::go_on_removing`]. Answers how many they were, or none if this host is
-    /// not the one that removes history.
+    /// Removes the history of these instances, of as many as [`Reads::history_due`] tells at once and as far as they are due at `now`:
+    /// history has none of them any more, or all. Of what is more than one transaction is to remove a part is left
+    /// ([`Reads::history_left`]). Answers how many they were, or none if this host is not the one that removes history.
     pub async fn remove_history(&self, instances: Vec<Uuid>, now: i64) -> Result<Option<usize>, Error> {
-        let me = self.host();
-        let mut tx = self.inner().cleanup.begin().await?;
-        if !may_write(&mut tx, self).await? || tx.fetch(IS_MINE, params![me.id, me.epoch]).await?.is_empty() {
-            tx.rollback().await;
-            return Ok(None);
-        }
+        let Some(mut tx) = self.begin_cleanup().await? else { return Ok(None) };
         // Asked again: what was read before the transaction may have been removed with its deployment.
         let due = "SELECT instance_id FROM history_instance WHERE instance_id {any_uuid:1} AND removal_at <= $2 ORDER BY instance_id";
         let due = tx.fetch(due, vec![Param::Uuids(instances), Param::I64(now)]).await?;
@@ -85,16 +95,32 @@ impl Store {
     /// Removes incidents of what was to start an instance that are due at `now`, `max` at most. Answers how many, or none if this host is
     /// not the one that removes history.
     pub async fn remove_start_incidents(&self, now: i64, max: u32) -> Result<Option<usize>, Error> {
-        let me = self.host();
-        let mut tx = self.inner().cleanup.begin().await?;
-        if !may_write(&mut tx, self).await? || tx.fetch(IS_MINE, params![me.id, me.epoch]).await?.is_empty() {
-            tx.rollback().await;
-            return Ok(None);
-        }
+        let Some(mut tx) = self.begin_cleanup().await? else { return Ok(None) };
         let sql = format!("DELETE FROM history_incident WHERE (instance_id, n) IN ({})", incident::DUE);
         let removed = tx.execute(&sql, params![now, i64::from(max)]).await?;
         tx.commit().await?;
         Ok(Some(usize::try_from(removed).unwrap_or(usize::MAX)))
+    }
+
+    /// A transaction of the host that removes history; none: this one is not it.
+    async fn begin_cleanup(&self) -> Result<Option<Tx>, Error> {
+        let me = self.host();
+        let mut tx = self.inner().cleanup.begin().await?;
+        if may_write(&mut tx, self).await? && !tx.fetch(IS_MINE, params![me.id, me.epoch]).await?.is_empty() {
+            return Ok(Some(tx));
+        }
+        tx.rollback().await;
+        Ok(None)
+    }
+
+    /// Removes the next slice of what is left of these instances, of as many as [`Reads::history_left`] tells at once. True: nothing is
+    /// left of them. Whichever hosts do so at one moment, each takes what is there when its turn comes.
+    pub async fn remove_left_history(&self, instances: Vec<Uuid>) -> Result<bool, Error> {
+        let mut tx = self.inner().cleanup.begin().await?;
+        hold_off(&mut tx).await?;
+        let is_all = removal::go_on(&mut tx, instances).await?;
+        tx.commit().await?;
+        Ok(is_all)
     }
 }
 
@@ -103,109 +129,105 @@ impl Store {
 pub(crate) const LOST: &str = "SELECT d.definition_id, d.ended_at, d.instance_id FROM deleted_definition d WHERE NOT d.with_history \
      AND NOT EXISTS (SELECT 1 FROM history_instance h WHERE h.instance_id = d.instance_id AND h.definition_id = d.definition_id) ORDER BY d.definition_id";
 
+/// Definitions whose history was deleted with them and is not all gone, with the last instance that was looked at.
+const WITH_HISTORY: &str =
+    "SELECT d.definition_id, d.ended_at, d.instance_id FROM deleted_definition d WHERE d.with_history ORDER BY d.definition_id";
+
 /// Ended instances of the key `$1` from one on, in the order of the index `history_instance_key_ended`, `$4` at most.
 pub(crate) const ENDED_FROM: &str = "SELECT h.definition_id, h.ended_at, h.instance_id FROM history_instance h WHERE h.definition_key = $1 \
      AND h.ended_at IS NOT NULL AND (h.ended_at, h.instance_id) >= ($2, $3) ORDER BY h.ended_at, h.instance_id LIMIT $4";
 
 /// Instances of a key that are looked at at once.
-const LOOK: i64 = 1_000;
+const LOOK: u32 = 1_000;
 
-impl Store {
-    /// Removes the elements of deleted definitions of which history has no instance any more. Answers of how many definitions.
-    ///
-    /// Instances of other versions of a process stand between those of one: a bounded number of them is looked at for each definition, and
-    /// the next look goes on behind them. Nothing is locked meanwhile, for a deleted definition gets no instance that it did not have: what
-    /// is not there will never be, whichever hosts look at one moment.
-    pub async fn forget_elements(&self) -> Result<usize, Error> {
-        let mut forgotten = 0;
-        for lost in self.pool.fetch(LOST, Vec::new()).await? {
-            let (definition, ended_at, instance): (String, i64, Uuid) = (lost.get(0)?, lost.get(1)?, lost.get(2)?);
-            let ended = self.ended_of_key(&definition, ended_at, instance).await?;
-            let first = ended.iter().find(|(of, ..)| *of == definition);
-            let next = first.or(ended.last()).map(|(_, at, id)| (*at, *id));
-            let is_whole = ended.len() < usize::try_from(LOOK).expect("a thousand");
-            let is_there = first.is_some();
-            let mut tx = self.inner().cleanup.begin().await?;
-            if let Some((ended_at, instance)) = next.filter(|_| is_there || !is_whole) {
-                let sql = "UPDATE deleted_definition SET ended_at = $2, instance_id = $3 WHERE definition_id = $1";
-                tx.execute(sql, params![definition, ended_at, instance]).await?;
-            } else {
-                forgotten += usize::from(forget(&mut tx, &definition).await?);
-            }
-            tx.commit().await?;
-        }
-        Ok(forgotten)
-    }
+/// A part of the ended instances of a deleted definition's key.
+struct Look {
+    definition: String,
+    /// Those of the definition.
+    found: Vec<Ended>,
+    /// The last one, unless none stands behind it.
+    last: Option<Ended>,
 }
 
-/// Rows that an instance of a batch may have, where a batch goes on with what was left of some.
-const ROWS_EACH: u64 = 20;
+/// An ended instance's place among those of its key.
+type Ended = (i64, Uuid);
 
-/// Whose history was deleted with them and is not all gone, with the last instance that was looked at.
-const LEFT: &str =
-    "SELECT d.definition_id, d.ended_at, d.instance_id FROM deleted_definition d WHERE d.with_history ORDER BY d.definition_id LIMIT 1";
-
+/// Instances of other versions of a process stand between those of one: a bounded number of them is looked at for each definition, and the
+/// next look goes on behind them. Nothing is locked meanwhile, for a deleted definition gets no instance that it did not have: what is not
+/// there will never be, whichever hosts look at one moment.
 impl Store {
-    /// Removes a batch of history that was deleted and is not all gone, of `max` instances at the most: what was more than one transaction
-    /// should remove, and the ended instances of definitions that were deleted with them. False: nothing is left. Whichever hosts do so at
-    /// one moment, each takes what is there when its turn comes.
-    pub async fn go_on_removing(&self, max: u32) -> Result<bool, Error> {
-        if !self.pool.fetch("SELECT instance_id FROM history_remains LIMIT 1", Vec::new()).await?.is_empty() {
+    /// Removes the elements of deleted definitions of which history has no instance any more. Answers of how many definitions.
+    pub async fn remove_left_elements(&self) -> Result<usize, Error> {
+        let mut removed = 0;
+        for lost in self.pool.fetch(LOST, Vec::new()).await? {
+            let look = self.look(&lost).await?;
             let mut tx = self.inner().cleanup.begin().await?;
-            hold_off(&mut tx).await?;
-            // A slice that could not be removed is smaller the next time, as a batch is.
-            removal::go_on(&mut tx, removal::SLICE.min(u64::from(max) * ROWS_EACH)).await?;
+            removed += usize::from(looked(&mut tx, &look.definition, look.found.first().copied().or(look.last)).await?);
             tx.commit().await?;
-            return Ok(true);
         }
-        let left = self.pool.fetch(LEFT, Vec::new()).await?;
-        let Some(left) = left.first() else { return Ok(false) };
-        let (definition, ended_at, instance): (String, i64, Uuid) = (left.get(0)?, left.get(1)?, left.get(2)?);
-        let ended = self.ended_of_key(&definition, ended_at, instance).await?;
-        let is_whole = ended.len() < usize::try_from(LOOK).expect("a thousand");
-        let mut found: Vec<_> = ended.iter().filter(|(of, ..)| *of == definition).map(|(_, at, id)| (*at, *id)).collect();
-        let most = usize::try_from(max).unwrap_or(usize::MAX);
-        let mut looked_at = ended.last().map(|(_, at, id)| (*at, *id));
-        if found.len() > most {
-            found.truncate(most);
-            looked_at = found.last().copied();
-        } else if is_whole {
-            looked_at = None;
+        Ok(removed)
+    }
+
+    /// Has more ended instances of a definition that was deleted with them be among [`Reads::history_left`], `max` at the most, and then
+    /// removes its elements. False: there is no such definition. One that fails keeps no other.
+    pub async fn find_left_history(&self, max: u32) -> Result<bool, Error> {
+        let mut failed = Ok(false);
+        for deleted in self.pool.fetch(WITH_HISTORY, Vec::new()).await? {
+            match self.find_left_history_of(&deleted, max).await {
+                Ok(()) => return Ok(true),
+                Err(error) => failed = Err(error),
+            }
+        }
+        failed
+    }
+
+    async fn find_left_history_of(&self, deleted: &Row, max: u32) -> Result<(), Error> {
+        let Look { definition, mut found, mut last } = self.look(deleted).await?;
+        if found.len() > max as usize {
+            found.truncate(max as usize);
+            last = found.last().copied();
         }
         let mut tx = self.inner().cleanup.begin().await?;
         hold_off(&mut tx).await?;
-        removal::begin(&mut tx, found.into_iter().map(|(_, id)| id).collect()).await?;
-        if let Some((ended_at, instance)) = looked_at {
-            let sql = "UPDATE deleted_definition SET ended_at = $2, instance_id = $3 WHERE definition_id = $1";
-            tx.execute(sql, params![definition, ended_at, instance]).await?;
-        } else {
-            forget(&mut tx, &definition).await?;
-        }
-        tx.commit().await?;
-        Ok(true)
+        removal::put_off(&mut tx, found.into_iter().map(|(_, id)| id).collect()).await?;
+        looked(&mut tx, &definition, last).await?;
+        tx.commit().await
     }
 
-    /// Ended instances of a definition's key from one on, as many as are looked at at once.
-    async fn ended_of_key(&self, definition: &str, ended_at: i64, instance: Uuid) -> Result<Vec<(String, i64, Uuid)>, Error> {
+    async fn look(&self, deleted: &Row) -> Result<Look, Error> {
+        let (definition, ended_at, instance): (String, i64, Uuid) = (deleted.get(0)?, deleted.get(1)?, deleted.get(2)?);
         // Ended instances are found by it.
-        let key = crate::key_of_definition(definition);
-        let ended = self.pool.fetch(ENDED_FROM, params![key, ended_at, instance, LOOK]).await?;
-        ended.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
+        let key = crate::key_of_definition(&definition);
+        let rows = self.pool.fetch(ENDED_FROM, params![key, ended_at, instance, i64::from(LOOK)]).await?;
+        let (mut found, mut last) = (Vec::new(), None);
+        for row in &rows {
+            let place = (row.get(1)?, row.get(2)?);
+            last = Some(place);
+            if row.get::<String>(0)? == definition {
+                found.push(place);
+            }
+        }
+        Ok(Look { definition, found, last: last.filter(|_| rows.len() == LOOK as usize) })
     }
 }
 
-/// History has nothing of a deleted definition any more. Answers whether nobody else has seen so before.
-async fn forget(tx: &mut Tx, definition: &str) -> Result<bool, Error> {
+/// The next look begins at an instance, or there is nothing to be looked for. True: then the elements are gone, and nobody else has seen so
+/// before.
+async fn looked(tx: &mut Tx, definition: &str, next: Option<Ended>) -> Result<bool, Error> {
+    if let Some((ended_at, instance)) = next {
+        let sql = "UPDATE deleted_definition SET ended_at = $2, instance_id = $3 WHERE definition_id = $1";
+        tx.execute(sql, params![definition, ended_at, instance]).await?;
+        return Ok(false);
+    }
     // Its row first: another host that finds the same waits there.
     let gone = tx.execute("DELETE FROM deleted_definition WHERE definition_id = $1", params![definition]).await?;
     tx.execute("DELETE FROM element WHERE definition_id = $1", params![definition]).await?;
     Ok(gone > 0)
 }
 
-/// How many are due at `$1`, counted up to `$2`.
-pub(crate) fn due_count_sql() -> String {
-    format!("SELECT COUNT(*) FROM ({DUE}) d")
-}
+/// How many are due at `$1` or left, each counted up to `$2`.
+pub(crate) const DUE_COUNT: &str = "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM history_instance h WHERE h.removal_at <= $1 LIMIT $2) d) \
+     + (SELECT COUNT(*) FROM (SELECT 1 FROM history_remains LIMIT $2) r)";
 
 async fn may_write(tx: &mut Tx, store: &Store) -> Result<bool, Error> {
     Ok(matches!(hold_epoch(tx, store.host()).await?, Held::Valid { .. }))
@@ -226,17 +248,35 @@ impl Reads {
         self.pool.fetch(sql, Vec::new()).await?.iter().map(|row| row.get(0)).collect()
     }
 
-    /// Ended instances whose history is to go at `now`, the longest due first, from behind one of them on.
+    /// Ended instances whose history is to go at `now`, the longest due first, from behind one of them on: `max` at most, and no more than
+    /// go in one transaction, but one at least.
     pub async fn history_due(&self, now: i64, max: u32, behind: Option<Due>) -> Result<Vec<Due>, Error> {
-        let rows = match behind {
-            None => self.pool.fetch(DUE, params![now, i64::from(max)]).await?,
-            Some(behind) => self.pool.fetch(DUE_BEHIND, params![now, i64::from(max), behind.removal_at, behind.instance]).await?,
-        };
-        rows.iter().map(|row| Ok(Due { removal_at: row.get(0)?, instance: row.get(1)? })).collect()
+        let behind = behind.unwrap_or(Due::FIRST);
+        fitting(&self.pool.fetch(&due_sql(), params![now, i64::from(max), behind.since, behind.instance]).await?)
+    }
+
+    /// Instances of which history has nothing but what is left of them, because it was too much for one transaction or they were deleted
+    /// while they lived, likewise.
+    pub async fn history_left(&self, max: u32, behind: Option<Due>) -> Result<Vec<Due>, Error> {
+        let behind = behind.unwrap_or(Due::FIRST);
+        fitting(&self.pool.fetch(&left_sql(), params![i64::from(max), behind.since, behind.instance]).await?)
     }
 
     /// Whether [`Store::remove_start_incidents`] has anything to do at `now`.
     pub async fn start_incidents_due(&self, now: i64) -> Result<bool, Error> {
         Ok(!self.pool.fetch(incident::DUE, params![now, 1_i64]).await?.is_empty())
     }
+}
+
+/// Of instances with their sizes as many as are together less than a slice, and the first one however large it is.
+fn fitting(rows: &[Row]) -> Result<Vec<Due>, Error> {
+    let (mut fitting, mut size) = (Vec::new(), 0);
+    for row in rows {
+        size += row.get::<i64>(2)?;
+        if size >= i64::from(removal::SLICE) && !fitting.is_empty() {
+            break;
+        }
+        fitting.push(Due { since: row.get(0)?, instance: row.get(1)? });
+    }
+    Ok(fitting)
 }

@@ -21,7 +21,9 @@ impl Store {
     /// Deletes a deployment with its definitions. Refused while an instance of them lives, or while definitions of other deployments are
     /// bound to its delegates. With `cascade` its instances go too, with what they have called and all their history, unless instances of
     /// others wait for one of them; what others are bound to stays either way, as do ledger and start keys. Of history as much is gone with
-    /// the answer as goes in a few seconds; [`Store::go_on_removing`] takes the rest.
+    /// the answer as goes in a few seconds; the rest is left ([`Reads::history_left`], [`Store::find_left_history`]).
+    ///
+    /// [`Reads::history_left`]: crate::query::Reads::history_left
     ///
     /// `reopened` are the timers by which the versions of [`Store::uncovered_by`] start from here on, as of `now`.
     pub async fn delete_deployment(
@@ -122,7 +124,7 @@ impl Store {
     async fn remove_deleted_history(&self) {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            match self.go_on_removing(BATCH).await {
+            match self.remove_some_left().await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
@@ -131,6 +133,14 @@ impl Store {
                 }
             }
         }
+    }
+
+    async fn remove_some_left(&self) -> Result<bool, Error> {
+        let left = self.history_left(BATCH, None).await?;
+        if left.is_empty() {
+            return self.find_left_history(BATCH).await;
+        }
+        self.remove_left_history(left.into_iter().map(|left| left.instance).collect()).await.map(|_| true)
     }
 }
 
@@ -200,7 +210,7 @@ async fn empty(
 }
 
 /// The elements of definitions that are deleted stay as long as their history does: whoever removes that looks for them
-/// ([`Store::go_on_removing`], or [`Store::forget_elements`] where it is not deleted with them). Nothing is looked for here, while
+/// ([`Store::find_left_history`], or [`Store::remove_left_elements`] where it is not deleted with them). Nothing is looked for here, while
 /// definitions are locked.
 async fn leave_history(tx: &mut Tx, definitions: &[String], deleted: bool) -> Result<(), Error> {
     let sql = "INSERT INTO deleted_definition (definition_id, ended_at, instance_id, with_history) \

@@ -192,6 +192,7 @@ on_both! {
         history_goes_when_its_time_is_over_and_not_before
         a_cascade_and_the_cleanup_leave_nothing_to_each_other
         a_large_history_goes_in_slices
+        as_many_instances_go_as_are_not_too_much_for_one_transaction
         a_record_is_read_part_by_part_and_is_whole
         history_of_a_cascade_goes_whoever_has_begun_it
         finished_instances_are_found_page_by_page;

@@ -139,7 +139,7 @@ impl Inner {
                 tracing::error!("could not look for signals that nobody is there for any more: {error}");
             }
             // Also where no history is removed by itself: with a deployment it is, and by hand.
-            if let Err(error) = self.store.forget_elements().await {
+            if let Err(error) = self.store.remove_left_elements().await {
                 tracing::error!("could not look for elements of deleted definitions that history does not tell of any more: {error}");
             }
             tokio::select! {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{Reads, overdue};
 use crate::Error;
 use crate::claim::candidates::{PRIORITIZED, UNPRIORITIZED};
-use crate::cleanup::due_count_sql;
+use crate::cleanup::DUE_COUNT;
 use crate::db::params;
 
 /// A backlog is not counted further: whoever looks at it knows enough.
@@ -24,7 +24,7 @@ pub struct Counts {
     pub signals_on_the_way: i64,
     /// Messages along message flows that have come to nobody yet.
     pub messages_on_the_way: i64,
-    /// Ended instances whose history is to be removed; [`MOST_DUE`] stands for that many or more.
+    /// Instances whose history is to be removed, or what is left of it; [`MOST_DUE`] or more stand for that many or more.
     pub history_due: i64,
     /// Live instances per definition that has any.
     pub active_instances: Vec<ActiveInstances>,
@@ -77,7 +77,6 @@ impl Reads {
             jobs.join(" + ")
         );
         let overdue = overdue::count_sql();
-        let history_due = due_count_sql();
         let active = "SELECT d.id, d.key, d.version, d.tenant, COUNT(*) FROM instance i JOIN definition d ON d.id = i.definition_id \
                       GROUP BY d.id, d.key, d.version, d.tenant ORDER BY d.id";
         let answers = self
@@ -87,7 +86,7 @@ impl Reads {
                 ("SELECT COUNT(*) FROM any_incident", Vec::new()),
                 (&overdue, params![now]),
                 (active, Vec::new()),
-                (&history_due, params![now, i64::from(MOST_DUE)]),
+                (DUE_COUNT, params![now, i64::from(MOST_DUE)]),
                 ("SELECT COUNT(*) FROM delivery WHERE retries > 0 AND kind = 'signal'", Vec::new()),
                 ("SELECT COUNT(*) FROM message", Vec::new()),
             ])

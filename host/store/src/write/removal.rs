@@ -1,7 +1,8 @@
 //! Removing the history of instances: of few and small ones at once, of what is large in slices, each a transaction of its own.
 //!
 //! An instance's own row goes with the first slice, so that it is gone from lists and is not exported once more, and its id stands in
-//! `history_remains` until the last of it is gone: whoever dies in between leaves that to the next one who looks.
+//! `history_remains` until the last of it is gone: whoever dies in between leaves that to the next one who looks. Instances are counted
+//! before they are taken, so that of several none is cut: only one that alone is more than a slice leaves anything.
 
 use uuid::Uuid;
 
@@ -26,18 +27,26 @@ const LARGE: u64 = 20;
 
 /// Rows of these tables that go in one transaction. On SQLite it keeps every other write waiting; on PostgreSQL an answer that does not
 /// come within a minute is given up.
-pub(crate) const SLICE: u64 = 5_000;
+pub(crate) const SLICE: u32 = 5_000;
 
-/// Instances of which a slice is taken at once.
-const FEW: u32 = 256;
+/// As how many rows an instance counts: of one that is more than a slice it is not told by how much. What operators did counts, though it
+/// goes with the instance itself.
+pub(crate) fn size_sql(instance: &str) -> String {
+    let tables = TABLES.into_iter().chain([("history_operation", "", 1)]);
+    let counts = tables.map(|(table, _, each)| {
+        let most = u64::from(SLICE).div_ceil(each);
+        format!("{each} * (SELECT COUNT(*) FROM (SELECT 1 FROM {table} t WHERE t.instance_id = {instance} LIMIT {most}) s)")
+    });
+    counts.collect::<Vec<_>>().join(" + ")
+}
 
-/// Removes the history of instances: all of it or, where that is much, a first slice. Whoever does holds the cleanup's row, or is the
-/// cleanup; so do the others here.
+/// Removes the history of instances that are together less than a slice: all of it; or of one that is more, a first slice. Whoever does
+/// holds the cleanup's row, or is the cleanup; so do the others here.
 pub(crate) async fn begin(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
-    if slice(tx, &ids, SLICE).await? { remove_heads(tx, ids).await } else { put_off(tx, ids).await }
+    if slice(tx, &ids).await? { remove_heads(tx, ids).await } else { put_off(tx, ids).await }
 }
 
 /// Leaves all of it that is beside the instances' own rows to whoever goes on.
@@ -45,23 +54,19 @@ pub(crate) async fn put_off(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO history_remains (instance_id) SELECT {pg:unnest($1)}{lite:unhex(value) FROM json_each($1)} WHERE TRUE \
-               ON CONFLICT (instance_id) DO NOTHING";
+    let sql = "INSERT INTO history_remains (instance_id, since) SELECT {pg:unnest($1)}{lite:unhex(value)}, {now} {lite:FROM json_each($1)} \
+               WHERE TRUE ON CONFLICT (instance_id) DO NOTHING";
     tx.execute(sql, vec![Param::Uuids(ids.clone())]).await?;
     remove_heads(tx, ids).await
 }
 
-/// Takes the next slice of what was left, of so many rows. False: nothing is.
-pub(crate) async fn go_on(tx: &mut Tx, rows: u64) -> Result<bool, Error> {
-    let left = tx.fetch("SELECT instance_id FROM history_remains ORDER BY instance_id LIMIT $1", vec![i64::from(FEW).into()]).await?;
-    let ids = left.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
-    if ids.is_empty() {
-        return Ok(false);
-    }
-    if slice(tx, &ids, rows).await? {
+/// Takes the next slice of what was left of these. True: that was all.
+pub(crate) async fn go_on(tx: &mut Tx, ids: Vec<Uuid>) -> Result<bool, Error> {
+    let is_all = slice(tx, &ids).await?;
+    if is_all {
         tx.execute("DELETE FROM history_remains WHERE instance_id {any_uuid:1}", vec![Param::Uuids(ids)]).await?;
     }
-    Ok(true)
+    Ok(is_all)
 }
 
 async fn remove_heads(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
@@ -71,9 +76,9 @@ async fn remove_heads(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes rows of these instances, a slice of so many at the most. True: there are no more.
-async fn slice(tx: &mut Tx, ids: &[Uuid], rows: u64) -> Result<bool, Error> {
-    let mut left = rows;
+/// Removes rows of these instances, a slice at the most. True: there are no more.
+async fn slice(tx: &mut Tx, ids: &[Uuid]) -> Result<bool, Error> {
+    let mut left = u64::from(SLICE);
     for (table, rest, each) in TABLES {
         let most = left.div_ceil(each);
         let param = i64::try_from(most).expect("a slice is small");
@@ -86,7 +91,7 @@ async fn slice(tx: &mut Tx, ids: &[Uuid], rows: u64) -> Result<bool, Error> {
     Ok(true)
 }
 
-pub(crate) fn slice_sql(table: &str, rest: &str) -> String {
+fn slice_sql(table: &str, rest: &str) -> String {
     format!(
         "DELETE FROM {table} WHERE (instance_id, {rest}) IN (SELECT instance_id, {rest} FROM {table} WHERE instance_id {{any_uuid:1}} LIMIT $2)"
     )

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use mandate_store::query::{HistoryInstanceFilter, RecordRows};
 use mandate_store::{
-    CalledBy, Due, Expect, HistoryDeletion, HistoryLevel, HistoryRow, InstanceHead, InstanceWrite, LedgerState, Origin, StartKey, Store,
-    Unit,
+    CalledBy, Due, Error, Expect, HistoryDeletion, HistoryLevel, HistoryRow, InstanceHead, InstanceWrite, LedgerState, Origin, StartKey,
+    Store, Unit,
 };
 use uuid::Uuid;
 
@@ -107,7 +107,7 @@ pub(crate) async fn history_goes_when_its_time_is_over_and_not_before(fixture: F
     let all = vec![first, later, kept, live];
 
     let due = async |now, max, behind| store.history_due(now, max, behind).await.expect("read");
-    let [of_first, of_later] = [(200, first), (300, later)].map(|(removal_at, instance)| Due { removal_at, instance });
+    let [of_first, of_later] = [(200, first), (300, later)].map(|(since, instance)| Due { since, instance });
     assert!(due(199, 10, None).await.is_empty());
     assert_eq!(due(1_000, 10, None).await, [of_first, of_later]);
     assert_eq!(due(1_000, 1, None).await, [of_first]);
@@ -161,11 +161,16 @@ pub(crate) async fn a_cascade_and_the_cleanup_leave_nothing_to_each_other(fixtur
 
 /// Far more activities than one transaction removes.
 async fn enlarge(fixture: &Fixture, id: Uuid) {
+    enlarge_by(fixture, id, 12_000).await;
+}
+
+async fn enlarge_by(fixture: &Fixture, id: Uuid, rows: u32) {
+    let last = 1_000 + rows;
     let id = if fixture.is_postgres() { format!("'{id}'::uuid") } else { format!("x'{}'", id.simple()) };
     fixture
         .raw(&format!(
             "INSERT INTO history_activity (instance_id, n, parent, element, started_at, ended_at, canceled, complete_scope) \
-             WITH RECURSIVE numbers (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM numbers WHERE n < 13000) \
+             WITH RECURSIVE numbers (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM numbers WHERE n < {last}) \
              SELECT {id}, n, 1, 1, 20, 30, FALSE, FALSE FROM numbers"
         ))
         .await;
@@ -197,15 +202,60 @@ pub(crate) async fn a_large_history_goes_in_slices(fixture: Fixture) {
     assert!(fixture.count("history_activity").await > 10_000, "not in one transaction");
     assert_eq!(fixture.count("history_remains").await, 2);
     assert!(store.history_orphans().await.expect("read").is_empty(), "they are looked for");
-    let mut slices = 0;
-    while store.go_on_removing(10).await.expect("removed") {
-        slices += 1;
+    assert_eq!(store.counts(0).await.expect("read").history_due, 2, "it is not all gone");
+    let mut left = Vec::new();
+    while let Some(next) = removed_some_left(&store, 10).await {
+        left.extend(next);
     }
-    assert!(slices > 2, "{slices}");
+    left.dedup();
+    assert_eq!(left, [large, deleted], "one after the other");
     // Of one ended instance; and what was started under a key, and what was sent, of all.
     assert_eq!(rows(&fixture).await, [1, 1, 1, 2, 1, 3, 1, 0, 0, 3, 3]);
     assert_eq!((fixture.count("history_remains").await, fixture.count("history_operation").await), (0, 1));
     assert!(recorded(&store, kept).await.is_some());
+}
+
+/// A slice of what is left, of which instances; none: nothing is left.
+async fn removed_some_left(store: &Store, max: u32) -> Option<Vec<Uuid>> {
+    let left: Vec<Uuid> = store.history_left(max, None).await.expect("read").iter().map(|left| left.instance).collect();
+    if left.is_empty() {
+        return store.find_left_history(max).await.expect("looked").then(Vec::new);
+    }
+    store.remove_left_history(left.clone()).await.expect("removed");
+    Some(left)
+}
+
+/// None of them is half gone, and nothing is put off but of one that is too much by itself.
+pub(crate) async fn as_many_instances_go_as_are_not_too_much_for_one_transaction(fixture: Fixture) {
+    let store = fixture.open_with(HistoryLevel::Full).await;
+    let mut ids = Vec::new();
+    for n in 0..40 {
+        ids.push(ended(&store, &format!("k{n}"), Some(200 + n)).await);
+    }
+    let rows_each = fixture.count("history_activity").await / 40;
+    store.close().await;
+    for (n, id) in ids.iter().enumerate() {
+        enlarge_by(&fixture, *id, if n == 30 { 12_000 } else { 400 }).await;
+    }
+    let large = |n: usize| if n == 30 { 12_001 } else { 401 };
+    let store = fixture.open_with(HistoryLevel::Full).await;
+    assert!(store.take_history_cleanup().await.expect("asked"));
+    let (mut batches, mut gone) = (Vec::new(), 0);
+    while gone < 40 {
+        let due = store.history_due(1_000, 256, None).await.expect("read");
+        let due: Vec<Uuid> = due.iter().map(|due| due.instance).collect();
+        assert_eq!(due, ids[gone..gone + due.len()], "the longest due first");
+        assert_eq!(store.remove_history(due.clone(), 1_000).await.expect("removed"), Some(due.len()));
+        batches.push(due.len());
+        gone += due.len();
+        let left: Vec<Uuid> = store.history_left(256, None).await.expect("read").iter().map(|left| left.instance).collect();
+        assert_eq!(left, if due == [ids[30]] { due } else { Vec::new() });
+        while removed_some_left(&store, 256).await.is_some() {}
+        let kept: i64 = (gone..40).map(|n| rows_each + large(n)).sum();
+        assert_eq!(fixture.count("history_activity").await, kept, "of those that are still due everything is there");
+    }
+    assert!(batches.len() < 12 && batches.contains(&1) && batches.iter().max() >= Some(&8), "{batches:?}");
+    assert_eq!(rows(&fixture).await[..8], [0; 8]);
 }
 
 /// A page of each list, a page and one, and pages in which the last key of one is the first of the next but for its second part.
@@ -254,10 +304,10 @@ pub(crate) async fn a_record_is_read_part_by_part_and_is_whole(fixture: Fixture)
     let error = loop {
         match record.next().await {
             Ok(part) => drop(part.expect("the last one is an error")),
-            Err(error) => break error.to_string(),
+            Err(error) => break error,
         }
     };
-    assert!(error.contains("was removed while it was read"), "{error}");
+    assert!(matches!(error, Error::Removed(of) if of == id), "{error}");
 }
 
 /// As whoever deletes dies behind the commit that does.
@@ -285,8 +335,10 @@ pub(crate) async fn history_of_a_cascade_goes_whoever_has_begun_it(fixture: Fixt
         ))
         .await;
     let store = fixture.open().await;
-    assert_eq!(store.forget_elements().await.expect("looked"), 0, "history tells of them still");
-    while store.go_on_removing(2).await.expect("removed") {}
+    assert_eq!(store.remove_left_elements().await.expect("looked"), 0, "history tells of them still");
+    while removed_some_left(&store, 2).await.is_some() {
+        assert!(fixture.count("history_remains").await <= 2, "no more than are removed at once");
+    }
     for (n, id) in of_both.into_iter().enumerate() {
         assert_eq!(store.history_instance(id).await.expect("read").is_some(), n == 1, "{n}");
     }

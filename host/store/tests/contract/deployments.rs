@@ -179,7 +179,7 @@ pub(crate) async fn what_is_used_is_not_deleted(fixture: Fixture) {
     assert_eq!(store.artifact("d1").await.expect("read"), None, "nobody names it any more");
     let history = HistoryInstanceFilter { definition_key: Some("p".into()), ..HistoryInstanceFilter::default() };
     assert_eq!(store.count_history_instances(history).await.expect("read"), 1, "history outlives the definition");
-    assert_eq!((store.forget_elements().await.expect("looked"), fixture.count("deleted_definition").await), (1, 1));
+    assert_eq!((store.remove_left_elements().await.expect("looked"), fixture.count("deleted_definition").await), (1, 1));
     assert_eq!(fixture.count("element").await, 5, "and so do the elements that it tells of; of the other one it tells nothing");
 }
 
@@ -203,7 +203,7 @@ pub(crate) async fn elements_go_with_the_last_history_of_their_definition(fixtur
     let gone = store.delete_definitions(vec![process.id.clone()], false, &[], &Vec::new(), 0).await.expect("answered");
     assert_eq!(gone, DeploymentDeletion::Deleted { definitions: vec![process.id.clone()] });
     let left = async || {
-        (store.forget_elements().await.expect("looked"), fixture.count("element").await, fixture.count("deleted_definition").await)
+        (store.remove_left_elements().await.expect("looked"), fixture.count("element").await, fixture.count("deleted_definition").await)
     };
     assert_eq!(left().await, (0, 10, 1));
     assert_eq!(store.remove_history(instances.clone(), 300).await.expect("removed"), Some(1));
@@ -235,7 +235,7 @@ pub(crate) async fn elements_are_looked_for_behind_any_number_of_other_versions(
         ))
         .await;
     let store = fixture.open().await;
-    let left = async || (store.forget_elements().await.expect("looked"), fixture.count("element").await);
+    let left = async || (store.remove_left_elements().await.expect("looked"), fixture.count("element").await);
     for _ in 0..4 {
         assert_eq!(left().await, (0, 10), "it is there");
     }
