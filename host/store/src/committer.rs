@@ -28,7 +28,6 @@ use uuid::Uuid;
 use crate::config::HistoryLevel;
 use crate::db::{CommitFailure, Dialect, Lane, Meter, Tx};
 use crate::delivery::DeliveryName;
-use crate::error::Remedy;
 use crate::hosts::Held;
 use crate::lease::Lease;
 use crate::ledger::{self, LedgerClose, LedgerOpen, LedgerOpened, Name};
@@ -294,7 +293,7 @@ impl Committer {
                     Err(error) if error.is_of_lock() && search.is_some_and(|until| items.len() == 1 || Instant::now() >= until) => {
                         return items.iter().map(|item| item.failed(&error)).collect();
                     }
-                    Err(error) if error.remedy() == Remedy::Retry && (!error.is_of_lock() || items.len() == 1) => error,
+                    Err(error) if error.is_passing() && (!error.is_of_lock() || items.len() == 1) => error,
                     Err(error) if items.len() == 1 => return vec![items[0].at_fault(&error)],
                     Err(error) => {
                         tracing::debug!(units = items.len(), "a transaction is bisected: {error}");

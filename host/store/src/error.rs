@@ -119,15 +119,6 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// What to do about a failed transaction of the committer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remedy {
-    /// The same transaction may well succeed the next time: a deadlock, a lock timeout, a lost connection.
-    Retry,
-    /// Something in it is at fault: find out what.
-    Bisect,
-}
-
 /// SQLite's SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL and SQLITE_CANTOPEN.
 const SQLITE_UNWELL: [u32; 4] = [8, 10, 13, 14];
 
@@ -186,21 +177,16 @@ impl Error {
 
     /// Whether the same may well succeed a moment later, without anybody doing anything: a deadlock, a timeout, a lost connection.
     pub fn is_passing(&self) -> bool {
-        self.remedy() == Remedy::Retry
+        // 40: serialization failures and deadlocks; 55P03: lock timeout; 57014: statement timeout; 53: out of resources.
+        let postgres = |state: &str| state.starts_with("40") || state == "55P03" || state == "57014" || state.starts_with("53");
+        // Busy, locked.
+        let sqlite = matches!(self.sqlite(), Some(5 | 6));
+        sqlite || self.sqlstate().is_some_and(postgres) || matches!(self, Self::Connection(_) | Self::TooSlow(_))
     }
 
     /// Whether the database has undone the whole transaction for the sake of another one: a serialization failure, a deadlock.
     pub(crate) fn is_undone(&self) -> bool {
         matches!(self.sqlstate(), Some("40001" | "40P01"))
-    }
-
-    pub(crate) fn remedy(&self) -> Remedy {
-        // 40: serialization failures and deadlocks; 55P03: lock timeout; 57014: statement timeout; 53: out of resources.
-        let postgres = |state: &str| state.starts_with("40") || state == "55P03" || state == "57014" || state.starts_with("53");
-        // Busy, locked.
-        let sqlite = matches!(self.sqlite(), Some(5 | 6));
-        let passes = sqlite || self.sqlstate().is_some_and(postgres) || matches!(self, Self::Connection(_) | Self::TooSlow(_));
-        if passes { Remedy::Retry } else { Remedy::Bisect }
     }
 }
 

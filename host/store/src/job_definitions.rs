@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::db::{Columns, Dialect, Lane, Param, Tx, params};
-use crate::error::Remedy;
 use crate::planned::{self, CarriedOut};
 use crate::rows::OperationRow;
 use crate::start_timers;
@@ -221,7 +220,7 @@ async fn begin_holding(lane: &Lane, definitions: Vec<String>) -> Result<Tx, Erro
         let mut tx = lane.begin().await?;
         match take_changes(&mut tx, definitions.clone()).await {
             Ok(()) => return Ok(tx),
-            Err(error) if error.remedy() == Remedy::Retry && begun.elapsed() < PATIENCE => {
+            Err(error) if error.is_passing() && begun.elapsed() < PATIENCE => {
                 tx.rollback().await;
                 tokio::time::sleep(PAUSE).await;
             }
