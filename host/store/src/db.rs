@@ -255,7 +255,7 @@ impl LaneState {
 
     /// A connection that failed is not used again.
     fn settle<T>(&mut self, result: &Result<T, Error>) {
-        if matches!((&self.connection, result), (Some(Connection::Postgres(_)), Err(Error::Connection(_)))) {
+        if let Err(Error::Connection(_)) = result {
             self.connection = None;
             self.dangling = false;
         }
@@ -579,6 +579,23 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A thread of SQLite's that has ended answers nobody, whatever comes next.
+    #[tokio::test]
+    async fn a_connection_that_has_died_is_replaced() {
+        let options = Options::Sqlite(Box::new(sqlx::sqlite::SqliteConnectOptions::new().in_memory(true)));
+        let lane = Lane::new(options, Arc::default());
+        lane.fetch("CREATE TEMPORARY TABLE t (n INTEGER)", Vec::new()).await.expect("made");
+        let refused = lane.fetch("SELECT n FROM u", Vec::new()).await.map(drop);
+        assert!(matches!(refused, Err(Error::Database { .. })), "{refused:?}");
+        lane.fetch("SELECT n FROM t", Vec::new()).await.expect("the connection is the same");
+        lane.state.lock().await.settle::<()>(&Err(sqlx::Error::WorkerCrashed.into()));
+        let mut tx = lane.begin().await.expect("begun on another one");
+        let gone = tx.fetch("SELECT n FROM t", Vec::new()).await.map(drop);
+        assert!(matches!(gone, Err(Error::Database { .. })), "{gone:?}");
+        tx.rollback().await;
+        lane.fetch("SELECT 1", Vec::new()).await.expect("answered");
+    }
 
     #[test]
     fn tokens_become_the_words_of_the_dialect() {
