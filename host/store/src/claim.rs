@@ -127,7 +127,7 @@ impl Store {
     pub async fn claim(&self, now: i64, max: u32, except: &Except) -> Result<Vec<ClaimedJob>, Error> {
         // Nothing is due most of the time: a read costs no transaction.
         let (sql, params) = candidates::is_due(now, except);
-        let due = self.pool.fetch(&sql, params).await?;
+        let due = self.lookups.fetch(&sql, params).await?;
         let (plain, prioritized): (bool, bool) =
             due.first().map_or(Ok((false, false)), |row| Ok::<_, Error>((row.get(0)?, row.get(1)?)))?;
         if max == 0 || !(plain || prioritized) {
@@ -174,7 +174,7 @@ impl Store {
 
     /// The next moment after `now` at which a job becomes due, a timer start event, or something that is planned.
     pub async fn next_due(&self, now: i64) -> Result<Option<i64>, Error> {
-        self.pool.fetch(&next_sql(), params![now]).await?.first().map(|row| row.get(0)).transpose()
+        self.lookups.fetch(&next_sql(), params![now]).await?.first().map(|row| row.get(0)).transpose()
     }
 
     /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event, a delivery, a message or
@@ -182,14 +182,14 @@ impl Store {
     pub async fn is_quiet(&self, now: i64, except: &Except) -> Result<bool, Error> {
         let (instances, definitions) = (except.instances.clone(), except.definitions.clone());
         let params = vec![Param::I64(now), Param::Uuid(self.host().id), Param::Uuids(instances), Param::Texts(definitions)];
-        Ok(self.pool.fetch(&busy_sql(), params).await?.is_empty())
+        Ok(self.lookups.fetch(&busy_sql(), params).await?.is_empty())
     }
 
     /// The jobs that this host has locked.
     pub async fn locked(&self) -> Result<Vec<(Uuid, i64)>, Error> {
         let me = self.host();
         let sql = "SELECT j.instance_id, j.wait FROM any_job j WHERE j.locked_by = $1 AND j.locked_epoch = $2";
-        let rows = self.pool.fetch(sql, params![me.id, me.epoch]).await?;
+        let rows = self.lookups.fetch(sql, params![me.id, me.epoch]).await?;
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
 

@@ -28,7 +28,7 @@ mod row;
 pub(crate) use options::{Options, refuse_standby};
 pub(crate) use param::{Param, params};
 use param::{postgres_arguments, sqlite_arguments};
-pub(crate) use pool::{Pool, READ_PATIENCE, READ_TIMEOUT};
+pub(crate) use pool::{Connections, Pool, READ_PATIENCE, READ_TIMEOUT};
 #[cfg(test)]
 pub(crate) use queue::MOST_TEXTS;
 use queue::{Texts, Waiting};

@@ -362,7 +362,7 @@ impl Store {
             "SELECT {DELIVERY} FROM delivery t WHERE t.signal = $1 AND t.n > $2 AND t.locked_by = $4 AND t.locked_epoch = $5 ORDER BY t.n LIMIT $3"
         );
         let params = params![signal, after.unwrap_or(i64::MIN), i64::from(max), me.id, me.epoch];
-        deliveries(&self.pool.fetch(&sql, params).await?)
+        deliveries(&self.lookups.fetch(&sql, params).await?)
     }
 
     /// Locks deliveries that are due, the longest due first, and parks those whose receivers are suspended. `busy` are instances to which
@@ -375,7 +375,7 @@ impl Store {
             vec![Param::I64(now), Param::I64(max), instances, definitions, Param::Uuid(me.id)]
         };
         // There are none most of the time: a read costs no transaction.
-        if self.pool.fetch(&look, params(1)).await?.is_empty() {
+        if self.lookups.fetch(&look, params(1)).await?.is_empty() {
             return Ok(Vec::new());
         }
         loop {
@@ -408,7 +408,7 @@ impl Store {
             )
         };
         let sql = format!("{} UNION {}", of(IS_CLAIMABLE), of("t.failures > 0"));
-        let rows = self.pool.fetch(&sql, params![me.id, me.epoch]).await?;
+        let rows = self.lookups.fetch(&sql, params![me.id, me.epoch]).await?;
         rows.iter().map(|row| Ok((DeliveryName { signal: row.get(0)?, n: row.get(1)? }, row.get(2)?))).collect()
     }
 
@@ -442,7 +442,7 @@ impl Store {
         let orphaned = "failures > 0 AND retries = 0 AND NOT EXISTS \
                         (SELECT 1 FROM any_incident c WHERE c.instance_id = COALESCE(delivery.instance_id, delivery.signal) AND c.n = delivery.n)";
         let look = format!("SELECT 1 FROM delivery WHERE {orphaned} LIMIT 1");
-        if self.pool.fetch(&look, Vec::new()).await?.is_empty() {
+        if self.lookups.fetch(&look, Vec::new()).await?.is_empty() {
             return Ok(0);
         }
         let mut tx = self.begin_in_epoch().await?;

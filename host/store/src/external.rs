@@ -183,7 +183,7 @@ impl Store {
             return Ok(LockChange::Changed);
         }
         let sql = "SELECT worker_id, lock_until FROM external_task WHERE instance_id = $1 AND wait = $2";
-        let rows = self.pool.fetch(sql, params![instance, wait]).await?;
+        let rows = self.lookups.fetch(sql, params![instance, wait]).await?;
         let Some(row) = rows.first() else { return Ok(LockChange::Missing) };
         let (holder, until): (Option<String>, i64) = (row.get(0)?, row.get(1)?);
         Ok(if holder.as_deref() == Some(worker) { LockChange::Expired(until) } else { LockChange::NotHeld(holder) })

@@ -136,7 +136,7 @@ impl Store {
         // One moment: whoever counts a change up has written it.
         let changes = "SELECT count FROM job_definition_changes WHERE id = 1";
         let suspended = "SELECT id FROM definition WHERE suspended ORDER BY id";
-        let answers = self.pool.snapshot(vec![(changes, Vec::new()), (SELECT, Vec::new()), (suspended, Vec::new())]).await?;
+        let answers = self.lookups.snapshot(vec![(changes, Vec::new()), (SELECT, Vec::new()), (suspended, Vec::new())]).await?;
         Ok(KnownJobDefinitions {
             seen: answers[0].first().map_or(Ok(0), |row| row.get(0))?,
             rows: answers[1].iter().map(|found| row(&mut found.columns())).collect::<Result<_, _>>()?,

@@ -113,7 +113,7 @@ impl Reads {
     pub async fn ledger_latest(&self, tenant: &str, command: &str, key: &str) -> Result<Option<LedgerRow>, Error> {
         let sql =
             format!("SELECT {COLUMNS} FROM ledger l WHERE l.tenant = $1 AND l.command = $2 AND l.key = $3 ORDER BY l.attempt DESC LIMIT 1");
-        let rows = self.pool.fetch(&sql, params![tenant, command, key]).await?;
+        let rows = self.lookups.fetch(&sql, params![tenant, command, key]).await?;
         rows.first().map(ledger_row).transpose()
     }
 
@@ -147,7 +147,7 @@ impl Reads {
     pub async fn ledger_has(&self, instance: Uuid, origin: Origin) -> Result<bool, Error> {
         let (kind, wait, _) = origin.parts();
         let sql = "SELECT 1 FROM ledger l WHERE l.instance_id = $1 AND l.origin_kind = $2 AND l.origin_wait = $3 LIMIT 1";
-        Ok(!self.pool.fetch(sql, params![instance, kind, wait]).await?.is_empty())
+        Ok(!self.lookups.fetch(sql, params![instance, kind, wait]).await?.is_empty())
     }
 
     /// What units that resumed this wait have sent and what was applied, or may have been: the last attempt under each key.
@@ -169,13 +169,13 @@ impl Reads {
              WHERE l.instance_id = $1 AND {which} AND NOT EXISTS (SELECT 1 FROM ledger n WHERE n.tenant = l.tenant AND n.command = l.command \
              AND n.key = l.key AND n.attempt > l.attempt) ORDER BY l.opened_at, l.command, l.key"
         );
-        self.pool.fetch(&sql, params).await?.iter().map(sent).collect()
+        self.lookups.fetch(&sql, params).await?.iter().map(sent).collect()
     }
 
     /// Whether the host that opened an attempt lives, in that epoch. If so the attempt is in flight, and waited for.
     pub async fn ledger_holder_alive(&self, host: Uuid, epoch: i64) -> Result<bool, Error> {
         let sql = "SELECT COUNT(*) FROM host WHERE id = $1 AND epoch = $2 AND ended_at IS NULL AND lease_until > {now}";
-        let rows = self.pool.fetch(sql, params![host, epoch]).await?;
+        let rows = self.lookups.fetch(sql, params![host, epoch]).await?;
         let count: i64 = rows.first().map_or(Ok(0), |row| row.get(0))?;
         Ok(count > 0)
     }

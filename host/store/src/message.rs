@@ -353,7 +353,7 @@ impl Store {
     /// Messages that are due and for which nobody has been found, the longest due first.
     pub async fn due_messages(&self, now: i64, max: u32) -> Result<Vec<Addressed>, Error> {
         let sql = format!("SELECT {ADDRESSED} FROM message m WHERE {IS_DUE} ORDER BY m.due, m.id LIMIT $2");
-        self.pool.fetch(&sql, params![now, i64::from(max)]).await?.iter().map(addressed).collect()
+        self.lookups.fetch(&sql, params![now, i64::from(max)]).await?.iter().map(addressed).collect()
     }
 
     /// Who waits for a message: under its correlation key, if it has one, or else, where nobody does, by its business key.
@@ -398,7 +398,7 @@ impl Store {
             // One whose instance is gone was on its way out when the statement began.
             Ok((wait, columns.next::<Option<bool>>()?.unwrap_or(false)))
         };
-        self.pool.fetch(&sql, params).await?.iter().map(waiting).collect()
+        self.lookups.fetch(&sql, params).await?.iter().map(waiting).collect()
     }
 
     /// Hands messages over to deliveries, and puts off those for which nobody was found, for a reason and until a moment.

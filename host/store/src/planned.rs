@@ -202,7 +202,7 @@ impl Store {
     }
 
     async fn plans_where(&self, which: &str, params: Vec<Param>) -> Result<Vec<Planned>, Error> {
-        let rows = self.pool.fetch(&format!("SELECT {COLUMNS} FROM planned p {which}"), params).await?;
+        let rows = self.lookups.fetch(&format!("SELECT {COLUMNS} FROM planned p {which}"), params).await?;
         rows.iter().map(|found| row(&mut found.columns())).collect()
     }
 }

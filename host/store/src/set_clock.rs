@@ -6,7 +6,7 @@ use crate::{Error, Store};
 impl Store {
     /// Where the clock stands, milliseconds since 1970; none: this database has never run under a set one.
     pub async fn set_clock(&self) -> Result<Option<i64>, Error> {
-        let rows = self.pool.fetch("SELECT now FROM set_clock", Vec::new()).await?;
+        let rows = self.lookups.fetch("SELECT now FROM set_clock", Vec::new()).await?;
         rows.first().map(|row| row.get(0)).transpose()
     }
 

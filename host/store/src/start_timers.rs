@@ -205,7 +205,7 @@ impl Store {
             ]
         };
         // Nothing is due most of the time: a read costs no transaction.
-        if max == 0 || self.pool.fetch(&due, params(1)).await?.is_empty() {
+        if max == 0 || self.lookups.fetch(&due, params(1)).await?.is_empty() {
             return Ok(Vec::new());
         }
         let mut tx = self.begin_in_epoch().await?;
@@ -250,7 +250,7 @@ impl Store {
     pub async fn locked_start_timers(&self) -> Result<Vec<(Uuid, i64)>, Error> {
         let me = self.host();
         let sql = "SELECT id, firing FROM start_timer WHERE locked_by = $1 AND locked_epoch = $2";
-        let rows = self.pool.fetch(sql, params![me.id, me.epoch]).await?;
+        let rows = self.lookups.fetch(sql, params![me.id, me.epoch]).await?;
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
 
@@ -372,7 +372,7 @@ impl Store {
     /// One firing that waits.
     pub async fn start_timer(&self, id: Uuid, firing: i64) -> Result<Option<StartTimerRow>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM start_timer t WHERE t.id = $1 AND t.firing = $2");
-        let rows = self.pool.fetch(&sql, params![id, firing]).await?;
+        let rows = self.lookups.fetch(&sql, params![id, firing]).await?;
         rows.first().map(|found| row(&mut found.columns())).transpose()
     }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::committer::{Committer, QUEUE, Request};
 use crate::config::{Config, HistoryLevel};
-use crate::db::{Lane, Meter, Options, Pool, READ_PATIENCE, READ_TIMEOUT, Readers, refuse_standby};
+use crate::db::{Connections, Lane, Meter, Options, Pool, READ_PATIENCE, READ_TIMEOUT, Readers, refuse_standby};
 use crate::lease::{HostRef, Lease};
 use crate::lock::FileLock;
 use crate::query::{Gathered, Reads};
@@ -221,7 +221,7 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
     }
     let readers = Readers::open(base.pragma("query_only", "ON"), config.pool.max(1), READ_TIMEOUT).await?;
     let lanes = Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), cleanup: writer.clone(), lease: writer };
-    let store = assemble(config, Pool::Sqlite(readers), lanes, meter, Some(lock), None).await?;
+    let store = assemble(config, Connections::Sqlite(readers), lanes, meter, Some(lock), None).await?;
     let minding = tokio::spawn(checkpoints::mind(store.0.admin.clone(), path, store.0.lease.clone()));
     store.0.tasks.lock().expect("no holder of this lock panics").push(minding);
     Ok(store)
@@ -267,7 +267,7 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
         .after_connect(|connection, _| Box::pin(refuse_standby(connection)))
         .connect_with(base.clone().options([("statement_timeout", timeout.as_str()), ("default_transaction_read_only", "on")]))
         .await?;
-    assemble(config, Pool::Postgres(pool), lanes, meter, None, Some(base)).await
+    assemble(config, Connections::Postgres(pool), lanes, meter, None, Some(base)).await
 }
 
 struct Lanes {
@@ -280,12 +280,14 @@ struct Lanes {
 
 async fn assemble(
     config: Config,
-    pool: Pool,
+    connections: Connections,
     lanes: Lanes,
     meter: Arc<Meter>,
     lock: Option<Arc<FileLock>>,
     shared: Option<PgConnectOptions>,
 ) -> Result<Store, Error> {
+    let pool = Pool::for_lists(connections, config.pool);
+    let lookups = pool.for_lookups();
     let dialect = pool.dialect();
     hosts::forget_ended(&lanes.admin).await?;
     let lease = Arc::new(Lease::take(lanes.lease.clone(), dialect, &config.host_name, config.lease).await?);
@@ -302,8 +304,9 @@ async fn assemble(
     }
     Ok(Store(Arc::new(Inner {
         reads: Reads {
-            gathered: Gathered::start(&pool),
+            gathered: Gathered::start(&lookups),
             pool,
+            lookups,
             keeps_activities: config.history >= HistoryLevel::Activity,
             keeps_variables: config.history >= HistoryLevel::Audit,
             keeps_details: config.history >= HistoryLevel::Full,

@@ -5,6 +5,7 @@ mod claims;
 mod gathered;
 mod lists;
 mod operators;
+mod reads;
 
 use mandate_tests::postgres::Cluster;
 use uuid::Uuid;

@@ -1,22 +1,36 @@
-//! The connections for reads.
+//! The connections for reads. Lists may read for long, and so many of them at once that all connections are theirs: what units of work and
+//! claims look up would wait, and with it everything that a host does. So some connections are for lookups only.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::param::{Param, postgres_arguments};
 use super::{Dialect, Readers, Row, readers, row};
 use crate::Error;
 
-/// The connections for reads.
+/// The connections for reads. Cheap to clone.
 #[derive(Clone)]
-pub(crate) enum Pool {
+pub(crate) struct Pool {
+    connections: Connections,
+    /// Places at the connections; none: at all of them.
+    places: Option<Arc<Semaphore>>,
+}
+
+/// The connections themselves.
+#[derive(Clone)]
+pub(crate) enum Connections {
     Sqlite(Readers),
     Postgres(PgPool),
 }
+
+/// Connections that no list reads on: there are as many for the few statements that ask for many instances at once, and for claims.
+const FOR_LOOKUPS: u32 = 3;
 
 /// After a restart of the database every pooled connection is dead: a read is repeated until it has a living one.
 const READ_ATTEMPTS: usize = 20;
@@ -37,10 +51,35 @@ fn cancelled(error: Error, what: &str) -> Error {
 }
 
 impl Pool {
+    /// For lists, of which so many connections there are; one of them at least.
+    pub(crate) fn for_lists(connections: Connections, all: u32) -> Self {
+        let places = all.saturating_sub(FOR_LOOKUPS).max(1);
+        Self { connections, places: Some(Arc::new(Semaphore::new(places as usize))) }
+    }
+
+    /// The same connections, all of them, for whoever reads little by an index and is waited for by a unit of work or a claim.
+    pub(crate) fn for_lookups(&self) -> Self {
+        Self { connections: self.connections.clone(), places: None }
+    }
+
     pub(crate) fn dialect(&self) -> Dialect {
-        match self {
-            Self::Sqlite(_) => Dialect::Sqlite,
-            Self::Postgres(_) => Dialect::Postgres,
+        match self.connections {
+            Connections::Sqlite(_) => Dialect::Sqlite,
+            Connections::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn free_places(&self) -> Option<usize> {
+        self.places.as_ref().map(|places| places.available_permits())
+    }
+
+    /// A place, which is the reader's until it is dropped.
+    async fn place(&self) -> Result<Option<SemaphorePermit<'_>>, Error> {
+        let Some(places) = &self.places else { return Ok(None) };
+        match tokio::time::timeout(READ_PATIENCE, places.acquire()).await {
+            Ok(place) => Ok(Some(place.map_err(|_| Error::Closed)?)),
+            Err(_) => Err(Error::Connection(format!("all connections that read lists have been busy for {} s", READ_PATIENCE.as_secs()))),
         }
     }
 
@@ -68,9 +107,10 @@ impl Pool {
     }
 
     async fn fetch_once(&self, sql: SqlStr, params: Vec<Param>, most: usize) -> Result<Vec<Row>, Error> {
-        match self {
-            Self::Sqlite(readers) => readers.fetch(sql, params, most).await,
-            Self::Postgres(pool) => {
+        let _place = self.place().await?;
+        match &self.connections {
+            Connections::Sqlite(readers) => readers.fetch(sql, params, most).await,
+            Connections::Postgres(pool) => {
                 let what = readers::table_of(sql.as_str());
                 let rows = sqlx::query_with(sql, postgres_arguments(params)?).fetch(pool);
                 row::within(rows.map_ok(Row::Postgres), most).await.map_err(|error| cancelled(error, &what))
@@ -80,9 +120,10 @@ impl Pool {
 
     /// Several reads of one moment.
     pub(crate) async fn snapshot(&self, statements: Vec<(&str, Vec<Param>)>) -> Result<Vec<Vec<Row>>, Error> {
-        let pool = match self {
-            Self::Sqlite(readers) => return readers.snapshot(statements).await,
-            Self::Postgres(pool) => pool,
+        let _place = self.place().await?;
+        let pool = match &self.connections {
+            Connections::Sqlite(readers) => return readers.snapshot(statements).await,
+            Connections::Postgres(pool) => pool,
         };
         let mut answers = Vec::with_capacity(statements.len());
         let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
@@ -95,9 +136,9 @@ impl Pool {
     }
 
     pub(crate) fn close(&self) -> BoxFuture<'_, ()> {
-        match self {
-            Self::Sqlite(readers) => Box::pin(readers.close()),
-            Self::Postgres(pool) => Box::pin(pool.close()),
+        match &self.connections {
+            Connections::Sqlite(readers) => Box::pin(readers.close()),
+            Connections::Postgres(pool) => Box::pin(pool.close()),
         }
     }
 }

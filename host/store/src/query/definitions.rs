@@ -262,14 +262,14 @@ impl Reads {
 
     /// The definition with this id.
     pub async fn definition(&self, id: &str) -> Result<Option<DefinitionRow>, Error> {
-        let filter = DefinitionFilter { ids: vec![id.to_owned()], ..DefinitionFilter::default() };
-        Ok(self.definitions(filter, Page::ALL, &[]).await?.pop())
+        let sql = format!("SELECT {COLUMNS} FROM definition d WHERE d.id = $1");
+        self.lookups.fetch(&sql, params![id]).await?.first().map(definition).transpose()
     }
 
     /// The newest version of a key, of one tenant or of none.
     pub async fn latest_definition(&self, key: &str, tenant: Option<&str>) -> Result<Option<DefinitionRow>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM definition d WHERE d.tenant = $1 AND d.key = $2 ORDER BY d.version DESC LIMIT 1");
-        let rows = self.pool.fetch(&sql, params![tenant.unwrap_or_default(), key]).await?;
+        let rows = self.lookups.fetch(&sql, params![tenant.unwrap_or_default(), key]).await?;
         rows.first().map(definition).transpose()
     }
 
@@ -278,7 +278,7 @@ impl Reads {
         let mut select = Select::new("binding");
         select.with("definition_id = $?", definition_id);
         let columns = "reference, delegate, version, digest, mandate";
-        let rows = select.rows(&self.pool, columns, &ascending(&["reference"]), Page::ALL).await?;
+        let rows = select.rows(&self.lookups, columns, &ascending(&["reference"]), Page::ALL).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();
@@ -296,7 +296,7 @@ impl Reads {
     /// The elements of a definition, as they were when it was deployed, by their numbers: number, BPMN id, activity type.
     pub async fn elements(&self, definition: &DefinitionRow) -> Result<Vec<(i64, String, String)>, Error> {
         let sql = "SELECT id, activity_id, kind FROM element WHERE definition_id = $1 ORDER BY id";
-        let rows = self.pool.fetch(sql, params![definition.id.as_str()]).await?;
+        let rows = self.lookups.fetch(sql, params![definition.id.as_str()]).await?;
         rows.iter().map(|row| Ok((row.get::<i64>(0)? - definition.first_element, row.get(1)?, row.get(2)?))).collect()
     }
 
@@ -316,7 +316,7 @@ impl Reads {
         select.condition("NOT d.suspended");
         select.maybe("d.tenant = $?", tenant);
         select.when(without_tenant, "d.tenant = ''");
-        read_start_events(select, &self.pool).await
+        read_start_events(select, &self.lookups).await
     }
 
     /// All start events of a tenant's processes that something of this kind starts, those of the newest version of every key; suspended or

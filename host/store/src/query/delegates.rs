@@ -135,7 +135,7 @@ impl Reads {
 
     /// A component's bytes, by SHA-256 digest in hex.
     pub async fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
-        let rows = self.pool.fetch("SELECT bytes FROM artifact WHERE digest = $1", params![digest]).await?;
+        let rows = self.lookups.fetch("SELECT bytes FROM artifact WHERE digest = $1", params![digest]).await?;
         rows.first().map(|row| row.get(0)).transpose()
     }
 }

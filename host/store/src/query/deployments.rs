@@ -152,7 +152,7 @@ impl Reads {
     pub async fn resource_bytes(&self, deployment_id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let sql = "SELECT COALESCE(r.bytes, a.bytes) FROM resource r LEFT JOIN artifact a ON a.digest = r.artifact \
                    WHERE r.deployment_id = $1 AND r.name = $2";
-        let rows = self.pool.fetch(sql, params![deployment_id, name]).await?;
+        let rows = self.lookups.fetch(sql, params![deployment_id, name]).await?;
         rows.first().map(|row| row.get(0)).transpose()
     }
 

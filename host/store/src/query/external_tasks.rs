@@ -248,18 +248,18 @@ impl Reads {
     /// One external task.
     pub async fn external_task(&self, instance: Uuid, wait: i64) -> Result<Option<ExternalTaskListed>, Error> {
         let sql = format!("SELECT {} FROM external_task WHERE instance_id = $1 AND wait = $2", columns());
-        self.pool.fetch(&sql, params![instance, wait]).await?.first().map(|row| read(&mut row.columns())).transpose()
+        self.lookups.fetch(&sql, params![instance, wait]).await?.first().map(|row| read(&mut row.columns())).transpose()
     }
 
     /// Whether anything of these topics could be fetched, without locking it.
     pub async fn has_external_tasks(&self, topics: Vec<String>, now: i64) -> Result<bool, Error> {
         let sql = format!("SELECT 1 FROM external_task e WHERE e.topic {{any_text:1}} AND {FETCHABLE} AND e.lock_until <= $2 LIMIT 1");
-        Ok(!self.pool.fetch(&sql, vec![Param::Texts(topics), Param::I64(now)]).await?.is_empty())
+        Ok(!self.lookups.fetch(&sql, vec![Param::Texts(topics), Param::I64(now)]).await?.is_empty())
     }
 
     /// The worker that fetched a task last. None: nobody has it, or there is no such task.
     pub async fn external_task_worker(&self, instance: Uuid, wait: i64) -> Result<Option<String>, Error> {
         let sql = "SELECT worker_id FROM external_task WHERE instance_id = $1 AND wait = $2 AND worker_id IS NOT NULL";
-        self.pool.fetch(sql, params![instance, wait]).await?.first().map(|row| row.get(0)).transpose()
+        self.lookups.fetch(sql, params![instance, wait]).await?.first().map(|row| row.get(0)).transpose()
     }
 }

@@ -414,7 +414,7 @@ impl Reads {
         match self.gathered.instance(id).await? {
             Some((_, parts)) if parts > 0 => {
                 let full = format!("{FULL} WHERE id = $1");
-                let answers = self.pool.snapshot(vec![(&full, params![id]), (PARTS, params![id])]).await?;
+                let answers = self.lookups.snapshot(vec![(&full, params![id]), (PARTS, params![id])]).await?;
                 let [instances, parts] = &answers[..] else { unreachable!("two statements have two answers") };
                 whole(instances, parts)
             }
@@ -424,7 +424,7 @@ impl Reads {
 
     /// Instances with their snapshots, in the order of their ids. Those that are not there are left out.
     pub async fn load_instances(&self, ids: Vec<Uuid>) -> Result<Vec<InstanceRow>, Error> {
-        let rows = self.pool.fetch(&format!("{FULL} WHERE id {{any_uuid:1}} ORDER BY id"), vec![Param::Uuids(ids)]).await?;
+        let rows = self.lookups.fetch(&format!("{FULL} WHERE id {{any_uuid:1}} ORDER BY id"), vec![Param::Uuids(ids)]).await?;
         self.with_parts(&rows).await
     }
 

@@ -83,7 +83,10 @@ pub const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// Reads of a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Reads {
+    /// For lists, and whatever may read for long.
     pub(crate) pool: Pool,
+    /// For what units of work and claims ask, each a few rows by an index.
+    pub(crate) lookups: Pool,
     pub(crate) gathered: Gathered,
     /// Whether history tells which activities are open.
     pub(crate) keeps_activities: bool,
@@ -126,12 +129,12 @@ pub enum Order {
 impl Reads {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.pool.fetch("SELECT 1", Vec::new()).await.map(drop)
+        self.lookups.fetch("SELECT 1", Vec::new()).await.map(drop)
     }
 
     /// The database's clock, milliseconds since 1970: the one that hosts share.
     pub async fn now(&self) -> Result<i64, Error> {
-        let rows = self.pool.fetch("SELECT {now}", Vec::new()).await?;
+        let rows = self.lookups.fetch("SELECT {now}", Vec::new()).await?;
         rows.first().map_or_else(|| Err(Error::Damaged("the database does not tell the time".to_owned())), |row| row.get(0))
     }
 }

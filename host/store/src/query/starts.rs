@@ -40,7 +40,7 @@ impl Reads {
     /// What a key has started.
     pub async fn keyed_start(&self, key: &StartKey) -> Result<Option<KeyedStart>, Error> {
         let sql = format!("{START} WHERE definition_key = $1 AND key = $2 AND tenant = $3");
-        let rows = self.pool.fetch(&sql, params![key.definition_key.as_str(), key.key.as_str(), key.tenant.as_str()]).await?;
+        let rows = self.lookups.fetch(&sql, params![key.definition_key.as_str(), key.key.as_str(), key.tenant.as_str()]).await?;
         rows.first().map(start).transpose()
     }
 
@@ -48,7 +48,7 @@ impl Reads {
     pub async fn keyed_start_of(&self, definition_id: &str, key: &str) -> Result<Option<KeyedStart>, Error> {
         let definition_key = key_of_definition(definition_id);
         let sql = format!("{START} WHERE definition_key = $1 AND key = $2 AND definition_id = $3");
-        let rows = self.pool.fetch(&sql, params![definition_key, key, definition_id]).await?;
+        let rows = self.lookups.fetch(&sql, params![definition_key, key, definition_id]).await?;
         rows.first().map(start).transpose()
     }
 }
