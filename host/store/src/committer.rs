@@ -203,7 +203,7 @@ enum Attempt {
 /// The task that writes.
 pub(crate) struct Committer {
     lane: Lane,
-    /// For asking what became of a transaction: never the connection that it was lost on.
+    /// As [`trace::fate`] has it.
     witness: Lane,
     lease: Arc<Lease>,
     /// Transactions that were begun.

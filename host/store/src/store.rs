@@ -220,7 +220,8 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
         tracing::info!(jobs = left.jobs, "took over jobs that the last process had locked");
     }
     let readers = Readers::open(base.pragma("query_only", "ON"), config.pool.max(1), READ_TIMEOUT).await?;
-    let lanes = Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), cleanup: writer.clone(), lease: writer };
+    let lanes =
+        Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), cleanup: writer.clone(), lease: writer.clone(), witness: writer };
     let store = assemble(config, Connections::Sqlite(readers), lanes, meter, Some(lock), None).await?;
     let minding = tokio::spawn(checkpoints::mind(store.0.admin.clone(), path, store.0.lease.clone()));
     store.0.tasks.lock().expect("no holder of this lock panics").push(minding);
@@ -257,7 +258,7 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
         ("plan_cache_mode", "force_generic_plan"),
     ]);
     let lane = || Lane::new(Options::Postgres(Box::new(writing.clone())), meter.clone());
-    let lanes = Lanes { commit: lane(), jobs: lane(), admin: lane(), cleanup: lane(), lease: lane() };
+    let lanes = Lanes { commit: lane(), jobs: lane(), admin: lane(), cleanup: lane(), lease: lane(), witness: lane() };
     warn_about_durability(&lanes.admin).await?;
     let timeout = format!("{}ms", READ_TIMEOUT.as_millis());
     let pool = PgPoolOptions::new()
@@ -276,6 +277,8 @@ struct Lanes {
     admin: Lane,
     cleanup: Lane,
     lease: Lane,
+    /// For asking what became of a transaction of the committer, never on the connection that it was lost on. Made when that is asked.
+    witness: Lane,
 }
 
 async fn assemble(
@@ -294,7 +297,7 @@ async fn assemble(
     let (sender, receiver) = mpsc::channel(QUEUE);
     let wake = Arc::new(Wake::default());
     let committer =
-        Committer::new(lanes.commit.clone(), lanes.admin.clone(), lease.clone(), config.history, meter.clone(), lock.clone(), wake.clone());
+        Committer::new(lanes.commit.clone(), lanes.witness, lease.clone(), config.history, meter.clone(), lock.clone(), wake.clone());
     let mut tasks = vec![tokio::spawn(committer.run(receiver))];
     if let Some(options) = shared {
         tasks.push(tokio::spawn(wake.clone().speak(lanes.admin.clone(), lease.clone())));

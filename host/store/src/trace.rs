@@ -41,7 +41,15 @@ pub(crate) enum Fate {
 
 /// Looks for the trace of a host's last transaction, its `nth`. While the session that it was lost on may still commit, it holds the row:
 /// whoever locks it comes after that. A server that takes no writes, for it may not have everything yet, refuses the lock.
+///
+/// All units wait meanwhile, so it is asked on a connection that nobody else is at, which is made for this and closed again.
 pub(crate) async fn fate(witness: &Lane, host: Uuid, nth: i64) -> Fate {
+    let fate = ask(witness, host, nth).await;
+    witness.close().await;
+    fate
+}
+
+async fn ask(witness: &Lane, host: Uuid, nth: i64) -> Fate {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {

@@ -412,3 +412,32 @@ async fn a_transaction_waits_for_the_trace_of_the_one_before() {
     assert_eq!(store.counters().retries, 0);
     store.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_became_of_a_commit_is_asked_beside_a_deletion_that_takes_long() {
+    use sqlx::Connection as _;
+    let fixture = Fixture::postgres("fate_beside_deletion");
+    let proxy = Proxy::before(&fixture.url);
+    let store = Store::open(Config { url: proxy.url.clone(), ..fixture.config() }).await.expect("the store opens");
+    let (process, deleted) = (definition(&store, "p").await, definition(&store, "q").await);
+    let mut other = sqlx::PgConnection::connect(&fixture.url).await.expect("a connection");
+    sqlx::raw_sql("BEGIN; SELECT 1 FROM definition WHERE key = 'q' FOR UPDATE").execute(&mut other).await.expect("held");
+    let deleting = tokio::spawn({
+        let store = store.clone();
+        async move { store.delete_deployment(&deleted.deployment_id, true, &[], &Vec::new(), 0).await }
+    });
+    while fixture.count("pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").await == 0 {
+        assert!(!deleting.is_finished(), "it waits for nothing");
+    }
+    let instance = Uuid::now_v7();
+    for (how, revision) in [(AT_THE_ANSWER, 1), (BEFORE, 2)] {
+        proxy.cut(how);
+        let write = if revision == 1 { start(&process, instance) } else { step(instance, 1) };
+        assert_eq!(store.commit(unit(write)).await.expect("stored").revisions, [(instance, revision)]);
+        assert_eq!(proxy.cuts.cut.load(Ordering::SeqCst), 0, "the cut was made");
+    }
+    assert!(!deleting.is_finished());
+    other.close().await.expect("closed");
+    deleting.await.expect("it ends").expect("deleted");
+    store.close().await;
+}
