@@ -16,34 +16,35 @@
 //! stands alone; its neighbours go on. One that fails for other reasons is begun again. When the connection is lost around the COMMIT, the
 //! transaction's trace is looked for before anybody is answered: what was stored is never called failed and never stored twice.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::config::HistoryLevel;
 use crate::db::{CommitFailure, Dialect, Lane, Meter, Tx};
-use crate::delivery::DeliveryName;
 use crate::hosts::Held;
 use crate::lease::Lease;
-use crate::ledger::{self, LedgerClose, LedgerOpen, LedgerOpened, Name};
+use crate::ledger::{self, LedgerClose, LedgerOpened};
 use crate::lock::FileLock;
 use crate::trace::{self, Fate};
-use crate::unit::{CommitError, Committed, Expect, StartKey, Unit};
+use crate::unit::{CommitError, Committed, Unit};
 use crate::wake::Wake;
 use crate::write::begun::{self, Begun, Memory};
 use crate::write::now_ms;
 use crate::{Error, Store, write};
+pub(crate) use item::Request;
+use item::{Caller, Item, Outcome};
+use line::{BATCH, next_batch, take};
+
+mod item;
+mod line;
 
 /// Requests that wait for the committer; beyond it callers wait to hand theirs in.
 pub(crate) const QUEUE: usize = 4_096;
-
-/// Units in one transaction. More would not make a unit cheaper and would make all of them wait.
-const BATCH: usize = 256;
 
 /// Under load a transaction is begun no sooner than this after the one before it. What it costs a unit is little beside what it waits for a
 /// core then; what it saves is most of the statements, and on SQLite most of the pages that are written again and again.
@@ -63,15 +64,6 @@ const HARDLY_WAITS: &str = "SET LOCAL lock_timeout = '50ms'";
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(5);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What callers hand in.
-pub(crate) enum Request {
-    Unit(Unit, oneshot::Sender<Result<Committed, CommitError>>),
-    Open(LedgerOpen, oneshot::Sender<Result<LedgerOpened, Error>>),
-    Close(LedgerClose, oneshot::Sender<Result<(), Error>>),
-    /// Answered when everything before it is stored; nothing is taken after it.
-    Stop(oneshot::Sender<()>),
-}
-
 impl Store {
     /// Stores a unit of work: all of it or nothing, durably before it answers.
     pub async fn commit(&self, unit: Unit) -> Result<Committed, CommitError> {
@@ -82,103 +74,6 @@ impl Store {
         let (answer, wait) = oneshot::channel();
         self.inner().committer.send(Request::Unit(unit, answer)).await.map_err(|_| Error::Closed)?;
         wait.await.map_err(|_| Error::Closed)?
-    }
-}
-
-/// A request without its caller.
-enum Item {
-    Unit(Unit),
-    Open(LedgerOpen),
-    Close(LedgerClose),
-}
-
-/// What a request came to.
-enum Outcome {
-    Unit(Result<Committed, CommitError>),
-    Open(Result<LedgerOpened, Error>),
-    Close(Result<(), Error>),
-}
-
-enum Caller {
-    Unit(oneshot::Sender<Result<Committed, CommitError>>),
-    Open(oneshot::Sender<Result<LedgerOpened, Error>>),
-    Close(oneshot::Sender<Result<(), Error>>),
-}
-
-impl Caller {
-    /// A caller that has gone away misses nothing: what was stored is stored.
-    fn answer(self, outcome: Outcome) {
-        match (self, outcome) {
-            (Self::Unit(caller), Outcome::Unit(outcome)) => drop(caller.send(outcome)),
-            (Self::Open(caller), Outcome::Open(outcome)) => drop(caller.send(outcome)),
-            (Self::Close(caller), Outcome::Close(outcome)) => drop(caller.send(outcome)),
-            _ => unreachable!("outcomes are in the order of their requests"),
-        }
-    }
-}
-
-/// What two requests of one batch must not share.
-#[derive(PartialEq, Eq, Hash)]
-enum Key {
-    Instance(Uuid),
-    Start(StartKey),
-    Delivery(DeliveryName),
-    Ledger(Name),
-}
-
-impl Item {
-    fn keys(&self) -> Vec<Key> {
-        match self {
-            Self::Unit(unit) => {
-                let instances = unit.instances.iter().map(|write| Key::Instance(write.id));
-                let deliveries = unit.instances.iter().filter_map(|write| write.delivery).map(Key::Delivery);
-                let closes = unit.closes.iter().map(|close| Key::Ledger(close.name()));
-                instances.chain(unit.start_key.clone().map(Key::Start)).chain(deliveries).chain(closes).collect()
-            }
-            Self::Open(open) => vec![Key::Ledger(open.name())],
-            Self::Close(close) => vec![Key::Ledger(close.name())],
-        }
-    }
-
-    /// Whether it has left a job that is due to whoever claims it: a new one, one that an operator gave retries, one that is its instance's
-    /// next, or whatever was suspended, as far as this host has not locked it to run it from memory.
-    fn leaves_work(&self, outcome: &Outcome, now: i64) -> bool {
-        let (Self::Unit(unit), Outcome::Unit(Ok(committed))) = (self, outcome) else { return false };
-        let is_locked = |instance, wait| committed.locked_jobs.iter().any(|job| job.instance == instance && job.wait == wait);
-        unit.instances.iter().any(|write| {
-            let put = write.put_jobs.iter().filter(|job| !job.behind && !job.suspended && job.retries > 0).map(|job| (job.wait, job.due));
-            let revised =
-                write.revise_jobs.iter().filter(|job| !job.behind && !job.suspended && job.retries > 0).map(|job| (job.wait, job.due));
-            // When these are due is not known here: whoever looks in vain has lost one read.
-            let turns = write.behind_jobs.iter().filter(|(_, behind)| !behind).map(|(wait, _)| (*wait, i64::MIN));
-            let due = put.chain(revised).chain(turns).any(|(wait, due)| due <= now && !is_locked(write.id, wait));
-            due || write.suspended == Some(false) && matches!(write.expect, Expect::Revision(_))
-        })
-    }
-
-    /// The database refuses what is in it. A unit that brings what its commands came to may not be at fault: that is to be written by
-    /// itself.
-    fn at_fault(&self, error: &Error) -> Outcome {
-        match self {
-            Self::Unit(unit) if !unit.closes.is_empty() => Outcome::Unit(Err(CommitError::NotClosed)),
-            _ => self.failed(error),
-        }
-    }
-
-    fn failed(&self, error: &Error) -> Outcome {
-        match self {
-            Self::Unit(_) => Outcome::Unit(Err(CommitError::Database(error.clone()))),
-            Self::Open(_) => Outcome::Open(Err(error.clone())),
-            Self::Close(_) => Outcome::Close(Err(error.clone())),
-        }
-    }
-
-    fn fenced(&self) -> Outcome {
-        match self {
-            Self::Unit(_) => Outcome::Unit(Err(CommitError::Fenced)),
-            Self::Open(_) => Outcome::Open(Ok(LedgerOpened::Fenced)),
-            Self::Close(_) => Outcome::Close(Err(Error::Fenced)),
-        }
     }
 }
 
@@ -449,123 +344,3 @@ impl Committer {
 }
 
 const SQLITE_IOERR: u32 = 10;
-
-fn take(request: Request, waiting: &mut VecDeque<(Item, Caller)>, stopped: &mut Option<oneshot::Sender<()>>) {
-    match request {
-        Request::Unit(unit, caller) => waiting.push_back((Item::Unit(unit), Caller::Unit(caller))),
-        Request::Open(open, caller) => waiting.push_back((Item::Open(open), Caller::Open(caller))),
-        Request::Close(close, caller) => waiting.push_back((Item::Close(close), Caller::Close(caller))),
-        Request::Stop(caller) => *stopped = Some(caller),
-    }
-}
-
-/// Takes requests that share nothing, in order; one that shares something with an earlier one stays, and so does what shares something
-/// with it.
-fn next_batch(waiting: &mut VecDeque<(Item, Caller)>) -> (Vec<Item>, Vec<Caller>) {
-    let mut touched = HashSet::new();
-    let (mut items, mut callers, mut later) = (Vec::new(), Vec::new(), VecDeque::new());
-    for (item, caller) in waiting.drain(..) {
-        let keys = item.keys();
-        let free = keys.iter().all(|key| !touched.contains(key));
-        touched.extend(keys);
-        if free && items.len() < BATCH {
-            items.push(item);
-            callers.push(caller);
-        } else {
-            later.push_back((item, caller));
-        }
-    }
-    *waiting = later;
-    (items, callers)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::claim::ClaimedJob;
-    use crate::rows::JobRow;
-    use crate::unit::{Beside, InstanceWrite, JobRevision, Parts, State};
-
-    fn unit(n: u128, instance: u128) -> (Item, Caller) {
-        let write = InstanceWrite::new(Uuid::from_u128(instance), Expect::Revision(1), State::Ended { beside: Beside::ALL });
-        let unit = Unit { id: Uuid::from_u128(n), instances: vec![write], start_key: None, newest: false, closes: Vec::new() };
-        (Item::Unit(unit), Caller::Unit(oneshot::channel().0))
-    }
-
-    fn ids(items: &[Item]) -> Vec<u128> {
-        items.iter().map(|item| if let Item::Unit(unit) = item { unit.id.as_u128() } else { 0 }).collect()
-    }
-
-    #[test]
-    fn units_of_one_instance_are_stored_one_after_the_other_in_order() {
-        let mut waiting = VecDeque::from([unit(1, 7), unit(2, 8), unit(3, 7), unit(4, 7), unit(5, 9)]);
-        assert_eq!(ids(&next_batch(&mut waiting).0), [1, 2, 5]);
-        assert_eq!(ids(&next_batch(&mut waiting).0), [3]);
-        assert_eq!(ids(&next_batch(&mut waiting).0), [4]);
-    }
-
-    #[test]
-    fn a_batch_has_a_limit() {
-        let mut waiting: VecDeque<_> = (0..300).map(|n| unit(n, n)).collect();
-        assert_eq!(next_batch(&mut waiting).0.len(), BATCH);
-        assert_eq!(next_batch(&mut waiting).0.len(), 300 - BATCH);
-    }
-
-    /// Whether other hosts are told of a unit, at moment 100, of which this host has locked these jobs.
-    fn is_said(change: impl FnOnce(&mut InstanceWrite), locked: &[i64]) -> bool {
-        let id = Uuid::from_u128(7);
-        let state = State::Live { snapshot: Vec::new(), parts: Parts::default() };
-        let mut write = InstanceWrite::new(id, Expect::Revision(1), state);
-        change(&mut write);
-        let job = |wait: &i64| ClaimedJob { instance: id, wait: *wait, exclusive: true, takeovers: 0, due: 0 };
-        let committed = Committed { revisions: Vec::new(), locked_jobs: locked.iter().map(job).collect() };
-        let unit = Unit { id: Uuid::from_u128(1), instances: vec![write], start_key: None, newest: false, closes: Vec::new() };
-        Item::Unit(unit).leaves_work(&Outcome::Unit(Ok(committed)), 100)
-    }
-
-    fn job(wait: i64, due: i64) -> JobRow {
-        JobRow {
-            wait,
-            activity: 2,
-            activity_id: "Task".into(),
-            kind: "async-before".into(),
-            definition_id: "p:1:x".into(),
-            due,
-            retries: 3,
-            failures: 0,
-            exclusive: true,
-            priority: 0,
-            suspended: false,
-            behind: false,
-            created: 1,
-            failure: None,
-            failed_activity: None,
-            locked: true,
-        }
-    }
-
-    #[test]
-    fn others_are_told_of_every_job_that_this_host_leaves_to_them() {
-        let revision = |due, retries, behind| JobRevision { wait: 3, due, retries, priority: 0, suspended: false, behind };
-        // One that was to be born locked, and was not, is left like any other.
-        assert!(is_said(|write| write.put_jobs = vec![job(3, 100)], &[]));
-        assert!(!is_said(|write| write.put_jobs = vec![job(3, 100)], &[3]));
-        assert!(is_said(|write| write.put_jobs = vec![job(3, 100), job(4, 100)], &[3]));
-        assert!(!is_said(|write| write.put_jobs = vec![job(3, 101)], &[]), "it is not due");
-        assert!(!is_said(|write| write.put_jobs = vec![JobRow { retries: 0, ..job(3, 1) }], &[]));
-        assert!(!is_said(|write| write.put_jobs = vec![JobRow { behind: true, ..job(3, 1) }], &[]));
-        assert!(is_said(|write| write.behind_jobs = vec![(3, false)], &[]), "it has become the next");
-        assert!(!is_said(|write| write.behind_jobs = vec![(3, false)], &[3]));
-        assert!(!is_said(|write| write.behind_jobs = vec![(3, true)], &[]));
-        assert!(is_said(|write| write.revise_jobs = vec![revision(100, 1, false)], &[]), "an operator gave it retries");
-        assert!(!is_said(|write| write.revise_jobs = vec![revision(101, 1, false)], &[]));
-        assert!(!is_said(|write| write.revise_jobs = vec![revision(1, 0, false)], &[]));
-        assert!(!is_said(|write| write.revise_jobs = vec![revision(1, 1, true)], &[]));
-        let held = |suspended| JobRevision { suspended, ..revision(1, 1, false) };
-        assert!(is_said(|write| write.revise_jobs = vec![held(false)], &[]), "an operator activated it");
-        assert!(!is_said(|write| write.revise_jobs = vec![held(true)], &[]));
-        assert!(is_said(|write| write.suspended = Some(false), &[]), "what was suspended may go on");
-        assert!(!is_said(|write| write.suspended = Some(true), &[]));
-        assert!(!is_said(|_| {}, &[]));
-    }
-}

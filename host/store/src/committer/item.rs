@@ -1,0 +1,181 @@
+//! What callers hand to the committer, and what they are answered.
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::Error;
+use crate::delivery::DeliveryName;
+use crate::ledger::{LedgerClose, LedgerOpen, LedgerOpened, Name};
+use crate::unit::{CommitError, Committed, Expect, StartKey, Unit};
+
+/// What callers hand in.
+pub(crate) enum Request {
+    Unit(Unit, oneshot::Sender<Result<Committed, CommitError>>),
+    Open(LedgerOpen, oneshot::Sender<Result<LedgerOpened, Error>>),
+    Close(LedgerClose, oneshot::Sender<Result<(), Error>>),
+    /// Answered when everything before it is stored; nothing is taken after it.
+    Stop(oneshot::Sender<()>),
+}
+
+/// A request without its caller.
+pub(super) enum Item {
+    Unit(Unit),
+    Open(LedgerOpen),
+    Close(LedgerClose),
+}
+
+/// What a request came to.
+pub(super) enum Outcome {
+    Unit(Result<Committed, CommitError>),
+    Open(Result<LedgerOpened, Error>),
+    Close(Result<(), Error>),
+}
+
+pub(super) enum Caller {
+    Unit(oneshot::Sender<Result<Committed, CommitError>>),
+    Open(oneshot::Sender<Result<LedgerOpened, Error>>),
+    Close(oneshot::Sender<Result<(), Error>>),
+}
+
+impl Caller {
+    /// A caller that has gone away misses nothing: what was stored is stored.
+    pub(super) fn answer(self, outcome: Outcome) {
+        match (self, outcome) {
+            (Self::Unit(caller), Outcome::Unit(outcome)) => drop(caller.send(outcome)),
+            (Self::Open(caller), Outcome::Open(outcome)) => drop(caller.send(outcome)),
+            (Self::Close(caller), Outcome::Close(outcome)) => drop(caller.send(outcome)),
+            _ => unreachable!("outcomes are in the order of their requests"),
+        }
+    }
+}
+
+/// What two requests of one batch must not share.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    Instance(Uuid),
+    Start(StartKey),
+    Delivery(DeliveryName),
+    Ledger(Name),
+}
+
+impl Item {
+    pub(super) fn keys(&self) -> Vec<Key> {
+        match self {
+            Self::Unit(unit) => {
+                let instances = unit.instances.iter().map(|write| Key::Instance(write.id));
+                let deliveries = unit.instances.iter().filter_map(|write| write.delivery).map(Key::Delivery);
+                let closes = unit.closes.iter().map(|close| Key::Ledger(close.name()));
+                instances.chain(unit.start_key.clone().map(Key::Start)).chain(deliveries).chain(closes).collect()
+            }
+            Self::Open(open) => vec![Key::Ledger(open.name())],
+            Self::Close(close) => vec![Key::Ledger(close.name())],
+        }
+    }
+
+    /// Whether it has left a job that is due to whoever claims it: a new one, one that an operator gave retries, one that is its instance's
+    /// next, or whatever was suspended, as far as this host has not locked it to run it from memory.
+    pub(super) fn leaves_work(&self, outcome: &Outcome, now: i64) -> bool {
+        let (Self::Unit(unit), Outcome::Unit(Ok(committed))) = (self, outcome) else { return false };
+        let is_locked = |instance, wait| committed.locked_jobs.iter().any(|job| job.instance == instance && job.wait == wait);
+        unit.instances.iter().any(|write| {
+            let put = write.put_jobs.iter().filter(|job| !job.behind && !job.suspended && job.retries > 0).map(|job| (job.wait, job.due));
+            let revised =
+                write.revise_jobs.iter().filter(|job| !job.behind && !job.suspended && job.retries > 0).map(|job| (job.wait, job.due));
+            // When these are due is not known here: whoever looks in vain has lost one read.
+            let turns = write.behind_jobs.iter().filter(|(_, behind)| !behind).map(|(wait, _)| (*wait, i64::MIN));
+            let due = put.chain(revised).chain(turns).any(|(wait, due)| due <= now && !is_locked(write.id, wait));
+            due || write.suspended == Some(false) && matches!(write.expect, Expect::Revision(_))
+        })
+    }
+
+    /// The database refuses what is in it. A unit that brings what its commands came to may not be at fault: that is to be written by
+    /// itself.
+    pub(super) fn at_fault(&self, error: &Error) -> Outcome {
+        match self {
+            Self::Unit(unit) if !unit.closes.is_empty() => Outcome::Unit(Err(CommitError::NotClosed)),
+            _ => self.failed(error),
+        }
+    }
+
+    pub(super) fn failed(&self, error: &Error) -> Outcome {
+        match self {
+            Self::Unit(_) => Outcome::Unit(Err(CommitError::Database(error.clone()))),
+            Self::Open(_) => Outcome::Open(Err(error.clone())),
+            Self::Close(_) => Outcome::Close(Err(error.clone())),
+        }
+    }
+
+    pub(super) fn fenced(&self) -> Outcome {
+        match self {
+            Self::Unit(_) => Outcome::Unit(Err(CommitError::Fenced)),
+            Self::Open(_) => Outcome::Open(Ok(LedgerOpened::Fenced)),
+            Self::Close(_) => Outcome::Close(Err(Error::Fenced)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::ClaimedJob;
+    use crate::rows::JobRow;
+    use crate::unit::{InstanceWrite, JobRevision, Parts, State};
+
+    /// Whether other hosts are told of a unit, at moment 100, of which this host has locked these jobs.
+    fn is_said(change: impl FnOnce(&mut InstanceWrite), locked: &[i64]) -> bool {
+        let id = Uuid::from_u128(7);
+        let state = State::Live { snapshot: Vec::new(), parts: Parts::default() };
+        let mut write = InstanceWrite::new(id, Expect::Revision(1), state);
+        change(&mut write);
+        let job = |wait: &i64| ClaimedJob { instance: id, wait: *wait, exclusive: true, takeovers: 0, due: 0 };
+        let committed = Committed { revisions: Vec::new(), locked_jobs: locked.iter().map(job).collect() };
+        let unit = Unit { id: Uuid::from_u128(1), instances: vec![write], start_key: None, newest: false, closes: Vec::new() };
+        Item::Unit(unit).leaves_work(&Outcome::Unit(Ok(committed)), 100)
+    }
+
+    fn job(wait: i64, due: i64) -> JobRow {
+        JobRow {
+            wait,
+            activity: 2,
+            activity_id: "Task".into(),
+            kind: "async-before".into(),
+            definition_id: "p:1:x".into(),
+            due,
+            retries: 3,
+            failures: 0,
+            exclusive: true,
+            priority: 0,
+            suspended: false,
+            behind: false,
+            created: 1,
+            failure: None,
+            failed_activity: None,
+            locked: true,
+        }
+    }
+
+    #[test]
+    fn others_are_told_of_every_job_that_this_host_leaves_to_them() {
+        let revision = |due, retries, behind| JobRevision { wait: 3, due, retries, priority: 0, suspended: false, behind };
+        // One that was to be born locked, and was not, is left like any other.
+        assert!(is_said(|write| write.put_jobs = vec![job(3, 100)], &[]));
+        assert!(!is_said(|write| write.put_jobs = vec![job(3, 100)], &[3]));
+        assert!(is_said(|write| write.put_jobs = vec![job(3, 100), job(4, 100)], &[3]));
+        assert!(!is_said(|write| write.put_jobs = vec![job(3, 101)], &[]), "it is not due");
+        assert!(!is_said(|write| write.put_jobs = vec![JobRow { retries: 0, ..job(3, 1) }], &[]));
+        assert!(!is_said(|write| write.put_jobs = vec![JobRow { behind: true, ..job(3, 1) }], &[]));
+        assert!(is_said(|write| write.behind_jobs = vec![(3, false)], &[]), "it has become the next");
+        assert!(!is_said(|write| write.behind_jobs = vec![(3, false)], &[3]));
+        assert!(!is_said(|write| write.behind_jobs = vec![(3, true)], &[]));
+        assert!(is_said(|write| write.revise_jobs = vec![revision(100, 1, false)], &[]), "an operator gave it retries");
+        assert!(!is_said(|write| write.revise_jobs = vec![revision(101, 1, false)], &[]));
+        assert!(!is_said(|write| write.revise_jobs = vec![revision(1, 0, false)], &[]));
+        assert!(!is_said(|write| write.revise_jobs = vec![revision(1, 1, true)], &[]));
+        let held = |suspended| JobRevision { suspended, ..revision(1, 1, false) };
+        assert!(is_said(|write| write.revise_jobs = vec![held(false)], &[]), "an operator activated it");
+        assert!(!is_said(|write| write.revise_jobs = vec![held(true)], &[]));
+        assert!(is_said(|write| write.suspended = Some(false), &[]), "what was suspended may go on");
+        assert!(!is_said(|write| write.suspended = Some(true), &[]));
+        assert!(!is_said(|_| {}, &[]));
+    }
+}
