@@ -37,7 +37,10 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let left = mandate_http::serve(runtime.clone(), listener, options, ending).await;
     runtime.shut_down(left).await;
     // Whoever supervises this process should start it anew.
-    anyhow::ensure!(!runtime.is_fenced(), "another host has taken over this one's work");
+    anyhow::ensure!(
+        !runtime.is_fenced(),
+        "another host has taken over this one's work, or a bug keeps it from storing anything: its log tells which"
+    );
     Ok(())
 }
 

@@ -232,12 +232,13 @@ impl Runtime {
         Ok(self.0.store.ping().await?)
     }
 
-    /// Whether another host has taken over this one's work.
+    /// Whether another host has taken over this one's work, or nothing can be stored any more because of a bug.
     pub fn is_fenced(&self) -> bool {
         self.0.store.is_fenced()
     }
 
-    /// Completes when another host has taken over this one's work. It will never write again: end the process, and start it anew.
+    /// Completes when another host has taken over this one's work, or a bug has ended what stores it. It will never write again: end the
+    /// process, and start it anew.
     pub async fn fenced(&self) {
         while !self.0.store.is_fenced() {
             tokio::time::sleep(FENCE_LOOK).await;

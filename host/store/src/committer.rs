@@ -13,20 +13,22 @@
 //! 4. COMMIT. Answers follow it.
 //!
 //! A transaction that fails because of what is in it, or waits for somebody else's lock for too long, is bisected until the unit at fault
-//! stands alone; its neighbours go on. One that fails for other reasons is begun again. When the connection is lost around the COMMIT, the
+//! stands alone; its neighbours go on. One that waits for a lock is handed back, and nobody waits for the same row for a while
+//! ([`stuck`]). A transaction that fails for other reasons is begun again. When the connection is lost around the COMMIT, the
 //! transaction's trace is looked for before anybody is answered: what was stored is never called failed and never stored twice.
 
-use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::config::HistoryLevel;
 use crate::db::{CommitFailure, Dialect, Lane, Meter, Tx};
-use crate::hosts::Held;
+use crate::hosts::{Held, hold_epoch};
 use crate::lease::Lease;
 use crate::ledger::{self, LedgerClose, LedgerOpened};
 use crate::lock::FileLock;
@@ -37,11 +39,13 @@ use crate::write::begun::{self, Begun, Memory};
 use crate::write::now_ms;
 use crate::{Error, Store, write};
 pub(crate) use item::Request;
-use item::{Caller, Item, Outcome};
-use line::{BATCH, next_batch, take};
+use item::{Item, Outcome};
+use line::{BATCH, Line};
+use stuck::Stuck;
 
 mod item;
 mod line;
+mod stuck;
 
 /// Requests that wait for the committer; beyond it callers wait to hand theirs in.
 pub(crate) const QUEUE: usize = 4_096;
@@ -56,9 +60,13 @@ const LOAD: usize = 8;
 /// How long a transaction is begun again after deadlocks and lost connections before its units are told.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a transaction waits for a lock on PostgreSQL, and with it all units of this host: longer than others' transactions take when
+/// the database is well.
+pub(crate) const WAITS: Duration = Duration::from_millis(200);
+
 /// In a batch that has waited in vain for a lock each part is tried once more. Longer than others' transactions last that are not at fault
 /// either, and short enough for as many tries as a search takes.
-const HARDLY_WAITS: &str = "SET LOCAL lock_timeout = '50ms'";
+const HARDLY: Duration = Duration::from_millis(50);
 
 /// Pause before a transaction is begun again, doubled each time up to the second.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -106,9 +114,19 @@ pub(crate) struct Committer {
     memory: Memory,
     history: HistoryLevel,
     meter: Arc<Meter>,
+    stuck: Stuck,
     /// The file is this process's until the last unit is stored.
     _lock: Option<Arc<FileLock>>,
     wake: Arc<Wake>,
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        // Without it nothing is stored any more, and whoever only looks at the lease would take this host to be well.
+        if std::thread::panicking() {
+            self.lease.give_up();
+        }
+    }
 }
 
 impl Committer {
@@ -121,97 +139,128 @@ impl Committer {
         lock: Option<Arc<FileLock>>,
         wake: Arc<Wake>,
     ) -> Self {
-        Self { lane, witness, lease, nth: 0, memory: Memory::default(), history, meter, _lock: lock, wake }
+        Self { lane, witness, lease, nth: 0, memory: Memory::default(), history, meter, stuck: Stuck::default(), _lock: lock, wake }
     }
 
     /// Works until the store is closed or dropped.
     pub(crate) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        let mut waiting: VecDeque<(Item, Caller)> = VecDeque::new();
-        let mut stopped = None;
+        let mut line = Line::default();
         // When the last transaction of many requests was begun.
         let mut loaded: Option<Instant> = None;
         loop {
-            if waiting.is_empty() {
+            if line.is_empty() {
                 match requests.recv().await {
-                    Some(request) => take(request, &mut waiting, &mut stopped),
+                    Some(request) => line.take(request),
                     None => break,
                 }
             }
-            if let Some(begun) = loaded.filter(|_| waiting.len() < BATCH) {
+            if let Some(begun) = loaded.filter(|_| line.len() < BATCH) {
                 tokio::time::sleep_until(begun + PACE).await;
             }
-            while waiting.len() < BATCH
-                && stopped.is_none()
-                && let Ok(request) = requests.try_recv()
-            {
-                take(request, &mut waiting, &mut stopped);
-            }
-            if stopped.is_some() {
+            let (items, callers) = line.next_batch(|| requests.try_recv().ok());
+            if line.is_stopped() {
                 requests.close();
             }
-            let (items, callers) = next_batch(&mut waiting);
             loaded = (items.len() >= LOAD).then(Instant::now);
-            let outcomes = self.settle(&items, None).await;
+            let all: Vec<&Item> = items.iter().collect();
+            let (outcomes, panicked) = match AssertUnwindSafe(self.settle(&all, None)).catch_unwind().await {
+                Ok(outcomes) => (outcomes, None),
+                // The panic hook tells where. Whether it was before the COMMIT or behind it nobody knows here.
+                Err(panic) => {
+                    let unclear = Error::Unclear("the host's log tells more".to_owned());
+                    (items.iter().map(|item| item.failed(&unclear)).collect(), Some(panic))
+                }
+            };
+            line.answer_overtaken(&items, &outcomes);
             for (caller, outcome) in callers.into_iter().zip(outcomes) {
                 caller.answer(outcome);
             }
-            if stopped.is_some() && waiting.is_empty() {
+            if let Some(panic) = panicked {
+                resume_unwind(panic);
+            }
+            if line.is_stopped() && line.is_empty() {
                 break;
             }
         }
-        if let Some(stopped) = stopped {
+        if let Some(stopped) = line.into_stopped() {
             // What slipped in behind the stop hears that the store is closed, by its dropped answer.
             let _: Result<(), ()> = stopped.send(());
         }
     }
 
-    /// Stores what can be stored, and says for each request what it came to. Where some are looked for that wait for somebody else's lock,
-    /// no longer than until this moment.
-    fn settle<'a>(&'a mut self, items: &'a [Item], search: Option<Instant>) -> BoxFuture<'a, Vec<Outcome>> {
+    /// Stores what can be stored, and says for each request what it came to. What waits for a row that somebody else has locked, as far as
+    /// that is known, keeps back no other. Where such requests are looked for, no longer than until this moment.
+    fn settle<'a>(&'a mut self, items: &'a [&'a Item], search: Option<Instant>) -> BoxFuture<'a, Vec<Outcome>> {
         Box::pin(async move {
-            if items.is_empty() {
-                return Vec::new();
+            if self.stuck.is_empty() {
+                return self.store(items, search).await;
             }
-            let begun = Instant::now();
-            let mut pause = FIRST_PAUSE;
-            let mut entries = ledger::Write::Counting;
-            loop {
-                let error = match self.attempt(items, entries, search.is_some()).await {
-                    Ok(Attempt::Done(outcomes)) => return outcomes,
-                    Ok(Attempt::Short) => {
-                        entries = ledger::Write::Naming;
-                        continue;
-                    }
-                    Ok(Attempt::Fenced) => return items.iter().map(Item::fenced).collect(),
-                    Ok(Attempt::Again(error)) => error,
-                    // It has waited long enough, with the others of its batch.
-                    Err(error) if error.is_of_lock() && search.is_some_and(|until| items.len() == 1 || Instant::now() >= until) => {
-                        return items.iter().map(|item| item.failed(&error)).collect();
-                    }
-                    Err(error) if error.is_passing() && (!error.is_of_lock() || items.len() == 1) => error,
-                    Err(error) if items.len() == 1 => return vec![items[0].at_fault(&error)],
-                    Err(error) => {
-                        tracing::debug!(units = items.len(), "a transaction is bisected: {error}");
-                        let search = search.or_else(|| error.is_of_lock().then(|| Instant::now() + PATIENCE));
-                        let (left, right) = items.split_at(items.len() / 2);
-                        let mut outcomes = self.settle(left, search).await;
-                        outcomes.extend(self.settle(right, search).await);
-                        return outcomes;
-                    }
+            let (stuck, others): (Vec<_>, Vec<_>) = items.iter().copied().enumerate().partition(|(_, item)| self.stuck.has(item));
+            let (places, others): (Vec<usize>, Vec<&Item>) = others.into_iter().unzip();
+            let mut settled: Vec<(usize, Outcome)> = places.into_iter().zip(self.store(&others, search).await).collect();
+            for (place, item) in stuck {
+                let outcome = match self.stuck.refusal(item, Instant::now()) {
+                    Some(error) => vec![item.failed(&error)],
+                    None => self.store(&[item], Some(Instant::now())).await,
                 };
-                if begun.elapsed() >= PATIENCE {
-                    return items.iter().map(|item| item.failed(&error)).collect();
-                }
-                Meter::add(&self.meter.retries, 1);
-                tracing::debug!("a transaction is begun again: {error}");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                settled.extend(outcome.into_iter().map(|outcome| (place, outcome)));
             }
+            settled.sort_by_key(|(place, _)| *place);
+            settled.into_iter().map(|(_, outcome)| outcome).collect()
         })
     }
 
+    /// The same of requests of which nothing is known; or, alone and in a search, of one that is tried again.
+    async fn store(&mut self, items: &[&Item], search: Option<Instant>) -> Vec<Outcome> {
+        if items.is_empty() {
+            return Vec::new();
+        }
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut entries = ledger::Write::Counting;
+        loop {
+            let error = match self.attempt(items, entries, search.is_some()).await {
+                Ok(Attempt::Done(outcomes)) => {
+                    self.stuck.passed(items);
+                    return outcomes;
+                }
+                Ok(Attempt::Short) => {
+                    entries = ledger::Write::Naming;
+                    continue;
+                }
+                Ok(Attempt::Fenced) => return items.iter().map(|item| item.fenced()).collect(),
+                Ok(Attempt::Again(error)) => error,
+                Err(error) if error.is_of_lock() && items.len() == 1 => {
+                    self.stuck.note(items[0], &error, Instant::now());
+                    return vec![items[0].failed(&error)];
+                }
+                // They have waited long enough, with the others of their batch.
+                Err(error) if error.is_of_lock() && search.is_some_and(|until| Instant::now() >= until) => {
+                    return items.iter().map(|item| item.failed(&error)).collect();
+                }
+                Err(error) if error.is_passing() && !error.is_of_lock() => error,
+                Err(error) if items.len() == 1 => return vec![items[0].at_fault(&error)],
+                Err(error) => {
+                    tracing::debug!(units = items.len(), "a transaction is bisected: {error}");
+                    let search = search.or_else(|| error.is_of_lock().then(|| Instant::now() + PATIENCE));
+                    let (left, right) = items.split_at(items.len() / 2);
+                    let mut outcomes = self.settle(left, search).await;
+                    outcomes.extend(self.settle(right, search).await);
+                    return outcomes;
+                }
+            };
+            if begun.elapsed() >= PATIENCE {
+                return items.iter().map(|item| item.failed(&error)).collect();
+            }
+            Meter::add(&self.meter.retries, 1);
+            tracing::debug!("a transaction is begun again: {error}");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
     /// One transaction, or two, where the first rested on what does not hold.
-    async fn attempt(&mut self, items: &[Item], entries: ledger::Write, searches: bool) -> Result<Attempt, Error> {
+    async fn attempt(&mut self, items: &[&Item], entries: ledger::Write, searches: bool) -> Result<Attempt, Error> {
         match self.attempt_once(items, entries, searches).await {
             Err(error) if error.is_unfounded() && self.memory.forget() => self.attempt_once(items, entries, searches).await,
             ended => ended,
@@ -219,11 +268,11 @@ impl Committer {
     }
 
     /// One transaction; in a search for what waits for a lock, one that hardly waits for any.
-    async fn attempt_once(&mut self, items: &[Item], entries: ledger::Write, searches: bool) -> Result<Attempt, Error> {
+    async fn attempt_once(&mut self, items: &[&Item], entries: ledger::Write, searches: bool) -> Result<Attempt, Error> {
         self.nth += 1;
         let mut tx = self.lane.begin().await?;
-        if searches && tx.dialect == Dialect::Postgres {
-            tx.execute(HARDLY_WAITS, Vec::new()).await?;
+        if searches {
+            tx.wait_at_most(HARDLY).await?;
         }
         // On SQLite what is gathered is another text for each number of rows.
         if items.len() < LOAD || tx.dialect == Dialect::Postgres {
@@ -231,11 +280,13 @@ impl Committer {
         }
         let me = self.lease.host;
         let units = items.iter().filter_map(|item| if let Item::Unit(unit) = item { Some(unit) } else { None });
+        let starts = units.clone().flat_map(begun::started).next().is_some();
         let (held, definitions) = match begun::begin(&mut tx, me, self.nth, units, &mut self.memory).await {
             Ok(begun) => begun,
             Err(error) => {
                 tx.rollback().await;
-                return Err(error);
+                let is_everybodys = error.is_of_lock() && (!starts || self.is_held_up().await);
+                return if is_everybodys { Ok(Attempt::Again(error)) } else { Err(error) };
             }
         };
         let begun = match held {
@@ -277,8 +328,20 @@ impl Committer {
         Ok(Attempt::Done(written.outcomes))
     }
 
+    /// Whether what all transactions of this host need is locked, such as by a change of job definitions that waits for another host.
+    async fn is_held_up(&self) -> bool {
+        let asked = async {
+            let mut tx = self.lane.begin().await?;
+            tx.wait_at_most(HARDLY).await?;
+            let held = hold_epoch(&mut tx, self.lease.host).await;
+            tx.rollback().await;
+            held
+        };
+        asked.await.is_err_and(|error| error.is_of_lock())
+    }
+
     /// Writes what can be written of all requests, in a transaction that has begun. None: it is to be begun again, naming its entries.
-    async fn write(&self, tx: &mut Tx, items: &[Item], entries: ledger::Write, begun: Begun) -> Result<Option<Written>, Error> {
+    async fn write(&self, tx: &mut Tx, items: &[&Item], entries: ledger::Write, begun: Begun) -> Result<Option<Written>, Error> {
         let me = self.lease.host;
         let (mut units, mut opens, mut closes) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
@@ -314,7 +377,7 @@ impl Committer {
     }
 
     /// Commits. None: it is stored.
-    async fn commit(&self, tx: Tx, items: &[Item]) -> Result<Option<Attempt>, Error> {
+    async fn commit(&self, tx: Tx, items: &[&Item]) -> Result<Option<Attempt>, Error> {
         let dialect = tx.dialect;
         let reason = match (tx.conclude().await, dialect) {
             (Ok(()), _) => return Ok(None),

@@ -342,6 +342,14 @@ impl Tx {
         done
     }
 
+    /// From here on a lock is waited for so long at most; on SQLite, where nobody else writes, as ever.
+    pub(crate) async fn wait_at_most(&mut self, wait: Duration) -> Result<(), Error> {
+        if self.dialect == Dialect::Postgres {
+            self.execute(&format!("SET LOCAL lock_timeout = '{}ms'", wait.as_millis()), Vec::new()).await?;
+        }
+        Ok(())
+    }
+
     /// Runs a statement with the next one that is asked for an answer, at the latest before the commit. It reads no table that is written
     /// in this transaction but its own, writes `rows` rows of that, and has as many parameters as it says.
     pub(crate) async fn later(&mut self, table: &'static str, sql: SqlStr, params: Vec<Param>, rows: usize) -> Result<(), Error> {

@@ -154,8 +154,8 @@ impl Error {
         self.sqlstate() == Some("23502")
     }
 
-    /// Whether it was given up to wait for a lock that somebody else has.
-    pub(crate) fn is_of_lock(&self) -> bool {
+    /// Whether it was given up to wait for a lock that somebody else has. Nothing was stored.
+    pub fn is_of_lock(&self) -> bool {
         self.sqlstate() == Some("55P03")
     }
 

@@ -71,6 +71,14 @@ impl Lease {
         }
     }
 
+    /// Nothing can be written any more, although nobody has taken over: the lease is left to end.
+    pub(crate) fn give_up(&self) {
+        if !self.fenced.swap(true, Ordering::AcqRel) {
+            tracing::error!("this host met a bug and stores nothing any more; restart it");
+        }
+    }
+
+    /// Whether nothing is written from here on.
     pub(crate) fn is_fenced(&self) -> bool {
         self.fenced.load(Ordering::Acquire)
     }

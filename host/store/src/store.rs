@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::committer::{Committer, QUEUE, Request};
+use crate::committer::{Committer, QUEUE, Request, WAITS};
 use crate::config::{Config, HistoryLevel};
 use crate::db::{Connections, Lane, Meter, Options, Pool, READ_PATIENCE, READ_TIMEOUT, Readers, refuse_standby};
 use crate::lease::{HostRef, Lease};
@@ -114,7 +114,7 @@ impl Store {
         self.0.lease.may_act()
     }
 
-    /// Whether another host has taken over: this one will never write again.
+    /// Whether this host will never write again: another one has taken over, or its committer has ended before its time.
     pub fn is_fenced(&self) -> bool {
         self.0.lease.is_fenced()
     }
@@ -220,8 +220,14 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
         tracing::info!(jobs = left.jobs, "took over jobs that the last process had locked");
     }
     let readers = Readers::open(base.pragma("query_only", "ON"), config.pool.max(1), READ_TIMEOUT).await?;
-    let lanes =
-        Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), cleanup: writer.clone(), lease: writer.clone(), witness: writer };
+    let lanes = Lanes {
+        commit: writer.clone(),
+        jobs: writer.clone(),
+        admin: writer.clone(),
+        cleanup: writer.clone(),
+        lease: writer.clone(),
+        witness: writer,
+    };
     let store = assemble(config, Connections::Sqlite(readers), lanes, meter, Some(lock), None).await?;
     let minding = tokio::spawn(checkpoints::mind(store.0.admin.clone(), path, store.0.lease.clone()));
     store.0.tasks.lock().expect("no holder of this lock panics").push(minding);
@@ -242,7 +248,7 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
     migrate::migrate(&Options::Postgres(Box::new(base.clone())), config.migrate).await?;
     let meter = Arc::new(Meter::default());
     // A process that is stopped in the middle of a transaction must not hold its locks for longer than its lease: whoever takes
-    // over waits for them. The same bound for waiting on others' locks.
+    // over waits for them. The same bound for waiting on others' locks, but for the committer, behind which everybody waits.
     let patience = format!("{}ms", (config.lease / 2).as_millis());
     // Batches are joined with their tables row by row, by index: the order of the rows is then the order in which locks are taken. One plan
     // a statement, whatever the statistics of the day say and whatever its parameters are. So it must also be right if it was made when the
@@ -258,7 +264,9 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
         ("plan_cache_mode", "force_generic_plan"),
     ]);
     let lane = || Lane::new(Options::Postgres(Box::new(writing.clone())), meter.clone());
-    let lanes = Lanes { commit: lane(), jobs: lane(), admin: lane(), cleanup: lane(), lease: lane(), witness: lane() };
+    let waits = format!("{}ms", WAITS.as_millis());
+    let commit = Lane::new(Options::Postgres(Box::new(writing.clone().options([("lock_timeout", waits)]))), meter.clone());
+    let lanes = Lanes { commit, jobs: lane(), admin: lane(), cleanup: lane(), lease: lane(), witness: lane() };
     warn_about_durability(&lanes.admin).await?;
     let timeout = format!("{}ms", READ_TIMEOUT.as_millis());
     let pool = PgPoolOptions::new()

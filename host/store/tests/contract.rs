@@ -88,7 +88,8 @@ on_both! {
         history_keeps_what_its_level_says
         a_unit_of_nothing_that_is_there_is_gone
         a_start_knows_the_last_that_became_of_its_definition
-        many_units_share_few_transactions;
+        many_units_share_few_transactions
+        units_that_lose_one_race_together_cost_few_transactions;
     jobs:
         due_jobs_are_claimed_longest_due_first
         higher_priorities_are_claimed_first_and_of_these_the_longest_due
@@ -108,6 +109,7 @@ on_both! {
         a_running_job_stands_in_its_instances_row_until_a_unit_ends_it
         a_running_job_that_is_put_down_is_a_change_of_its_instance
         a_turn_is_handed_on_in_the_instances_row
+        a_host_whose_committer_meets_a_bug_is_over
         a_unit_takes_no_job_along_that_it_could_not_have_locked;
     large:
         lists_of_large_rows_are_refused_where_one_answer_does_not_hold_them

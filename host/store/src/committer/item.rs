@@ -1,12 +1,15 @@
 //! What callers hand to the committer, and what they are answered.
 
+use std::collections::BTreeSet;
+
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::Error;
 use crate::delivery::DeliveryName;
 use crate::ledger::{LedgerClose, LedgerOpen, LedgerOpened, Name};
-use crate::unit::{CommitError, Committed, Expect, StartKey, Unit};
+use crate::unit::{CommitError, Committed, Expect, InstanceWrite, StartKey, Unit};
+use crate::write::begun::started;
 
 /// What callers hand in.
 pub(crate) enum Request {
@@ -49,10 +52,12 @@ impl Caller {
     }
 }
 
-/// What two requests of one batch must not share.
+/// Something that requests are about. Two of one batch must not share any that [`Item::keys`] has.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Instance(Uuid),
+    /// Units that start one share it; but somebody else may have it locked.
+    Definition(String),
     Start(StartKey),
     Delivery(DeliveryName),
     Ledger(Name),
@@ -70,6 +75,25 @@ impl Item {
             Self::Open(open) => vec![Key::Ledger(open.name())],
             Self::Close(close) => vec![Key::Ledger(close.name())],
         }
+    }
+
+    /// The rows that it may have to wait for, as far as they have names here.
+    pub(super) fn rows(&self) -> Vec<Key> {
+        let Self::Unit(unit) = self else { return self.keys() };
+        let begun = |key: &Key| matches!(key, Key::Instance(id) if unit.instances.iter().any(|write| write.id == *id && is_new(write)));
+        let definitions: BTreeSet<&String> = started(unit).collect();
+        let others = self.keys().into_iter().filter(|key| !begun(key));
+        others.chain(definitions.into_iter().cloned().map(Key::Definition)).collect()
+    }
+
+    /// The one that it has waited for, if there is but one that it can have waited for.
+    pub(super) fn only_row(&self) -> Option<Key> {
+        if let Self::Unit(unit) = self
+            && unit.instances.iter().any(|write| write.fired.is_some() || !write.messages.is_empty())
+        {
+            return None;
+        }
+        <[Key; 1]>::try_from(self.rows()).ok().map(|[key]| key)
     }
 
     /// Whether it has left a job that is due to whoever claims it: a new one, one that an operator gave retries, one that is its instance's
@@ -114,12 +138,16 @@ impl Item {
     }
 }
 
+fn is_new(write: &InstanceWrite) -> bool {
+    matches!(write.expect, Expect::New(_))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::claim::ClaimedJob;
     use crate::rows::JobRow;
-    use crate::unit::{InstanceWrite, JobRevision, Parts, State};
+    use crate::unit::{JobRevision, Parts, State};
 
     /// Whether other hosts are told of a unit, at moment 100, of which this host has locked these jobs.
     fn is_said(change: impl FnOnce(&mut InstanceWrite), locked: &[i64]) -> bool {

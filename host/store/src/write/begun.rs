@@ -90,7 +90,8 @@ impl Memory {
     }
 }
 
-pub(super) fn started(unit: &Unit) -> impl Iterator<Item = &String> {
+/// The definitions that a unit starts.
+pub(crate) fn started(unit: &Unit) -> impl Iterator<Item = &String> {
     unit.instances.iter().filter_map(|write| match &write.expect {
         Expect::New(head) => Some(&head.definition_id),
         Expect::Revision(_) => None,

@@ -1,7 +1,9 @@
 //! Jobs that their host runs from memory: they stand in their instances' rows.
 
 use mandate_store::query::{JobFilter, JobSort, Order, Page};
-use mandate_store::{Claim, ClaimedJob, CommitError, Except, InstanceWrite, JobRow, LedgerOpened, Origin, RunningJob, Stood, Store};
+use mandate_store::{
+    Claim, ClaimedJob, CommitError, Error, Except, HostRef, InstanceWrite, JobRow, LedgerOpened, Origin, RunningJob, Stood, Store,
+};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, end, job, locked, start, step, unit};
@@ -181,4 +183,35 @@ pub(crate) async fn a_unit_takes_no_job_along_that_it_could_not_have_locked(fixt
     begun.expect("stored");
     let left: Vec<_> = waits(&store).await.into_iter().filter(|wait| *wait > 1).collect();
     assert_eq!(left, [3]);
+}
+
+/// Without it nothing is stored any more: a host that went on would look well to everybody but its callers.
+pub(crate) async fn a_host_whose_committer_meets_a_bug_is_over(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let (id, bad) = (Uuid::now_v7(), Uuid::now_v7());
+    store.commit(unit(start(&process, id))).await.expect("stored");
+    // Nobody begins a job for another host; the committer takes it for granted.
+    let mut write = start(&process, bad);
+    begin(&store, &mut write, 1);
+    let holder = HostRef { id: Uuid::now_v7(), ..store.host() };
+    write.running = Some(RunningJob { holder, ..running(&store, 1) });
+    let (asked, other) = tokio::join!(store.commit(unit(write)), store.commit(unit(step(id, 1))));
+    assert!(matches!(asked, Err(CommitError::Database(Error::Unclear(_)))), "{asked:?}");
+    match other {
+        // It was in the same transaction, or behind it.
+        Err(CommitError::Database(Error::Unclear(_) | Error::Closed) | CommitError::Fenced) => {}
+        other => panic!("{other:?}"),
+    }
+    while !store.is_fenced() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!store.may_act());
+    assert!(matches!(store.commit(unit(step(id, 1))).await, Err(CommitError::Fenced)));
+    assert!(matches!(store.ledger_open(open(id, Origin::Job(1), "k")).await, Err(Error::Closed)));
+    store.close().await;
+    let next = fixture.open().await;
+    assert!(next.load_instance(bad).await.expect("read").is_none());
+    next.commit(unit(step(id, 1))).await.expect("the next host goes on");
+    next.close().await;
 }

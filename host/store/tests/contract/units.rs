@@ -415,6 +415,28 @@ pub(crate) async fn many_units_share_few_transactions(fixture: Fixture) {
     assert_eq!(store.count_instances(InstanceFilter::default()).await.expect("read"), 1_000);
 }
 
+/// Of the units of a busy instance all that began from one state lose the race together, and no other unit waits for them.
+pub(crate) async fn units_that_lose_one_race_together_cost_few_transactions(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = Uuid::now_v7();
+    store.commit(unit(start(&process, id))).await.expect("stored");
+    for revision in 1..4 {
+        let before = store.counters();
+        let steps = join_all((0..300).map(|_| store.commit(unit(step(id, revision)))));
+        let others = join_all((0..40).map(|_| store.commit(unit(start(&process, Uuid::now_v7())))));
+        let (steps, others) = tokio::join!(steps, others);
+        let stored = steps.iter().filter(|answer| answer.is_ok()).count();
+        let late = steps.iter().filter(|answer| matches!(answer, Err(CommitError::Conflict))).count();
+        assert_eq!((stored, late), (1, 299));
+        assert!(others.iter().all(Result::is_ok));
+        let after = store.counters();
+        let (commits, statements) = (after.commits - before.commits, after.statements - before.statements);
+        assert!(commits <= 20 && statements <= 120, "{statements} statements in {commits} transactions");
+    }
+    store.close().await;
+}
+
 /// To be run by one thread: then the committer has all of them before it begins.
 pub(crate) async fn units_that_come_at_once_share_a_transaction(fixture: Fixture) {
     const MANY: u64 = 50;
