@@ -457,7 +457,8 @@ impl Inner {
     }
 
     /// Unlocks a job unchanged, for whichever host claims it next, and answers whether it was there. Does not give up while this host
-    /// works: nobody else may run the job, and it does not itself.
+    /// works: nobody else may run the job, and it does not itself. One that somebody else has locked in the database, or whose instance,
+    /// is left to whoever looks for what this host has locked and forgotten.
     pub(crate) async fn release(&self, instance: InstanceId, wait: WaitId) -> bool {
         loop {
             let error = match self.store.release(&[(instance.0, crate::unit::number(wait.0))]).await {
@@ -470,6 +471,10 @@ impl Inner {
             };
             if self.executor.is_stopping() {
                 tracing::warn!(%instance, job = wait.0, "job stays locked until this host's lease ends: {error}");
+                return false;
+            }
+            if error.is_of_lock() {
+                tracing::warn!(%instance, job = wait.0, "job stays locked until this host looks for what it has forgotten: {error}");
                 return false;
             }
             tracing::warn!(%instance, job = wait.0, "job is still locked: {error}");

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::claim::candidates::{NOT_EXCEPTED, PRIORITIZED, Rank, UNPRIORITIZED};
+use crate::committer::WAITS;
 use crate::db::{Param, Row, Tx, params};
 use crate::delivery;
 use crate::hosts::{Held, hold_epoch};
@@ -194,10 +195,12 @@ impl Store {
     }
 
     /// Unlocks jobs of this host, unchanged: any host may claim them again. Those it does not have are left alone. Answers how many it had.
+    /// An error [of a lock](Error::is_of_lock): somebody else has one of them or its instance locked in the database, which may take long,
+    /// and whoever claims jobs would wait as well.
     pub async fn release(&self, jobs: &[(Uuid, i64)]) -> Result<u64, Error> {
         let me = self.host();
         let mut rows: Vec<_> = jobs.iter().map(|(instance, wait)| cells![*instance, *wait, me.id, me.epoch]).collect();
-        let mut tx = self.inner().jobs.begin().await?;
+        let mut tx = self.begin_release().await?;
         let mut released = 0;
         // Instances before jobs, as a committer locks them.
         for (instance, wait) in jobs.iter().collect::<BTreeSet<_>>() {
@@ -210,6 +213,13 @@ impl Store {
         }
         tx.commit().await?;
         Ok(released)
+    }
+
+    /// A transaction that unlocks something, behind which claims wait.
+    pub(crate) async fn begin_release(&self) -> Result<Tx, Error> {
+        let mut tx = self.inner().jobs.begin().await?;
+        tx.wait_at_most(WAITS).await?;
+        Ok(tx)
     }
 
     /// A transaction in which this host may lock jobs: locked in an epoch that is over, they would be nobody's.

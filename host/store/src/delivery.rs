@@ -412,11 +412,11 @@ impl Store {
         rows.iter().map(|row| Ok((DeliveryName { signal: row.get(0)?, n: row.get(1)? }, row.get(2)?))).collect()
     }
 
-    /// Unlocks a delivery of this host, unchanged.
+    /// Unlocks a delivery of this host, unchanged. As [`release`](Self::release) it does not wait long for a lock.
     pub async fn release_delivery(&self, name: DeliveryName) -> Result<(), Error> {
         let me = self.host();
         let sql = "UPDATE delivery SET locked_by = NULL, locked_epoch = NULL WHERE signal = $1 AND n = $2 AND locked_by = $3 AND locked_epoch = $4";
-        let mut tx = self.inner().jobs.begin().await?;
+        let mut tx = self.begin_release().await?;
         tx.execute(sql, params![name.signal, name.n, me.id, me.epoch]).await?;
         tx.commit().await
     }

@@ -2,6 +2,7 @@
 
 use crate::again::again;
 use crate::claim::put_down;
+use crate::committer::WAITS;
 use crate::db::{Lane, Param, Row, Tx, params};
 use crate::lease::HostRef;
 use crate::ledger::close_left_open;
@@ -24,7 +25,7 @@ const KEEP_ENDED_MS: i64 = 24 * 60 * 60 * 1_000;
 impl Store {
     /// Takes over the work of hosts whose lease has ended: their epoch is raised, so that they can write no more, and their jobs are
     /// unlocked, each with one more takeover, and what they had sent without hearing of it is unknown. A host that is committing at this
-    /// moment is left for the next time.
+    /// moment is left for the next time, and so are all where somebody else has a row of theirs locked.
     ///
     /// When the database was away for longer than a lease, or its clock was set, all leases have ended, and whoever looks first would
     /// take over from hosts that are well. So only a host takes over whose own lease lasts and which has been *steady* for half a lease:
@@ -35,7 +36,13 @@ impl Store {
         if is_nobody(&self.inner().jobs, GONE, params.clone()).await? {
             return Ok(TakenOver::default());
         }
-        again(|| async { take_over(self.begin_in_epoch().await?, GONE, params.clone()).await }).await
+        let attempt = || async {
+            let mut tx = self.begin_in_epoch().await?;
+            // Behind it claims wait, too.
+            tx.wait_at_most(WAITS).await?;
+            take_over(tx, GONE, params.clone()).await
+        };
+        again(attempt).await
     }
 }
 

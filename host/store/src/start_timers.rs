@@ -254,11 +254,11 @@ impl Store {
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
 
-    /// Unlocks a firing of this host, unchanged.
+    /// Unlocks a firing of this host, unchanged. As [`release`](Self::release) it does not wait long for a lock.
     pub async fn release_start_timer(&self, id: Uuid) -> Result<(), Error> {
         let me = self.host();
         let sql = "UPDATE start_timer SET locked_by = NULL, locked_epoch = NULL WHERE id = $1 AND locked_by = $2 AND locked_epoch = $3";
-        let mut tx = self.inner().jobs.begin().await?;
+        let mut tx = self.begin_release().await?;
         tx.execute(sql, params![id, me.id, me.epoch]).await?;
         tx.commit().await
     }

@@ -178,13 +178,17 @@ impl Inner {
         Ok(changed)
     }
 
-    /// Does not give up while this host works: nobody else may run it.
+    /// Does not give up while this host works, for nobody else may run it, but where somebody else has it locked in the database: then it
+    /// is found again as forgotten.
     pub(crate) async fn release_start_timer(&self, id: Uuid) {
         while let Err(error) = self.store.release_start_timer(id).await {
             if self.executor.is_stopping() {
                 return;
             }
             tracing::warn!(timer = %id, "timer is still locked: {error}");
+            if error.is_of_lock() {
+                return;
+            }
             tokio::time::sleep(POLL).await;
         }
     }

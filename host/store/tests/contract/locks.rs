@@ -1,17 +1,16 @@
 //! In which order rows are locked beside the committer, and what becomes of a transaction that PostgreSQL undoes for another one's sake,
 //! and of units that wait for a lock in vain.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use mandate_store::{
-    CalledBy, CommitError, Config, DeploymentDeletion, Error, Expect, InstanceHead, InstanceWrite, JobDefinitionChange, JobDefinitionName,
+    CalledBy, CommitError, Committed, DeploymentDeletion, Expect, InstanceHead, InstanceWrite, JobDefinitionChange, JobDefinitionName,
     Store, Unit,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, head, job, live, start, step, unit};
+use crate::running::begin;
 
 /// Somebody else's transaction.
 struct Other {
@@ -170,9 +169,7 @@ async fn what_operators_say_of_job_definitions_waits_for_the_definition_before_i
 #[tokio::test]
 async fn who_waits_for_a_lock_in_vain_keeps_back_no_other() {
     let fixture = Fixture::postgres("lock_timeout");
-    // Half of it is how long a lock is waited for.
-    let config = Config { lease: Duration::from_secs(2), ..fixture.config() };
-    let store = Store::open(config).await.expect("the store opens");
+    let store = fixture.open().await;
     let (held, free) = (definition(&store, "held").await, definition(&store, "free").await);
     let mut other = Other::begin(&fixture).await;
     other.run(&format!("SELECT 1 FROM definition WHERE id = '{}' FOR UPDATE", held.id)).await;
@@ -183,14 +180,82 @@ async fn who_waits_for_a_lock_in_vain_keeps_back_no_other() {
     for ((waits, id), answer) in all.iter().zip(answers) {
         match answer {
             Ok(committed) => assert!(!waits && committed.revisions == [(*id, 1)]),
-            Err(CommitError::Database(Error::Database { code, .. })) => assert!(*waits && code.as_deref() == Some("55P03")),
+            Err(CommitError::Database(error)) => assert!(*waits && error.is_of_lock()),
             Err(error) => panic!("{error}"),
         }
     }
     assert!(store.counters().commits - before.commits < 20, "neighbours are stored together");
     other.end().await;
     let (_, id) = all[7];
-    store.commit(unit(start(&held, id))).await.expect("nobody has it any more");
+    until_stored(&store, unit(start(&held, id))).await;
     assert_eq!(fixture.count("instance").await, 38);
+    store.close().await;
+}
+
+/// A row that nobody has locked any more may not be tried at once.
+async fn until_stored(store: &Store, unit: Unit) -> Committed {
+    loop {
+        match store.commit(unit.clone()).await {
+            Ok(committed) => return committed,
+            Err(CommitError::Database(error)) if error.is_of_lock() => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn units_of_an_instance_that_somebody_has_locked_are_handed_back_and_its_job_stays_locked() {
+    let fixture = Fixture::postgres("locked_instance");
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let (held, free) = (Uuid::now_v7(), Uuid::now_v7());
+    let mut write = start(&process, held);
+    begin(&store, &mut write, 1);
+    store.commit(unit(write)).await.expect("stored");
+    store.commit(unit(start(&process, free))).await.expect("stored");
+
+    let mut other = Other::begin(&fixture).await;
+    other.run(&format!("SELECT 1 FROM instance WHERE id = '{held}' FOR UPDATE")).await;
+    for revision in 1..20 {
+        // Of many at once all are handed back, and nobody else is.
+        let waiting = join_all((0..20).map(|_| store.commit(unit(step(held, 1)))));
+        let (waited, stored) = tokio::join!(waiting, store.commit(unit(step(free, revision))));
+        assert!(waited.iter().all(|answer| matches!(answer, Err(CommitError::Database(error)) if error.is_of_lock())), "{waited:?}");
+        assert_eq!(stored.expect("nobody has it").revisions, [(free, revision + 1)]);
+    }
+    let error = store.release(&[(held, 1)]).await.expect_err("its instance is locked");
+    assert!(error.is_of_lock(), "{error}");
+    assert_eq!(store.locked().await.expect("read"), [(held, 1)]);
+    other.end().await;
+    assert_eq!(store.release(&[(held, 1)]).await.expect("released"), 1);
+    assert_eq!(until_stored(&store, unit(step(held, 2))).await.revisions, [(held, 3)]);
+    store.close().await;
+}
+
+/// What all transactions of a host need is nobody's fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_waits_for_its_hosts_rows_is_begun_again_whole() {
+    let fixture = Fixture::postgres("locked_host");
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let all: Vec<_> = (0..10).map(|_| Uuid::now_v7()).collect();
+    for id in &all {
+        store.commit(unit(start(&process, *id))).await.expect("stored");
+    }
+    let mut other = Other::begin(&fixture).await;
+    other.run("SELECT 1 FROM host FOR UPDATE").await;
+    let before = store.counters();
+    let steps = tokio::spawn({
+        let (store, all) = (store.clone(), all.clone());
+        async move { join_all(all.iter().map(|id| store.commit(unit(step(*id, 1))))).await }
+    });
+    while store.counters().retries - before.retries < 2 {
+        assert!(!steps.is_finished(), "it waits for nothing");
+        tokio::task::yield_now().await;
+    }
+    other.end().await;
+    for answer in steps.await.expect("it ends") {
+        answer.expect("stored");
+    }
     store.close().await;
 }
