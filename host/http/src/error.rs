@@ -182,6 +182,10 @@ fn of_runtime(error: mandate_runtime::Error) -> Answer {
         Runtime::Store(mandate_runtime::StoreError::Refused(message)) => answer(StatusCode::BAD_REQUEST, INVALID_REQUEST, message),
         // Not 400: also what a unit begins with is read, and nothing is wrong with the request where the database stands still.
         Runtime::Store(mandate_runtime::StoreError::TooSlow(message)) => answer(StatusCode::SERVICE_UNAVAILABLE, ENGINE, message),
+        Runtime::Store(error) if error.is_of_lock() => {
+            let message = "somebody else has locked in the database what the request would change; nothing was stored: repeat it later";
+            answer(StatusCode::SERVICE_UNAVAILABLE, ENGINE, message.to_owned())
+        }
         Runtime::Store(error) => internal(&error),
         Runtime::Sandbox(error) => internal(&error),
         Runtime::Catalogue(error) => internal(&error),

@@ -15,6 +15,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use mandate_engine::limits::Bounds;
@@ -51,6 +52,12 @@ pub(crate) const MAX_BRIEF_BYTES: usize = 64 * 1024;
 
 /// After this many lost races an API call is told to come again.
 const MAX_API_CONFLICTS: u32 = 100;
+
+/// A unit that waits for a lock in the database is tried again after this pause: about as often as the store tries a row again.
+const LOCKED_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long it is. Whoever locks a row by hand may do so for long; then its job is put back, or whoever asked is told.
+const LOCKED_PATIENCE: Duration = Duration::from_secs(10);
 
 /// One input on its way to an instance.
 #[derive(Clone, Debug)]
@@ -215,6 +222,8 @@ struct UnderWay<'a> {
     deferred: BTreeSet<InstanceId>,
     /// Races that it has lost.
     conflicts: u32,
+    /// When it was first not stored because of a lock.
+    locked: Option<Instant>,
     /// Its turn in a tree of calls, once it has lost one there.
     turn: Option<OwnedMutexGuard<()>>,
     /// Its job has failed: what is to be stored is the failure.
@@ -223,7 +232,17 @@ struct UnderWay<'a> {
 
 impl<'a> UnderWay<'a> {
     fn new(work: Work, registered: &'a Registered<'a>, asked: i64) -> Self {
-        Self { work, registered, asked, calls: Calls::default(), deferred: BTreeSet::new(), conflicts: 0, turn: None, failed: false }
+        Self {
+            work,
+            registered,
+            asked,
+            calls: Calls::default(),
+            deferred: BTreeSet::new(),
+            conflicts: 0,
+            locked: None,
+            turn: None,
+            failed: false,
+        }
     }
 
     fn is_modification(&self) -> bool {
@@ -438,6 +457,13 @@ impl Inner {
                 Err(Error::Conflict(message))
             }
             Stored::Conflict => self.after_conflict(unit, &parties).await,
+            Stored::Locked(error) => {
+                if unit.locked.get_or_insert_with(Instant::now).elapsed() >= LOCKED_PATIENCE {
+                    return Err(error.into());
+                }
+                tokio::time::sleep(LOCKED_PAUSE).await;
+                Ok(None)
+            }
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) enum Stored {
     NotHeld(Option<String>),
     /// It holds what no store takes.
     Refused(String),
+    /// Somebody else has locked in the database what it writes, and why the store did not wait.
+    Locked(mandate_store::Error),
 }
 
 impl Inner {
@@ -198,6 +200,7 @@ impl Inner {
             },
             CommitError::Fenced => return Err(Error::NotActing(TAKEN_OVER)),
             CommitError::Refused(reason) => Stored::Refused(reason),
+            CommitError::Database(error) if error.is_of_lock() => Stored::Locked(error),
             CommitError::Database(error) => {
                 // It may have been stored all the same.
                 forget();

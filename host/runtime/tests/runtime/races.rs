@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 
-use crate::common::{Host, Setup, as_variables, postgres, process};
+use crate::common::{Host, Setup, as_variables, postgres, process, sql};
 use mandate_runtime::engine::{Code, PublicId, Variables};
 use mandate_runtime::query::{HistoryActivityFilter, Page};
 use mandate_runtime::{Correlation, Error};
@@ -104,6 +104,47 @@ async fn each_of_many_messages_that_come_to_one_event_at_once_gets_through() {
     }
     let filter = HistoryActivityFilter { instance: Some(id.0), activity_id: Some("m".into()), ..HistoryActivityFilter::default() };
     assert_eq!(host.runtime.reads().history_activities(filter, Page::ALL, &[]).await.expect("read").len(), 1_200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_an_instance_that_somebody_has_locked_in_the_database_waits_for_the_lock() {
+    let database = postgres();
+    let host = Host::start_with(Setup { database: Some(database.clone()), ..Setup::default() }).await;
+    host.deploy(process(
+        r#"
+      <bpmn:startEvent id="s"/>
+      <bpmn:userTask id="u"/>
+      <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/>"#,
+    ))
+    .await;
+    let id = host.start_instance(json!({})).await.expect("it starts").id;
+    sql(&database, "CREATE TABLE let_go (n INTEGER)");
+    let holder = std::thread::spawn({
+        let database = database.clone();
+        move || {
+            let held = format!(
+                "DO $$ BEGIN PERFORM 1 FROM instance WHERE id = '{}' FOR UPDATE; \
+                 WHILE NOT EXISTS (SELECT 1 FROM let_go) LOOP PERFORM pg_sleep_for('10 ms'); END LOOP; END $$",
+                id.0
+            );
+            sql(&database, &held)
+        }
+    });
+    let count =
+        |which: &str| sql(&database, &format!("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND {which}"));
+    host.until("the instance is locked", || async { count("query LIKE 'DO %' AND wait_event = 'PgSleep'") == "1" }).await;
+    let answer = tokio::spawn({
+        let runtime = host.runtime.clone();
+        let wait = host.runtime.instance(id).await.expect("it lives").instance.tasks().next().expect("a task").wait;
+        async move { runtime.complete_task(PublicId { instance: id, number: wait.0 }, Variables::new()).await }
+    });
+    host.until("it waits for the lock", || async { count("wait_event_type = 'Lock'") == "1" }).await;
+    host.until("it is handed back", || async { count("wait_event_type = 'Lock'") == "0" }).await;
+    assert!(!answer.is_finished());
+    sql(&database, "INSERT INTO let_go VALUES (1)");
+    answer.await.expect("it ends").expect("the task is completed");
+    holder.join().expect("it ends");
+    host.ended(id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
