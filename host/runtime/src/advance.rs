@@ -53,6 +53,10 @@ pub(crate) const MAX_BRIEF_BYTES: usize = 64 * 1024;
 /// After this many lost races an API call is told to come again.
 const MAX_API_CONFLICTS: u32 = 100;
 
+/// How long a unit waits for its turn, before it goes on without: whoever has it may be at a delegate, and in the worst case wait for a
+/// service that waits for this one.
+const TURN_PATIENCE: Duration = Duration::from_secs(10);
+
 /// A unit that waits for a lock in the database is tried again after this pause: about as often as the store tries a row again.
 const LOCKED_PAUSE: Duration = Duration::from_millis(250);
 
@@ -224,7 +228,7 @@ struct UnderWay<'a> {
     conflicts: u32,
     /// When it was first not stored because of a lock.
     locked: Option<Instant>,
-    /// Its turn in a tree of calls, once it has lost one there.
+    /// Its turn, once it has lost one.
     turn: Option<OwnedMutexGuard<()>>,
     /// Its job has failed: what is to be stored is the failure.
     failed: bool,
@@ -477,8 +481,10 @@ impl Inner {
         if unit.conflicts >= MAX_API_CONFLICTS {
             return Err(Error::Contended(unit.work.instance));
         }
-        if unit.turn.is_none() && parties.len() > 1 {
-            unit.turn = Some(self.trees.turn(parties.first().instance.root_instance()).await);
+        // Jobs that race for one instance alone have its line.
+        if unit.turn.is_none() && (parties.len() > 1 || unit.work.job().is_none()) {
+            let turn = self.trees.turn(parties.first().instance.root_instance());
+            unit.turn = tokio::time::timeout(TURN_PATIENCE, turn).await.ok();
         }
         Ok(None)
     }

@@ -180,9 +180,9 @@ type Name = (String, String, CalledVersion, Option<String>);
 /// A definition that can be called, and the start event that the called instance begins at; or why there is none.
 pub(crate) type Callable = Result<(Arc<Definition>, ElementIndex), String>;
 
-/// Turns in trees of calls, by their root. Where many called instances end at once, each would find that another has moved their caller on,
-/// step again, and most of them would lose the next race too. So whoever has lost one waits for those of this host that have lost one
-/// before.
+/// Turns in trees of calls, by their root; most trees are one instance. Where many called instances end at once, or many clients act on one
+/// instance, each would find that another has moved it on, step again, and most of them would lose the next race too. So whoever has lost
+/// one waits for those of this host that have lost one before.
 #[derive(Default)]
 pub(crate) struct Trees(Mutex<HashMap<InstanceId, Weak<tokio::sync::Mutex<()>>>>);
 

@@ -107,6 +107,33 @@ async fn each_of_many_messages_that_come_to_one_event_at_once_gets_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_of_many_answers_that_come_to_one_instance_at_once_gets_through() {
+    for database in [None, Some(postgres())] {
+        let host = Host::start_with(Setup { database, ..Setup::default() }).await;
+        host.deploy(process(
+            r#"
+          <bpmn:startEvent id="s"/>
+          <bpmn:userTask id="u">
+            <bpmn:multiInstanceLoopCharacteristics><bpmn:loopCardinality>250</bpmn:loopCardinality></bpmn:multiInstanceLoopCharacteristics>
+          </bpmn:userTask>
+          <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/>"#,
+        ))
+        .await;
+        let id = host.start_instance(json!({})).await.expect("it starts").id;
+        let view = host.runtime.instance(id).await.expect("it lives");
+        // Each that gets through overtakes all others, more than any of them would try.
+        let answers = view.instance.tasks().map(|task| {
+            let (runtime, task) = (host.runtime.clone(), PublicId { instance: id, number: task.wait.0 });
+            tokio::spawn(async move { runtime.complete_task(task, Variables::new()).await })
+        });
+        for answer in answers.collect::<Vec<_>>() {
+            answer.await.expect("it ends").expect("the task is completed");
+        }
+        host.ended(id).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_to_an_instance_that_somebody_has_locked_in_the_database_waits_for_the_lock() {
     let database = postgres();
     let host = Host::start_with(Setup { database: Some(database.clone()), ..Setup::default() }).await;
