@@ -259,10 +259,13 @@ impl Committer {
         }
     }
 
-    /// One transaction, or two, where the first rested on what does not hold.
+    /// One transaction, or two: where the first rested on what does not hold, or waited for a lock in vain and whose it was is not known,
+    /// for it asked nothing.
     async fn attempt(&mut self, items: &[&Item], entries: ledger::Write, searches: bool) -> Result<Attempt, Error> {
         match self.attempt_once(items, entries, searches).await {
-            Err(error) if error.is_unfounded() && self.memory.forget() => self.attempt_once(items, entries, searches).await,
+            Err(error) if (error.is_unfounded() || error.is_of_lock()) && self.memory.forget() => {
+                self.attempt_once(items, entries, searches).await
+            }
             ended => ended,
         }
     }
