@@ -167,7 +167,8 @@ enum Command {
     },
     /// Give failed jobs and external tasks new retries: their incidents are resolved, jobs run at once, workers may fetch the tasks.
     Retry {
-        /// The id of a job or external task, or an instance's id for all that has failed in it. `mandate list --incidents` names the jobs of no instance.
+        /// The id of a job or external task, or an instance's id for all that has failed in it. `mandate list --incidents` names the jobs
+        /// of no instance.
         id: String,
         /// How many attempts.
         #[arg(long, default_value_t = 1)]

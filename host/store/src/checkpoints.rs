@@ -1,9 +1,9 @@
 //! SQLite's log while somebody reads for long.
 //!
 //! SQLite writes the log into the file behind the commit that leaves more than [`PAGES`] in it. While a report or a backup keeps seeing the
-//! state of before, it cannot; and yet behind each further commit it puts all of the log in order, only to find that out. What a commit costs
-//! would grow with the log, and the log with every commit. So once the log is too long it is left alone, and tried at intervals beside which
-//! a try is short.
+//! state of before, it cannot; and yet behind each further commit it puts all of the log in order, only to find that out. What a commit
+//! costs would grow with the log, and the log with every commit. So once the log is too long it is left alone, and tried at intervals
+//! beside which a try is short.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use crate::lease::Lease;
 /// pages written again and again: the fewer checkpoints, the fewer of them reach the file.
 pub(crate) const PAGES: u64 = 4_000;
 
-/// A log that is longer has been kept from the file by somebody. Where that is over, the next commit makes the log's own file as short again.
+/// A log that is longer has been kept from the file by somebody. Where that is over, the next commit makes the log's own file as short
+/// again.
 pub(crate) const LONG: u64 = 2 * PAGES * PAGE;
 
 /// Bytes of a page, SQLite's default.
@@ -110,7 +111,10 @@ mod tests {
             assert!(length().await > LONG);
             until("commits leave the log alone", lane, async || number(lane, "PRAGMA wal_autocheckpoint").await == 0).await;
             sqlx::raw_sql("COMMIT").execute(&mut report).await.expect("it has read");
-            until("commits write the log again", lane, async || number(lane, "PRAGMA wal_autocheckpoint").await == PAGES as i64).await;
+            until("commits write the log again", lane, async || {
+                number(lane, "PRAGMA wal_autocheckpoint").await == i64::try_from(PAGES).expect("few")
+            })
+            .await;
             until("the log is short again", lane, async || length().await <= LONG).await;
             lane.fetch("DROP TABLE wide", Vec::new()).await.expect("dropped");
         }

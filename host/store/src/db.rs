@@ -262,8 +262,8 @@ impl LaneState {
     }
 }
 
-/// What a transaction on SQLite begins with: at once as a writer, for one that begins as a reader and writes later fails whenever another has
-/// written in between.
+/// What a transaction on SQLite begins with: at once as a writer, for one that begins as a reader and writes later fails whenever another
+/// has written in between.
 const BEGIN_AS_WRITER: &str = "BEGIN IMMEDIATE";
 
 /// A transaction for writes. Dropped without a commit, it is rolled back.

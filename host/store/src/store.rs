@@ -208,8 +208,8 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
         .pragma("journal_size_limit", checkpoints::LONG.to_string())
         // As on PostgreSQL.
         .pragma("case_sensitive_like", "ON");
-    // As on PostgreSQL, batches are joined with their tables row by row, by index. Otherwise SQLite, which has no statistics, would rather read a
-    // table from end to end.
+    // As on PostgreSQL, batches are joined with their tables row by row, by index. Otherwise SQLite, which has no statistics, would rather
+    // read a table from end to end.
     let writing = base.clone().pragma("cache_size", SQLITE_WRITER_CACHE).pragma("automatic_index", "OFF");
     let options = Options::Sqlite(Box::new(writing));
     migrate::migrate(&options, config.migrate).await?;

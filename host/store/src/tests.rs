@@ -99,8 +99,8 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
     .await;
 }
 
-/// Each row that is written finds what it is about by an index, however many rows its table has. SQLite, which has no statistics here, makes
-/// the same plan always.
+/// Each row that is written finds what it is about by an index, however many rows its table has. SQLite, which has no statistics here,
+/// makes the same plan always.
 #[tokio::test]
 async fn no_statement_of_many_rows_reads_a_table_from_end_to_end() {
     on_both(async |store| {

@@ -25,8 +25,8 @@ use crate::ledger::{close, open};
 /// A COMMIT in PostgreSQL's simple query protocol.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
-/// Of a statement of the committer that may be a transaction of its own, when it is prepared; what runs it; and what a server says that is in
-/// no transaction.
+/// Of a statement of the committer that may be a transaction of its own, when it is prepared; what runs it; and what a server says that is
+/// in no transaction.
 const ALONE: &[u8] = b"ON CONFLICT (host, slot)";
 const EXECUTE: &[u8] = b"E\0\0\0\x09\0\0\0\0\0";
 const IDLE: &[u8] = b"Z\0\0\0\x05I";
