@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, ensure};
 use mandate_runtime::engine::PublicId;
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::database::Database;
 use crate::host::{Host, variables};
@@ -22,24 +21,17 @@ pub const MODEL: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/2010
 /// own. Answers how many bytes of log each child took, with what the database had put off when the last was done. Fails if an instance does
 /// not end with its last child.
 pub async fn bytes_of_each(host: &Host, database: &mut Database, instances: u32, children: u32) -> anyhow::Result<f64> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let shutdown = async move { drop(stopped.await) };
-    let serving = tokio::spawn(mandate_http::serve(host.runtime.clone(), listener, mandate_http::Options::default(), shutdown));
+    let served = host.serve().await?;
     let ended = host.ended();
     // When a checkpoint comes is the database's business; that each has its own is not.
     database.settle().await?;
     let before = database.logged().await?;
     for number in 0..instances {
-        complete_all(host, address, &format!("{children}-{number}"), children).await?;
+        complete_all(host, served.address, &format!("{children}-{number}"), children).await?;
     }
     database.settle().await?;
     let bytes = database.logged().await? - before;
     ensure!(host.ended() == ended + u64::from(instances), "not all instances have ended");
-    // The receiver is there until the server has ended.
-    let _ = stop.send(());
-    serving.await?;
     #[expect(clippy::cast_precision_loss, reason = "it is shown and compared roughly")]
     Ok(bytes as f64 / f64::from(instances * children))
 }

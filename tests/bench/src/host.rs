@@ -1,6 +1,7 @@
 //! The host under measurement, in this process, and the clients that use it.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use mandate_runtime::engine::{Variable, Variables};
 use mandate_runtime::{ClockSource, Config, HistoryCleanup, Runtime, Start, Started, StoreConfig, wasm};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::counting::{self, Counts, Tally};
 
@@ -210,9 +213,30 @@ impl Host {
         self.counts.ended.reach(count).await
     }
 
+    /// Serves HTTP until what this answers is dropped. The host goes on: it is not told to end, which it would wind down for.
+    pub async fn serve(&self) -> anyhow::Result<Served> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let serving = mandate_http::serve(self.runtime.clone(), listener, mandate_http::Options::default(), std::future::pending());
+        Ok(Served { address, serving: tokio::spawn(serving) })
+    }
+
     /// Closes it: everything is given back.
     pub async fn close(self) {
         self.runtime.shut_down(DRAIN).await;
+    }
+}
+
+/// A host's HTTP.
+pub struct Served {
+    /// Where.
+    pub address: SocketAddr,
+    serving: JoinHandle<Duration>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.serving.abort();
     }
 }
 

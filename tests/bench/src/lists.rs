@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use tokio::net::TcpListener;
 
 use crate::figures::{quantile, rounded};
 use crate::host::Host;
@@ -133,12 +132,8 @@ impl Lists {
 /// Asks a host for lists. Answers the milliseconds that each takes, by its path, and under `gauges` those of what `/metrics` asks the
 /// store.
 pub async fn ask(host: &Host, lists: &Lists) -> anyhow::Result<Value> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let shutdown = async move { drop(stopped.await) };
-    let serving = tokio::spawn(mandate_http::serve(host.runtime.clone(), listener, mandate_http::Options::default(), shutdown));
-    let mut client = Client::connect(address).await?;
+    let served = host.serve().await?;
+    let mut client = Client::connect(served.address).await?;
     let names = names(&mut client, &lists.business_key).await?;
     let mut took = Notes::new();
     for path in &lists.paths {
@@ -150,9 +145,6 @@ pub async fn ask(host: &Host, lists: &Lists) -> anyhow::Result<Value> {
     let begun = Instant::now();
     host.runtime.refresh_gauges().await?;
     took.insert("gauges".to_owned(), Value::from(rounded(begun.elapsed().as_secs_f64() * 1e3)));
-    // The receiver is there until the server has ended.
-    let _ = stop.send(());
-    serving.await?;
     Ok(took.into())
 }
 

@@ -2,7 +2,6 @@
 
 use anyhow::ensure;
 use futures_util::future::BoxFuture;
-use tokio::net::TcpListener;
 
 use super::{Latency, Scenario};
 use crate::host::{Batch, Host, order};
@@ -32,19 +31,12 @@ impl Scenario for S5 {
         Box::pin(async move {
             let before = host.ended();
             host.start_all(batch, |number| order(&batch.key(number))).await?;
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            let address = listener.local_addr()?;
-            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-            let shutdown = async move { drop(stopped.await) };
-            let serving = tokio::spawn(mandate_http::serve(host.runtime.clone(), listener, mandate_http::Options::default(), shutdown));
-            let workers = Workers::start(address).await?;
+            let served = host.serve().await?;
+            let workers = Workers::start(served.address).await?;
             window.open().await?;
             let took = workers.work().await?;
             ensure!(took.len() == batch.count as usize, "{} of {} tasks were fetched", took.len(), batch.count);
             host.until_ended(before + u64::from(batch.count)).await?;
-            // The receiver is there until the server has ended.
-            let _ = stop.send(());
-            serving.await?;
             Ok(Latency::Measured(took))
         })
     }

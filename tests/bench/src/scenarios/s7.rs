@@ -5,7 +5,6 @@ use std::time::Instant;
 use anyhow::ensure;
 use futures_util::future::BoxFuture;
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use super::{Floor, Latency, Scenario};
 use crate::floor::PAUSE;
@@ -39,12 +38,8 @@ impl Scenario for S7 {
     fn run<'a>(&'a self, host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<Latency>> {
         Box::pin(async move {
             let before = host.ended();
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            let address = listener.local_addr()?;
-            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-            let shutdown = async move { drop(stopped.await) };
-            let serving = tokio::spawn(mandate_http::serve(host.runtime.clone(), listener, mandate_http::Options::default(), shutdown));
-            let mut client = Client::connect(address).await?;
+            let served = host.serve().await?;
+            let mut client = Client::connect(served.address).await?;
             window.open().await?;
             let path = format!("/engine-rest/process-definition/key/{}/start", host.process);
             let mut took = Vec::with_capacity(batch.count as usize);
@@ -59,9 +54,6 @@ impl Scenario for S7 {
             }
             host.until_ended(before + u64::from(batch.count)).await?;
             drop(client);
-            // The receiver is there until the server has ended.
-            let _ = stop.send(());
-            serving.await?;
             Ok(Latency::Measured(took))
         })
     }
