@@ -29,6 +29,9 @@ pub(crate) fn slot(nth: i64) -> i64 {
 /// Among what that statement reads: where the host has no row to leave its trace in, it is not there any more.
 pub(crate) const TRACE: &str = "{pg:trace, }";
 
+/// The number that is put there belongs to another slot, and is no transaction's.
+const ASK: &str = "UPDATE host_commit SET nth = CASE nth WHEN $3 THEN nth ELSE $3 + 1 END WHERE host = $1 AND slot = $2 RETURNING nth";
+
 /// How long it is asked what became of a transaction.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -39,8 +42,10 @@ pub(crate) enum Fate {
     Unknown(String),
 }
 
-/// Looks for the trace of a host's last transaction, its `nth`. While the session that it was lost on may still commit, it holds the row:
-/// whoever locks it comes after that. A server that takes no writes, for it may not have everything yet, refuses the lock.
+/// Looks for the trace of a host's last transaction, its `nth`, and where there is none gives the transaction up. While a session that waits
+/// to be told to commit may hear of it, it holds the row: whoever writes it comes after that. A statement that is a transaction of its own
+/// may be under way to the server yet: where its place has a later number, it fails. A server that takes no writes, for it may not have
+/// everything yet, refuses.
 ///
 /// All units wait meanwhile, so it is asked on a connection that nobody else is at, which is made for this and closed again.
 pub(crate) async fn fate(witness: &Lane, host: Uuid, nth: i64) -> Fate {
@@ -53,7 +58,7 @@ async fn ask(witness: &Lane, host: Uuid, nth: i64) -> Fate {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        let found = witness.fetch("SELECT nth FROM host_commit WHERE host = $1 AND slot = $2 FOR UPDATE", params![host, slot(nth)]).await;
+        let found = witness.fetch(ASK, params![host, slot(nth), nth]).await;
         let reason = match found.and_then(|rows| rows.first().map(|row| row.get::<i64>(0)).transpose()) {
             Ok(Some(last)) if last == nth => return Fate::Committed,
             Ok(Some(_)) => return Fate::Aborted,

@@ -135,8 +135,8 @@ pub(crate) async fn begin<'u>(
 }
 
 /// Has the transaction fail, unless this host may write, knows of every change of job definitions, and any start of these definitions is
-/// stored: its trace is NULL otherwise, which its table refuses. So it is where there is no trace to be replaced. It goes to the database
-/// with what is written first.
+/// stored: its trace is NULL otherwise, which its table refuses. So it is where there is none to be replaced, and where it comes so late that
+/// the transaction was given up ([`crate::trace::fate`]). It goes to the database with what is written first.
 async fn suppose(tx: &mut Tx, me: HostRef, nth: i64, job_definitions: i64, asked: BTreeSet<&String>) -> Result<(), Error> {
     let mut params = params![me.id, me.epoch, nth, slot(nth), job_definitions];
     let mut open = String::new();
@@ -149,13 +149,17 @@ async fn suppose(tx: &mut Tx, me: HostRef, nth: i64, job_definitions: i64, asked
              WHERE found.newest AND NOT found.suspended) = $7"
         );
     }
-    let sql = format!(
-        "INSERT INTO host_commit (host, slot, nth) SELECT $1, $4::smallint, \
-         (SELECT $3 FROM {HOLDS} WHERE {IN_EPOCH} AND {LASTS} AND c.count = $5 {open} \
-          AND EXISTS (SELECT 1 FROM host_commit WHERE host = $1 AND slot = $4) FOR KEY SHARE OF h, c) \
-         ON CONFLICT (host, slot) DO UPDATE SET nth = excluded.nth"
+    let holds = format!(
+        "UPDATE host_commit SET nth = CASE WHEN nth < $3 THEN \
+         (SELECT $3::bigint FROM {HOLDS} WHERE {IN_EPOCH} AND {LASTS} AND c.count = $5 {open} FOR KEY SHARE OF h, c) END \
+         WHERE host = $1 AND slot = $4"
     );
-    tx.later("host_commit", AssertSqlSafe(tx.dialect.render(&sql)).into_sql_str(), params, 1).await
+    let is_there = "INSERT INTO host_commit (host, slot, nth) SELECT $1, $2::smallint, NULL \
+                    WHERE NOT EXISTS (SELECT 1 FROM host_commit WHERE host = $1 AND slot = $2)";
+    let text = |sql: &str| AssertSqlSafe(tx.dialect.render(sql)).into_sql_str();
+    let (holds, is_there) = (text(&holds), text(is_there));
+    tx.later("host_commit", holds, params, 1).await?;
+    tx.later("host_commit, if nothing is there", is_there, params![me.id, slot(nth)], 0).await
 }
 
 async fn ask(tx: &mut Tx, me: HostRef, nth: i64, asked: BTreeSet<&String>) -> Result<(Held, Definitions), Error> {
