@@ -198,10 +198,14 @@ impl Committer {
             let (stuck, others): (Vec<_>, Vec<_>) = items.iter().copied().enumerate().partition(|(_, item)| self.stuck.has(item));
             let (places, others): (Vec<usize>, Vec<&Item>) = others.into_iter().unzip();
             let mut settled: Vec<(usize, Outcome)> = places.into_iter().zip(self.store(&others, search).await).collect();
+            // One is tried, however many may be: everybody waits for it.
+            let mut now = Some(Instant::now());
             for (place, item) in stuck {
-                let outcome = match self.stuck.refusal(item, Instant::now()) {
-                    Some(error) => vec![item.failed(&error)],
-                    None => self.store(&[item], Some(Instant::now())).await,
+                let outcome = if let Some(error) = self.stuck.refusal(item, now) {
+                    vec![item.failed(&error)]
+                } else {
+                    now = None;
+                    self.store(&[item], Some(Instant::now())).await
                 };
                 settled.extend(outcome.into_iter().map(|outcome| (place, outcome)));
             }
@@ -259,11 +263,12 @@ impl Committer {
         }
     }
 
-    /// One transaction, or two: where the first rested on what does not hold, or waited for a lock in vain and whose it was is not known,
-    /// for it asked nothing.
+    /// One transaction, or two: where the first rested on what does not hold; or where it may have been one statement and waited for a lock
+    /// in vain, which may have been everybody's.
     async fn attempt(&mut self, items: &[&Item], entries: ledger::Write, searches: bool) -> Result<Attempt, Error> {
+        let is_alone = items.len() == 1 && !searches;
         match self.attempt_once(items, entries, searches).await {
-            Err(error) if (error.is_unfounded() || error.is_of_lock()) && self.memory.forget() => {
+            Err(error) if (error.is_unfounded() || error.is_of_lock() && is_alone) && self.memory.forget() => {
                 self.attempt_once(items, entries, searches).await
             }
             ended => ended,

@@ -56,10 +56,10 @@ impl Stuck {
         !self.is_empty() && item.rows().iter().any(|key| self.0.contains_key(key))
     }
 
-    /// Why a request is not tried now.
-    pub(super) fn refusal(&self, item: &Item, now: Instant) -> Option<Error> {
+    /// Why a request is not tried at this moment; or, with none, at any.
+    pub(super) fn refusal(&self, item: &Item, now: Option<Instant>) -> Option<Error> {
         let rows = item.rows();
-        rows.iter().filter_map(|key| self.0.get(key)).find(|row| row.until > now).map(|row| row.error.clone())
+        rows.iter().filter_map(|key| self.0.get(key)).find(|row| now.is_none_or(|now| row.until > now)).map(|row| row.error.clone())
     }
 }
 
@@ -99,11 +99,11 @@ mod tests {
         stuck.note(&unit(vec![start(8, "p:1:x")]), &error, now);
         let both = || unit(vec![step(6), step(7)]);
         for item in [both(), unit(vec![step(7)]), unit(vec![start(9, "p:1:x")]), unit(vec![step(6), start(9, "p:1:x")])] {
-            assert!(stuck.has(&item) && stuck.refusal(&item, now).is_some());
-            assert!(stuck.refusal(&item, now + PAUSE).is_none(), "then it is tried");
+            assert!(stuck.has(&item) && stuck.refusal(&item, Some(now)).is_some());
+            assert!(stuck.refusal(&item, Some(now + PAUSE)).is_none(), "then it is tried");
         }
         for item in [unit(vec![step(8)]), unit(vec![start(7, "q:1:x")])] {
-            assert!(!stuck.has(&item) && stuck.refusal(&item, now).is_none());
+            assert!(!stuck.has(&item) && stuck.refusal(&item, Some(now)).is_none());
         }
         stuck.passed(&[&both()]);
         assert!(!stuck.has(&unit(vec![step(7)])));
