@@ -454,7 +454,8 @@ impl Inner {
             // Whose fault it is will be seen when each is stored by itself.
             Stored::Refused(_) if unit.calls.took_along => Ok(None),
             Stored::Refused(reason) => unit.refused(&parties.first().base.definition, reason).map(|()| None),
-            Stored::Conflict if unit.is_modification() => {
+            // Whoever has the lock is changing it, as a rule.
+            Stored::Conflict | Stored::Locked(_) if unit.is_modification() => {
                 let id = unit.work.instance;
                 let message =
                     format!("process instance {id} has changed while it was being modified; look at it again, and repeat what still fits");

@@ -151,7 +151,7 @@ impl Progress {
                  /engine-rest/history/process-instance/{}: {error}",
                 due.instance
             );
-            (self.max, self.skipped) = (1, Some((due, now)));
+            (self.max, self.failures, self.skipped) = (1, 0, Some((due, now)));
         } else {
             tracing::warn!("history could not be removed, which is tried again: {error}");
             self.max = (self.max / 2).max(1);

@@ -77,6 +77,9 @@ impl Lines {
         } else {
             self.write().await?;
         }
+        if self.whole == 0 && self.file.is_none() {
+            return Ok(());
+        }
         let (file, begun) = self.opened().await?;
         let end = begun + self.whole;
         blocking(&self.path, move || file.set_len(end).and_then(|()| file.sync_all())).await

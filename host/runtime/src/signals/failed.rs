@@ -8,7 +8,7 @@ use mandate_store::{Delivery, DeliveryClaim, FIRST_DELIVERY, FailedDelivery, Rec
 use crate::advance::MAX_FAILURE_BYTES;
 use crate::definitions::Definition;
 use crate::executor::POLL;
-use crate::executor::held_back::Subject as Unreadable;
+use crate::executor::held_back::Unreadable;
 use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set};
 use crate::{Error, Inner, Runtime, text};
 
@@ -192,6 +192,10 @@ impl Inner {
                 return;
             }
             tracing::warn!(signal = delivery.signal, "a signal is still locked: {error}");
+            // It is found with what this host has forgotten.
+            if error.is_of_lock() {
+                return;
+            }
             tokio::time::sleep(POLL).await;
         }
     }
