@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::advance::{Advanced, State, Work};
 use crate::error::SHUTTING_DOWN;
-use crate::executor::held_back::{HeldBack, Subject};
+use crate::executor::held_back::{HeldBack, Unreadable};
 use crate::unit::{Next, Rows};
 use crate::{Error, Inner};
 
@@ -418,7 +418,7 @@ impl Inner {
                     self.hold_back(
                         instance,
                         wait,
-                        Subject::Instance(instance),
+                        Unreadable::Instance(instance),
                         &format!("{error}, but the job has a row; run `mandate check-store`"),
                     );
                 }
@@ -431,11 +431,11 @@ impl Inner {
             | Error::Sandbox(_)
             | Error::Catalogue(_)
             | Error::Bug => {
-                let subject = match error {
-                    Error::DefinitionUnreadable { id, .. } => Subject::Definition(id.clone()),
-                    _ => Subject::Instance(instance),
+                let unreadable = match error {
+                    Error::DefinitionUnreadable { id, .. } => Unreadable::Definition(id.clone()),
+                    _ => Unreadable::Instance(instance),
                 };
-                self.hold_back(instance, wait, subject, &error.to_string());
+                self.hold_back(instance, wait, unreadable, &error.to_string());
                 self.release(instance, wait).await;
             }
             _ => {
@@ -449,9 +449,9 @@ impl Inner {
     }
 
     /// Leaves what this host cannot run alone for a while.
-    pub(crate) fn hold_back(&self, instance: InstanceId, wait: WaitId, subject: Subject, reason: &str) {
-        crate::metrics::job_held_back(subject.kind());
-        if let Some(pause) = self.executor.held_back.hold(subject, Instant::now()) {
+    pub(crate) fn hold_back(&self, instance: InstanceId, wait: WaitId, unreadable: Unreadable, reason: &str) {
+        crate::metrics::job_held_back(unreadable.kind());
+        if let Some(pause) = self.executor.held_back.hold(unreadable, Instant::now()) {
             tracing::error!(%instance, job = wait.0, "job is left to other hosts for {pause:?}, and for longer each time: {reason}");
         }
     }

@@ -98,11 +98,11 @@ impl Parties {
 /// The next input of an instance, or the beginning of one.
 enum Turn {
     Input(InstanceId, Box<Input>),
-    Begin(Box<Beginning>),
+    Begin(Box<PendingCall>),
 }
 
 /// A call that is to be made.
-struct Beginning {
+struct PendingCall {
     call: ProcessCall,
     caller: Arc<Definition>,
     /// Where the caller waits.
@@ -224,7 +224,7 @@ impl Inner {
                 return Ok(Ended::Failed(endless()));
             }
             let (at, input) = match turn {
-                Turn::Begin(beginning) => match self.begin_called(parties, *beginning, course).await? {
+                Turn::Begin(pending) => match self.begin_called(parties, *pending, course).await? {
                     Ok(begun) => begun,
                     Err(failure) => return Ok(Ended::Failed(failure)),
                 },
@@ -284,10 +284,10 @@ impl Inner {
     async fn begin_called(
         &self,
         parties: &mut Parties,
-        beginning: Beginning,
+        pending: PendingCall,
         course: &mut Course<'_>,
     ) -> Result<Result<(usize, Input), Failure>, Error> {
-        let Beginning { call, caller, activity_id, traceparent } = beginning;
+        let PendingCall { call, caller, activity_id, traceparent } = pending;
         let name = (caller.row.id.clone(), call.process.clone(), call.version.clone(), call.tenant.clone());
         if !course.callables.iter().any(|(named, _)| *named == name) {
             let found = self.callable(&call, &caller).await?;
@@ -447,7 +447,7 @@ fn schedule(follow: Vec<Turn>, turns: &mut Turns, is_over: impl Fn(InstanceId) -
             _ => None,
         };
         if let Some(id) = ended {
-            let begins = |turn: &Turn| matches!(turn, Turn::Begin(beginning) if beginning.call.id == id);
+            let begins = |turn: &Turn| matches!(turn, Turn::Begin(pending) if pending.call.id == id);
             let is_to_begin = next.iter().chain(turns.iter()).any(begins);
             let stays = |turn: &Turn| !begins(turn) && !reports(turn, id);
             next.retain(stays);
@@ -469,7 +469,7 @@ fn reports(turn: &Turn, called: InstanceId) -> bool {
 fn begins(party: &Party, call: ProcessCall) -> Turn {
     let caller = party.base.definition.clone();
     let activity_id = activity_id(&caller, &party.instance, call.activity, call.element);
-    Turn::Begin(Box::new(Beginning { call, caller, activity_id, traceparent: party.instance.traceparent().map(str::to_owned) }))
+    Turn::Begin(Box::new(PendingCall { call, caller, activity_id, traceparent: party.instance.traceparent().map(str::to_owned) }))
 }
 
 fn tells(caller: InstanceId, wait: WaitId, report: Box<Report>) -> Turn {

@@ -66,7 +66,7 @@ pub(crate) struct TakenUp {
 }
 
 /// How an attempt ended.
-enum Ended {
+enum Attempted {
     /// Stored, its row with it.
     Received,
     /// Nobody is there to receive it.
@@ -278,7 +278,7 @@ impl Inner {
         let variables =
             variables.map_err(|error| Error::Damaged(format!("the variables of '{}' cannot be read: {error}", delivery.signal)));
         let ended = match (variables, delivery.receiver) {
-            (Err(error), _) => Ended::Not(error),
+            (Err(error), _) => Attempted::Not(error),
             (Ok(variables), Receiver::Wait { instance, wait, activity }) => {
                 let receiver = SubscriptionListed {
                     instance,
@@ -296,14 +296,14 @@ impl Inner {
                 self.deliver_to_wait(delivery, receiver, variables).await
             }
             (Ok(variables), Receiver::Start) => self.deliver_start(delivery, variables).await,
-            (Ok(_), Receiver::Unreadable { .. }) => Ended::Not(Error::Damaged(UNREADABLE.to_owned())),
+            (Ok(_), Receiver::Unreadable { .. }) => Attempted::Not(Error::Damaged(UNREADABLE.to_owned())),
         };
         match ended {
-            Ended::Received => {
+            Attempted::Received => {
                 self.executor.forget_held_back(InstanceId(delivery.job().0));
                 Ok(())
             }
-            Ended::NobodyThere => {
+            Attempted::NobodyThere => {
                 if let Err(error) = self.store.drop_delivery(delivery, self.clock.now_ms()).await {
                     let (signal, activity) = (delivery.signal.as_str(), delivery.activity_id.as_str());
                     tracing::debug!(signal, activity, "a signal that nobody is there for is not forgotten yet: {error}");
@@ -311,14 +311,14 @@ impl Inner {
                 }
                 Ok(())
             }
-            Ended::Not(error) => Err(self.not_delivered(delivery, error).await),
+            Attempted::Not(error) => Err(self.not_delivered(delivery, error).await),
         }
     }
 
     /// Delivers to a wait or, if it is one of an event that does not interrupt and another signal came first, to the wait that the event
     /// has begun since: it waited for both. What this one leads to is stored with the removal of its row, so that it cannot come to two of
     /// these waits.
-    async fn deliver_to_wait(self: &Arc<Self>, delivery: &Delivery, mut receiver: SubscriptionListed, variables: Variables) -> Ended {
+    async fn deliver_to_wait(self: &Arc<Self>, delivery: &Delivery, mut receiver: SubscriptionListed, variables: Variables) -> Attempted {
         let instance = InstanceId(receiver.instance);
         for _ in 0..MAX_OVERTAKEN {
             let (wait, variables) = (wait_of(receiver.wait), variables.clone());
@@ -330,29 +330,29 @@ impl Inner {
             };
             let work = Work { delivery: Some(TakenUp::of(delivery)), asked: Some(delivery.created), ..Work::new(instance, input) };
             let error = match self.advance(work).await {
-                Ok(Advanced::Committed(_)) => return Ended::Received,
-                Ok(_) => return Ended::Not(Error::Cancelled(instance)),
+                Ok(Advanced::Committed(_)) => return Attempted::Received,
+                Ok(_) => return Attempted::Not(Error::Cancelled(instance)),
                 Err(error) => error,
             };
             match error {
                 Error::Rejected(Rejection::NoSuchWait { .. }) => match self.waits_again(&receiver).await {
                     Ok(Some(renewed)) if renewed.correlation_key.is_none() => receiver = renewed,
                     // Of those with a key the message looks for the one that is meant.
-                    Ok(_) => return Ended::NobodyThere,
-                    Err(error) => return Ended::Not(error),
+                    Ok(_) => return Attempted::NobodyThere,
+                    Err(error) => return Attempted::Not(error),
                 },
-                Error::Rejected(Rejection::Ended) | Error::NotFound { .. } => return Ended::NobodyThere,
-                error => return Ended::Not(error),
+                Error::Rejected(Rejection::Ended) | Error::NotFound { .. } => return Attempted::NobodyThere,
+                error => return Attempted::Not(error),
             }
         }
-        Ended::Not(Error::Contended(instance))
+        Attempted::Not(Error::Contended(instance))
     }
 
-    async fn deliver_start(self: &Arc<Self>, delivery: &Delivery, variables: Variables) -> Ended {
+    async fn deliver_start(self: &Arc<Self>, delivery: &Delivery, variables: Variables) -> Attempted {
         let definition = match self.definitions.get(&self.store, &delivery.definition_id).await {
             Ok(definition) => definition,
-            Err(Error::NotFound { .. }) => return Ended::NobodyThere,
-            Err(error) => return Ended::Not(error),
+            Err(Error::NotFound { .. }) => return Attempted::NobodyThere,
+            Err(error) => return Attempted::Not(error),
         };
         let starts = |trigger: &StartTrigger| match trigger {
             StartTrigger::Signal(_) => delivery.kind == EventKind::Signal,
@@ -361,7 +361,7 @@ impl Inner {
         };
         let Some(element) = definition.model.find_start(&delivery.activity_id, starts) else {
             let (id, activity, kind) = (&delivery.definition_id, &delivery.activity_id, delivery.kind.as_str());
-            return Ended::Not(Error::Damaged(format!("definition {id} has no {kind} start '{activity}'")));
+            return Attempted::Not(Error::Damaged(format!("definition {id} has no {kind} start '{activity}'")));
         };
         let start = Start {
             definition: DefinitionRef::Id(delivery.definition_id.clone()),
@@ -371,9 +371,9 @@ impl Inner {
             traceparent: None,
         };
         match self.start_delivered(definition, element, start, TakenUp::of(delivery)).await {
-            Ok(Some(_)) => Ended::Received,
-            Ok(None) => Ended::NobodyThere,
-            Err(error) => Ended::Not(error),
+            Ok(Some(_)) => Attempted::Received,
+            Ok(None) => Attempted::NobodyThere,
+            Err(error) => Attempted::Not(error),
         }
     }
 

@@ -26,14 +26,14 @@ const MOST: usize = 10_000;
 
 /// What cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Subject {
+pub(crate) enum Unreadable {
     /// One instance: its snapshot, or what its snapshot says beside its rows.
     Instance(InstanceId),
     /// Every instance of a definition.
     Definition(String),
 }
 
-impl Subject {
+impl Unreadable {
     /// For a metric's label.
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -52,14 +52,14 @@ struct Entry {
 /// Everything that is left alone at present.
 #[derive(Default)]
 pub(super) struct HeldBack {
-    entries: Mutex<HashMap<Subject, Entry>>,
+    entries: Mutex<HashMap<Unreadable, Entry>>,
 }
 
 impl HeldBack {
     /// Leaves something alone, longer than the last time. Answers for how long if the log should hear of it.
-    pub(super) fn hold(&self, subject: Subject, now: Instant) -> Option<Duration> {
+    pub(super) fn hold(&self, unreadable: Unreadable, now: Instant) -> Option<Duration> {
         let mut entries = self.entries();
-        if let Some(entry) = entries.get_mut(&subject) {
+        if let Some(entry) = entries.get_mut(&unreadable) {
             // Its jobs that were under way together count once.
             if entry.until <= now {
                 entry.pause = (entry.pause * 2).min(LONGEST_PAUSE);
@@ -72,10 +72,10 @@ impl HeldBack {
             return log.then_some(entry.pause);
         }
         if entries.len() >= MOST {
-            let soonest = entries.iter().min_by_key(|(_, entry)| entry.until).map(|(subject, _)| subject.clone());
-            soonest.map(|subject| entries.remove(&subject));
+            let soonest = entries.iter().min_by_key(|(_, entry)| entry.until).map(|(unreadable, _)| unreadable.clone());
+            soonest.map(|unreadable| entries.remove(&unreadable));
         }
-        entries.insert(subject, Entry { until: now + FIRST_PAUSE, pause: FIRST_PAUSE, logged: now });
+        entries.insert(unreadable, Entry { until: now + FIRST_PAUSE, pause: FIRST_PAUSE, logged: now });
         Some(FIRST_PAUSE)
     }
 
@@ -83,7 +83,7 @@ impl HeldBack {
     pub(super) fn forget(&self, instance: InstanceId) {
         let mut entries = self.entries();
         if !entries.is_empty() {
-            entries.remove(&Subject::Instance(instance));
+            entries.remove(&Unreadable::Instance(instance));
         }
     }
 
@@ -92,16 +92,16 @@ impl HeldBack {
         let mut entries = self.entries();
         entries.retain(|_, entry| entry.until + LOG_EVERY > now);
         let mut except = Except::default();
-        for (subject, _) in entries.iter().filter(|(_, entry)| entry.until > now) {
-            match subject {
-                Subject::Instance(instance) => except.instances.push(instance.0),
-                Subject::Definition(id) => except.definitions.push(id.clone()),
+        for (unreadable, _) in entries.iter().filter(|(_, entry)| entry.until > now) {
+            match unreadable {
+                Unreadable::Instance(instance) => except.instances.push(instance.0),
+                Unreadable::Definition(id) => except.definitions.push(id.clone()),
             }
         }
         except
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<Subject, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<Unreadable, Entry>> {
         self.entries.lock().expect("no holder of this lock panics")
     }
 }
@@ -110,8 +110,8 @@ impl HeldBack {
 mod tests {
     use super::*;
 
-    fn instance(n: u128) -> Subject {
-        Subject::Instance(InstanceId(uuid::Uuid::from_u128(n)))
+    fn instance(n: u128) -> Unreadable {
+        Unreadable::Instance(InstanceId(uuid::Uuid::from_u128(n)))
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
         let held = HeldBack::default();
         let now = Instant::now();
         held.hold(instance(1), now);
-        held.hold(Subject::Definition("p:1:x".into()), now);
+        held.hold(Unreadable::Definition("p:1:x".into()), now);
         held.forget(InstanceId(uuid::Uuid::from_u128(1)));
         let except = held.except(now);
         assert_eq!((except.instances.len(), except.definitions), (0, vec!["p:1:x".to_owned()]));

@@ -16,7 +16,7 @@ use super::{Mine, POLL};
 use crate::advance::{Advanced, Begin, MAX_FAILURE_BYTES, Work};
 use crate::definitions::Definition;
 use crate::error::SHUTTING_DOWN;
-use crate::executor::held_back::Subject;
+use crate::executor::held_back::Unreadable;
 use crate::incidents::explain_start_timer;
 use crate::{Error, Inner, digest, text};
 
@@ -55,8 +55,8 @@ impl Inner {
         let (definition, element) = match self.start_event_of(&row).await {
             Ok(found) => found,
             Err(error) => {
-                let subject = Subject::Definition(row.definition_id.clone());
-                self.hold_back(InstanceId(row.id), wait(row.firing), subject, &error.to_string());
+                let unreadable = Unreadable::Definition(row.definition_id.clone());
+                self.hold_back(InstanceId(row.id), wait(row.firing), unreadable, &error.to_string());
                 self.release_start_timer(row.id).await;
                 return Err(error);
             }
@@ -69,7 +69,7 @@ impl Inner {
             // What this host lacks it lacks for the next attempt, too. Others may not.
             Err(error @ Error::Sandbox(_)) => {
                 let id = InstanceId(row.id);
-                self.hold_back(id, wait(row.firing), Subject::Instance(id), &error.to_string());
+                self.hold_back(id, wait(row.firing), Unreadable::Instance(id), &error.to_string());
                 self.release_start_timer(row.id).await;
                 return Err(error);
             }
