@@ -263,12 +263,11 @@ impl Committer {
         }
     }
 
-    /// One transaction, or two: where the first rested on what does not hold; or where it may have been one statement and waited for a lock
-    /// in vain, which may have been everybody's.
+    /// One transaction, or two: where the first rested on what does not hold; or where it waited for a lock in vain, which may have been
+    /// everybody's, for what it supposed goes to the database with what it writes.
     async fn attempt(&mut self, items: &[&Item], entries: ledger::Write, searches: bool) -> Result<Attempt, Error> {
-        let is_alone = items.len() == 1 && !searches;
         match self.attempt_once(items, entries, searches).await {
-            Err(error) if (error.is_unfounded() || error.is_of_lock() && is_alone) && self.memory.forget() => {
+            Err(error) if (error.is_unfounded() || error.is_of_lock() && !searches) && self.memory.forget() => {
                 self.attempt_once(items, entries, searches).await
             }
             ended => ended,
