@@ -42,10 +42,10 @@ pub(crate) enum Fate {
     Unknown(String),
 }
 
-/// Looks for the trace of a host's last transaction, its `nth`, and where there is none gives the transaction up. While a session that waits
-/// to be told to commit may hear of it, it holds the row: whoever writes it comes after that. A statement that is a transaction of its own
-/// may be under way to the server yet: where its place has a later number, it fails. A server that takes no writes, for it may not have
-/// everything yet, refuses.
+/// Looks for the trace of a host's last transaction, its `nth`, and where there is none gives the transaction up. While a session that
+/// waits to be told to commit may hear of it, it holds the row: whoever writes it comes after that. A statement that is a transaction of
+/// its own may be under way to the server yet: where its place has a later number, it fails. A server that takes no writes, for it may not
+/// have everything yet, refuses.
 ///
 /// All units wait meanwhile, so it is asked on a connection that nobody else is at, which is made for this and closed again.
 pub(crate) async fn fate(witness: &Lane, host: Uuid, nth: i64) -> Fate {

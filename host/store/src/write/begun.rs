@@ -135,8 +135,8 @@ pub(crate) async fn begin<'u>(
 }
 
 /// Has the transaction fail, unless this host may write, knows of every change of job definitions, and any start of these definitions is
-/// stored: its trace is NULL otherwise, which its table refuses. So it is where there is none to be replaced, and where it comes so late that
-/// the transaction was given up ([`crate::trace::fate`]). It goes to the database with what is written first.
+/// stored: its trace is NULL otherwise, which its table refuses. So it is where there is none to be replaced, and where it comes so late
+/// that the transaction was given up ([`crate::trace::fate`]). It goes to the database with what is written first.
 async fn suppose(tx: &mut Tx, me: HostRef, nth: i64, job_definitions: i64, asked: BTreeSet<&String>) -> Result<(), Error> {
     let mut params = params![me.id, me.epoch, nth, slot(nth), job_definitions];
     let mut open = String::new();
