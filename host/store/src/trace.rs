@@ -4,8 +4,8 @@
 //! crash of the server, or on one that was promoted in its place, the same id is another transaction's, and its fate would be taken for
 //! that of the one that was lost. Neither can an instance: one that the transaction ended, or that others have moved on since, bears no
 //! trace of the unit. So each transaction writes its number, by this host's own count, into a row that only this host's one committer
-//! writes: the row has that number if, and only if, the transaction was committed, on whichever server is asked. There are several such
-//! rows, each for every 256th transaction.
+//! writes, and whoever asks there: the row has that number if, and only if, the transaction was committed, on whichever server is asked;
+//! and one that has not been by then never is. There are several such rows, each for every 256th transaction.
 
 use std::time::Duration;
 
