@@ -11,7 +11,7 @@ use std::time::Duration;
 use mandate_engine::{ActivityId, Input, Instance, InstanceId, PublicId, Variables, WaitId};
 use mandate_store::query::{ExternalTaskListed, Page};
 use mandate_store::{Fetch, Fetched, LockChange};
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use crate::advance::{Advanced, Work, Worker};
@@ -85,12 +85,12 @@ pub struct WorkerFailure {
 pub(crate) struct Workers {
     waiting: Mutex<Waiting>,
     /// Whoever asks for process variables makes this host read instances, up to [`MAX_LOOKED_AT`] for nothing: one client at a time.
-    looking: Semaphore,
+    looking: Arc<Semaphore>,
 }
 
 impl Default for Workers {
     fn default() -> Self {
-        Self { waiting: Mutex::default(), looking: Semaphore::new(1) }
+        Self { waiting: Mutex::default(), looking: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -154,6 +154,29 @@ impl Workers {
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.workers.lock().clients.remove(&self.number);
+    }
+}
+
+/// Tasks on their way to the client that they are locked for. Those that do not arrive are given back: nobody would do them before their
+/// locks run out.
+struct OnTheWay {
+    tasks: Vec<FetchedTask>,
+    inner: Arc<Inner>,
+}
+
+impl OnTheWay {
+    fn arrived(mut self) -> Vec<FetchedTask> {
+        std::mem::take(&mut self.tasks)
+    }
+}
+
+impl Drop for OnTheWay {
+    fn drop(&mut self) {
+        let unwanted: Vec<_> = std::mem::take(&mut self.tasks).into_iter().map(|it| it.task).collect();
+        if !unwanted.is_empty() {
+            let inner = self.inner.clone();
+            self.inner.tasks.spawn(async move { inner.give_back(unwanted).await });
+        }
     }
 }
 
@@ -295,22 +318,25 @@ impl Inner {
         }
     }
 
-    /// One look. On a task of its own, which gives back what its client has hung up on: nobody would do it before the lock runs out.
+    /// One look, on a task of its own: what it has locked comes to the client or is given back, whenever that hangs up.
     async fn fetch(self: &Arc<Self>, mut fetch: Fetch, wanted: Arc<BTreeMap<String, Wanted>>) -> Result<Vec<FetchedTask>, Error> {
+        // In line is the client itself: who hangs up leaves it, and nobody waits behind those that are gone.
+        let turn = if wanted.values().all(|wanted| wanted.process_variables.is_empty()) {
+            None
+        } else {
+            Some(self.workers.looking.clone().acquire_owned().await.map_err(|_| Error::Bug)?)
+        };
         self.acting().map_err(Error::NotActing)?;
         fetch.now = self.clock.now_ms();
         let inner = self.clone();
-        let (answer, answered) = oneshot::channel();
-        self.tasks.spawn(async move {
-            let fetched = async {
+        let looking = self.tasks.spawn(async move {
+            if let Some(_turn) = turn {
                 inner.narrow(&mut fetch, &wanted).await?;
-                inner.hand_out(inner.store.fetch_external_tasks(&fetch).await?, &wanted).await
-            };
-            if let Err(Ok(unwanted)) = answer.send(fetched.await) {
-                inner.give_back(unwanted.into_iter().map(|it| it.task).collect()).await;
             }
+            let tasks = inner.hand_out(inner.store.fetch_external_tasks(&fetch).await?, &wanted).await?;
+            Ok::<_, Error>(OnTheWay { tasks, inner })
         });
-        answered.await.unwrap_or(Err(Error::Bug))
+        Ok(looking.await??.arrived())
     }
 
     /// What the worker gets of tasks that are locked for it. Those that its answer has no room for are given back, for whoever asks next.
@@ -353,10 +379,6 @@ impl Inner {
     /// Names the instances that have the process variables that a topic asks for: only they know. A worker that asks so among more than
     /// [`MAX_LOOKED_AT`] tasks that have others gets none behind these.
     async fn narrow(&self, fetch: &mut Fetch, wanted: &BTreeMap<String, Wanted>) -> Result<(), Error> {
-        if wanted.values().all(|wanted| wanted.process_variables.is_empty()) {
-            return Ok(());
-        }
-        let _turn = self.workers.looking.acquire().await.map_err(|_| Error::Bug)?;
         let mut topics = std::mem::take(&mut fetch.topics);
         for topic in &mut topics {
             let values = wanted.get(&topic.topic).map_or(&[][..], |wanted| &wanted.process_variables);

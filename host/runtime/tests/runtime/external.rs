@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::common::{Host, MANIFEST, Setup, as_variables, guest, postgres, process};
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
+use mandate_runtime::query::ExternalTaskFilter;
 use mandate_runtime::{Error, Fetch, FetchTopic, FetchedTask, Runtime, WorkerFailure};
 use serde_json::json;
 
@@ -174,11 +175,22 @@ async fn a_task_and_its_failure_outlive_the_host() {
 async fn what_a_client_that_hangs_up_would_have_got_is_another_ones() {
     let host = Host::start().await;
     host.deploy(process(MODEL)).await;
-    for patience in [Duration::ZERO, Duration::from_secs(30)] {
+    for (patience, waits_for_lock) in [(Duration::ZERO, false), (Duration::from_secs(30), false), (Duration::ZERO, true)] {
         let started = host.start_instance(json!({})).await.expect("it starts");
         let mut asked = Box::pin(fetch(&host.runtime, "ann", 600_000, patience));
-        // Once is enough to send the query on its way.
-        assert!(futures_util::poll!(&mut asked).is_pending());
+        // Once is enough to send the query on its way. Where the machine stalls in between, the answer is there at once, and she has it.
+        if futures_util::poll!(&mut asked).is_ready() {
+            continue;
+        }
+        if waits_for_lock {
+            let (worker, instances) = (Some("ann".into()), vec![started.id.0]);
+            let locked = ExternalTaskFilter { worker, instances, ..ExternalTaskFilter::default() };
+            host.until("ann has it", async || {
+                host.runtime.reads().count_external_tasks(locked.clone()).await.is_ok_and(|count| count == 1)
+            })
+            .await;
+            assert!(fetch(&host.runtime, "cat", 600_000, Duration::ZERO).await.is_empty(), "by now ann's answer is there, unread");
+        }
         drop(asked);
         let got = fetch(&host.runtime, "bob", 600_000, Duration::from_secs(30)).await;
         assert_eq!(got.iter().map(|task| task.task.instance).collect::<Vec<_>>(), [started.id.0]);
