@@ -134,6 +134,8 @@ impl Error {
     pub(crate) fn reach(&self) -> Reach {
         match self {
             Self::NotActing(_) => Reach::All,
+            // Of this one thing somebody else has a lock.
+            Self::Store(error) if error.is_of_lock() => Reach::Host,
             Self::Store(error) if error.is_of_database() => Reach::All,
             Self::Store(_) => Reach::Host,
             Self::Sandbox(error) if error.is_the_hosts() => Reach::Host,
@@ -209,12 +211,11 @@ mod tests {
     #[test]
     fn trouble_of_the_database_reaches_further_than_that_of_a_host_and_of_what_is_done() {
         let database = |code: &str| Store::Database { code: Some(code.to_owned()), message: String::new() };
-        // A disk that is full, a lock that took too long; what was given is at fault, or a table is not there.
-        for store in [Store::Connection(String::new()), Store::Unclear(String::new()), Store::Fenced, database("53100"), database("55P03")]
-        {
+        // A disk that is full; what was given is at fault, a table is not there, or somebody else has a lock.
+        for store in [Store::Connection(String::new()), Store::Unclear(String::new()), Store::Fenced, database("53100")] {
             assert_eq!(Error::from(store.clone()).reach(), Reach::All, "{store}");
         }
-        for store in [Store::Refused(String::new()), database("42P01")] {
+        for store in [Store::Refused(String::new()), database("42P01"), database("55P03")] {
             assert_eq!(Error::from(store.clone()).reach(), Reach::Host, "{store}");
         }
         let sandbox = mandate_wasm::Error::Compiler;
@@ -223,5 +224,16 @@ mod tests {
             assert_eq!(error.reach(), Reach::Task, "{error}");
         }
         assert!(Reach::Task < Reach::Host && Reach::Host < Reach::All);
+    }
+
+    #[test]
+    fn of_several_one_that_somebody_else_has_locked_keeps_no_other() {
+        let mut all = Several::NONE;
+        let locked = Store::Database { code: Some("55P03".to_owned()), message: "locked".to_owned() };
+        for done in [Err(locked.into()), Ok(()), Err(Error::Bug)] {
+            all.and(done).expect("the next one may go well");
+        }
+        all.and(Err(Error::NotActing(TAKEN_OVER))).expect_err("none would go well");
+        assert!(matches!(all.outcome(), Err(Error::Store(error)) if error.is_of_lock()), "the first is told");
     }
 }

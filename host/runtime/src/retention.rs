@@ -43,8 +43,8 @@ const LONG: Duration = Duration::from_millis(40);
 /// Then its instances must be large, and not the machine be busy.
 const FAR_TOO_LONG: Duration = Duration::from_secs(1);
 
-/// So often in a row an instance by itself fails, whatever the reason, until it is left. A database that is not well fails with all of
-/// them; but so does one with a row that somebody else holds for ever, or that cannot be read.
+/// So often in a row an instance by itself fails, where the instance need not be at fault, until it is left. A database that is not well
+/// fails with all of them; but so does one with a row that somebody else holds for ever, or that cannot be read.
 const FAILURES: u32 = 3;
 
 /// Instances of the largest batch.
@@ -142,8 +142,8 @@ impl Progress {
             }
             Err(failed) => failed,
         };
-        self.failures = if self.max == 1 { self.failures + 1 } else { 0 };
-        if let Some(due) = instance.filter(|_| error.reach() < Reach::All || self.failures >= FAILURES) {
+        self.failures += u32::from(instance.is_some());
+        if let Some(due) = instance.filter(|_| error.reach() == Reach::Task || self.failures >= FAILURES) {
             tracing::error!(
                 instance = %due.instance,
                 "the history of an instance could not be removed; those behind it go first, and it is tried again after {AGAIN:?}; look \

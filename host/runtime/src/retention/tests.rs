@@ -355,14 +355,22 @@ fn batches_that_fail_become_smaller_until_it_is_known_which_instance_fails() {
 #[test]
 fn an_instance_is_left_when_it_fails_for_the_third_time_by_itself_whatever_the_reason() {
     let due = Due { since: 1, instance: Uuid::nil() };
-    let failed = || Failed { error: Error::NotActing("the database is not well"), instance: Some(due) };
+    let locked = || mandate_store::Error::Database { code: Some("55P03".to_owned()), message: String::new() };
+    let failed = || Failed { error: locked().into(), instance: Some(due) };
     let (mut progress, now) = (Progress { max: 2, ..Progress::new() }, Instant::now());
-    for _ in 0..FAILURES {
+    for _ in 1..FAILURES {
         progress.after(Err(failed()), now, Duration::ZERO);
         assert_eq!((progress.max, progress.skipped), (1, None));
     }
     progress.after(Err(failed()), now, Duration::ZERO);
     assert_eq!((progress.max, progress.skipped), (1, Some((due, now))));
+    // While the database does not say what is due, no instance fails.
+    progress = Progress { max: 1, ..Progress::new() };
+    for _ in 0..FAILURES {
+        progress.after(Err(Error::NotActing("the database is not well").into()), now, LONG);
+    }
+    progress.after(Err(failed()), now, LONG);
+    assert_eq!((progress.failures, progress.skipped), (1, None));
     // One that has gone meanwhile speaks for the database.
     progress = Progress { max: 1, ..Progress::new() };
     for cleaned in [Err(failed()), Err(failed()), Ok(Cleaned::Instances(1)), Err(failed()), Err(failed())] {
