@@ -183,7 +183,9 @@ fn of_runtime(error: mandate_runtime::Error) -> Answer {
         // Not 400: also what a unit begins with is read, and nothing is wrong with the request where the database stands still.
         Runtime::Store(mandate_runtime::StoreError::TooSlow(message)) => answer(StatusCode::SERVICE_UNAVAILABLE, ENGINE, message),
         Runtime::Store(error) if error.is_of_lock() => {
-            let message = "somebody else has locked in the database what the request would change; nothing was stored: repeat it later";
+            // A unit that came before this one may be.
+            let message = "somebody else has locked in the database what the request would change, of which nothing was stored; where it \
+                           changes several instances, others may have been changed: look before it is repeated";
             answer(StatusCode::SERVICE_UNAVAILABLE, ENGINE, message.to_owned())
         }
         Runtime::Store(error) => internal(&error),
