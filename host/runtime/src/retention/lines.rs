@@ -71,14 +71,14 @@ impl Lines {
 
     /// Removes what is no whole line, and answers when the rest is on the disk.
     pub(super) async fn close(mut self) -> Result<(), Error> {
+        if self.whole == 0 && self.file.is_none() {
+            return Ok(());
+        }
         // Behind a block that is lost there is nothing whole, and nothing of this is taken to be there.
         if self.torn {
             self.whole = 0;
         } else {
             self.write().await?;
-        }
-        if self.whole == 0 && self.file.is_none() {
-            return Ok(());
         }
         let (file, begun) = self.opened().await?;
         let end = begun + self.whole;
@@ -139,6 +139,14 @@ mod tests {
             }
         }
         lines.close().await.expect("on the disk");
+    }
+
+    #[tokio::test]
+    async fn nothing_that_is_whole_leaves_no_file() {
+        let dir = tempfile::tempdir().expect("a folder");
+        append(&dir.path().join("missing").join("history-2026-11-20.jsonl"), "{\"unread\":").await;
+        append(&dir.path().join("history-2026-11-20.jsonl"), "{\"unread\":").await;
+        assert_eq!(std::fs::read_dir(dir.path()).expect("read").count(), 0);
     }
 
     #[tokio::test]
