@@ -156,16 +156,25 @@ type Ended = (i64, Uuid);
 /// next look goes on behind them. Nothing is locked meanwhile, for a deleted definition gets no instance that it did not have: what is not
 /// there will never be, whichever hosts look at one moment.
 impl Store {
-    /// Removes the elements of deleted definitions of which history has no instance any more. Answers of how many definitions.
+    /// Removes the elements of deleted definitions of which history has no instance any more. Answers of how many definitions. One that fails
+    /// keeps no other.
     pub async fn remove_left_elements(&self) -> Result<usize, Error> {
-        let mut removed = 0;
+        let (mut removed, mut failed) = (0, None);
         for lost in self.pool.fetch(LOST, Vec::new()).await? {
-            let look = self.look(&lost).await?;
-            let mut tx = self.inner().cleanup.begin().await?;
-            removed += usize::from(looked(&mut tx, &look.definition, look.found.first().copied().or(look.last)).await?);
-            tx.commit().await?;
+            match self.remove_left_elements_of(&lost).await {
+                Ok(gone) => removed += usize::from(gone),
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(removed)
+        failed.map_or(Ok(removed), Err)
+    }
+
+    async fn remove_left_elements_of(&self, lost: &Row) -> Result<bool, Error> {
+        let look = self.look(lost).await?;
+        let mut tx = self.inner().cleanup.begin().await?;
+        let gone = looked(&mut tx, &look.definition, look.found.first().copied().or(look.last)).await?;
+        tx.commit().await?;
+        Ok(gone)
     }
 
     /// Has more ended instances of a definition that was deleted with them be among [`Reads::history_left`], `max` at the most, and then

@@ -176,6 +176,7 @@ on_both! {
         a_component_is_kept_once
         what_is_used_is_not_deleted
         elements_go_with_the_last_history_of_their_definition
+        a_deleted_definition_whose_elements_cannot_be_removed_keeps_no_other
         elements_are_looked_for_behind_any_number_of_other_versions
         history_that_is_not_kept_any_more_comes_to_its_end
         definitions_are_deleted_beside_their_deployment

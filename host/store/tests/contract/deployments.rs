@@ -212,6 +212,30 @@ pub(crate) async fn elements_go_with_the_last_history_of_their_definition(fixtur
     assert_eq!(left().await, (1, 5, 0));
 }
 
+/// The database does not let go of the elements of the first of them.
+pub(crate) async fn a_deleted_definition_whose_elements_cannot_be_removed_keeps_no_other(fixture: Fixture) {
+    let store = fixture.open().await;
+    let (kept, other) = (definition(&store, "p").await, definition(&store, "q").await);
+    let gone = store.delete_definitions(vec![kept.id.clone(), other.id], false, &[], &Vec::new(), 0).await.expect("answered");
+    assert!(matches!(gone, DeploymentDeletion::Deleted { .. }), "{gone:?}");
+    store.close().await;
+    let of_it = format!("OLD.definition_id = '{}'", kept.id);
+    let keep = if fixture.is_postgres() {
+        format!(
+            "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'kept'; END $$; \
+             CREATE TRIGGER keep BEFORE DELETE ON element FOR EACH ROW WHEN ({of_it}) EXECUTE FUNCTION keep()"
+        )
+    } else {
+        format!("CREATE TRIGGER keep BEFORE DELETE ON element WHEN {of_it} BEGIN SELECT RAISE(ABORT, 'kept'); END")
+    };
+    fixture.raw(&keep).await;
+    let store = fixture.open().await;
+    let failed = store.remove_left_elements().await.expect_err("it stays");
+    assert!(failed.to_string().contains("kept"), "{failed}");
+    assert_eq!((fixture.count("element").await, fixture.count("deleted_definition").await), (5, 1));
+    store.close().await;
+}
+
 /// The last instance of a deleted definition may stand behind more of its key than are looked at together.
 pub(crate) async fn elements_are_looked_for_behind_any_number_of_other_versions(fixture: Fixture) {
     let store = fixture.open().await;
