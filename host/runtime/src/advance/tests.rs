@@ -69,14 +69,15 @@ impl Drop for Blocked {
 /// Whether it comes to its end while the threads for guests are blocked; then they are let go, and it does.
 async fn ends_without_guests<T: Send + 'static>(runtime: &Runtime, work: impl Future<Output = T> + Send + 'static) -> (bool, T) {
     let blocked = Blocked::all(runtime).await;
-    let mut working = tokio::spawn(work);
-    // What needs one of these threads cannot end, however long that is; what needs none has ended long before on any machine.
-    let ended = tokio::time::timeout(Duration::from_secs(2), &mut working).await;
-    drop(blocked);
-    match ended {
-        Ok(done) => (true, done.expect("it does not panic")),
-        Err(_) => (false, working.await.expect("it does not panic")),
+    let working = tokio::spawn(work);
+    // What needs one of these threads waits for it in their queue.
+    let threads = runtime.0.sandbox.threads().metrics();
+    while !working.is_finished() && threads.global_queue_depth() == 0 {
+        tokio::task::yield_now().await;
     }
+    let ended = working.is_finished();
+    drop(blocked);
+    (ended, working.await.expect("it does not panic"))
 }
 
 fn start(process: &str) -> crate::Start {

@@ -1,7 +1,7 @@
 //! A component that this host cannot make ready, and another one may.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use mandate_store::query::{HistoryInstanceFilter, JobFilter, Page};
 
@@ -50,15 +50,17 @@ async fn a_component_that_only_this_host_cannot_load_spends_no_attempt() {
     runtime.start(crate::testing::start(&serde_json::json!({}))).await.expect("it starts");
     runtime.shut_down(Duration::from_secs(5)).await;
 
-    let compiler = |n: usize, mode: u32, does: &str| {
+    let compiler = |n: usize, mode: &str, does: &str| {
         let exe = dir.path().join(format!("compiler-{n}"));
-        std::fs::write(&exe, format!("#!/bin/sh\n{does}\n")).expect("written");
-        std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(mode)).expect("it may be run, or not");
+        // By another process: what other tests start meanwhile would have it open for writing for a moment, too, in which nobody runs it.
+        let write = r#"printf '#!/bin/sh\n%s\n' "$2" > "$0" && chmod "$1" "$0""#;
+        let written = Command::new("sh").arg("-c").arg(write).arg(&exe).args([mode, does]).status().expect("it starts");
+        assert!(written.success());
         wasm::Compiler::Child { exe }
     };
     // A compiler that cannot be run, one that cannot work, one that somebody ends, and one of another version.
     for (n, (mode, does)) in
-        [(0o600, ""), (0o700, "exit 1"), (0o700, "kill -s TERM $$"), (0o700, "echo other code")].into_iter().enumerate()
+        [("600", ""), ("700", "exit 1"), ("700", "kill -s TERM $$"), ("700", "echo other code")].into_iter().enumerate()
     {
         let compiler = compiler(n, mode, does);
         let runtime = open(dir.path(), compiler.clone(), false).await;
@@ -83,7 +85,7 @@ async fn a_component_that_only_this_host_cannot_load_spends_no_attempt() {
     }
 
     // One that says that the component is too much for it.
-    let runtime = open(dir.path(), compiler(4, 0o700, "exit 101"), false).await;
+    let runtime = open(dir.path(), compiler(4, "700", "exit 101"), false).await;
     for job in untouched(&runtime).await {
         let failed = runtime.execute_job(job).await;
         assert!(matches!(&failed, Err(Error::JobFailed { reason, .. }) if reason.contains("too much for the compiler")), "{failed:?}");

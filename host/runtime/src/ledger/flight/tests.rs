@@ -227,9 +227,10 @@ async fn a_job_whose_host_may_send_nothing_is_put_back_and_spends_no_attempt() {
     let host = Host::open(None).await;
     let (inner, job) = (&host.runtime.0, host.start().await);
     inner.in_flight.log().under_way.insert(name("other"), (1, Duration::ZERO));
+    let begun = std::time::Instant::now();
     let refused = host.runtime.execute_job(job).await;
     assert!(matches!(&refused, Err(crate::Error::NotActing(why)) if why.contains("cannot be recorded")), "{refused:?}");
-    let held_back = inner.executor.held_back(std::time::Instant::now()).instances;
+    let held_back = inner.executor.held_back(begun).instances;
     assert_eq!(held_back, [job.instance.0], "it is left to other hosts for a while");
     let (wait, retries, failures) = host.job(job.instance).await;
     assert_eq!((wait.0, retries, failures, host.domain.applied().len()), (job.number, 3, 0, 0));
@@ -277,10 +278,11 @@ async fn a_command_that_would_leave_too_late_stays_and_spends_no_attempt() {
     let (job, task) = (host.start().await, at_the_task(&host.runtime).await);
     host.runtime.shut_down(seconds(5)).await;
     let host = Host { runtime: testing::open_too_late(host.dir.path()).await, ..host };
+    let begun = std::time::Instant::now();
     for refused in [host.runtime.execute_job(job).await, host.runtime.complete_task(task, Variables::new()).await.map(drop)] {
         assert!(matches!(refused, Err(crate::Error::NotActing(LATE))), "{refused:?}");
     }
-    let held_back = host.runtime.0.executor.held_back(std::time::Instant::now()).instances;
+    let held_back = host.runtime.0.executor.held_back(begun).instances;
     assert_eq!(held_back, [job.instance.0], "it is not tried again and again");
     let (wait, retries, failures) = host.job(job.instance).await;
     assert_eq!((wait.0, retries, failures), (job.number, 3, 0));
