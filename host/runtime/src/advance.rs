@@ -25,7 +25,7 @@ use tokio::sync::OwnedMutexGuard;
 use tracing::Instrument;
 
 use crate::definitions::Definition;
-use crate::executor::Permit;
+use crate::executor::Queued;
 use crate::ledger::Closings;
 use crate::operator::Operator;
 use crate::parties::{Course, Parties};
@@ -157,7 +157,7 @@ pub(crate) struct State {
     /// The unit was a job's and failed: what was stored is the failure.
     pub(crate) failed: bool,
     /// The start was deferred: its job is the next input.
-    pub(crate) deferred: Option<(WaitId, Option<Permit>)>,
+    pub(crate) deferred: Option<Queued>,
 }
 
 /// How the steps of a unit ended, before anything is stored.

@@ -318,12 +318,6 @@ impl Inner {
         self.spawn_unit(async move { inner.work_off(queued).await });
     }
 
-    /// Runs the job that a start was deferred to, and that its commit has locked, as any other.
-    pub(crate) fn enqueue_deferred(self: &Arc<Self>, instance: InstanceId, (wait, permit): (WaitId, Option<Permit>)) {
-        let mine = self.executor.mine(instance, wait);
-        self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, fresh: true, permit, mine, answer: None });
-    }
-
     /// Runs a job and then those that come after it in line.
     async fn work_off(self: Arc<Self>, first: Queued) {
         let mut next = Some(first);

@@ -366,8 +366,8 @@ impl Inner {
         };
         match state.deferred.take() {
             // What a delivery goes on with is a job as any other: no other signal or message waits for it.
-            Some(deferred) if is_delivered => self.enqueue_deferred(id, deferred),
-            Some((wait, permit)) => state = self.run_held(state, wait, permit, start.traceparent).await,
+            Some(job) if is_delivered => self.enqueue(*job),
+            Some(job) => state = self.run_held(state, job, start.traceparent).await,
             None => {}
         }
         Ok(Begun::Started(Box::new(Started {
@@ -384,15 +384,8 @@ impl Inner {
     }
 
     /// Runs the first job of a deferred start for its caller. Whatever happens to it, the instance is durable and is the answer.
-    async fn run_held(
-        self: &Arc<Self>,
-        deferred: Box<State>,
-        wait: mandate_engine::WaitId,
-        permit: Option<crate::executor::Permit>,
-        traceparent: Option<String>,
-    ) -> Box<State> {
-        let instance = deferred.instance.id();
-        let mine = self.executor.mine(instance, wait);
+    async fn run_held(self: &Arc<Self>, deferred: Box<State>, job: Box<Queued>, traceparent: Option<String>) -> Box<State> {
+        let Queued { instance, wait, .. } = *job;
         let work = Work { traceparent, fresh: true, ..Work::new(instance, Input::RunJob { wait }) };
         let started = Instant::now();
         let advanced = self.advance_here(work).await;
@@ -400,7 +393,7 @@ impl Inner {
         match advanced {
             Ok(Advanced::Committed(state)) => state,
             Ok(Advanced::Contended) => {
-                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, fresh: false, permit, mine, answer: None });
+                self.enqueue(Queued { fresh: false, ..*job });
                 deferred
             }
             Ok(_) => {
@@ -409,7 +402,7 @@ impl Inner {
             }
             Err(error) => {
                 tracing::warn!(%instance, "the started instance goes on by itself: {error}");
-                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, fresh: false, permit, mine, answer: None });
+                self.enqueue(Queued { fresh: false, ..*job });
                 deferred
             }
         }

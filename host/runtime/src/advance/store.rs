@@ -12,7 +12,7 @@ use super::deferred::NO_WAIT;
 use super::{UnderWay, Work};
 use crate::definitions::suspended;
 use crate::error::TAKEN_OVER;
-use crate::executor::{Mine, Permit, Places};
+use crate::executor::{Mine, Places, Queued, wait_of};
 use crate::message_flows::begun_by;
 use crate::metrics::Acquired;
 use crate::parties::{Parties, Party};
@@ -22,7 +22,7 @@ use crate::{Error, Inner};
 
 /// What became of a unit that was to be stored.
 pub(super) enum Stored {
-    Committed(Option<(WaitId, Option<Permit>)>),
+    Committed(Option<Box<Queued>>),
     AlreadyStarted(InstanceId),
     Superseded,
     Conflict,
@@ -84,7 +84,7 @@ impl Inner {
         for job in committed.locked_jobs {
             locked_jobs.entry(job.instance).or_default().push(job);
         }
-        // The job of a start that is deferred is run for the caller.
+        // The job of a start that is deferred is run for the caller, and in this host's memory from here on.
         let mut deferred = None;
         let runs_deferred = work.is_deferred_start();
         let mut begun = Vec::new();
@@ -100,8 +100,8 @@ impl Inner {
             self.tell_of(party, &after, registered, work, locked.len());
             begun.extend(begun_by(party, after.awaited));
             if let (true, true, [job]) = (runs_deferred, id == work.instance, &locked[..]) {
-                let wait = crate::executor::wait_of(job);
-                deferred = Some((wait, after.places.give_away(wait)));
+                let place = after.places.give_away(wait_of(job));
+                deferred = Some(Box::new(Queued { exclusive: true, fresh: true, ..self.queued(job, place) }));
                 locked.clear();
             }
             self.take_up(&party.base.instance, locked, after.places);

@@ -114,7 +114,7 @@ impl Inner {
             Advanced::Committed(mut state) => {
                 // What it goes on with is a job as any other: no firing waits for it.
                 if let Some(deferred) = state.deferred.take() {
-                    self.enqueue_deferred(id, deferred);
+                    self.enqueue(*deferred);
                 }
             }
             // It was fired elsewhere, closed by another version, or is suspended: then it is still there, for any host once it is

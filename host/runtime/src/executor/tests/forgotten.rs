@@ -1,7 +1,10 @@
 //! What a host has locked and does not know of, and what it cannot read while it looks for somebody.
 
+use mandate_engine::Chain;
+
 use super::*;
-use crate::Correlation;
+use crate::advance::Begin;
+use crate::{Correlation, DefinitionRef};
 
 /// Two executions of `w` may wait for `come`; `begun` starts by it.
 const MEETING: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="test">
@@ -108,4 +111,27 @@ async fn a_host_that_runs_no_jobs_puts_back_deliveries_and_firings_that_it_does_
         drop(busy);
         host.close().await;
     }
+}
+
+/// However long its host is at something else before it runs it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_job_that_a_start_is_deferred_to_is_in_its_hosts_memory_all_the_time() {
+    on_both(async |host| {
+        let inner = host.inner();
+        let key = DefinitionRef::Key { key: "p".to_owned(), tenant: None };
+        let definition = inner.resolve(&key).await.expect("it is deployed");
+        let element = definition.model.find("s").expect("it has a start event");
+        let variables = Variables::from([("wait".to_owned(), mandate_engine::Variable::from_json(&"PT0S".into()))]);
+        let begin = Begin { definition, tenant: None, business_key: None, start_key: None, newest: false, fired: None };
+        let start = Work { begin: Some(begin), ..Work::new(InstanceId(Uuid::now_v7()), Input::Start { element, variables, chain: Chain::Deferred }) };
+        let Ok(Advanced::Committed(mut state)) = inner.advance_here(start).await else { panic!("it is stored") };
+        let id = state.instance.id();
+        let job = state.deferred.take().expect("its job is for whoever has started it");
+        assert_eq!(inner.store.locked().await.expect("read").len(), 1);
+        assert!(!inner.executor.is_idle());
+        inner.enqueue(*job);
+        host.ended(id).await;
+        host.close().await;
+    })
+    .await;
 }
