@@ -157,7 +157,7 @@ pub(crate) struct State {
     /// The unit was a job's and failed: what was stored is the failure.
     pub(crate) failed: bool,
     /// The start was deferred: its job is the next input.
-    pub(crate) deferred: Option<Queued>,
+    pub(crate) deferred: Option<Box<Queued>>,
 }
 
 /// How the steps of a unit ended, before anything is stored.
@@ -466,7 +466,10 @@ impl Inner {
                 if unit.locked.get_or_insert_with(Instant::now).elapsed() >= LOCKED_PATIENCE {
                     return Err(error.into());
                 }
-                tokio::time::sleep(LOCKED_PAUSE).await;
+                match unit.work.job() {
+                    Some(_) => Box::pin(self.executor.rest(LOCKED_PAUSE)).await,
+                    None => tokio::time::sleep(LOCKED_PAUSE).await,
+                }
                 Ok(None)
             }
         }

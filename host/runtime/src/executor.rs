@@ -253,6 +253,13 @@ impl Executor {
         self.held_back.forget(instance);
     }
 
+    /// Waits, and has one more job run meanwhile: who runs a job and only waits needs no worker.
+    pub(crate) async fn rest(&self, pause: Duration) {
+        self.workers.add_permits(1);
+        tokio::time::sleep(pause).await;
+        self.workers.acquire().await.expect("nobody closes it").forget();
+    }
+
     /// A place for a job that is about to be stored; none when the queue is full.
     fn reserve(&self) -> Option<Permit> {
         self.places.clone().try_acquire_owned().ok()
@@ -401,6 +408,8 @@ impl Inner {
     /// Unlocks a job that could not be run.
     async fn put_back(&self, instance: InstanceId, wait: WaitId, error: &Error) {
         match error {
+            // Whoever has locked for so long what it writes may do so for much longer.
+            Error::Store(locked) if locked.is_of_lock() => self.leave(instance, wait, error).await,
             Error::Rejected(Rejection::Suspended | Rejection::JobSuspended { .. }) => {
                 self.release(instance, wait).await;
                 // Another job may be the instance's next since.
@@ -424,14 +433,7 @@ impl Inner {
             | Error::Damaged(_)
             | Error::Sandbox(_)
             | Error::Catalogue(_)
-            | Error::Bug => {
-                let unreadable = match error {
-                    Error::DefinitionUnreadable { id, .. } => Unreadable::Definition(id.clone()),
-                    _ => Unreadable::Instance(instance),
-                };
-                self.hold_back(instance, wait, unreadable, &error.to_string());
-                self.release(instance, wait).await;
-            }
+            | Error::Bug => self.leave(instance, wait, error).await,
             _ => {
                 tracing::error!(%instance, job = wait.0, "job could not be run and is put back: {error}");
                 // Not at once: whatever stopped it is likely still there.
@@ -440,6 +442,16 @@ impl Inner {
                 self.executor.wake.notify_one();
             }
         }
+    }
+
+    /// Unlocks a job that this host cannot run, and leaves it alone for a while.
+    async fn leave(&self, instance: InstanceId, wait: WaitId, error: &Error) {
+        let unreadable = match error {
+            Error::DefinitionUnreadable { id, .. } => Unreadable::Definition(id.clone()),
+            _ => Unreadable::Instance(instance),
+        };
+        self.hold_back(instance, wait, unreadable, &error.to_string());
+        self.release(instance, wait).await;
     }
 
     /// Leaves what this host cannot run alone for a while.

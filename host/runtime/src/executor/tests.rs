@@ -11,6 +11,7 @@ use crate::{ClockSource, Config, Reason, Runtime, Start, StoreConfig, Waiting, W
 
 mod damaged;
 mod forgotten;
+mod locked;
 mod stopped;
 mod unloadable;
 
