@@ -16,8 +16,8 @@ pub(crate) async fn open(dir: &Path, database: Option<&str>, execute_jobs: bool)
 }
 
 /// One that executes no jobs and that no command leaves in time.
-pub(crate) async fn open_too_late(dir: &Path) -> Runtime {
-    Runtime::open_departing(config(dir, None, false), Duration::ZERO).await.expect("the host opens")
+pub(crate) async fn open_too_late(dir: &Path, database: Option<&str>) -> Runtime {
+    Runtime::open_departing(config(dir, database, false), Duration::ZERO).await.expect("the host opens")
 }
 
 fn config(dir: &Path, database: Option<&str>, execute_jobs: bool) -> Config {

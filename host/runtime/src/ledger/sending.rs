@@ -65,14 +65,14 @@ impl Sending<'_> {
         let opened = self.opened(opened, flight);
         if let Err(failure) = settled {
             if let Ok(Ok(attempt)) = opened {
-                self.withhold(attempt, "what became of a command before it could not be recorded").await?;
+                self.withhold(attempt, place, "what became of a command before it could not be recorded").await?;
             }
             return Ok(Some(Issued::Stop(failure)));
         }
         match opened? {
             // The target was not asked: no attempt of the job is spent.
             Ok(attempt) if place.is_late() => {
-                self.withhold(attempt, "it would have left too late").await?;
+                self.withhold(attempt, place, "it would have left too late").await?;
                 Ok(Some(Issued::NotActing(LATE)))
             }
             Ok(attempt) => self.depart(attempt, place, prepared).await,
@@ -130,8 +130,9 @@ impl Sending<'_> {
         }
     }
 
-    /// Closes an attempt that is not sent after all.
-    async fn withhold(&self, Attempt { number, flight }: Attempt, why: &str) -> Result<(), Error> {
+    /// Closes an attempt that is not sent after all. Its place is another one's meanwhile: the database may not be well.
+    async fn withhold(&self, Attempt { number, flight }: Attempt, place: Place, why: &str) -> Result<(), Error> {
+        drop(place);
         let reason = format!("it was not sent: {why}");
         let close = close(self.issue, self.command, number, &Outcome::Unavailable { reason, retry_after: None });
         match self.inner.record(close.clone()).await {

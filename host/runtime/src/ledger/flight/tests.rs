@@ -277,7 +277,7 @@ async fn a_command_that_would_leave_too_late_stays_and_spends_no_attempt() {
     let host = Host::open(None).await;
     let (job, task) = (host.start().await, at_the_task(&host.runtime).await);
     host.runtime.shut_down(seconds(5)).await;
-    let host = Host { runtime: testing::open_too_late(host.dir.path()).await, ..host };
+    let host = Host { runtime: testing::open_too_late(host.dir.path(), None).await, ..host };
     let begun = std::time::Instant::now();
     for refused in [host.runtime.execute_job(job).await, host.runtime.complete_task(task, Variables::new()).await.map(drop)] {
         assert!(matches!(refused, Err(crate::Error::NotActing(LATE))), "{refused:?}");
@@ -298,6 +298,37 @@ async fn a_command_that_would_leave_too_late_stays_and_spends_no_attempt() {
         assert_eq!(attempts, [(1, 1, LedgerState::Unavailable), (2, 1, LedgerState::Applied)]);
     }
     assert_eq!(host.domain.applied().len(), 2);
+    host.runtime.shut_down(seconds(5)).await;
+}
+
+/// As if somebody had locked what is in the ledger. The sequence tells who has tried, for it is not rolled back.
+const LOCK: &str = "CREATE SEQUENCE tried; CREATE FUNCTION lock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('tried'); \
+     RAISE EXCEPTION 'it is locked' USING ERRCODE = '55P03'; END $$; \
+     CREATE TRIGGER lock BEFORE UPDATE ON ledger FOR EACH ROW EXECUTE FUNCTION lock()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_stays_keeps_no_place_until_that_is_recorded() {
+    let cluster = Cluster::start().expect("PostgreSQL starts");
+    let database = cluster.create_database("host").expect("a database");
+    let host = Host::open(Some(&database)).await;
+    let job = host.start().await;
+    host.runtime.shut_down(seconds(5)).await;
+    let narrow = host.domain.catalogue().replace("[targets.domain]\n", "[targets.domain]\nin-flight = 1\n");
+    std::fs::write(host.dir.path().join("catalogue.toml"), narrow).expect("written");
+    let host = Host { runtime: testing::open_too_late(host.dir.path(), Some(&database)).await, ..host };
+    cluster.sql("host", LOCK).expect("locked");
+    let runtime = host.runtime.clone();
+    let refused = tokio::spawn(async move { runtime.execute_job(job).await });
+    while cluster.sql("host", "SELECT is_called FROM tried").expect("read") != "t" {
+        assert!(!refused.is_finished(), "it is not sent, and that is to be recorded");
+    }
+    let inner = &host.runtime.0;
+    let command = inner.catalogue.get("test.ok@1").expect("it is there");
+    drop(tokio::time::timeout(seconds(60), inner.sender.place(command)).await.expect("the only place is free"));
+    assert!(!refused.is_finished(), "it is not recorded yet");
+    cluster.sql("host", "DROP TRIGGER lock ON ledger").expect("let go");
+    let refused = refused.await.expect("it ends");
+    assert!(matches!(refused, Err(crate::Error::NotActing(LATE))), "{refused:?}");
     host.runtime.shut_down(seconds(5)).await;
 }
 
