@@ -53,8 +53,8 @@ pub(crate) const MAX_BRIEF_BYTES: usize = 64 * 1024;
 /// After this many lost races an API call is told to come again.
 const MAX_API_CONFLICTS: u32 = 100;
 
-/// How long a unit waits for its turn, before it goes on without: whoever has it may be at a delegate, and in the worst case wait for a
-/// service that waits for this one.
+/// How long a unit waits for its turn in all, before it goes on without: whoever has it may be at a delegate, and in the worst case wait
+/// for a service that waits for this one.
 const TURN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A unit that waits for a lock in the database is tried again after this pause: about as often as the store tries a row again.
@@ -228,7 +228,8 @@ struct UnderWay<'a> {
     conflicts: u32,
     /// When it was first not stored because of a lock.
     locked: Option<Instant>,
-    /// Its turn, once it has lost one.
+    /// Until when it waits for its turn, once it has lost one.
+    turn_by: Option<tokio::time::Instant>,
     turn: Option<OwnedMutexGuard<()>>,
     /// Its job has failed: what is to be stored is the failure.
     failed: bool,
@@ -244,6 +245,7 @@ impl<'a> UnderWay<'a> {
             deferred: BTreeSet::new(),
             conflicts: 0,
             locked: None,
+            turn_by: None,
             turn: None,
             failed: false,
         }
@@ -488,7 +490,8 @@ impl Inner {
         // Jobs that race for one instance alone have its line.
         if unit.turn.is_none() && (parties.len() > 1 || unit.work.job().is_none()) {
             let turn = self.trees.turn(parties.first().instance.root_instance());
-            unit.turn = tokio::time::timeout(TURN_PATIENCE, turn).await.ok();
+            let by = *unit.turn_by.get_or_insert_with(|| tokio::time::Instant::now() + TURN_PATIENCE);
+            unit.turn = tokio::time::timeout_at(by, turn).await.ok();
         }
         Ok(None)
     }

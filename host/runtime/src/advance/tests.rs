@@ -1,13 +1,16 @@
-//! Where units run: brief ones where they were asked for, while others run, and all others on the threads for guests.
+//! Where units run: brief ones where they were asked for, while others run, and all others on the threads for guests. And how long they wait
+//! for their turn.
 
 use std::future::Future;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use mandate_engine::{Input, InstanceId, Variable};
+use mandate_engine::{Input, InstanceId, Variable, WaitId};
 use mandate_model::ElementIndex;
 use serde_json::json;
 
+use super::{TURN_PATIENCE, UnderWay, Work};
+use crate::parties::Parties;
 use crate::{Runtime, testing};
 
 /// A person, and then delegates; `long` has a chain of plain tasks before the person, `called` begins with a delegate.
@@ -137,4 +140,30 @@ async fn what_is_brief_needs_no_thread_for_guests_while_others_run_and_all_else_
 
 async fn started_definition(runtime: &Runtime, process: &str) -> Arc<crate::definitions::Definition> {
     runtime.0.resolve(&start(process).definition).await.expect("it is deployed")
+}
+
+/// Whoever has the turn may keep it for long.
+#[tokio::test]
+async fn a_unit_that_loses_one_race_after_the_other_waits_for_its_turn_once() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let runtime = testing::open(dir.path(), None, false).await;
+    testing::deploy(&runtime, &model(), MANIFEST).await;
+    let (inner, id) = (&runtime.0, runtime.start(start("p")).await.expect("it starts").id);
+    let work = Work::new(id, Input::CompleteTask { wait: WaitId(0), variables: mandate_engine::Variables::new() });
+    let parties = Parties::new(inner.base(&work).await.expect("it lives"), &work.input);
+    let registered = inner.running.enter(id, None);
+    let mut unit = UnderWay::new(work, &registered, 0);
+    let other = inner.trees.turn(id).await;
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    for _ in 0..20 {
+        assert!(inner.after_conflict(&mut unit, &parties).await.expect("it is begun again").is_none());
+    }
+    let waited = begun.elapsed();
+    assert!(unit.turn.is_none() && waited >= TURN_PATIENCE && waited < TURN_PATIENCE * 2, "{waited:?}");
+    drop(other);
+    inner.after_conflict(&mut unit, &parties).await.expect("it is begun again");
+    assert!(unit.turn.is_some(), "a turn that nobody has is taken even so");
+    tokio::time::resume();
+    runtime.shut_down(Duration::from_secs(5)).await;
 }
