@@ -266,7 +266,12 @@ impl Runtime {
     pub async fn shut_down(&self, within: Duration) {
         self.wind_down();
         self.0.tasks.close();
-        if tokio::time::timeout(within, self.0.tasks.wait()).await.is_err() {
+        let last = async {
+            self.0.tasks.wait().await;
+            // What nobody here will wake any more is looked for again after an hour at the latest.
+            self.0.wake_again().await;
+        };
+        if tokio::time::timeout(within, last).await.is_err() {
             tracing::warn!("units of work are still running; another host or the next start takes them over");
         }
         self.0.store.close().await;

@@ -204,9 +204,9 @@ mod tests {
     use mandate_store::{Except, Expect, InstanceHead, InstanceWrite, Message, Parts, State, Unit};
     use uuid::Uuid;
 
-    use super::{FIRST_PAUSE_MS, LONGEST_PAUSE_MS, StoreError, UNKNOWN, longest_pause_after};
+    use super::{Begun, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, StoreError, UNKNOWN, longest_pause_after};
     use crate::deploy::Upload;
-    use crate::{ClockSource, Config, Runtime, StoreConfig, wasm};
+    use crate::{Runtime, testing};
 
     const FILE: &str = "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' targetNamespace='test'><message id='m' name='paid'/>\
         <process id='shop' isExecutable='true'><startEvent id='s'/></process><process id='stock' isExecutable='true'>\
@@ -225,23 +225,21 @@ mod tests {
         }
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_message_that_cannot_be_looked_at_keeps_back_no_other() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let store = StoreConfig::new(format!("sqlite:{}", dir.path().join("mandate.db").display()));
-        let sandbox = wasm::Config::new(dir.path().join("components"), wasm::Compiler::InProcess);
-        let (catalogue, execute_jobs, clock, history_cleanup) = (None, false, ClockSource::System, None);
-        let config = Config { store, sandbox, catalogue, execute_jobs, clock, history_cleanup };
-        let runtime = Runtime::open(config).await.expect("the host opens");
-        let upload = Upload { resources: vec![("p.bpmn".to_owned(), FILE.as_bytes().to_vec())], ..Upload::default() };
-        runtime.deploy(upload).await.expect("deployed");
-        let (inner, store) = (&runtime.0, &runtime.0.store);
-        let shop = store.latest_definition("shop", None).await.expect("read").expect("deployed").id;
+    /// A host with both processes, and the id of `shop`.
+    async fn open(dir: &std::path::Path) -> (Runtime, String) {
+        let runtime = testing::open(dir, None, false).await;
+        let resources = vec![("p.bpmn".to_owned(), FILE.as_bytes().to_vec())];
+        runtime.deploy(Upload { resources, filter_duplicates: true, ..Upload::default() }).await.expect("deployed");
+        let shop = runtime.0.store.latest_definition("shop", None).await.expect("read").expect("deployed").id;
+        (runtime, shop)
+    }
 
+    /// Has an instance of `shop` send a message to each of these elements, and answers the messages' ids.
+    async fn send(runtime: &Runtime, shop: &str, elements: &[Option<&str>]) -> Vec<Uuid> {
         let message = |element: Option<&str>| Message {
             id: Uuid::now_v7(),
             name: "paid".into(),
-            definition_id: shop.clone(),
+            definition_id: shop.to_owned(),
             process: "stock".into(),
             element: element.map(str::to_owned),
             business_key: None,
@@ -252,7 +250,7 @@ mod tests {
         };
         let head = InstanceHead {
             tenant: None,
-            definition_id: shop.clone(),
+            definition_id: shop.to_owned(),
             business_key: None,
             started_at: 0,
             started_by: None,
@@ -260,13 +258,20 @@ mod tests {
         };
         let state = State::Live { snapshot: Vec::new(), parts: Parts::default() };
         let mut sender = InstanceWrite::new(Uuid::now_v7(), Expect::New(head), state);
+        sender.messages = elements.iter().copied().map(message).collect();
+        let sent = sender.messages.iter().map(|message| message.id).collect();
+        let unit = Unit { id: Uuid::now_v7(), instances: vec![sender], start_key: None, newest: false, closes: Vec::new() };
+        runtime.0.store.commit(unit).await.expect("stored");
+        sent
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_message_that_cannot_be_looked_at_keeps_back_no_other() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (runtime, shop) = open(dir.path()).await;
+        let (inner, store) = (&runtime.0, &runtime.0.store);
         // No element has such an id, and no database compares it.
-        sender.messages = vec![message(Some("\0")), message(None)];
-        let bad = sender.messages[0].id;
-        store
-            .commit(Unit { id: Uuid::now_v7(), instances: vec![sender], start_key: None, newest: false, closes: Vec::new() })
-            .await
-            .expect("stored");
+        let bad = send(&runtime, &shop, &[Some("\0"), None]).await[0];
 
         assert_eq!(inner.address_due().await.expect("the round goes on"), 2);
         let delivered = store.claim_deliveries(inner.clock.now_ms(), 10, &[], &Except::NOTHING).await.expect("claimed");
@@ -275,6 +280,22 @@ mod tests {
         let reasons: Vec<_> = waiting.iter().filter(|it| it.id == bad).map(|it| it.reason.as_deref()).collect();
         assert_eq!((waiting.len(), reasons), (2, vec![Some(UNKNOWN)]));
         assert_eq!(inner.address_due().await.expect("read"), 0, "it is put off");
+        runtime.shut_down(std::time::Duration::from_secs(5)).await;
+    }
+
+    /// Else it would come when somebody looks for a receiver the next time, which may be in an hour.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_message_that_could_not_be_made_due_is_when_its_host_ends() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (runtime, shop) = open(dir.path()).await;
+        send(&runtime, &shop, &[Some("nowhere")]).await;
+        assert_eq!(runtime.0.address_due().await.expect("read"), 1);
+        assert_eq!(runtime.0.address_due().await.expect("read"), 0, "nobody waits for it");
+        let (process, name) = ("stock".to_owned(), "paid".to_owned());
+        runtime.0.unwoken.add([Begun { process, tenant: None, name, business_key: None, correlation_key: None }]);
+        runtime.shut_down(std::time::Duration::from_secs(5)).await;
+        let (runtime, _) = open(dir.path()).await;
+        assert_eq!(runtime.0.address_due().await.expect("read"), 1, "somebody does");
         runtime.shut_down(std::time::Duration::from_secs(5)).await;
     }
 }
