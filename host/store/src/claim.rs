@@ -157,10 +157,11 @@ impl Store {
         Ok(claimed)
     }
 
-    /// Locks one job, due or not, with retries or without. Waits for whoever commits to its instance.
+    /// Locks one job, due or not, with retries or without. Waits for whoever commits to its instance; an error [of a
+    /// lock](Error::is_of_lock): somebody has it or its instance locked in the database for longer.
     pub async fn claim_one(&self, instance: Uuid, wait: i64) -> Result<Claim, Error> {
         let me = self.host();
-        let mut tx = self.begin_in_epoch().await?;
+        let mut tx = self.begin_impatiently().await?;
         tx.fetch("SELECT id FROM instance WHERE id = $1 {pg:FOR UPDATE}", params![instance]).await?;
         let claim = look_at_one(&mut tx, me.id, instance, wait).await?;
         if let Claim::Locked(_) = claim {
@@ -237,6 +238,14 @@ impl Store {
                 Err(Error::Fenced)
             }
         }
+    }
+
+    /// The same where others may have locked what is to be locked.
+    pub(crate) async fn begin_impatiently(&self) -> Result<Tx, Error> {
+        let mut tx = self.begin_in_epoch().await?;
+        // Behind it claims wait, too.
+        tx.wait_at_most(WAITS).await?;
+        Ok(tx)
     }
 }
 

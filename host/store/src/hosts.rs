@@ -2,7 +2,6 @@
 
 use crate::again::again;
 use crate::claim::put_down;
-use crate::committer::WAITS;
 use crate::db::{Lane, Param, Row, Tx, params};
 use crate::lease::HostRef;
 use crate::ledger::close_left_open;
@@ -36,13 +35,7 @@ impl Store {
         if is_nobody(&self.inner().jobs, GONE, params.clone()).await? {
             return Ok(TakenOver::default());
         }
-        let attempt = || async {
-            let mut tx = self.begin_in_epoch().await?;
-            // Behind it claims wait, too.
-            tx.wait_at_most(WAITS).await?;
-            take_over(tx, GONE, params.clone()).await
-        };
-        again(attempt).await
+        again(|| async { take_over(self.begin_impatiently().await?, GONE, params.clone()).await }).await
     }
 }
 

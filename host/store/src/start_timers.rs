@@ -223,7 +223,7 @@ impl Store {
     /// Locks one firing, due or not, with retries or without.
     pub async fn claim_start_timer(&self, id: Uuid, firing: i64) -> Result<StartTimerClaim, Error> {
         let me = self.host();
-        let mut tx = self.begin_in_epoch().await?;
+        let mut tx = self.begin_impatiently().await?;
         let sql = format!(
             "SELECT {COLUMNS}, CASE WHEN {HELD} THEN (SELECT h.name FROM host h WHERE h.id = t.locked_by) END FROM start_timer t \
              WHERE t.id = $1 AND t.firing = $2 {{pg:FOR UPDATE OF t}}"

@@ -1,6 +1,8 @@
 //! In which order rows are locked beside the committer, and what becomes of a transaction that PostgreSQL undoes for another one's sake,
 //! and of units that wait for a lock in vain.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use mandate_store::{
     CalledBy, CommitError, Committed, DeploymentDeletion, Expect, InstanceHead, InstanceWrite, JobDefinitionChange, JobDefinitionName,
@@ -229,6 +231,36 @@ async fn units_of_an_instance_that_somebody_has_locked_are_handed_back_and_its_j
     other.end().await;
     assert_eq!(store.release(&[(held, 1)]).await.expect("released"), 1);
     assert_eq!(until_stored(&store, unit(step(held, 2))).await.revisions, [(held, 3)]);
+    store.close().await;
+}
+
+/// Else whoever claims jobs would wait behind it for half a lease, which is longer here than any test lasts.
+#[tokio::test]
+async fn who_executes_what_somebody_has_locked_is_told_so_soon() {
+    let fixture = Fixture::postgres("locked_one");
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let (id, timer) = (Uuid::now_v7(), Uuid::now_v7());
+    store.commit(unit(InstanceWrite { put_jobs: vec![job(&process, 1, 9)], ..start(&process, id) })).await.expect("stored");
+    fixture
+        .raw(&format!(
+            "INSERT INTO start_timer (id, firing, definition_id, activity_id, due, retries, priority, suspended, failures, given_up, created) \
+             VALUES ('{timer}', 1, '{}', 'S', 9, 3, 0, FALSE, 0, 0, 1)",
+            process.id
+        ))
+        .await;
+    for (held, of_job) in [("instance", true), ("job", true), ("start_timer", false)] {
+        let mut other = Other::begin(&fixture).await;
+        other.run(&format!("SELECT 1 FROM {held} FOR UPDATE")).await;
+        let claimed = async {
+            if of_job { store.claim_one(id, 1).await.map(drop) } else { store.claim_start_timer(timer, 1).await.map(drop) }
+        };
+        let claimed = tokio::time::timeout(Duration::from_secs(60), claimed).await.expect("it does not wait for long");
+        assert!(claimed.is_err_and(|error| error.is_of_lock()), "{held}");
+        other.end().await;
+    }
+    store.claim_one(id, 1).await.expect("nobody has it");
+    store.claim_start_timer(timer, 1).await.expect("nobody has it");
     store.close().await;
 }
 
