@@ -123,8 +123,8 @@ const WITH_HOLDER: &str = "FROM any_job j LEFT JOIN host h ON h.id = j.locked_by
 
 impl Store {
     /// Locks up to `max` jobs that are due, those of the highest priority first and of these the longest due, and answers them in that
-    /// order. Of exclusive jobs at most one per instance, and none while another one of its instance is locked. Instances that are being
-    /// committed to are left for the next time.
+    /// order. Of exclusive jobs at most one per instance, and none while another one of its instance is locked. Jobs that somebody
+    /// holds, and those of instances that are being committed to, are left for the next time.
     pub async fn claim(&self, now: i64, max: u32, except: &Except) -> Result<Vec<ClaimedJob>, Error> {
         // Nothing is due most of the time: a read costs no transaction.
         let (sql, params) = candidates::is_due(now, except);
@@ -276,7 +276,8 @@ pub(crate) fn busy_sql() -> String {
     )
 }
 
-/// At most `max` jobs that are due, from these ranks in their order; of the exclusive jobs of an instance one.
+/// At most `max` jobs that are due, from these ranks in their order; of the exclusive jobs of an instance one. They are held, and those that
+/// somebody else holds are left for the next time: whoever claims waits for nobody.
 async fn found_in(tx: &mut Tx, ranks: &[Rank], now: i64, max: usize, except: &Except) -> Result<Vec<(Uuid, i64)>, Error> {
     let (mut exclusive, mut seen) = (HashSet::new(), HashSet::new());
     let mut found: Vec<(Uuid, i64)> = Vec::new();
@@ -287,7 +288,7 @@ async fn found_in(tx: &mut Tx, ranks: &[Rank], now: i64, max: usize, except: &Ex
         // What was found in a higher rank may come again.
         let again = if *rank == Rank::Any { seen.len() } else { 0 };
         let (sql, params) = candidates::look(*rank, now, i64::try_from(max - found.len() + again).unwrap_or(i64::MAX), except);
-        for row in tx.fetch(&sql, params).await? {
+        for row in tx.fetch(&format!("{sql} {{pg:FOR UPDATE OF j SKIP LOCKED}}"), params).await? {
             let (instance, wait) = (row.get(0)?, row.get(1)?);
             // One statement locks them all and would not see that it locks a second one.
             if seen.insert((instance, wait)) && (!row.get::<bool>(2)? || exclusive.insert(instance)) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mandate_store::{
-    CalledBy, CommitError, Committed, DeploymentDeletion, Expect, InstanceHead, InstanceWrite, JobDefinitionChange, JobDefinitionName,
+    CalledBy, CommitError, Committed, DeploymentDeletion, Except, Expect, InstanceHead, InstanceWrite, JobDefinitionChange, JobDefinitionName,
     Store, Unit,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -261,6 +261,29 @@ async fn who_executes_what_somebody_has_locked_is_told_so_soon() {
     }
     store.claim_one(id, 1).await.expect("nobody has it");
     store.claim_start_timer(timer, 1).await.expect("nobody has it");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_somebody_has_locked_keeps_no_other_from_being_claimed() {
+    let fixture = Fixture::postgres("locked_job");
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let (held, free) = (Uuid::now_v7(), Uuid::now_v7());
+    for (id, due) in [(held, 1), (free, 2)] {
+        store.commit(unit(InstanceWrite { put_jobs: vec![job(&process, 1, due)], ..start(&process, id) })).await.expect("stored");
+    }
+    let mut other = Other::begin(&fixture).await;
+    other.run(&format!("SELECT 1 FROM job WHERE instance_id = '{held}' FOR UPDATE")).await;
+    let claim = async || -> Vec<Uuid> {
+        let claim = store.claim(9, 1, &Except::NOTHING);
+        let claimed = tokio::time::timeout(Duration::from_secs(60), claim).await.expect("it waits for nobody");
+        claimed.expect("claimed").into_iter().map(|job| job.instance).collect()
+    };
+    assert_eq!(claim().await, [free]);
+    assert_eq!(claim().await, []);
+    other.end().await;
+    assert_eq!(claim().await, [held]);
     store.close().await;
 }
 
