@@ -370,17 +370,20 @@ impl Tx {
             self.state.dangling = true;
             self.waiting.insert(0, Waiting::control(BEGIN_AS_WRITER));
         }
-        let waiting = std::mem::take(&mut self.waiting);
-        if !self.state.texts.take(&waiting) {
-            for one in waiting {
-                self.execute_flushed(one.sql, one.params).await?;
-            }
-            return Ok(());
+        if !self.is_one() {
+            return self.flush_one_by_one().await;
         }
-        match queue::together(self.dialect, waiting) {
+        match queue::together(self.dialect, std::mem::take(&mut self.waiting)) {
             Some((sql, params)) => self.execute_flushed(sql, params).await.map(drop),
             None => Ok(()),
         }
+    }
+
+    async fn flush_one_by_one(&mut self) -> Result<(), Error> {
+        for one in std::mem::take(&mut self.waiting) {
+            self.execute_flushed(one.sql, one.params).await?;
+        }
+        Ok(())
     }
 
     /// Counts rows that a statement wrote.
@@ -419,16 +422,18 @@ impl Tx {
     /// The same for who must know whether it was the COMMIT that failed. What has waited is written before: on SQLite in one go with it,
     /// and on PostgreSQL without either BEGIN or COMMIT where nothing was asked before, as the one statement that it is.
     pub(crate) async fn conclude(mut self) -> Result<(), CommitFailure> {
+        let is_all = self.dialect == Dialect::Postgres && !self.is_begun && !self.waiting.is_empty();
         let committed = if self.dialect == Dialect::Sqlite && !self.waiting.is_empty() {
             self.waiting.push(Waiting::control("COMMIT"));
             self.flush().await
-        } else if self.dialect == Dialect::Postgres && !self.is_begun && self.is_one() {
+        } else if is_all && self.is_one() {
             match self.execute_alone().await {
                 Err(error) if !matches!(error, Error::Connection(_)) => return Err(CommitFailure::Before(error)),
                 done => done,
             }
         } else {
-            if let Err(error) = self.prepare_commit().await {
+            let prepared = if is_all { self.flush_one_by_one().await } else { self.prepare_commit().await };
+            if let Err(error) = prepared {
                 self.rollback().await;
                 return Err(CommitFailure::Before(error));
             }
@@ -446,9 +451,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether all that is to be written is one statement.
+    /// Whether what waits goes to the database as one: to be asked once, for who comes too late is counted.
     fn is_one(&mut self) -> bool {
-        !self.waiting.is_empty() && self.state.texts.take(&self.waiting)
+        self.state.texts.take(&self.waiting)
     }
 
     /// Runs what waits as a statement that is a transaction of its own.
