@@ -276,8 +276,8 @@ pub(crate) fn busy_sql() -> String {
     )
 }
 
-/// At most `max` jobs that are due, from these ranks in their order; of the exclusive jobs of an instance one. They are held, and those that
-/// somebody else holds are left for the next time: whoever claims waits for nobody.
+/// At most `max` jobs that are due, from these ranks in their order; of the exclusive jobs of an instance one. They are held, and those
+/// that somebody else holds are left for the next time: whoever claims waits for nobody.
 async fn found_in(tx: &mut Tx, ranks: &[Rank], now: i64, max: usize, except: &Except) -> Result<Vec<(Uuid, i64)>, Error> {
     let (mut exclusive, mut seen) = (HashSet::new(), HashSet::new());
     let mut found: Vec<(Uuid, i64)> = Vec::new();

@@ -263,13 +263,15 @@ impl Committer {
         }
     }
 
-    /// One transaction, or two: where the first rested on what does not hold; or where it waited for a lock in vain, which may have been
-    /// everybody's, for what it supposed goes to the database with what it writes.
+    /// One transaction, or two where the first rested on what does not hold. One that waited for a lock in vain does not know whether it
+    /// was everybody's, for what it supposed goes to the database with what it writes.
     async fn attempt(&mut self, items: &[&Item], entries: ledger::Write, searches: bool) -> Result<Attempt, Error> {
-        match self.attempt_once(items, entries, searches).await {
-            Err(error) if (error.is_unfounded() || error.is_of_lock() && !searches) && self.memory.forget() => {
-                self.attempt_once(items, entries, searches).await
-            }
+        let mut ended = self.attempt_once(items, entries, searches).await;
+        if ended.as_ref().is_err_and(Error::is_unfounded) && self.memory.forget() {
+            ended = self.attempt_once(items, entries, searches).await;
+        }
+        match ended {
+            Err(error) if error.is_of_lock() && self.is_held_up().await => Ok(Attempt::Again(error)),
             ended => ended,
         }
     }
@@ -287,13 +289,11 @@ impl Committer {
         }
         let me = self.lease.host;
         let units = items.iter().filter_map(|item| if let Item::Unit(unit) = item { Some(unit) } else { None });
-        let starts = units.clone().flat_map(begun::started).next().is_some();
         let (held, definitions) = match begun::begin(&mut tx, me, self.nth, units, &mut self.memory).await {
             Ok(begun) => begun,
             Err(error) => {
                 tx.rollback().await;
-                let is_everybodys = error.is_of_lock() && (!starts || self.is_held_up().await);
-                return if is_everybodys { Ok(Attempt::Again(error)) } else { Err(error) };
+                return Err(error);
             }
         };
         let begun = match held {

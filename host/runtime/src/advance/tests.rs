@@ -1,5 +1,5 @@
-//! Where units run: brief ones where they were asked for, while others run, and all others on the threads for guests. And how long they wait
-//! for their turn.
+//! Where units run: brief ones where they were asked for, while others run, and all others on the threads for guests. And how long they
+//! wait for their turn.
 
 use std::future::Future;
 use std::sync::{Arc, Condvar, Mutex};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mandate_store::{
-    CalledBy, CommitError, Committed, DeploymentDeletion, Except, Expect, InstanceHead, InstanceWrite, JobDefinitionChange, JobDefinitionName,
-    Store, Unit,
+    CalledBy, CommitError, Committed, DeploymentDeletion, Except, Expect, InstanceHead, InstanceWrite, JobDefinitionChange,
+    JobDefinitionName, Store, Unit,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
@@ -252,15 +252,38 @@ async fn who_executes_what_somebody_has_locked_is_told_so_soon() {
     for (held, of_job) in [("instance", true), ("job", true), ("start_timer", false)] {
         let mut other = Other::begin(&fixture).await;
         other.run(&format!("SELECT 1 FROM {held} FOR UPDATE")).await;
-        let claimed = async {
-            if of_job { store.claim_one(id, 1).await.map(drop) } else { store.claim_start_timer(timer, 1).await.map(drop) }
-        };
+        let claimed =
+            async { if of_job { store.claim_one(id, 1).await.map(drop) } else { store.claim_start_timer(timer, 1).await.map(drop) } };
         let claimed = tokio::time::timeout(Duration::from_secs(60), claimed).await.expect("it does not wait for long");
         assert!(claimed.is_err_and(|error| error.is_of_lock()), "{held}");
         other.end().await;
     }
     store.claim_one(id, 1).await.expect("nobody has it");
     store.claim_start_timer(timer, 1).await.expect("nobody has it");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_lock_in_vain_is_tried_once() {
+    let fixture = Fixture::postgres("tried_once");
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let [held, free, next] = [(); 3].map(|()| Uuid::now_v7());
+    for id in [held, free] {
+        store.commit(unit(start(&process, id))).await.expect("stored");
+    }
+    let mut other = Other::begin(&fixture).await;
+    // Of the last transaction that was stored: they are counted as they begin.
+    let nth = async |other: &mut Other| -> i64 {
+        sqlx::query_scalar("SELECT MAX(nth) FROM host_commit").fetch_one(&mut other.watching).await.expect("read")
+    };
+    let before = nth(&mut other).await;
+    other.run(&format!("SELECT 1 FROM instance WHERE id = '{held}' FOR UPDATE")).await;
+    let waited = store.commit(unit(step(held, 1))).await;
+    assert!(matches!(&waited, Err(CommitError::Database(error)) if error.is_of_lock()), "{waited:?}");
+    store.commit(unit(start(&process, next))).await.expect("stored");
+    assert_eq!(nth(&mut other).await - before, 2);
+    other.end().await;
     store.close().await;
 }
 
@@ -276,12 +299,13 @@ async fn a_job_that_somebody_has_locked_keeps_no_other_from_being_claimed() {
     let mut other = Other::begin(&fixture).await;
     other.run(&format!("SELECT 1 FROM job WHERE instance_id = '{held}' FOR UPDATE")).await;
     let claim = async || -> Vec<Uuid> {
-        let claim = store.claim(9, 1, &Except::NOTHING);
+        let except = Except::NOTHING;
+        let claim = store.claim(9, 1, &except);
         let claimed = tokio::time::timeout(Duration::from_secs(60), claim).await.expect("it waits for nobody");
         claimed.expect("claimed").into_iter().map(|job| job.instance).collect()
     };
     assert_eq!(claim().await, [free]);
-    assert_eq!(claim().await, []);
+    assert_eq!(claim().await, Vec::<Uuid>::new());
     other.end().await;
     assert_eq!(claim().await, [held]);
     store.close().await;

@@ -123,7 +123,10 @@ async fn the_job_that_a_start_is_deferred_to_is_in_its_hosts_memory_all_the_time
         let element = definition.model.find("s").expect("it has a start event");
         let variables = Variables::from([("wait".to_owned(), mandate_engine::Variable::from_json(&"PT0S".into()))]);
         let begin = Begin { definition, tenant: None, business_key: None, start_key: None, newest: false, fired: None };
-        let start = Work { begin: Some(begin), ..Work::new(InstanceId(Uuid::now_v7()), Input::Start { element, variables, chain: Chain::Deferred }) };
+        let start = Work {
+            begin: Some(begin),
+            ..Work::new(InstanceId(Uuid::now_v7()), Input::Start { element, variables, chain: Chain::Deferred })
+        };
         let Ok(Advanced::Committed(mut state)) = inner.advance_here(start).await else { panic!("it is stored") };
         let id = state.instance.id();
         let job = state.deferred.take().expect("its job is for whoever has started it");

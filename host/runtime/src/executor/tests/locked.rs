@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// As if somebody had this instance locked, for whoever stores anything of it, until [`LET_GO`]. The sequence tells who has tried, for it is
-/// not rolled back.
+/// As if somebody had this instance locked, for whoever stores anything of it, until [`LET_GO`]. The sequence tells who has tried, for it
+/// is not rolled back.
 fn lock(id: InstanceId) -> String {
     format!(
         "CREATE SEQUENCE tried; CREATE FUNCTION lock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('tried'); \
