@@ -30,7 +30,7 @@ const CPU_GRACE_SECONDS: u64 = 5;
 /// the most still compiles.
 const COMPILE_TIMEOUT: Duration = Duration::from_mins(5);
 /// Threads of the compiler. It works beside a host that must keep its pace, and each thread costs address space.
-const COMPILER_THREADS: &str = "2";
+const COMPILER_THREADS: usize = 2;
 /// Below everything else on the machine.
 const COMPILER_NICENESS: i32 = 10;
 /// How much of what the compiler says is kept.
@@ -107,8 +107,7 @@ async fn in_child(exe: PathBuf, bytes: Arc<[u8]>) -> Result<Vec<u8>, Error> {
         .arg(COMPILE_COMMAND)
         // Credentials of the host are of no use to a compiler.
         .env_clear()
-        .env("RAYON_NUM_THREADS", COMPILER_THREADS)
-        .env("MALLOC_ARENA_MAX", COMPILER_THREADS)
+        .env("MALLOC_ARENA_MAX", COMPILER_THREADS.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -116,26 +115,33 @@ async fn in_child(exe: PathBuf, bytes: Arc<[u8]>) -> Result<Vec<u8>, Error> {
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
-    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+    let (Some(mut stdin), Some(stdout), Some(mut stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
         return Err(Error::Compiler("its pipes are missing".to_owned()));
     };
-    let (mut code, mut complaint) = (Vec::new(), Vec::new());
-    let write = async move {
+    let write = async {
         // A child that dies early closes the pipe; its exit says why.
         let _ = stdin.write_all(&bytes).await;
         let _ = stdin.shutdown().await;
+        drop(stdin);
+        Ok(())
     };
-    let mut stdout = stdout.take(MAX_CODE_SIZE as u64 + 1);
-    let mut stderr = stderr.take(MAX_COMPLAINT);
-    let ((), read, heard) = tokio::join!(write, stdout.read_to_end(&mut code), stderr.read_to_end(&mut complaint));
-    read.and(heard).map_err(failed)?;
-    if code.len() > MAX_CODE_SIZE {
-        return Err(Error::Compile(format!("it becomes more than {MAX_CODE_SIZE} bytes of machine code")));
-    }
-    // Both pipes are drained or the child is about to get a broken one, so it ends.
-    drop((stdout, stderr));
+    let read = async {
+        let mut code = Vec::new();
+        stdout.take(MAX_CODE_SIZE as u64 + 1).read_to_end(&mut code).await.map_err(failed)?;
+        if code.len() > MAX_CODE_SIZE {
+            return Err(Error::Compile(format!("it becomes more than {MAX_CODE_SIZE} bytes of machine code")));
+        }
+        Ok(code)
+    };
+    let hear = async {
+        let mut complaint = Vec::new();
+        (&mut stderr).take(MAX_COMPLAINT).read_to_end(&mut complaint).await.map_err(failed)?;
+        // The rest is read all the same: a child whose pipe is full stands still.
+        tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await.map_err(failed)?;
+        Ok(String::from_utf8_lossy(&complaint).trim().to_owned())
+    };
+    let ((), code, complaint) = tokio::try_join!(write, read, hear)?;
     let status = child.wait().await.map_err(failed)?;
-    let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
     match verdict(status) {
         Verdict::Compiled => Ok(code),
         Verdict::Refused => Err(Error::Compile(complaint)),
@@ -199,6 +205,9 @@ fn compile_child() -> Result<(), (u8, String)> {
     if bytes.len() > MAX_COMPONENT_SIZE {
         return Err((REFUSED, format!("it is larger than {MAX_COMPONENT_SIZE} bytes")));
     }
+    // Before the component has any part in what goes wrong: the compiler itself would panic where the machine has no more threads.
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(COMPILER_THREADS).build_global();
+    threads.map_err(|error| broken(format!("cannot start the compiler's threads: {error}")))?;
     let engine = Engine::new(&config()).map_err(|error| broken(format!("{error:#}")))?;
     let code = engine.precompile_component(&bytes).map_err(|error| (REFUSED, format!("{error:#}")))?;
     let mut stdout = std::io::stdout().lock();

@@ -31,6 +31,8 @@ fn main() -> ExitCode {
         child_that_cannot_compile_says_why().await;
         child_that_is_not_there_says_so().await;
         how_the_child_ends_says_whose_fault_it_is().await;
+        threads_that_cannot_be_had_are_not_the_components_fault().await;
+        child_that_says_much_does_not_stand_still().await;
         child_is_in_a_group_of_its_own().await;
         child_that_fails_is_run_once_for_all_who_wait().await;
         code_of_another_compiler_is_not_the_components_fault().await;
@@ -101,6 +103,27 @@ async fn how_the_child_ends_says_whose_fault_it_is() {
             Err(error) => assert!(error.is_the_hosts() == is_the_hosts && error.to_string().contains("said so"), "{does}: {error}"),
             Ok(_) => panic!("{does}: compiled"),
         }
+    }
+}
+
+/// As on a machine that is busy with others: each thread wants a larger stack than the compiler's address space.
+async fn threads_that_cannot_be_had_are_not_the_components_fault() {
+    let dir = TempDir::new().unwrap();
+    let bytes = guest("test_echo");
+    let exe = script(dir.path(), &format!("export RUST_MIN_STACK=8589934592; exec '{}' {COMPILE_COMMAND}", own_binary()));
+    match sandbox(&dir, &exe).prepare(&digest(&bytes), &bytes).await {
+        Err(error @ Error::Compiler(_)) => assert!(error.is_the_hosts() && error.to_string().contains("threads"), "{error}"),
+        other => panic!("{:?}", other.map(|_| "compiled")),
+    }
+}
+
+/// It says more than is kept and than its pipe holds, and is heard to the end.
+async fn child_that_says_much_does_not_stand_still() {
+    let dir = TempDir::new().unwrap();
+    let (bytes, exe) = (guest("test_echo"), script(dir.path(), "echo said so >&2; head -c 1000000 /dev/zero >&2; exit 3"));
+    match sandbox(&dir, &exe).prepare(&digest(&bytes), &bytes).await {
+        Err(Error::Compile(message)) => assert!(message.contains("said so") && message.len() <= 16 * 1024, "{} bytes", message.len()),
+        other => panic!("{:?}", other.map(|_| "compiled")),
     }
 }
 
