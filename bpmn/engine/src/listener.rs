@@ -184,7 +184,7 @@ impl Machine<'_> {
             DelegateOutcome::Completed { variables } => {
                 let element = occasion.place(self.definition, self.instance.at(activity)).0;
                 let set = self.set_variables(activity, variables);
-                set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+                set.map_err(|failure| failure.at(element))?;
                 self.notify_from(activity, occasion, next)
             }
             DelegateOutcome::BpmnError { code, message, variables } => {

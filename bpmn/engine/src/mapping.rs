@@ -29,7 +29,7 @@ impl Machine<'_> {
             }
             Dialect::Standard => self.set_variables_in(activity, variables),
         };
-        set.map_err(|failure| Failure { element: Some(element), ..failure })
+        set.map_err(|failure| failure.at(element))
     }
 
     /// Camunda's `setVariable`, for each: the nearest enclosing scope that has the name already, else the process instance
@@ -145,7 +145,7 @@ impl Machine<'_> {
             }
             let Some(value) = self.mapped(activity, element, &mapping.source)? else { continue };
             let set = self.set_variables_in(activity, Variables::from([(mapping.target.clone(), value)]));
-            set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+            set.map_err(|failure| failure.at(element))?;
         }
         Ok(())
     }
@@ -156,7 +156,7 @@ impl Machine<'_> {
         for mapping in self.mappings(&definition.element(element).outputs, activity) {
             let Some(value) = self.mapped(activity, element, &mapping.source)? else { continue };
             let set = self.set_variables_around(activity, Variables::from([(mapping.target.clone(), value)]));
-            set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+            set.map_err(|failure| failure.at(element))?;
         }
         Ok(())
     }

@@ -315,7 +315,7 @@ impl Machine<'_> {
         if watched == Some(element) {
             self.interrupt(scope);
         }
-        self.set_variables(scope, start.variables).map_err(|failure| Failure { element: Some(element), ..failure })?;
+        self.set_variables(scope, start.variables).map_err(|failure| failure.at(element))?;
         if matches!(self.instance.at(scope).role, Role::Body(_)) {
             let activity = self.add_instance(scope)?;
             return self.enter_instance(activity, start.local_variables, lineage);
@@ -393,5 +393,5 @@ pub(crate) fn origin(instance: &Instance) -> WaitId {
 
 fn refused(nth: u32, misfit: &Misfit) -> Failure {
     let message = format!("instruction {}: {misfit}", nth + 1);
-    Failure { code: Code::ModificationRefused, message, element: None, retry: crate::Retry::Never }
+    Failure::of_unit(Code::ModificationRefused, message, crate::Retry::Never)
 }

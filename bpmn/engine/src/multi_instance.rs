@@ -273,7 +273,7 @@ impl<'d> Machine<'d> {
             let list = Variable::new(VariableKind::Json, format!("[{}]", results.join(",")));
             let scope = self.instance.at(id).scope();
             let set = self.set_variables_in(scope, Variables::from([(output.collection.clone(), list)]));
-            set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+            set.map_err(|failure| failure.at(element))?;
         }
         self.cancel_children(id);
         Ok(())

@@ -35,6 +35,16 @@ impl Failure {
     pub(crate) fn never(code: Code, element: ElementIndex, message: String) -> Self {
         Self { code, message, element: Some(element), retry: Retry::Never }
     }
+
+    /// A failure of a unit of work, and of no element in particular.
+    pub fn of_unit(code: Code, message: String, retry: Retry) -> Self {
+        Self { code, message, element: None, retry }
+    }
+
+    /// The same at this element.
+    pub fn at(self, element: ElementIndex) -> Self {
+        Self { element: Some(element), ..self }
+    }
 }
 
 impl Machine<'_> {

@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn failure_spends_a_retry_and_leaves_the_cycle_alone() {
         let (definition, first) = open("<timeCycle>0 * * * * *</timeCycle>", 0);
-        let failure = Failure { code: Code::DelegateFailed, message: "it broke".into(), element: None, retry: Retry::ByPolicy };
+        let failure = Failure::of_unit(Code::DelegateFailed, "it broke".into(), Retry::ByPolicy);
         let (failed, next) = first.failed(&definition, Uuid::nil(), 1, &failure, 60_007);
         assert_eq!((failed.due, failed.retries, failed.failures, failed.failure.as_deref()), (120_007, 1, 1, Some("it broke")));
         assert_eq!(next.as_ref().map(|next| (next.due, next.retries, next.failures)), Some((120_000, 2, 0)));

@@ -454,7 +454,7 @@ impl<'a> Machine<'a> {
             Next::Set { name, value } => {
                 let element = self.instance.at(activity).element;
                 let set = self.set_variables(activity, Variables::from([(name, value)]));
-                set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+                set.map_err(|failure| failure.at(element))?;
                 self.resume(activity)
             }
             Next::Open(begins) => {

@@ -590,7 +590,7 @@ fn failure(json: &str) -> Failure {
         Some(("after", ms)) => Retry::AfterMs(ms.parse().expect("milliseconds")),
         _ => Retry::ByPolicy,
     };
-    Failure { code: crate::Code::DelegateFailed, message: "it broke".into(), element: None, retry }
+    Failure::of_unit(crate::Code::DelegateFailed, "it broke".into(), retry)
 }
 
 fn show_variables(variables: &Variables) -> String {

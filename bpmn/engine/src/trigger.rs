@@ -186,7 +186,7 @@ impl Machine<'_> {
             return self.set_variables_in(scope, triggered);
         }
         // What is cancelled may map them, as in Camunda 7, where they are set before.
-        let of_event = |failure| Failure { element: Some(event), ..failure };
+        let of_event = |failure: Failure| failure.at(event);
         self.put_variables(scope, variables).map_err(of_event)?;
         let target = if scope == activity {
             if interrupting {

@@ -38,6 +38,7 @@ mod failed;
 mod sent;
 mod store;
 
+pub(crate) use failed::bounded;
 use failed::failed_job;
 use store::Stored;
 
@@ -267,7 +268,7 @@ impl<'a> UnderWay<'a> {
         match self.work.job() {
             Some(wait) if !self.failed => {
                 let message = format!("what the unit of work would store is refused: {reason}");
-                self.fail(definition, wait, Failure { code: Code::VariableLimit, message, element: None, retry: Retry::ByPolicy });
+                self.fail(definition, wait, Failure::of_unit(Code::VariableLimit, message, Retry::ByPolicy));
                 Ok(())
             }
             Some(WaitId(number)) => Err(Error::JobFailed { job: PublicId { instance: self.work.instance, number }, reason }),
@@ -428,7 +429,7 @@ impl Inner {
                 }
                 // What a host fails at that may not act need not be the unit's fault: that an outcome could not be recorded, for one.
                 None => match self.acting() {
-                    Ok(()) => Err(Error::UnitFailed(Box::new(failed::bounded(failure)))),
+                    Ok(()) => Err(Error::UnitFailed(Box::new(bounded(failure)))),
                     Err(why) => Err(Error::NotActing(why)),
                 },
             },

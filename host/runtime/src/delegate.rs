@@ -142,7 +142,7 @@ fn interpret(outcome: Outcome, stop: Option<Stop>, unavailable: Option<Unavailab
     match stop {
         Some(Stop::Withdrawn) => return CallEnd::Withdrawn,
         Some(Stop::NotActing(why)) => return CallEnd::NotActing(why),
-        Some(Stop::Failed(noted)) => return CallEnd::Failed(Failure { element: Some(call.element), ..noted }),
+        Some(Stop::Failed(noted)) => return CallEnd::Failed(noted.at(call.element)),
         None => {}
     }
     let name = &binding.delegate;
@@ -183,7 +183,7 @@ fn interpret(outcome: Outcome, stop: Option<Stop>, unavailable: Option<Unavailab
 }
 
 fn failure(code: Code, message: String, call: &DelegateCall, retry: Retry) -> Failure {
-    Failure { code, message, element: Some(call.element), retry }
+    Failure::of_unit(code, message, retry).at(call.element)
 }
 
 fn invalid_answer(name: &str, digest: &str, reason: &str, call: &DelegateCall) -> Failure {
@@ -262,7 +262,7 @@ struct Unavailable {
 
 impl Task {
     fn refuse(&self, message: String) -> CommandError {
-        self.note(Stop::Failed(Failure { code: Code::CommandRefused, message: message.clone(), element: None, retry: Retry::Never }));
+        self.note(Stop::Failed(Failure::of_unit(Code::CommandRefused, message.clone(), Retry::Never)));
         CommandError::Refused(message)
     }
 
@@ -328,7 +328,7 @@ impl Task {
             let message =
                 format!("this host met a bug while it sent command {name}, and what became of that is unknown; its log tells more");
             let retry = Retry::ByPolicy;
-            self.note(Stop::Failed(Failure { code: Code::CommandOutcomeUnknown, message, element: None, retry }));
+            self.note(Stop::Failed(Failure::of_unit(Code::CommandOutcomeUnknown, message, retry)));
             Err(CommandError::Abort)
         })
     }

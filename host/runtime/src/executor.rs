@@ -505,16 +505,11 @@ fn outcome(state: &State, wait: WaitId) -> Result<(), Error> {
 }
 
 fn bug() -> Failure {
-    Failure { code: Code::InternalError, message: Error::Bug.to_string(), element: None, retry: Retry::ByPolicy }
+    Failure::of_unit(Code::InternalError, Error::Bug.to_string(), Retry::ByPolicy)
 }
 
 fn host_died(takeovers: i64) -> Failure {
-    Failure {
-        code: Code::HostDied,
-        message: format!("{takeovers} hosts died or lost their lease while they ran this job"),
-        element: None,
-        retry: Retry::Never,
-    }
+    Failure::of_unit(Code::HostDied, format!("{takeovers} hosts died or lost their lease while they ran this job"), Retry::Never)
 }
 
 #[cfg(test)]

@@ -143,18 +143,18 @@ impl Inner {
     pub(crate) async fn issue(self: &Arc<Self>, issue: &Issue, gone: &CancellationToken) -> Issued {
         let command = match self.catalogue.grant(&issue.command, issue.tenant.as_deref(), &issue.delegate) {
             Ok(command) => command,
-            Err(refusal) => return Issued::Stop(failure(Code::CommandRefused, refusal.to_string(), Retry::Never)),
+            Err(refusal) => return Issued::Stop(Failure::of_unit(Code::CommandRefused, refusal.to_string(), Retry::Never)),
         };
         let request = issue.request(&issue.key);
         let prepared = match command.prepare(&request) {
             Ok(prepared) => prepared,
-            Err(refusal) => return Issued::Stop(failure(Code::CommandRefused, refusal.to_string(), Retry::Never)),
+            Err(refusal) => return Issued::Stop(Failure::of_unit(Code::CommandRefused, refusal.to_string(), Retry::Never)),
         };
         let request_digest = request.digest(command);
         match self.issue_granted(issue, command, &request_digest, prepared, gone).await {
             Ok(issued) => issued,
             // The ledger does not take the request as it is, and will not the next time.
-            Err(mandate_store::Error::Refused(reason)) => Issued::Stop(failure(Code::CommandRefused, reason, Retry::Never)),
+            Err(mandate_store::Error::Refused(reason)) => Issued::Stop(Failure::of_unit(Code::CommandRefused, reason, Retry::Never)),
             // Only this host's trouble, or its database's: as where the unit itself could not be stored.
             Err(mandate_store::Error::Fenced) => Issued::NotActing(TAKEN_OVER),
             Err(mandate_store::Error::Closed) => Issued::NotActing(SHUTTING_DOWN),
@@ -162,7 +162,7 @@ impl Inner {
                 tracing::warn!(command = %issue.command, "the ledger cannot be read or written at the moment: {error}");
                 Issued::NotActing(AWAY)
             }
-            Err(error) => Issued::Stop(failure(
+            Err(error) => Issued::Stop(Failure::of_unit(
                 Code::CommandUnavailable,
                 format!("the ledger could not be read or written: {error}"),
                 Retry::ByPolicy,
@@ -233,12 +233,12 @@ impl Inner {
 
     /// Writes what came of an attempt, and does not give up while this host may write: until it is written, hosts that come to the same key
     /// wait for it. Answers what was written; none if the row had gone on without this outcome.
-    async fn record(&self, mut close: LedgerClose) -> Result<Option<LedgerClose>, mandate_store::Error> {
+    async fn record(&self, close: LedgerClose) -> Result<Option<LedgerClose>, mandate_store::Error> {
         use mandate_store::Error;
-        let (mut bare, mut refusals) = (false, 0);
+        let mut refusals = 0;
         loop {
-            let error = match self.store.ledger_close(close.clone()).await {
-                Ok(()) => return Ok(Some(close)),
+            let error = match Box::pin(self.write_outcome(close.clone())).await {
+                Ok(written) => return Ok(Some(written)),
                 Err(Error::LedgerTransition { from, .. }) => {
                     if close.state != LedgerState::Unknown {
                         // What was recorded first stands; whoever said it, as in a verdict, may want to know.
@@ -252,12 +252,6 @@ impl Inner {
                 Err(error @ (Error::Fenced | Error::Closed)) => return Err(error),
                 Err(error) => error,
             };
-            if error.is_of_value() && !bare {
-                // That it was applied matters more than what the service said about it.
-                tracing::warn!(command = %close.command, attempt = close.attempt, "an outcome is recorded without its reply: {error}");
-                (bare, close) = (true, without_reply(close));
-                continue;
-            }
             // Where the database is at fault, the same write may succeed as soon as it is well, and changes nothing if it has.
             refusals += u32::from(!error.is_of_database());
             if refusals >= MAX_REFUSALS {
@@ -266,6 +260,19 @@ impl Inner {
             tracing::warn!(command = %close.command, attempt = close.attempt, "an outcome is not recorded yet: {error}");
             tokio::time::sleep(RECORD_PAUSE).await;
         }
+    }
+
+    /// Writes what came of an attempt, without its texts if these are why it is refused. Answers what was written.
+    async fn write_outcome(&self, close: LedgerClose) -> Result<LedgerClose, mandate_store::Error> {
+        match self.store.ledger_close(close.clone()).await {
+            // That it was applied matters more than what the service said about it.
+            Err(error) if error.is_of_value() => {
+                tracing::warn!(command = %close.command, attempt = close.attempt, "an outcome is recorded without its reply: {error}");
+            }
+            written => return written.map(|()| close),
+        }
+        let close = without_reply(close);
+        self.store.ledger_close(close.clone()).await.map(|()| close)
     }
 
     /// Finds out what became of an attempt that nobody heard back from. None means the row was brought up to date: look again.
@@ -394,10 +401,6 @@ fn without_reply(close: LedgerClose) -> LedgerClose {
     LedgerClose { reply: None, message: Some("the service's reply could not be stored".to_owned()), ..close }
 }
 
-fn failure(code: Code, message: String, retry: Retry) -> Failure {
-    Failure { code, message, element: None, retry }
-}
-
 fn unknown_to(issue: &Issue, command: &Command, attempt: i64, reason: &str, retry: Retry) -> Failure {
     unknown(&issue.command, &issue.key, attempt, undo(command), reason, retry)
 }
@@ -406,7 +409,7 @@ fn unknown(command: &str, key: &str, attempt: i64, undo: &str, reason: &str, ret
     let message = format!(
         "command {command} under key '{key}' was sent (attempt {attempt}) and its outcome is unknown: {reason}; it is undone by {undo}"
     );
-    failure(Code::CommandOutcomeUnknown, message, retry)
+    Failure::of_unit(Code::CommandOutcomeUnknown, message, retry)
 }
 
 fn conflict(issue: &Issue, command: &Command, row: &LedgerRow) -> Failure {
@@ -419,7 +422,7 @@ fn conflict(issue: &Issue, command: &Command, row: &LedgerRow) -> Failure {
         row.attempt,
         row.state.as_str()
     );
-    failure(Code::CommandKeyConflict, message, Retry::Never)
+    Failure::of_unit(Code::CommandKeyConflict, message, Retry::Never)
 }
 
 fn undo(command: &Command) -> &str {

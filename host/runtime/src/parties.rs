@@ -505,13 +505,13 @@ fn uncallable(first: &Party, caller: &Arc<Definition>, call: &ProcessCall, reaso
 
 /// What a call would begin with is more than an instance may have.
 fn too_large(rejection: &Rejection) -> Failure {
-    Failure { code: Code::VariableLimit, message: rejection.to_string(), element: None, retry: Retry::ByPolicy }
+    Failure::of_unit(Code::VariableLimit, rejection.to_string(), Retry::ByPolicy)
 }
 
 fn endless() -> Failure {
     let message =
         format!("instances of one unit of work called and told each other more than {MAX_TURNS} things; a loop without a wait state?");
-    Failure { code: Code::StepLimit, message, element: None, retry: Retry::Never }
+    Failure::of_unit(Code::StepLimit, message, Retry::Never)
 }
 
 /// What a delegate is given, for telling whether it would be given the same again.

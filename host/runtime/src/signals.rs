@@ -395,7 +395,7 @@ pub(crate) fn too_many_hops() -> Failure {
     let message = format!(
         "more than {MAX_HOPS} signals and messages led to one another without a wait between them; do processes start or wake each other?"
     );
-    Failure { code: Code::StepLimit, message, element: None, retry: Retry::Never }
+    Failure::of_unit(Code::StepLimit, message, Retry::Never)
 }
 
 /// Variables as a delivery carries them.

@@ -47,7 +47,7 @@ impl Machine<'_> {
 
     /// Sets it, from the call activity outward or, if local, in it (Camunda 7 `CallableElementActivityBehavior.passOutputVariables`).
     pub(super) fn set_outputs(&mut self, activity: ActivityId, element: ElementIndex, outputs: Outputs) -> Result<(), Failure> {
-        let at_element = |failure: Failure| Failure { element: Some(element), ..failure };
+        let at_element = |failure: Failure| failure.at(element);
         self.deliver(activity, outputs.delivered)?;
         self.set_variables(activity, outputs.around).map_err(at_element)?;
         self.set_variables_in(activity, outputs.local).map_err(at_element)

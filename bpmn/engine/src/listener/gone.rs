@@ -160,7 +160,7 @@ impl Machine<'_> {
         if self.unit.untold.is_empty() {
             self.unit.gone.clear();
         }
-        self.set_variables(scope, variables).map_err(|failure| Failure { element: Some(element), ..failure })
+        self.set_variables(scope, variables).map_err(|failure| failure.at(element))
     }
 
     /// Nothing is left in the instance, and nothing begins in it any more: it ends, as soon as all are told who are to be.

@@ -8,7 +8,7 @@ use crate::text;
 
 /// A failure with a message that can be logged, answered and stored: a delegate names variables and commands as long as it likes. One that
 /// could not be stored would make the failure itself fail, and the job come back without spending an attempt.
-pub(super) fn bounded(failure: Failure) -> Failure {
+pub(crate) fn bounded(failure: Failure) -> Failure {
     Failure { message: text::storable(&failure.message, MAX_FAILURE_BYTES), ..failure }
 }
 

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Mine, POLL};
-use crate::advance::{Advanced, Begin, MAX_FAILURE_BYTES, Work};
+use crate::advance::{Advanced, Begin, Work, bounded};
 use crate::definitions::Definition;
 use crate::error::SHUTTING_DOWN;
 use crate::executor::held_back::Unreadable;
@@ -75,7 +75,7 @@ impl Inner {
             }
             Err(Error::UnitFailed(failure)) => *failure,
             Err(error @ (Error::Bug | Error::Invalid(_) | Error::NotStartable { .. })) if !self.is_suspended(&row.definition_id).await => {
-                Failure { code: Code::InternalError, message: error.to_string(), element: Some(element), retry: Retry::ByPolicy }
+                Failure::of_unit(Code::InternalError, error.to_string(), Retry::ByPolicy).at(element)
             }
             Err(error) => {
                 tracing::warn!(definition = %row.definition_id, start_event = %row.timer.activity_id, "timer could not fire and is put back: {error}");
@@ -133,7 +133,7 @@ impl Inner {
     /// A start that failed spends a retry; what fires next does not wait for it. What an operator has changed meanwhile holds: it is one of
     /// those retries.
     async fn fail(&self, definition: &Definition, element: ElementIndex, mut row: StartTimerRow, failure: Failure) -> Result<(), Error> {
-        let failure = Failure { message: text::storable(&failure.message, MAX_FAILURE_BYTES), ..failure };
+        let failure = bounded(failure);
         tracing::warn!(
             definition = %row.definition_id, start_event = %row.timer.activity_id, code = %failure.code,
             "timer could not start an instance: {}", text::one_line(&failure.message)
@@ -246,7 +246,7 @@ pub(crate) fn row_of(model: &mandate_model::ProcessDefinition, timer: &StartTime
 /// Why a firing fires no more whose retries somebody sets to 0.
 pub(crate) fn given_up_by_hand(definition: &Definition, row: &StartTimerRow) -> FailedFiring {
     let message = row.failure.clone().unwrap_or_else(|| "its retries were set to 0".to_owned());
-    let failure = Failure { code: Code::RetriesSetToZero, message, element: None, retry: Retry::Never };
+    let failure = Failure::of_unit(Code::RetriesSetToZero, message, Retry::Never);
     let detail = explain_start_timer(definition, &row.timer.activity_id, count(row.failures), &failure);
     FailedFiring { code: failure.code.as_str().to_owned(), failed_activity: None, detail: Some(detail) }
 }

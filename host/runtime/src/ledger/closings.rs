@@ -9,7 +9,7 @@ use mandate_store::{CommitError, Committed, Error, LedgerClose};
 use tokio::task::JoinHandle;
 
 use super::flight::Flight;
-use super::{failure, unknown};
+use super::unknown;
 use crate::Inner;
 
 /// How long an outcome waits for something that it is stored with: more than a delegate takes that is about to return, and than a unit goes
@@ -120,7 +120,7 @@ impl Closing {
             Self::Heard(heard) => heard.write(inner).await,
             Self::Written(task) => task.await.unwrap_or_else(|_| {
                 let message = "what became of a command could not be recorded: this host is shutting down".to_owned();
-                Err(failure(Code::CommandOutcomeUnknown, message, Retry::ByPolicy))
+                Err(Failure::of_unit(Code::CommandOutcomeUnknown, message, Retry::ByPolicy))
             }),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mandate_store::{Error, LedgerClose, LedgerRow, LedgerState, awake};
 
-use super::{Issue, abandoned, without_reply};
+use super::{Issue, abandoned};
 use crate::Inner;
 
 /// How long an attempt may be open before nothing else is sent: a command has five minutes at most, and then its outcome is written as soon
@@ -216,24 +216,16 @@ impl Inner {
         }
     }
 
-    /// Writes what came of an attempt, without its texts if these are why it is refused, or finds that it was written before or otherwise.
-    /// False: the database does not take it.
+    /// Writes what came of an attempt, or finds that it was written before or otherwise. False: the database does not take it.
     async fn record_once(&self, close: LedgerClose) -> Result<bool, Error> {
-        for close in [close.clone(), without_reply(close)] {
-            match self.store.ledger_close(close).await {
-                Ok(()) | Err(Error::LedgerTransition { .. }) => return Ok(true),
-                Err(error @ (Error::Fenced | Error::Closed)) => return Err(error),
-                Err(error) if error.is_of_database() => return Err(error),
-                Err(error) => {
-                    tracing::warn!("what came of an attempt is refused by the database: {error}");
-                    // Else what the service said may yet be asked for again.
-                    if !error.is_of_value() {
-                        return Ok(false);
-                    }
-                }
+        match self.write_outcome(close).await {
+            Ok(_) | Err(Error::LedgerTransition { .. }) => Ok(true),
+            Err(error) if matches!(error, Error::Fenced | Error::Closed) || error.is_of_database() => Err(error),
+            Err(error) => {
+                tracing::warn!("what came of an attempt is refused by the database: {error}");
+                Ok(false)
             }
         }
-        Ok(false)
     }
 }
 

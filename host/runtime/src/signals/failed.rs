@@ -101,9 +101,7 @@ impl Inner {
             | Error::NotStartable { .. }
             | Error::Damaged(_)
             | Error::Rejected(_)
-            | Error::MismatchingCorrelation(_) => {
-                Failure { code: Code::InternalError, message: error.to_string(), element: None, retry: Retry::ByPolicy }
-            }
+            | Error::MismatchingCorrelation(_) => Failure::of_unit(Code::InternalError, error.to_string(), Retry::ByPolicy),
             // What this host lacks it lacks for the next attempt, too, and others may be due.
             Error::Unreadable { .. } | Error::DefinitionUnreadable { .. } | Error::Sandbox(_) | Error::Catalogue(_) | Error::Store(_) => {
                 let (receiver, wait) = job_name(delivery);
