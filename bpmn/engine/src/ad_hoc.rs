@@ -79,7 +79,7 @@ impl<'d> Machine<'d> {
             return self.resume(scope);
         }
         if complete {
-            let enabled: Vec<_> = self.enabled(scope, true).chain(self.enabled(scope, false)).collect();
+            let enabled: Vec<_> = self.chosen(scope).chain(self.not_chosen(scope)).collect();
             for activity in enabled {
                 self.forget(activity);
             }
@@ -87,7 +87,7 @@ impl<'d> Machine<'d> {
         if self.is_active(scope) {
             return Ok(());
         }
-        let next = self.enabled(scope, true).next();
+        let next = self.chosen(scope).next();
         if let Some(next) = next {
             let element = self.instance.at(next).element;
             self.forget(next);
@@ -130,9 +130,14 @@ impl<'d> Machine<'d> {
             || self.unit.agenda.moves_in(scope) && comes()
     }
 
-    /// What is enabled in a scope and was chosen, or was not: the oldest first.
-    fn enabled(&self, scope: ActivityId, chosen: bool) -> impl Iterator<Item = ActivityId> {
-        self.instance.index.enabled.get(&(scope, chosen)).into_iter().flatten().copied()
+    /// What is enabled in a scope and was chosen: the oldest first.
+    fn chosen(&self, scope: ActivityId) -> impl Iterator<Item = ActivityId> {
+        self.instance.index.enabled.get(&(scope, true)).into_iter().flatten().copied()
+    }
+
+    /// What is enabled in a scope and was not chosen: the oldest first.
+    fn not_chosen(&self, scope: ActivityId) -> impl Iterator<Item = ActivityId> {
+        self.instance.index.enabled.get(&(scope, false)).into_iter().flatten().copied()
     }
 
     /// How much is enabled in a scope.

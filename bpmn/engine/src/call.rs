@@ -26,6 +26,7 @@ use crate::instance::Instance;
 use crate::limits::MAX_DEFERRED_REPORTS;
 use crate::lineage::digest;
 use crate::listener::gone::InstanceEnd;
+use crate::modification::OutputMapping;
 use crate::step::Machine;
 use crate::variable::Variables;
 
@@ -386,7 +387,7 @@ impl Machine<'_> {
     /// `AbstractDeleteProcessInstanceCmd`). If nothing is left in the process, the instance is deleted with it. As with whatever else is
     /// deleted nothing is mapped: what the call would have brought is not there.
     fn forsake(&mut self, activity: ActivityId, reason: Option<String>) -> Result<(), Failure> {
-        if self.cancel_outward(activity, false)? {
+        if self.cancel_outward(activity, OutputMapping::Skipped)? {
             let news = Some(News::Deleted { reason: reason.clone() });
             self.end_when_told(InstanceEnd { news, state: EndState::ExternallyTerminated, reason });
         }

@@ -11,6 +11,7 @@ use crate::elements::At;
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Phase, Role};
+use crate::listener::Occasion;
 use crate::multi_instance::is_loop_variable;
 use crate::step::Machine;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, Variables};
@@ -78,7 +79,7 @@ impl Machine<'_> {
         }
         if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
         match self.instance.task_of(scope).filter(|_| changed).cloned() {
-            Some(task) => self.task_changed(task, false),
+            Some(task) => self.task_changed(task, Occasion::Update { reassigned: false }),
             None => Ok(()),
         }
     }

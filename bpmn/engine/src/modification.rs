@@ -119,6 +119,15 @@ pub enum StartAt {
     Transition(FlowIndex),
 }
 
+/// What becomes of the outputs of what is cancelled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutputMapping {
+    /// They are mapped, unless the modification skips mappings.
+    Done,
+    /// They are gone with it.
+    Skipped,
+}
+
 impl StartAt {
     /// The element that is entered.
     pub fn element(self, definition: &ProcessDefinition) -> ElementIndex {
@@ -225,10 +234,10 @@ impl Machine<'_> {
         match cancel {
             Cancel::Activity(activity) => {
                 let found = activity_of(self.instance, activity).map(|it| it.id);
-                self.cancel_outward(found.expect("it was just looked for"), true)?;
+                self.cancel_outward(found.expect("it was just looked for"), OutputMapping::Done)?;
             }
             Cancel::Transition(activity) => {
-                self.cancel_outward(activity, true)?;
+                self.cancel_outward(activity, OutputMapping::Done)?;
             }
             Cancel::All { at, current } => {
                 let is_one = |it: &&Activity| at.has(self.definition, it) && (!current || it.id.0 <= last);
@@ -236,7 +245,7 @@ impl Machine<'_> {
                 for activity in all {
                     // One inside another is gone with it.
                     if self.instance.activity(activity).is_some() {
-                        self.cancel_outward(activity, true)?;
+                        self.cancel_outward(activity, OutputMapping::Done)?;
                     }
                 }
             }
@@ -245,9 +254,8 @@ impl Machine<'_> {
     }
 
     /// Cancels an activity with those around it that it leaves empty; the process itself stays (Camunda `AbstractInstanceCancellationCmd`).
-    /// A body of which no instance is left to end is empty, too. Unless what is cancelled `maps`, no outputs are mapped there. Whether it
-    /// has left nothing in the process.
-    pub(crate) fn cancel_outward(&mut self, activity: ActivityId, maps: bool) -> Result<bool, Failure> {
+    /// A body of which no instance is left to end is empty, too. Whether it has left nothing in the process.
+    pub(crate) fn cancel_outward(&mut self, activity: ActivityId, outputs: OutputMapping) -> Result<bool, Failure> {
         let root = self.instance.root();
         let mut outermost = activity;
         while let Some(scope) = self.instance.at(outermost).parent.filter(|scope| *scope != root && self.holds_only(*scope, outermost)) {
@@ -255,7 +263,7 @@ impl Machine<'_> {
         }
         let around = self.instance.at(outermost).parent.map(|scope| (scope, self.instance.at(outermost).role));
         let skips = self.unit.skip_io_mappings;
-        self.unit.skip_io_mappings |= !maps;
+        self.unit.skip_io_mappings |= outputs == OutputMapping::Skipped;
         match around {
             None => self.cancel_children(root),
             Some(_) => self.cancel(outermost),

@@ -35,17 +35,17 @@ impl Machine<'_> {
             return Ok(());
         }
         let reassigned = task.assignee != before.assignee;
-        self.task_changed(task, reassigned)
+        self.task_changed(task, Occasion::Update { reassigned })
     }
 
     /// A change of a task, of its own variables too, is told to its listeners (Camunda 7, `TaskEntity.triggerUpdateEvent`).
-    pub(crate) fn task_changed(&mut self, mut task: Task, reassigned: bool) -> Result<(), Failure> {
+    pub(crate) fn task_changed(&mut self, mut task: Task, update: Occasion) -> Result<(), Failure> {
         let activity = task.activity;
         task.updated = Some(self.now);
         self.instance.tasks.insert(task.wait, Arc::new(task.clone()));
         self.effects.push(Effect::PutTask(task));
         // Variables are set in an instance that is suspended, too, of which nothing runs.
-        if self.instance.suspended { Ok(()) } else { self.notify(activity, Occasion::Update { reassigned }) }
+        if self.instance.suspended { Ok(()) } else { self.notify(activity, update) }
     }
 }
 

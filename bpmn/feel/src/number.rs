@@ -163,13 +163,13 @@ impl Number {
         let (right, lost) = shift_out(small.coefficient, gap - raise);
         let exponent = i32::from(large.exponent) - to_i32(raise);
         if large.negative == small.negative {
-            return Number::build(large.negative, left + right, exponent, lost);
+            return Number::build_cut(large.negative, left + right, exponent, lost);
         }
         // What was shifted out of the smaller operand is taken away too: borrow one, and a part of it remains.
-        match left.cmp(&right) {
-            Ordering::Less => Number::build(small.negative, right - left, exponent, lost),
-            _ if lost => Number::build(large.negative, left - right - 1, exponent, true),
-            _ => Number::build(large.negative, left - right, exponent, false),
+        if left < right {
+            Number::build_cut(small.negative, right - left, exponent, lost)
+        } else {
+            Number::build_cut(large.negative, left - right - u128::from(lost), exponent, lost)
         }
     }
 
@@ -183,10 +183,10 @@ impl Number {
         let exponent = i32::from(self.exponent) + i32::from(other.exponent);
         let negative = self.negative != other.negative;
         if let Some(product) = self.coefficient.checked_mul(other.coefficient) {
-            return Number::build(negative, product, exponent, false);
+            return Number::build(negative, product, exponent);
         }
         let (product, dropped, lost) = wide_product(self.coefficient, other.coefficient);
-        Number::build(negative, product, exponent + to_i32(dropped), lost)
+        Number::build_cut(negative, product, exponent + to_i32(dropped), lost)
     }
 
     /// The quotient, or `None` past the largest number and for a division by zero.
@@ -203,7 +203,7 @@ impl Number {
             rest %= other.coefficient;
             exponent -= to_i32(STRIDE);
         }
-        Number::build(self.negative != other.negative, quotient, exponent, rest != 0)
+        Number::build_cut(self.negative != other.negative, quotient, exponent, rest != 0)
     }
 
     /// What is left of a division whose quotient is cut to an integer: exact, with the sign of the dividend. `None` for a division by zero.
@@ -218,7 +218,7 @@ impl Number {
                 return Some(self.with_type(None));
             }
             let rest = self.coefficient % (other.coefficient * power_of_ten(gap));
-            return Number::build(self.negative, rest, i32::from(self.exponent), false);
+            return Number::build(self.negative, rest, i32::from(self.exponent));
         }
         let mut gap = u32::from(self.exponent.abs_diff(other.exponent));
         let mut rest = self.coefficient % other.coefficient;
@@ -227,7 +227,7 @@ impl Number {
             rest = rest * power_of_ten(stride) % other.coefficient;
             gap -= stride;
         }
-        Number::build(self.negative, rest, i32::from(other.exponent), false)
+        Number::build(self.negative, rest, i32::from(other.exponent))
     }
 
     /// FEEL's `modulo`: the remainder with the sign of the divisor (DMN 1.5, table 76). `None` for a division by zero.
@@ -258,7 +258,7 @@ impl Number {
                 Rounding::HalfDown => rest == Ordering::Greater,
                 Rounding::HalfEven => rest == Ordering::Greater || (rest == Ordering::Equal && kept % 2 == 1),
             };
-        Number::build(self.negative, kept + u128::from(away), scale.saturating_neg(), false)
+        Number::build(self.negative, kept + u128::from(away), scale.saturating_neg())
     }
 
     /// This number without its sign.
@@ -280,13 +280,17 @@ impl Number {
 
     /// An integer, rounded to 34 digits.
     pub(crate) fn from_i128(value: i128) -> Option<Number> {
-        Number::build(value < 0, value.unsigned_abs(), 0, false)
+        Number::build(value < 0, value.unsigned_abs(), 0)
     }
 
     /// Brings a result into its one form: 34 digits, no trailing zero, within the range.
-    ///
-    /// `lost` says that something nonzero, less than one unit, was cut off behind `coefficient`; then it must have 35 digits or more.
-    fn build(negative: bool, coefficient: u128, exponent: i32, lost: bool) -> Option<Number> {
+    fn build(negative: bool, coefficient: u128, exponent: i32) -> Option<Number> {
+        Number::build_cut(negative, coefficient, exponent, false)
+    }
+
+    /// The same of a result that is cut: `lost` says that something nonzero, less than one unit, was behind `coefficient`, which must have
+    /// 35 digits or more then.
+    fn build_cut(negative: bool, coefficient: u128, exponent: i32, lost: bool) -> Option<Number> {
         let (mut coefficient, mut exponent) = (coefficient, exponent);
         let excess = digits(coefficient).saturating_sub(DIGITS);
         if excess > 0 {
@@ -432,20 +436,20 @@ impl FromStr for Number {
             }
         }
         let fraction_digits = i32::try_from(fraction.len()).map_err(|_| Error::Range)?;
-        Number::build(negative, coefficient, exponent - fraction_digits + dropped, lost).ok_or(Error::Range)
+        Number::build_cut(negative, coefficient, exponent - fraction_digits + dropped, lost).ok_or(Error::Range)
     }
 }
 
 impl From<i64> for Number {
     fn from(value: i64) -> Number {
-        let built = Number::build(value < 0, u128::from(value.unsigned_abs()), 0, false);
+        let built = Number::build(value < 0, u128::from(value.unsigned_abs()), 0);
         built.expect("64 bits have at most 20 digits")
     }
 }
 
 impl From<u64> for Number {
     fn from(value: u64) -> Number {
-        Number::build(false, u128::from(value), 0, false).expect("64 bits have at most 20 digits")
+        Number::build(false, u128::from(value), 0).expect("64 bits have at most 20 digits")
     }
 }
 

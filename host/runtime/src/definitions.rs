@@ -446,7 +446,7 @@ mod tests {
         let deployment = runtime.definition(&third).await.expect("loaded").row.deployment_id.clone();
         runtime.delete_deployment(&deployment, true).await.expect("deleted");
         assert_eq!(start().await.expect("started"), second);
-        runtime.suspend_definition(&second, true, false).await.expect("suspended");
+        runtime.suspend_definition(&second, true, crate::Extent::Definitions).await.expect("suspended");
         assert!(matches!(start().await, Err(Error::NotStartable { id, .. }) if id == second));
         runtime.shut_down(std::time::Duration::from_secs(5)).await;
     }

@@ -17,7 +17,7 @@ use crate::definitions::Definition;
 use crate::error::{Several, unless_gone};
 use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_verb};
 use crate::unit::body_id;
-use crate::{Error, Inner, Runtime};
+use crate::{Error, Extent, Inner, Runtime};
 
 /// One place of a definition that makes jobs of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,12 +200,12 @@ impl Runtime {
         Ok(found)
     }
 
-    /// Suspends job definitions: their new jobs are suspended until somebody activates them. With `jobs` those that there are, too, those
-    /// of each instance in a unit of work of its own: whatever ends the request in between leaves definitions that are suspended, and may
-    /// be repeated.
-    pub async fn suspend_job_definitions(&self, which: &[JobDefinition], suspended: bool, jobs: bool) -> Result<(), Error> {
-        self.suspend_job_definitions_as(which, suspended, jobs, None).await?;
-        if jobs { self.change_jobs_of(which, |jobs| Input::SuspendJobs { jobs, suspended }).await } else { Ok(()) }
+    /// Suspends job definitions: their new jobs are suspended until somebody activates them. If it reaches that far, so are those that there
+    /// are, those of each instance in a unit of work of its own: whatever ends the request in between leaves definitions that are suspended,
+    /// and may be repeated.
+    pub async fn suspend_job_definitions(&self, which: &[JobDefinition], suspended: bool, extent: Extent) -> Result<(), Error> {
+        self.suspend_job_definitions_as(which, suspended, extent, None).await?;
+        if extent.includes() { self.change_jobs_of(which, |jobs| Input::SuspendJobs { jobs, suspended }).await } else { Ok(()) }
     }
 
     /// The same without the jobs, perhaps as it was planned.
@@ -213,22 +213,22 @@ impl Runtime {
         &self,
         which: &[JobDefinition],
         suspended: bool,
-        jobs: bool,
+        extent: Extent,
         plan: Option<&CarriedOut>,
     ) -> Result<(), Error> {
         let verb = suspension_verb("JobDefinition", suspended);
         let change = |it: &JobDefinition| Change::suspension(Some(it.suspended), suspended);
-        self.change_job_definitions(which, (JobDefinitionChange::Suspended(suspended), jobs), plan, verb, change).await
+        self.change_job_definitions(which, (JobDefinitionChange::Suspended(suspended), extent), plan, verb, change).await
     }
 
-    /// Gives job definitions a priority, which their new jobs have whatever the model says, or takes it from them. With `jobs` those that
-    /// there are get it, too.
-    pub async fn prioritize_job_definitions(&self, which: &[JobDefinition], priority: Option<i64>, jobs: bool) -> Result<(), Error> {
+    /// Gives job definitions a priority, which their new jobs have whatever the model says, or takes it from them. If it reaches that far,
+    /// those that there are get it, too.
+    pub async fn prioritize_job_definitions(&self, which: &[JobDefinition], priority: Option<i64>, extent: Extent) -> Result<(), Error> {
         let shown = |priority: Option<i64>| priority.map(|it| it.to_string());
         let change = |it: &JobDefinition| Change::new("overridingPriority", shown(it.priority), shown(priority));
-        self.change_job_definitions(which, (JobDefinitionChange::Priority(priority), jobs), None, "SetPriority", change).await?;
+        self.change_job_definitions(which, (JobDefinitionChange::Priority(priority), extent), None, "SetPriority", change).await?;
         match priority {
-            Some(priority) if jobs => self.change_jobs_of(which, |jobs| Input::SetPriority { jobs, priority }).await,
+            Some(priority) if extent.includes() => self.change_jobs_of(which, |jobs| Input::SetPriority { jobs, priority }).await,
             _ => Ok(()),
         }
     }
@@ -251,19 +251,19 @@ impl Runtime {
     async fn change_job_definitions(
         &self,
         which: &[JobDefinition],
-        (change, jobs): (JobDefinitionChange, bool),
+        (change, extent): (JobDefinitionChange, Extent),
         plan: Option<&CarriedOut>,
         verb: &'static str,
         changed: impl Fn(&JobDefinition) -> Change + Send,
     ) -> Result<(), Error> {
         let operation = |it: &JobDefinition| {
-            let changes = vec![changed(it), Change::to("jobDefinitionId", it.id()), Change::to("includeJobs", jobs)];
+            let changes = vec![changed(it), Change::to("jobDefinitionId", it.id()), Change::to("includeJobs", extent.includes())];
             let subject = Subject { job_definition: Some(it.id()), ..Subject::of_definition(&it.definition) };
             self.logged(Operation { verb, entity_type: "JobDefinition", category: OPERATOR, changes, subject })
         };
         let operations: Vec<_> = which.iter().flat_map(operation).collect();
         let names: Vec<_> = which.iter().map(JobDefinition::name).collect();
-        self.0.store.carry_out_job_definitions(&names, change, jobs, plan, &operations).await?;
+        self.0.store.carry_out_job_definitions(&names, change, extent.includes(), plan, &operations).await?;
         self.0.job_definitions.forget();
         self.0.executor.look_again();
         Ok(())

@@ -67,7 +67,7 @@ pub use mandate_store::query;
 pub use mandate_store::{JobDefinitionName, SignalTenants};
 pub use messages::{Correlated, Correlation};
 pub use modification::{Instruction, Modify, Place};
-pub use operator::{MAX_ANNOTATION_CHARS, Operator};
+pub use operator::{Extent, MAX_ANNOTATION_CHARS, Operator};
 pub use planned::{PlannedSuspension, Suspended, Suspension};
 pub use retention::{Cleaned, DEFAULT_SHARE, HistoryCleanup, HistoryExport};
 pub use room::Room;

@@ -18,9 +18,10 @@ use crate::unit::{job_definition_id, number};
 use crate::{Error, Runtime, text};
 
 mod change;
+mod definition;
 
 pub(crate) use change::retries_set;
-mod definition;
+pub use definition::Extent;
 
 /// The longest value that is logged, as wide as Camunda's column. A longer one is cut.
 pub(crate) const MAX_VALUE_BYTES: usize = 4_000;

@@ -22,7 +22,7 @@ use crate::error::unless_gone;
 use crate::executor::POLL;
 use crate::job_definitions::JobDefinition;
 use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_verb};
-use crate::{Error, Inner, Runtime};
+use crate::{Error, Extent, Inner, Runtime};
 
 mod by_hand;
 
@@ -145,12 +145,12 @@ enum Outcome {
 }
 
 impl Suspension {
-    /// Of all definitions.
-    pub fn of(what: Suspended, suspended: bool, include: bool) -> Self {
+    /// Of all definitions, and without what there is of them.
+    pub fn of(what: Suspended, suspended: bool) -> Self {
         Self {
             what,
             suspended,
-            include,
+            include: false,
             process_definition_id: None,
             process_definition_key: None,
             tenant_id: None,
@@ -283,7 +283,7 @@ impl Runtime {
         let changes = vec![Change::new("executionDate", Some(planned.due.to_string()), None)];
         let operation = match from_json(planned) {
             Ok(plan) => plan.suspension.operation(changes),
-            Err(_) => Suspension::of(Suspended::ProcessDefinitions, true, false).operation(changes),
+            Err(_) => Suspension::of(Suspended::ProcessDefinitions, true).operation(changes),
         };
         let operations = self.logged(Operation { verb: "Delete", ..operation });
         Ok(self.0.store.end_plan(&CarriedOut { id: planned.id, then: Vec::new() }, &operations).await?)
@@ -339,7 +339,7 @@ impl Runtime {
                 let left = Suspension { what: Suspended::ProcessInstances, ..of(suspension, one) };
                 let left = suspension.include.then(|| then(left));
                 let ends = CarriedOut { then: left.into_iter().collect(), ..is_done };
-                self.suspend_definition_row(one, suspension.suspended, suspension.include, Some(&ends)).await?;
+                self.suspend_definition_row(one, suspension.suspended, Extent::including(suspension.include), Some(&ends)).await?;
                 ends
             }
             (Suspended::ProcessInstances, [one]) => {
@@ -357,7 +357,7 @@ impl Runtime {
                 let which = self.meant(suspension).await?;
                 let left = suspension.include.then(|| then(Suspension { what: Suspended::Jobs, ..suspension.clone() }));
                 let ends = CarriedOut { then: left.into_iter().collect(), ..is_done };
-                self.suspend_job_definitions_as(&which, suspension.suspended, suspension.include, Some(&ends)).await?;
+                self.suspend_job_definitions_as(&which, suspension.suspended, Extent::including(suspension.include), Some(&ends)).await?;
                 ends
             }
             (Suspended::Jobs, _) => {
@@ -527,11 +527,11 @@ mod tests {
     use super::*;
 
     fn of_key(what: Suspended, include: bool, key: &str) -> Suspension {
-        Suspension { process_definition_key: Some(key.into()), ..Suspension::of(what, true, include) }
+        Suspension { process_definition_key: Some(key.into()), include, ..Suspension::of(what, true) }
     }
 
     fn of_id(what: Suspended, id: &str) -> Suspension {
-        Suspension { process_definition_id: Some(id.into()), ..Suspension::of(what, true, true) }
+        Suspension { process_definition_id: Some(id.into()), include: true, ..Suspension::of(what, true) }
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Rows {
         for (id, incident) in later.incidents {
             match incident {
                 IncidentNow::Open(_) => _ = self.incidents.insert(id, incident),
-                IncidentNow::Over { deleted } => self.end_incident(id, deleted),
+                IncidentNow::Over { .. } => self.end_incident(id, incident),
             }
         }
         self.past_incidents.extend(later.past_incidents);
@@ -173,8 +173,8 @@ impl Rows {
             Effect::SendMessage(message) => self.messages.push(message),
             Effect::RemoveSubscription(wait) => remove(&mut self.subscriptions, wait),
             Effect::RaiseIncident(incident) => _ = self.incidents.insert(incident.id, IncidentNow::Open(incident)),
-            Effect::ResolveIncident(id) => self.end_incident(id, false),
-            Effect::DeleteIncident(id) => self.end_incident(id, true),
+            Effect::ResolveIncident(id) => self.end_incident(id, IncidentNow::Over { deleted: false }),
+            Effect::DeleteIncident(id) => self.end_incident(id, IncidentNow::Over { deleted: true }),
             Effect::SetSuspended(suspended) => self.suspended = Some(suspended),
             Effect::Record(event) => self.history.push(history_row(definition, event, now)),
             Effect::End => self.ended = true,
@@ -187,8 +187,8 @@ impl Rows {
         }
     }
 
-    fn end_incident(&mut self, id: IncidentId, deleted: bool) {
-        if let Some(IncidentNow::Open(incident)) = self.incidents.insert(id, IncidentNow::Over { deleted }) {
+    fn end_incident(&mut self, id: IncidentId, over: IncidentNow) {
+        if let Some(IncidentNow::Open(incident)) = self.incidents.insert(id, over) {
             self.past_incidents.insert(id, incident);
         }
     }

@@ -76,7 +76,7 @@ impl Number {
         }
         // Of a number from 1 to 10, which lies around 3, with ten to the power of what is left.
         let magnitude = self.magnitude();
-        let mantissa = Number::build(false, self.coefficient, i32::from(self.exponent) - magnitude, false)?;
+        let mantissa = Number::build(false, self.coefficient, i32::from(self.exponent) - magnitude)?;
         let of_mantissa = near_logarithm(mantissa)?;
         if magnitude == 0 {
             return Some(of_mantissa);

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::put;
 use mandate_runtime::query::{DefinitionFilter, Page};
-use mandate_runtime::{JobDefinition, Suspended, Suspension};
+use mandate_runtime::{Extent, JobDefinition, Suspended, Suspension};
 
 use super::job::{job_retries, missing};
 use super::job_definition::named;
@@ -77,25 +77,26 @@ async fn suspend_jobs(Acting(app): Acting, Body(mut body): Body) -> Result<Statu
 }
 
 async fn suspend_definition(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let (at, suspended, jobs) = (execution_date(&mut body)?, suspended(&mut body)?, body.flag("includeJobs")?);
+    let (at, suspended, extent) = (execution_date(&mut body)?, suspended(&mut body)?, extent(&mut body)?);
     body.finish(FIELDS)?;
     let which = named(&app, &id).await?;
     if let (Some(at), Some(name)) = (at, JobDefinition::named(&id)) {
         let suspension = Suspension {
             process_definition_id: Some(name.definition_id),
             job_definition: Some((name.activity_id, name.kind)),
-            ..Suspension::of(Suspended::JobDefinitions, suspended, jobs)
+            include: extent.includes(),
+            ..Suspension::of(Suspended::JobDefinitions, suspended)
         };
         return plan(&app, &suspension, at).await;
     }
     let runtime = app.runtime.clone();
-    to_the_end(async move { runtime.suspend_job_definitions(&which, suspended, jobs).await }).await?;
+    to_the_end(async move { runtime.suspend_job_definitions(&which, suspended, extent).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Those of a definition, or of all versions of a key.
 async fn suspend_definitions(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let (at, suspended, jobs) = (execution_date(&mut body)?, suspended(&mut body)?, body.flag("includeJobs")?);
+    let (at, suspended, extent) = (execution_date(&mut body)?, suspended(&mut body)?, extent(&mut body)?);
     let (filter, one) = (filter(&mut body)?, body.text("jobDefinitionId")?);
     body.finish(FIELDS)?;
     // As in Camunda a job definition is not named here.
@@ -112,7 +113,8 @@ async fn suspend_definitions(Acting(app): Acting, Body(mut body): Body) -> Resul
             process_definition_key: filter.key,
             tenant_id: filter.tenants.first().cloned(),
             without_tenant_id: filter.without_tenant,
-            ..Suspension::of(Suspended::JobDefinitions, suspended, jobs)
+            include: extent.includes(),
+            ..Suspension::of(Suspended::JobDefinitions, suspended)
         };
         return plan(&app, &suspension, at).await;
     }
@@ -122,21 +124,21 @@ async fn suspend_definitions(Acting(app): Acting, Body(mut body): Body) -> Resul
     }
     let which = app.runtime.job_definitions(DefinitionFilter { ids, ..DefinitionFilter::default() }).await?;
     let runtime = app.runtime.clone();
-    to_the_end(async move { runtime.suspend_job_definitions(&which, suspended, jobs).await }).await?;
+    to_the_end(async move { runtime.suspend_job_definitions(&which, suspended, extent).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Camunda's `JobDefinitionPriorityDto`: no priority is that of the model.
 async fn priority(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let (priority, jobs) = (body.whole("priority")?, body.flag("includeJobs")?);
+    let (priority, extent) = (body.whole("priority")?, extent(&mut body)?);
     body.finish(&["priority", "includeJobs"])?;
-    if priority.is_none() && jobs {
+    if priority.is_none() && extent.includes() {
         let message = format!("Cannot reset priority for job definition {id} with includeJobs=true");
         return Err(Error::Invalid(message));
     }
     let which = named(&app, &id).await?;
     let runtime = app.runtime.clone();
-    to_the_end(async move { runtime.prioritize_job_definitions(&which, priority, jobs).await }).await?;
+    to_the_end(async move { runtime.prioritize_job_definitions(&which, priority, extent).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -148,6 +150,10 @@ async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
     let runtime = app.runtime.clone();
     to_the_end(async move { runtime.set_retries_of_job_definitions(&which, retries, due).await }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn extent(body: &mut Fields) -> Result<Extent, Error> {
+    Ok(Extent::including(body.flag("includeJobs")?))
 }
 
 fn suspended(body: &mut Fields) -> Result<bool, Error> {

@@ -7,7 +7,7 @@ use axum::{Json, Router};
 use mandate_runtime::query::{
     ActivityStatistics, DEFINITIONS, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, Page,
 };
-use mandate_runtime::{DefinitionRef, Suspended, Suspension};
+use mandate_runtime::{DefinitionRef, Extent, Suspended, Suspension};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -339,12 +339,13 @@ async fn suspend(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode
 fn suspension(body: &mut Fields) -> Result<(Suspension, Option<i64>), Error> {
     let at = execution_date(body)?;
     let suspended = body.boolean("suspended")?.ok_or_else(|| Error::Invalid("'suspended' is missing".to_owned()))?;
-    let suspension = Suspension::of(Suspended::ProcessDefinitions, suspended, body.flag("includeProcessInstances")?);
+    let include = body.flag("includeProcessInstances")?;
+    let suspension = Suspension { include, ..Suspension::of(Suspended::ProcessDefinitions, suspended) };
     Ok((suspension, at))
 }
 
 async fn suspend_all(app: &App, ids: Vec<String>, suspension: &Suspension) -> Result<StatusCode, Error> {
-    let (runtime, suspended, instances) = (app.runtime.clone(), suspension.suspended, suspension.include);
-    to_the_end(async move { runtime.suspend_definitions(&ids, suspended, instances).await }).await?;
+    let (runtime, suspended, extent) = (app.runtime.clone(), suspension.suspended, Extent::including(suspension.include));
+    to_the_end(async move { runtime.suspend_definitions(&ids, suspended, extent).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -90,7 +90,7 @@ impl List for Variables {
     }
 
     fn check(app: &App, _: &HistoryVariableFilter) -> Result<(), Error> {
-        variable_query::check(app, true)
+        variable_query::check_kept(app)
     }
 
     async fn rows(

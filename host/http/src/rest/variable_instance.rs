@@ -57,7 +57,7 @@ impl List for VariableInstances {
     }
 
     fn check(app: &App, _: &VariableFilter) -> Result<(), Error> {
-        variable_query::check(app, true)
+        variable_query::check_kept(app)
     }
 
     async fn rows(
@@ -111,7 +111,7 @@ pub(super) fn activities(fields: &mut Fields) -> Result<Vec<String>, Error> {
 }
 
 async fn find(app: &App, id: &str) -> Result<VariableListed, Error> {
-    variable_query::check(app, true)?;
+    variable_query::check_kept(app)?;
     let missing = || Error::NotFound(format!("Variable instance with Id '{id}' does not exist."));
     let (scope, name) = id.split_once(':').ok_or_else(missing)?;
     let filter = VariableFilter { scopes: vec![super::scope_or_none(scope)], name: Some(name.to_owned()), ..VariableFilter::default() };

@@ -60,9 +60,14 @@ pub(super) fn conditions(fields: &mut Fields, name: &str, ignoring_case: Ignorin
     Ok(conditions)
 }
 
-/// Refuses a filter by variables where nothing could be found.
+/// Refuses a filter by variables, if there is one, where nothing could be found.
 pub(super) fn check(app: &App, asked: bool) -> Result<(), Error> {
-    if asked && !app.runtime.reads().keeps_variables() {
+    if asked { check_kept(app) } else { Ok(()) }
+}
+
+/// Refuses to look for variables where none are kept.
+pub(super) fn check_kept(app: &App) -> Result<(), Error> {
+    if !app.runtime.reads().keeps_variables() {
         return Err(Error::Invalid("this host's history keeps no variables: they cannot be listed or asked for".to_owned()));
     }
     Ok(())

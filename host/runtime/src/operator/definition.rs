@@ -9,6 +9,27 @@ use crate::deploy::{Report, Upload};
 use crate::error::Several;
 use crate::{Error, Runtime};
 
+/// How far a change of definitions reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The definitions alone.
+    Definitions,
+    /// What there is of them, too: instances of process definitions, jobs of job definitions.
+    All,
+}
+
+impl Extent {
+    /// Of a change that includes what there is of definitions, or does not.
+    pub fn including(includes: bool) -> Self {
+        if includes { Self::All } else { Self::Definitions }
+    }
+
+    /// Whether it includes what there is of them.
+    pub fn includes(self) -> bool {
+        self == Self::All
+    }
+}
+
 impl Runtime {
     /// Deploys an upload, or says everything that is wrong with it and stores nothing.
     pub async fn deploy(&self, upload: Upload) -> Result<Report, Error> {
@@ -83,20 +104,20 @@ impl Runtime {
         }
     }
 
-    /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too, each in a unit of
-    /// work of its own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated. A definition
-    /// that is activated has its job definitions activated, too.
-    pub async fn suspend_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
-        self.suspend_definitions(&[id.to_owned()], suspended, instances).await
+    /// Suspends a definition (true): no instance of it starts and, if it reaches that far, all its instances are suspended too, each in a
+    /// unit of work of its own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated. A
+    /// definition that is activated has its job definitions activated, too.
+    pub async fn suspend_definition(&self, id: &str, suspended: bool, extent: Extent) -> Result<(), Error> {
+        self.suspend_definitions(&[id.to_owned()], suspended, extent).await
     }
 
     /// The same for several: all definitions, then all their instances. One that fails keeps no other, and is what is answered.
-    pub async fn suspend_definitions(&self, ids: &[String], suspended: bool, instances: bool) -> Result<(), Error> {
+    pub async fn suspend_definitions(&self, ids: &[String], suspended: bool, extent: Extent) -> Result<(), Error> {
         let mut all = Several::NONE;
         for id in ids {
-            all.and(self.suspend_one_definition(id, suspended, instances).await)?;
+            all.and(self.suspend_one_definition(id, suspended, extent).await)?;
         }
-        for id in ids.iter().filter(|_| instances) {
+        for id in ids.iter().filter(|_| extent.includes()) {
             let of_it = InstanceFilter { definition_id: Some(id.clone()), ..InstanceFilter::default() };
             let found = self.0.store.instance_ids(of_it).await?;
             all.and(self.suspend_instances(found.into_iter().map(InstanceId).collect(), suspended).await)?;
@@ -104,10 +125,10 @@ impl Runtime {
         all.outcome()
     }
 
-    async fn suspend_one_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
+    async fn suspend_one_definition(&self, id: &str, suspended: bool, extent: Extent) -> Result<(), Error> {
         let not_found = || Error::NotFound { what: "process definition", id: id.to_owned() };
         let found = self.0.store.definition(id).await?.ok_or_else(not_found)?;
-        self.suspend_definition_row(&found, suspended, instances, None).await
+        self.suspend_definition_row(&found, suspended, extent, None).await
     }
 
     /// The same without the instances, perhaps as it was planned.
@@ -115,12 +136,12 @@ impl Runtime {
         &self,
         found: &DefinitionRow,
         suspended: bool,
-        instances: bool,
+        extent: Extent,
         plan: Option<&CarriedOut>,
     ) -> Result<(), Error> {
         let subject = Subject::of_definition(found);
         let operations = |before: bool| {
-            let changes = vec![Change::suspension(Some(before), suspended), Change::to("includeProcessInstances", instances)];
+            let changes = vec![Change::suspension(Some(before), suspended), Change::to("includeProcessInstances", extent.includes())];
             let entity_type = "ProcessDefinition";
             let verb = suspension_verb(entity_type, suspended);
             self.logged(Operation { verb, entity_type, category: OPERATOR, changes, subject })

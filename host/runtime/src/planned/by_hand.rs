@@ -98,7 +98,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         // None of them carries out anything by itself.
         let (host, other) = (open(dir.path(), Some(&database), false).await, open(dir.path(), Some(&database), false).await);
-        host.plan_suspension(&Suspension::of(Suspended::ProcessDefinitions, true, true), 1).await.expect("planned");
+        host.plan_suspension(&Suspension { include: true, ..Suspension::of(Suspended::ProcessDefinitions, true) }, 1)
+            .await
+            .expect("planned");
         let id = host.0.store.plans(mandate_store::query::Page::ALL).await.expect("read").remove(0).id;
         let executed = host.give_back_after(async {
             assert!(host.0.store.lock_plan(id, None).await?.is_some());

@@ -2,7 +2,7 @@
 
 use mandate_runtime::engine::InstanceId;
 use mandate_runtime::query::{DefinitionFilter, JobFilter, OperationFilter, Page};
-use mandate_runtime::{ClockSource, Error, JobDefinition, Operator, Runtime, Suspended, Suspension};
+use mandate_runtime::{ClockSource, Error, Extent, JobDefinition, Operator, Runtime, Suspended, Suspension};
 use mandate_store::{Planned, Store};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ fn ann(runtime: &Runtime) -> Runtime {
 }
 
 fn of_key(what: Suspended, suspended: bool) -> Suspension {
-    Suspension { process_definition_key: Some("p".into()), ..Suspension::of(what, suspended, true) }
+    Suspension { process_definition_key: Some("p".into()), include: true, ..Suspension::of(what, suspended) }
 }
 
 /// How many versions are suspended.
@@ -100,7 +100,8 @@ async fn job_definitions_are_suspended_at_their_date_with_their_jobs() {
         let only = Suspension {
             process_definition_id: Some(name.definition_id),
             job_definition: Some((name.activity_id, name.kind)),
-            ..Suspension::of(Suspended::JobDefinitions, true, true)
+            include: true,
+            ..Suspension::of(Suspended::JobDefinitions, true)
         };
         let begun = host.runtime.now();
         ann(&host.runtime).plan_suspension(&only, begun + HOUR).await.expect("planned");
@@ -142,7 +143,7 @@ async fn plan_is_forgotten_by_hand_or_with_what_it_is_for() {
         host.runtime.set_clock(begun + HOUR).await.expect("moved");
         assert_eq!(suspended(&host.runtime).await, 0);
         let definition = report.definitions[0].id.clone();
-        let of_one = Suspension { process_definition_id: Some(definition), ..Suspension::of(Suspended::JobDefinitions, true, false) };
+        let of_one = Suspension { process_definition_id: Some(definition), ..Suspension::of(Suspended::JobDefinitions, true) };
         ann(&host.runtime).plan_suspension(&of_one, begun + 3 * HOUR).await.expect("planned");
         host.runtime.delete_deployment(&report.id.expect("stored"), true).await.expect("deleted");
         // That of the key is for the versions that there are then.
@@ -241,7 +242,7 @@ async fn with_a_bad_one(database: Option<String>) -> (Host, [InstanceId; 3]) {
     let id = host.deploy(conditional()).await.definitions[0].id.clone();
     let start = async || host.start_instance(json!({"x": false})).await.expect("it starts").id;
     let instances = [start().await, start().await, start().await];
-    host.runtime.suspend_definition(&id, true, true).await.expect("suspended");
+    host.runtime.suspend_definition(&id, true, Extent::All).await.expect("suspended");
     set(&host, instances[1], json!("text")).await;
     (host, instances)
 }

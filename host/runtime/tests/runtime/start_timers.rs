@@ -3,7 +3,7 @@
 use crate::common::{Host, Setup, postgres, process};
 use mandate_runtime::engine::{InstanceId, PublicId};
 use mandate_runtime::query::{HistoryInstanceFilter, HistoryInstanceSort, JobFilter, JobListed, Order, Page};
-use mandate_runtime::{ClockSource, Error};
+use mandate_runtime::{ClockSource, Error, Extent};
 
 const MINUTE: i64 = 60 * 1_000;
 
@@ -82,10 +82,10 @@ async fn suspended_definition_starts_nothing_and_makes_up_for_nothing() {
     let host = manual(None).await;
     let begun = host.runtime.now();
     let definition = host.deploy(every("R/PT10M")).await.definitions.remove(0).id;
-    host.runtime.suspend_definition(&definition, true, false).await.expect("suspended");
+    host.runtime.suspend_definition(&definition, true, Extent::Definitions).await.expect("suspended");
     to(&host, begun + 35 * MINUTE).await;
     assert_eq!(starts(&host, begun).await, [0; 0]);
-    host.runtime.suspend_definition(&definition, false, false).await.expect("activated");
+    host.runtime.suspend_definition(&definition, false, Extent::Definitions).await.expect("activated");
     to(&host, begun + 45 * MINUTE).await;
     assert_eq!(starts(&host, begun).await, [35, 40], "one late, and the next at its time");
 }
@@ -153,7 +153,7 @@ async fn two_hosts_start_one_instance_for_each_firing() {
     let other = host.beside(Setup::default()).await;
     let definition = host.deploy(every("R/PT0.03S")).await.definitions.remove(0).id;
     host.until("many were started", || async { starts(&host, 0).await.len() >= 30 }).await;
-    host.runtime.suspend_definition(&definition, true, false).await.expect("suspended");
+    host.runtime.suspend_definition(&definition, true, Extent::Definitions).await.expect("suspended");
     host.until("nobody is at one", || async { jobs(&host).await.iter().all(|job| job.locked_by.is_none()) }).await;
     let firing = jobs(&host).await.remove(0).row.wait;
     assert_eq!(starts(&host, 0).await.len() + 1, usize::try_from(firing).expect("a number"), "each firing before the one that waits");

@@ -3,7 +3,7 @@
 use crate::common::{Host, Setup, postgres, process, sql};
 use mandate_runtime::engine::{InstanceId, PublicId, Rejection};
 use mandate_runtime::query::{DefinitionFilter, JobFilter, Page};
-use mandate_runtime::{Error, JobDefinition, Runtime};
+use mandate_runtime::{Error, Extent, JobDefinition, Runtime};
 use serde_json::json;
 
 /// start → a → b → c → end, each a job of its own; `a` calls a delegate.
@@ -47,7 +47,7 @@ async fn a_chain_stops_at_a_job_definition_that_is_suspended_on_whichever_host_a
             Some(_) => host.beside(Setup { execute_jobs: false, ..Setup::default() }).await,
             None => host.runtime.clone(),
         };
-        other.suspend_job_definitions(&definitions_of(&other, "b").await, true, false).await.expect("suspended");
+        other.suspend_job_definitions(&definitions_of(&other, "b").await, true, Extent::Definitions).await.expect("suspended");
         let mut started = Vec::new();
         for _ in 0..10 {
             started.push(host.start_instance(json!({ "script": {} })).await.expect("it starts").id);
@@ -61,7 +61,7 @@ async fn a_chain_stops_at_a_job_definition_that_is_suspended_on_whichever_host_a
         assert!(matches!(refused, Err(Error::Rejected(Rejection::JobSuspended { .. }))), "{refused:?}");
 
         // New jobs run again; those that there are wait until they are activated themselves.
-        other.suspend_job_definitions(&definitions_of(&other, "b").await, false, false).await.expect("activated");
+        other.suspend_job_definitions(&definitions_of(&other, "b").await, false, Extent::Definitions).await.expect("activated");
         let last = host.start_instance(json!({ "script": {} })).await.expect("it starts").id;
         host.ended(last).await;
         assert_eq!(stands(&host.runtime, started[0]).await, Some(("b".into(), true)));
@@ -117,7 +117,7 @@ async fn no_job_slips_through_between_a_unit_that_makes_it_and_a_definition_that
                 }
                 started
             };
-            let (started, suspended) = tokio::join!(starts, host.runtime.suspend_job_definitions(&which, true, true));
+            let (started, suspended) = tokio::join!(starts, host.runtime.suspend_job_definitions(&which, true, Extent::All));
             suspended.expect("suspended");
             // Each has passed before, or stands there for good.
             for id in &started {
@@ -128,7 +128,7 @@ async fn no_job_slips_through_between_a_unit_that_makes_it_and_a_definition_that
                 .await;
             }
             agrees(&host.runtime).await;
-            host.runtime.suspend_job_definitions(&which, false, true).await.expect("activated");
+            host.runtime.suspend_job_definitions(&which, false, Extent::All).await.expect("activated");
             for id in started {
                 host.ended(id).await;
             }
@@ -156,12 +156,12 @@ async fn jobs_of_a_definition_that_is_suspended_stop_where_they_are_on_whichever
         for _ in 0..3 {
             let begun = number().await;
             host.until("it goes on", async || number().await > begun).await;
-            other.suspend_definition(&definition, true, false).await.expect("suspended");
+            other.suspend_definition(&definition, true, Extent::Definitions).await.expect("suspended");
             let stopped = number().await;
             host.until("no host has it", async || host.runtime.reads().job_holders(id.0).await.is_ok_and(|it| it.is_empty())).await;
             assert_eq!(number().await, stopped, "nothing ran");
             agrees(&host.runtime).await;
-            other.suspend_definition(&definition, false, false).await.expect("activated");
+            other.suspend_definition(&definition, false, Extent::Definitions).await.expect("activated");
         }
         host.runtime.delete_instance(id, None, false).await.expect("deleted");
         other.shut_down(std::time::Duration::from_secs(5)).await;
@@ -182,7 +182,7 @@ async fn an_exclusive_job_that_is_suspended_stands_in_nobodys_way() {
       <bpmn:sequenceFlow id="f4" sourceRef="g" targetRef="u"/>"#,
     ))
     .await;
-    host.runtime.suspend_job_definitions(&definitions_of(&host.runtime, "a").await, true, true).await.expect("suspended");
+    host.runtime.suspend_job_definitions(&definitions_of(&host.runtime, "a").await, true, Extent::All).await.expect("suspended");
     let id = host.start_instance(json!({})).await.expect("it starts").id;
     host.until("b has run", || async { host.runtime.instance(id).await.expect("it lives").instance.jobs().count() == 1 }).await;
     assert_eq!(stands(&host.runtime, id).await, Some(("a".into(), true)));
@@ -203,12 +203,12 @@ async fn a_priority_of_a_job_definition_is_that_of_its_new_jobs_and_of_those_tha
     let start = async || host.start_instance(json!({ "script": {} })).await.expect("it starts").id;
     start().await;
     let which = definitions_of(&host.runtime, "a").await;
-    host.runtime.prioritize_job_definitions(&which, Some(30), false).await.expect("written");
+    host.runtime.prioritize_job_definitions(&which, Some(30), Extent::Definitions).await.expect("written");
     start().await;
     assert_eq!(priorities().await, [0, 30]);
-    host.runtime.prioritize_job_definitions(&definitions_of(&host.runtime, "a").await, Some(40), true).await.expect("written");
+    host.runtime.prioritize_job_definitions(&definitions_of(&host.runtime, "a").await, Some(40), Extent::All).await.expect("written");
     assert_eq!(priorities().await, [40, 40]);
-    host.runtime.prioritize_job_definitions(&which, None, false).await.expect("written");
+    host.runtime.prioritize_job_definitions(&which, None, Extent::Definitions).await.expect("written");
     start().await;
     assert_eq!(priorities().await, [40, 40, 0]);
     agrees(&host.runtime).await;
@@ -245,6 +245,6 @@ async fn jobs_of_an_instance_that_cannot_be_read_keep_no_others_from_being_suspe
     assert_eq!(are().await, [true; 3]);
     assert!(is_it(host.runtime.suspend_jobs_of_job_definitions(&definitions_of(&host.runtime, "a").await, false).await));
     assert_eq!(are().await, [false; 3]);
-    assert!(is_it(host.runtime.suspend_job_definitions(&definitions_of(&host.runtime, "a").await, true, true).await));
+    assert!(is_it(host.runtime.suspend_job_definitions(&definitions_of(&host.runtime, "a").await, true, Extent::All).await));
     assert_eq!(are().await, [true; 3]);
 }

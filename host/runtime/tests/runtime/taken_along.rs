@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::common::{self, Host, commands, process};
+use mandate_runtime::Extent;
 use mandate_runtime::engine::{InstanceId, Variable};
 use mandate_runtime::query::{
     DefinitionFilter, HistoryActivityFilter, HistoryIncidentFilter, HistoryTaskFilter, IncidentState, JobFilter, OfInstances, Page,
@@ -181,12 +182,12 @@ async fn one_that_an_operator_has_suspended_is_left_where_it_is() {
         let definitions = host.runtime.job_definitions(DefinitionFilter::default()).await.expect("read");
         let of_b: Vec<_> = definitions.into_iter().filter(|it| it.activity_id == "b").collect();
         for _ in 0..3 {
-            host.runtime.suspend_job_definitions(&of_b, true, false).await.expect("suspended");
+            host.runtime.suspend_job_definitions(&of_b, true, Extent::Definitions).await.expect("suspended");
             let id = start(host, json!({ "script": { "a": { "set": { "x": 1 } } } })).await;
             host.until("the first is done", async || variable(host, id, "x").await.is_some()).await;
             let view = host.runtime.instance(id).await.expect("it lives");
             assert_eq!(view.instance.jobs().map(|job| job.suspended).collect::<Vec<_>>(), [true]);
-            host.runtime.suspend_job_definitions(&of_b, false, true).await.expect("activated");
+            host.runtime.suspend_job_definitions(&of_b, false, Extent::All).await.expect("activated");
             waits_at_u(host, id).await;
         }
     })

@@ -123,7 +123,7 @@ fn select(filter: ExecutionFilter) -> Select {
     select.maybe(&incident("w.message = $?"), filter.incident_message);
     select.maybe(&incident("w.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
     select.maybe("i.suspended = $?", filter.suspended);
-    select.tenants("i.tenant", filter.tenants, false);
+    select.texts("i.tenant", filter.tenants);
     having(&mut select, "e.instance_id", In::Scope("e.n"), filter.variables);
     having(&mut select, "e.instance_id", In::Process, filter.process_variables);
     select

@@ -194,7 +194,7 @@ fn select(filter: ExternalTaskFilter) -> Select {
     select.maybe("external_task.priority >= $?", filter.priority_from);
     select.maybe("external_task.priority <= $?", filter.priority_to);
     select.maybe("external_task.suspended = $?", filter.suspended);
-    select.tenants("external_task.tenant", filter.tenants, false);
+    select.texts("external_task.tenant", filter.tenants);
     having(&mut select, "external_task.instance_id", In::Scope("1"), filter.variables);
     select
 }

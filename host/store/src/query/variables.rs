@@ -271,7 +271,7 @@ fn select(filter: VariableFilter) -> Select {
     for condition in filter.values {
         condition.add(&mut select);
     }
-    select.tenants("i.tenant", filter.tenants, false);
+    select.texts("i.tenant", filter.tenants);
     select
 }
 
