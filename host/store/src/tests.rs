@@ -11,7 +11,7 @@ use mandate_tests::postgres::Cluster;
 use uuid::Uuid;
 
 use crate::batch::{Batch, cells};
-use crate::db::{Dialect, Lane};
+use crate::db::{Dialect, Lane, Param};
 use crate::message::{By, Who};
 use crate::store::given_up;
 use crate::{
@@ -49,6 +49,16 @@ async fn on_both(test: impl AsyncFn(Store)) {
     let postgres = Store::open(Config::new(cluster.create_database("a").expect("a database"))).await.expect("it opens");
     test(postgres.clone()).await;
     postgres.close().await;
+}
+
+/// How a statement is carried out by a connection that reads, whose plan is free.
+async fn plan(store: &Store, sql: &str, params: Vec<Param>) -> String {
+    let (explain, column) = match store.pool.dialect() {
+        Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
+        Dialect::Postgres => ("EXPLAIN", 0),
+    };
+    let rows = store.pool.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
+    rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n")
 }
 
 async fn texts(lane: &Lane, sql: &str) -> Vec<String> {
@@ -148,13 +158,7 @@ async fn messages_find_what_waits_for_them_by_index() {
             }
             let rows = (0..60_i64).map(|n| cells![n, "paid", format!("order-{n}")]).collect();
             let (sql, params) = query::BATCHES[0].statements(store.pool.dialect(), rows).pop().expect("one statement");
-            let (explain, column) = match store.pool.dialect() {
-                Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
-                Dialect::Postgres => ("EXPLAIN", 0),
-            };
-            let sql = format!("{explain} {}", sql.as_str());
-            let rows = store.pool.fetch(&sql, params).await.expect("a plan");
-            let plan = rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n");
+            let plan = plan(&store, sql.as_str(), params).await;
             assert!(plan.contains("subscription_name") && !plan.contains("Seq Scan") && !plan.contains("AUTOMATIC"), "{plan}");
         }
     })
@@ -174,14 +178,7 @@ async fn messages_along_flows_and_their_receivers_find_each_other_by_index() {
         ] {
             lane.fetch(&fill, Vec::new()).await.expect("rows");
         }
-        let (explain, column) = match store.pool.dialect() {
-            Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
-            Dialect::Postgres => ("EXPLAIN", 0),
-        };
-        let plan = async |sql: &str, params: Vec<crate::db::Param>| {
-            let rows = store.pool.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
-            rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n")
-        };
+        let plan = async |sql: &str, params| plan(&store, sql, params).await;
         let message = |business_key: Option<&str>, key: Option<&str>| message::addressed_to("p:1:x", "paid", business_key, key);
         let begun = || (0..60_i64).map(|n| cells![n, "p", "", "paid", format!("order-{n}"), format!("key-{n}")]).collect();
         let unkeyed = match store.pool.dialect() {
@@ -285,18 +282,7 @@ async fn the_cleanup_reads_what_is_due_from_its_index_in_its_order() {
         let nobody = "{pg:'00000000-0000-0000-0000-000000000000'}{lite:x''}";
         let sql = cleanup::due_sql();
         let sql = [("$1", "10000000"), ("$2", "100"), ("$3", "0"), ("$4", nobody)].iter().fold(sql, |sql, (of, to)| sql.replace(of, to));
-        let plan = match store.pool.dialect() {
-            Dialect::Sqlite => {
-                let rows = lane.fetch(&format!("EXPLAIN QUERY PLAN {sql}"), Vec::new()).await.expect("a plan");
-                rows.iter().map(|row| row.get::<String>(3).expect("a text")).collect()
-            }
-            // As a read, whose plans are free.
-            Dialect::Postgres => {
-                let rows = store.pool.fetch(&format!("EXPLAIN {sql}"), Vec::new()).await.expect("a plan");
-                rows.iter().map(|row| row.get::<String>(0).expect("a text")).collect::<Vec<_>>()
-            }
-        };
-        let plan = plan.join("\n");
+        let plan = plan(&store, &sql, Vec::new()).await;
         assert!(plan.contains("history_instance_removal"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Sort"), "{plan}");
         // Nor is a table read to count what one instance has.
@@ -343,12 +329,7 @@ async fn incidents_of_one_instance_or_definition_are_found_beside_any_number_of_
             query::HistoryIncidentFilter { cause: Some(name), ..query::HistoryIncidentFilter::default() },
         ] {
             let (sql, params) = query::remembered_incidents_sql(filter.clone(), query::Page::ALL, &[]);
-            let (explain, column) = match store.pool.dialect() {
-                Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
-                Dialect::Postgres => ("EXPLAIN", 0),
-            };
-            let rows = store.pool.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
-            let plan = rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n");
+            let plan = plan(&store, &sql, params).await;
             // On SQLite `x` and `k` are the incidents and those of callers. Those of no instance have an index of their own, which holds
             // nothing else.
             let lines = plan.lines().filter(|line| !line.contains("history_incident_start"));

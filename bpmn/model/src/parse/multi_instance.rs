@@ -31,13 +31,10 @@ const HOW_OFTEN: &str = "add a loopCardinality such as 3 or ${n}, or camunda:col
 impl<'n> ProcessReader<'n, '_> {
     /// Reads the `multiInstanceLoopCharacteristics` of an activity.
     pub(crate) fn multi_instance(&mut self, node: &'n Node<'n>, of: &'n Node<'n>, owner: Owner<'n>) {
-        let at = node.at_in(owner.at);
-        if !ACTIVITIES.contains(&of.name) {
-            let message = format!("{} has no place in {}", node.title(), of.title());
-            self.diagnostics.error(at, message, "only tasks and sub-processes run several times: put it into one of them");
+        if !self.may_repeat(node, of, owner) {
             return;
         }
-        attributes::check(node, at, self.diagnostics);
+        let at = node.at_in(owner.at);
         let mut read = MultiInstance {
             sequential: self.boolean(node, Namespace::None, "isSequential", false, at),
             cardinality: None,
@@ -65,6 +62,18 @@ impl<'n> ProcessReader<'n, '_> {
         if self.element(owner.index).multi_instance.replace(read).is_some() {
             self.diagnostics.error(at, format!("{} says more than once how often it runs", of.title()), "keep one of them");
         }
+    }
+
+    /// Whether what is said here of how often something runs is said of an activity.
+    pub(crate) fn may_repeat(&mut self, node: &Node<'n>, of: &Node<'n>, owner: Owner<'n>) -> bool {
+        let at = node.at_in(owner.at);
+        if !ACTIVITIES.contains(&of.name) {
+            let message = format!("{} has no place in {}", node.title(), of.title());
+            self.diagnostics.error(at, message, "only tasks and sub-processes run several times: put it into one of them");
+            return false;
+        }
+        attributes::check(node, at, self.diagnostics);
+        true
     }
 
     fn part_of_multi_instance(

@@ -5,20 +5,16 @@ use mandate_feel::Expression;
 use crate::definition::{MultiInstance, StandardLoop};
 use crate::diagnostic::shown;
 use crate::parse::attributes;
-use crate::parse::multi_instance::ACTIVITIES;
 use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
 impl<'n> ProcessReader<'n, '_> {
     /// Reads the `standardLoopCharacteristics` of an activity.
     pub(crate) fn standard_loop(&mut self, node: &'n Node<'n>, of: &'n Node<'n>, owner: Owner<'n>) {
-        let at = node.at_in(owner.at);
-        if !ACTIVITIES.contains(&of.name) {
-            let message = format!("{} has no place in {}", node.title(), of.title());
-            self.diagnostics.error(at, message, "only tasks and sub-processes run several times: put it into one of them");
+        if !self.may_repeat(node, of, owner) {
             return;
         }
-        attributes::check(node, at, self.diagnostics);
+        let at = node.at_in(owner.at);
         let mut read = StandardLoop {
             test_before: self.boolean(node, Namespace::None, "testBefore", false, at),
             maximum: node.plain("loopMaximum").and_then(|text| self.loop_maximum(text, owner, node)),

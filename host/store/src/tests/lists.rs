@@ -3,8 +3,8 @@
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 use uuid::Uuid;
 
-use super::on_both;
-use crate::db::{Dialect, Param};
+use super::{on_both, plan};
+use crate::db::Dialect;
 use crate::query::{
     HistoryInstanceFilter, HistoryInstanceSort, InstanceFilter, JobFilter, JobSort, Order, Page, history_instances_sql, instances_sql,
     jobs_sql, tokens_sql,
@@ -63,15 +63,6 @@ async fn fill(store: &Store) {
     }
 }
 
-async fn plan(store: &Store, (sql, params): (String, Vec<Param>)) -> String {
-    let (explain, column) = match store.pool.dialect() {
-        Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
-        Dialect::Postgres => ("EXPLAIN", 0),
-    };
-    let rows = store.pool.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
-    rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n")
-}
-
 #[tokio::test]
 async fn jobs_are_listed_by_the_index_of_what_is_asked() {
     on_both(async |store| {
@@ -89,7 +80,8 @@ async fn jobs_are_listed_by_the_index_of_what_is_asked() {
             (JobFilter { with_exception: true, ..all() }, &[], &["job_failure"]),
             (JobFilter { suspended: Some(true), ..all() }, &[], &["job_suspended"]),
         ] {
-            let plan = plan(&store, jobs_sql(filter.clone(), PAGE, sort)).await;
+            let (sql, params) = jobs_sql(filter.clone(), PAGE, sort);
+            let plan = plan(&store, &sql, params).await;
             assert!(indexes.iter().all(|index| plan.contains(index)), "{filter:?}\n{plan}");
             assert!(!plan.contains("SCAN instance") && !plan.contains("Seq Scan on instance"), "{filter:?}\n{plan}");
         }
@@ -103,8 +95,8 @@ async fn instances_with_an_incident_are_listed_by_their_incidents_each_once() {
         fill(&store).await;
         let filter = InstanceFilter { with_incident: true, ..InstanceFilter::default() };
         let past = HistoryInstanceFilter { with_open_incident: true, ..HistoryInstanceFilter::default() };
-        for sql in [instances_sql(filter.clone(), None, PAGE, &[], true), history_instances_sql(past.clone(), None, PAGE, &[])] {
-            let plan = plan(&store, sql).await;
+        for (sql, params) in [instances_sql(filter.clone(), None, PAGE, &[], true), history_instances_sql(past.clone(), None, PAGE, &[])] {
+            let plan = plan(&store, &sql, params).await;
             assert!(plan.contains("incident_1") || plan.contains("incident_pkey"), "{plan}");
             let scans = [
                 "SCAN has",
@@ -132,8 +124,8 @@ async fn live_instances_of_a_definition_are_listed_in_the_order_of_its_index() {
         let past =
             |id: &str| HistoryInstanceFilter { definition_id: Some(id.to_owned()), unfinished: true, ..HistoryInstanceFilter::default() };
         for id in ["p:1:x", "q:1:x", "r:1:x"] {
-            for sql in [instances_sql(live(id), of(id), PAGE, &[], true), history_instances_sql(past(id), of(id), PAGE, &[])] {
-                let plan = plan(&store, sql).await;
+            for (sql, params) in [instances_sql(live(id), of(id), PAGE, &[], true), history_instances_sql(past(id), of(id), PAGE, &[])] {
+                let plan = plan(&store, &sql, params).await;
                 assert!(plan.contains("instance_definition") && !plan.contains("instance_started"), "{plan}");
                 assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{plan}");
             }
@@ -152,7 +144,8 @@ async fn those_that_live_are_not_sorted_by_when_they_ended() {
         fill(&store).await;
         for by in [HistoryInstanceSort::EndedAt, HistoryInstanceSort::Duration] {
             let live = HistoryInstanceFilter { unfinished: true, ..HistoryInstanceFilter::default() };
-            let plan = plan(&store, history_instances_sql(live, None, PAGE, &[(by, Order::Desc)])).await;
+            let (sql, params) = history_instances_sql(live, None, PAGE, &[(by, Order::Desc)]);
+            let plan = plan(&store, &sql, params).await;
             assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{plan}");
         }
     })

@@ -3,22 +3,12 @@
 use mandate_tests::postgres::Cluster;
 use uuid::Uuid;
 
-use super::on_both;
+use super::{on_both, plan};
 use crate::cleanup::ENDED_FROM;
-use crate::db::{Dialect, Param, params};
+use crate::db::params;
 use crate::planned::{CarriedOut, Planned};
 use crate::query::{ACTIVITY_FAILURES, failed_by_definition};
 use crate::{Config, Store};
-
-/// How a statement is carried out, whose plan is free.
-async fn plan(store: &Store, sql: &str, params: Vec<Param>) -> String {
-    let (explain, column) = match store.pool.dialect() {
-        Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
-        Dialect::Postgres => ("EXPLAIN", 0),
-    };
-    let rows = store.pool.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
-    rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n")
-}
 
 #[tokio::test]
 async fn deliveries_that_were_given_up_are_counted_beside_any_number_of_others() {
