@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mandate_engine::{CalledVersion, ProcessCall};
 use mandate_feel::Expression;
 use mandate_model::{Binding, ElementKind};
-use mandate_store::query::{DefinitionFilter, DefinitionRow, DefinitionSort, Order, Page};
+use mandate_store::query::{DefinitionFilter, DefinitionRow};
 
 use crate::definitions::Definition;
 use crate::instances::none_start;
@@ -67,7 +67,6 @@ impl Inner {
     ) -> Result<Result<DefinitionRow, String>, Error> {
         let of = tenant.map_or("without a tenant".to_owned(), |tenant| format!("of tenant '{tenant}'"));
         let mut filter = DefinitionFilter {
-            key: Some(process.to_owned()),
             tenants: tenant.map(str::to_owned).into_iter().collect(),
             without_tenant: tenant.is_none(),
             ..DefinitionFilter::default()
@@ -87,8 +86,7 @@ impl Inner {
                 format!(" with version tag '{tag}'")
             }
         };
-        let newest_first = [(DefinitionSort::Version, Order::Desc)];
-        let mut found = self.store.definitions(filter, Page { first: 0, max: 2 }, &newest_first).await?;
+        let mut found = self.store.newest_definitions(process, filter, 2).await?;
         // As in Camunda 7 a tag that several versions have means none of them.
         if found.len() > 1 && matches!(version, CalledVersion::Tag(_)) {
             return Ok(Err(format!("there are several {of}{which}")));

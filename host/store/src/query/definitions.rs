@@ -250,6 +250,14 @@ impl Reads {
         rows.iter().map(definition).collect()
     }
 
+    /// The newest versions of a key that the filter lets through, up to so many, as a unit of work looks them up.
+    pub async fn newest_definitions(&self, key: &str, filter: DefinitionFilter, max: u32) -> Result<Vec<DefinitionRow>, Error> {
+        let select = select(DefinitionFilter { key: Some(key.to_owned()), ..filter });
+        let order = keys(&[(DefinitionSort::Version, Order::Desc)], &["d.id"]);
+        let rows = select.large_rows(&self.lookups, COLUMNS, &order, Page { first: 0, max }).await?;
+        rows.iter().map(definition).collect()
+    }
+
     /// How many there are.
     pub async fn count_definitions(&self, filter: DefinitionFilter) -> Result<i64, Error> {
         select(filter).count(&self.pool).await

@@ -229,7 +229,7 @@ impl Reads {
         select.numbered("external_task.instance_id", "external_task.wait", names);
         select.condition("external_task.details IS NOT NULL");
         let key = ["external_task.instance_id", "external_task.wait"];
-        let rows = select.rows(&self.pool, &format!("{}, external_task.details", key.join(", ")), &ascending(&key), Page::ALL).await?;
+        let rows = select.rows(&self.lookups, &format!("{}, external_task.details", key.join(", ")), &ascending(&key), Page::ALL).await?;
         rows.iter().map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).collect()
     }
 

@@ -120,7 +120,9 @@ impl Reads {
     /// Waits for events, the oldest first.
     pub async fn subscriptions(&self, filter: SubscriptionFilter, page: Page) -> Result<Vec<SubscriptionListed>, Error> {
         let columns = format!("instance_id, tenant, business_key, {ROW}");
-        let rows = select(filter).rows(&self.pool, &columns, &ascending(&["created", "instance_id", "wait"]), page).await?;
+        // Those of one instance are few, and units of work ask for them.
+        let pool = if filter.instance.is_some() { &self.lookups } else { &self.pool };
+        let rows = select(filter).rows(pool, &columns, &ascending(&["created", "instance_id", "wait"]), page).await?;
         rows.iter().map(|row| listed(&mut row.columns())).collect()
     }
 }
