@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
-use sqlx::postgres::PgPool;
-use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection as _, Postgres, SqlSafeStr as _, SqlStr};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::param::{Param, postgres_arguments};
 use super::{Dialect, Readers, Row, readers, row};
@@ -75,11 +76,11 @@ impl Pool {
     }
 
     /// A place, which is the reader's until it is dropped.
-    async fn place(&self) -> Result<Option<SemaphorePermit<'_>>, Error> {
+    async fn place(&self) -> Result<Option<OwnedSemaphorePermit>, Error> {
         let Some(places) = &self.places else { return Ok(None) };
-        match tokio::time::timeout(READ_PATIENCE, places.acquire()).await {
+        match tokio::time::timeout(READ_PATIENCE, places.clone().acquire_owned()).await {
             Ok(place) => Ok(Some(place.map_err(|_| Error::Closed)?)),
-            Err(_) => Err(Error::Connection(format!("all connections that read lists have been busy for {} s", READ_PATIENCE.as_secs()))),
+            Err(_) => Err(Error::TooSlow(format!("all connections that read lists have been busy for {READ_PATIENCE:?}; ask again later"))),
         }
     }
 
@@ -107,12 +108,14 @@ impl Pool {
     }
 
     async fn fetch_once(&self, sql: SqlStr, params: Vec<Param>, most: usize) -> Result<Vec<Row>, Error> {
-        let _place = self.place().await?;
+        let place = self.place().await?;
         match &self.connections {
             Connections::Sqlite(readers) => readers.fetch(sql, params, most).await,
             Connections::Postgres(pool) => {
                 let what = readers::table_of(sql.as_str());
-                let rows = sqlx::query_with(sql, postgres_arguments(params)?).fetch(pool);
+                let arguments = postgres_arguments(params)?;
+                let mut lent = Lent { connection: Box::pin(pool.acquire()).await?, place };
+                let rows = sqlx::query_with(sql, arguments).fetch(lent.connection());
                 row::within(rows.map_ok(Row::Postgres), most).await.map_err(|error| cancelled(error, &what))
             }
         }
@@ -120,13 +123,14 @@ impl Pool {
 
     /// Several reads of one moment.
     pub(crate) async fn snapshot(&self, statements: Vec<(&str, Vec<Param>)>) -> Result<Vec<Vec<Row>>, Error> {
-        let _place = self.place().await?;
+        let place = self.place().await?;
         let pool = match &self.connections {
             Connections::Sqlite(readers) => return readers.snapshot(statements).await,
             Connections::Postgres(pool) => pool,
         };
         let mut answers = Vec::with_capacity(statements.len());
-        let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        let mut lent = Lent { connection: Box::pin(pool.acquire()).await?, place };
+        let mut tx = lent.connection().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
         for (sql, params) in statements {
             let rows = sqlx::query_with(AssertSqlSafe(Dialect::Postgres.render(sql)), postgres_arguments(params)?);
             let rows = rows.fetch_all(&mut *tx).await.map_err(|error| cancelled(error.into(), &readers::table_of(sql)))?;
@@ -140,5 +144,52 @@ impl Pool {
             Connections::Sqlite(readers) => Box::pin(readers.close()),
             Connections::Postgres(pool) => Box::pin(pool.close()),
         }
+    }
+}
+
+/// A connection to PostgreSQL that is lent. Whoever reads may go away in the middle of a statement: it is read to its end before the
+/// connection is back, and until then its place is taken.
+struct Lent {
+    connection: PoolConnection<Postgres>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Lent {
+    fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(place) = self.place.take() else { return };
+        let back = self.connection.return_to_pool();
+        tokio::spawn(async move {
+            back.await;
+            drop(place);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_list_that_gets_no_place_in_time_is_too_slow_and_the_database_is_well() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = SqliteConnectOptions::new().filename(folder.path().join("a.db")).create_if_missing(true);
+        let readers = Readers::open(options, 2, READ_TIMEOUT).await.expect("it opens");
+        let pool = Pool::for_lists(Connections::Sqlite(readers), 2);
+        let place = pool.place().await.expect("there is one");
+        tokio::time::pause();
+        let error = pool.fetch("SELECT 1", Vec::new()).await.map(drop).expect_err("there is no other");
+        assert!(matches!(error, Error::TooSlow(_)), "{error}");
+        drop(place);
+        tokio::time::resume();
+        assert_eq!(pool.fetch("SELECT 1", Vec::new()).await.expect("answered").len(), 1);
+        pool.close().await;
     }
 }
