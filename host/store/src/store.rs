@@ -41,7 +41,7 @@ pub struct Store(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) reads: Reads,
-    /// Claims, releases and takeovers.
+    /// Claims, releases and takeovers. Behind others' locks it waits hardly: an error [of a lock](Error::is_of_lock) is the end of it.
     pub(crate) jobs: Lane,
     /// Deployments and other rare, long writes.
     pub(crate) admin: Lane,
@@ -156,7 +156,7 @@ impl Store {
             }
         }
         if !inner.lease.is_fenced()
-            && let Err(error) = hosts::leave(&inner.jobs, self.host()).await
+            && let Err(error) = hosts::leave(&inner.admin, self.host()).await
         {
             tracing::warn!("jobs stay locked until this host's lease ends: {error}");
         }
@@ -248,7 +248,7 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
     migrate::migrate(&Options::Postgres(Box::new(base.clone())), config.migrate).await?;
     let meter = Arc::new(Meter::default());
     // A process that is stopped in the middle of a transaction must not hold its locks for longer than its lease: whoever takes
-    // over waits for them. The same bound for waiting on others' locks, but for the committer, behind which everybody waits.
+    // over waits for them. The same bound for waiting on others' locks, but for the committer and claims, behind which everybody waits.
     let patience = format!("{}ms", (config.lease / 2).as_millis());
     // Batches are joined with their tables row by row, by index: the order of the rows is then the order in which locks are taken. One plan
     // a statement, whatever the statistics of the day say and whatever its parameters are. So it must also be right if it was made when the
@@ -263,10 +263,11 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
         ("enable_seqscan", "off"),
         ("plan_cache_mode", "force_generic_plan"),
     ]);
-    let lane = || Lane::new(Options::Postgres(Box::new(writing.clone())), meter.clone());
-    let waits = format!("{}ms", WAITS.as_millis());
-    let commit = Lane::new(Options::Postgres(Box::new(writing.clone().options([("lock_timeout", waits)]))), meter.clone());
-    let lanes = Lanes { commit, jobs: lane(), admin: lane(), cleanup: lane(), lease: lane(), witness: lane() };
+    let hurried = writing.clone().options([("lock_timeout", format!("{}ms", WAITS.as_millis()))]);
+    let lane = |options: &PgConnectOptions| Lane::new(Options::Postgres(Box::new(options.clone())), meter.clone());
+    let patient = || lane(&writing);
+    let lanes =
+        Lanes { commit: lane(&hurried), jobs: lane(&hurried), admin: patient(), cleanup: patient(), lease: patient(), witness: patient() };
     warn_about_durability(&lanes.admin).await?;
     let timeout = format!("{}ms", READ_TIMEOUT.as_millis());
     let pool = PgPoolOptions::new()

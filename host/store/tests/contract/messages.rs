@@ -1,5 +1,7 @@
 //! Messages along message flows: who gets them, and that each waits until somebody does.
 
+use std::time::Duration;
+
 use mandate_store::query::{DefinitionRow, Page, SubscriptionFilter};
 use mandate_store::{
     Address, Addressed, Awaiting, Begun, CommitError, Delivery, DeploymentDeletion, EventKind, Except, Expect, InstanceHead, InstanceWrite,
@@ -249,6 +251,26 @@ async fn a_unit_locks_definitions_before_instances_and_those_before_messages() {
     let mut receives = step(waiting, 2);
     receives.delivery = Some(claimed(&store).await[0].name);
     waits_for("SELECT id FROM instance", "SELECT id FROM message", unit(receives)).await;
+}
+
+/// Else whoever claims jobs would wait behind it for half a lease, which is longer here than any test lasts.
+#[tokio::test]
+async fn who_looks_for_the_receiver_of_a_message_that_somebody_has_locked_is_told_so_soon() {
+    use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+    let fixture = Fixture::postgres("locked_message");
+    let store = fixture.open().await;
+    let (sender, _) = participants(&store, None).await;
+    let on_its_way = sent(&store, &sender, message(&sender, "paid", Some("a"))).await;
+    let options: sqlx::postgres::PgConnectOptions = fixture.url.parse().expect("a url");
+    let mut other = options.connect().await.expect("a connection");
+    let mut tx = other.begin().await.expect("a transaction");
+    tx.execute("SELECT id FROM message FOR UPDATE").await.expect("locked");
+    let held = [(on_its_way, "nobody waits", 9)];
+    let addressed = tokio::time::timeout(Duration::from_secs(60), store.address(&[], &held, 1)).await.expect("it does not wait for long");
+    assert!(addressed.is_err_and(|error| error.is_of_lock()));
+    tx.rollback().await.expect("unlocked");
+    store.address(&[], &held, 1).await.expect("nobody has it");
+    store.close().await;
 }
 
 pub(crate) async fn a_message_is_delivered_once_and_looks_again_where_nobody_is_there(fixture: Fixture) {
