@@ -86,12 +86,15 @@ impl Item {
         others.chain(definitions.into_iter().cloned().map(Key::Definition)).collect()
     }
 
-    /// The one that it has waited for, if there is but one that it can have waited for.
-    pub(super) fn only_row(&self) -> Option<Key> {
-        if let Self::Unit(unit) = self
-            && unit.instances.iter().any(|write| write.fired.is_some() || !write.messages.is_empty())
-        {
-            return None;
+    /// The one that it has waited for: the only one that it can have waited for or, as a guess, the only instance of a unit that begins
+    /// none.
+    pub(super) fn likely_row(&self) -> Option<Key> {
+        if let Self::Unit(unit) = self {
+            match &unit.instances[..] {
+                [write] if !is_new(write) => return Some(Key::Instance(write.id)),
+                writes if writes.iter().any(|write| write.fired.is_some() || !write.messages.is_empty()) => return None,
+                _ => {}
+            }
         }
         <[Key; 1]>::try_from(self.rows()).ok().map(|[key]| key)
     }

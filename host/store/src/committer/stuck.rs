@@ -33,10 +33,10 @@ impl Stuck {
         self.0.is_empty()
     }
 
-    /// A request has waited in vain, alone: if there is but one row that it can have waited for, it was that.
+    /// A request has waited in vain, alone, most likely for this row: where it was another one, the next request for it is tried soon.
     pub(super) fn note(&mut self, item: &Item, error: &Error, now: Instant) {
         self.0.retain(|_, row| row.until + FORGOTTEN > now);
-        if let Some(key) = item.only_row() {
+        if let Some(key) = item.likely_row() {
             self.0.insert(key, Row { until: now + PAUSE, error: error.clone() });
         }
     }
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
     use crate::delivery::DeliveryName;
-    use crate::unit::{Beside, Expect, InstanceHead, InstanceWrite, State, Unit};
+    use crate::unit::{Beside, Expect, FiredTimer, InstanceHead, InstanceWrite, State, Unit};
 
     fn unit(writes: Vec<InstanceWrite>) -> Item {
         Item::Unit(Unit { id: Uuid::nil(), instances: writes, start_key: None, newest: false, closes: Vec::new() })
@@ -114,10 +114,17 @@ mod tests {
     #[test]
     fn where_it_may_have_been_another_row_nobody_is_kept_back() {
         let (mut stuck, now) = (Stuck::default(), Instant::now());
-        let delivered = InstanceWrite { delivery: Some(DeliveryName { signal: Uuid::nil(), n: 1 }), ..step(7) };
-        for item in [unit(vec![step(6), step(7)]), unit(vec![step(6), start(7, "p:1:x")]), unit(vec![delivered])] {
-            stuck.note(&item, &Error::Connection("it is locked".into()), now);
+        let error = Error::Connection("it is locked".into());
+        let fired = InstanceWrite { fired: Some(FiredTimer { id: Uuid::nil(), firing: 1, at: 1, next: None }), ..start(7, "p:1:x") };
+        for item in [unit(vec![step(6), step(7)]), unit(vec![step(6), start(7, "p:1:x")]), unit(vec![fired])] {
+            stuck.note(&item, &error, now);
         }
         assert!(stuck.is_empty());
+        // What is beside an instance is, as a rule, locked with it.
+        let delivered = unit(vec![InstanceWrite { delivery: Some(DeliveryName { signal: Uuid::nil(), n: 1 }), ..step(7) }]);
+        stuck.note(&delivered, &error, now);
+        for item in [delivered, unit(vec![step(7)])] {
+            assert!(stuck.refusal(&item, Some(now)).is_some() && stuck.refusal(&item, Some(now + PAUSE)).is_none());
+        }
     }
 }
