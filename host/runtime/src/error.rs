@@ -160,6 +160,7 @@ impl From<mandate_store::Error> for Error {
     fn from(error: mandate_store::Error) -> Self {
         match error {
             mandate_store::Error::Fenced => Self::NotActing(TAKEN_OVER),
+            mandate_store::Error::Expired => Self::NotActing(LEASE_NOT_RENEWED),
             mandate_store::Error::Closed => Self::NotActing(SHUTTING_DOWN),
             mandate_store::Error::Damaged(reason) => Self::Damaged(format!("a stored value cannot be read: {reason}")),
             error => Self::Store(error),

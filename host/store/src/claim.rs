@@ -230,7 +230,7 @@ impl Store {
             Held::Valid { .. } => Ok(tx),
             Held::Expired => {
                 tx.rollback().await;
-                Err(Error::Fenced)
+                Err(Error::Expired)
             }
             Held::Over => {
                 tx.rollback().await;

@@ -83,6 +83,9 @@ pub enum Error {
     /// This host's epoch is over: another host has taken over its work.
     #[error("this host's lease has ended and another host may have taken over its work")]
     Fenced,
+    /// This host's lease has run out, but nobody has taken over: it may go on once it has renewed it.
+    #[error("this host's lease has run out and is not renewed yet")]
+    Expired,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

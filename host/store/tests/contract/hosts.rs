@@ -252,6 +252,7 @@ async fn a_job_is_not_claimed_by_name_while_a_host_that_lives_has_it_or_runs_ano
         assert_eq!((wait, holder.host, holder.alive), (1, a.host().id, alive));
         expire(&fixture, &a).await;
     }
+    assert!(matches!(a.claim_one(id, 3).await, Err(Error::Expired)), "nobody has taken over yet");
     assert_eq!(b.take_over().await.expect("taken over").hosts, 1);
     assert!(matches!(b.claim_one(id, 2).await.expect("claimed"), Claim::Locked(_)));
     assert!(matches!(b.claim_one(id, 3).await.expect("claimed"), Claim::Locked(_)), "what is not exclusive runs beside it");
