@@ -200,9 +200,9 @@ impl Runtime {
         Ok(found)
     }
 
-    /// Suspends job definitions: their new jobs are suspended until somebody activates them. If it reaches that far, so are those that there
-    /// are, those of each instance in a unit of work of its own: whatever ends the request in between leaves definitions that are suspended,
-    /// and may be repeated.
+    /// Suspends job definitions: their new jobs are suspended until somebody activates them. If it reaches that far, so are those that
+    /// there are, those of each instance in a unit of work of its own: whatever ends the request in between leaves definitions that are
+    /// suspended, and may be repeated.
     pub async fn suspend_job_definitions(&self, which: &[JobDefinition], suspended: bool, extent: Extent) -> Result<(), Error> {
         self.suspend_job_definitions_as(which, suspended, extent, None).await?;
         if extent.includes() { self.change_jobs_of(which, |jobs| Input::SuspendJobs { jobs, suspended }).await } else { Ok(()) }

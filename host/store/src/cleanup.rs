@@ -156,8 +156,8 @@ type Ended = (i64, Uuid);
 /// next look goes on behind them. Nothing is locked meanwhile, for a deleted definition gets no instance that it did not have: what is not
 /// there will never be, whichever hosts look at one moment.
 impl Store {
-    /// Removes the elements of deleted definitions of which history has no instance any more. Answers of how many definitions. One that fails
-    /// keeps no other.
+    /// Removes the elements of deleted definitions of which history has no instance any more. Answers of how many definitions. One that
+    /// fails keeps no other.
     pub async fn remove_left_elements(&self) -> Result<usize, Error> {
         let (mut removed, mut failed) = (0, None);
         for lost in self.pool.fetch(LOST, Vec::new()).await? {
