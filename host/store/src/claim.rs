@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::claim::candidates::{NOT_EXCEPTED, PRIORITIZED, Rank, UNPRIORITIZED};
-use crate::committer::WAITS;
 use crate::db::{Param, Row, Tx, params};
 use crate::delivery;
 use crate::hosts::{Held, hold_epoch};
@@ -161,7 +160,7 @@ impl Store {
     /// lock](Error::is_of_lock): somebody has it or its instance locked in the database for longer.
     pub async fn claim_one(&self, instance: Uuid, wait: i64) -> Result<Claim, Error> {
         let me = self.host();
-        let mut tx = self.begin_impatiently().await?;
+        let mut tx = self.begin_in_epoch().await?;
         tx.fetch("SELECT id FROM instance WHERE id = $1 {pg:FOR UPDATE}", params![instance]).await?;
         let claim = look_at_one(&mut tx, me.id, instance, wait).await?;
         if let Claim::Locked(_) = claim {
@@ -201,7 +200,7 @@ impl Store {
     pub async fn release(&self, jobs: &[(Uuid, i64)]) -> Result<u64, Error> {
         let me = self.host();
         let mut rows: Vec<_> = jobs.iter().map(|(instance, wait)| cells![*instance, *wait, me.id, me.epoch]).collect();
-        let mut tx = self.begin_release().await?;
+        let mut tx = self.inner().jobs.begin().await?;
         let mut released = 0;
         // Instances before jobs, as a committer locks them.
         for (instance, wait) in jobs.iter().collect::<BTreeSet<_>>() {
@@ -214,13 +213,6 @@ impl Store {
         }
         tx.commit().await?;
         Ok(released)
-    }
-
-    /// A transaction that unlocks something, behind which claims wait.
-    pub(crate) async fn begin_release(&self) -> Result<Tx, Error> {
-        let mut tx = self.inner().jobs.begin().await?;
-        tx.wait_at_most(WAITS).await?;
-        Ok(tx)
     }
 
     /// A transaction in which this host may lock jobs: locked in an epoch that is over, they would be nobody's.
@@ -238,14 +230,6 @@ impl Store {
                 Err(Error::Fenced)
             }
         }
-    }
-
-    /// The same where others may have locked what is to be locked.
-    pub(crate) async fn begin_impatiently(&self) -> Result<Tx, Error> {
-        let mut tx = self.begin_in_epoch().await?;
-        // Behind it claims wait, too.
-        tx.wait_at_most(WAITS).await?;
-        Ok(tx)
     }
 }
 

@@ -416,7 +416,7 @@ impl Store {
     pub async fn release_delivery(&self, name: DeliveryName) -> Result<(), Error> {
         let me = self.host();
         let sql = "UPDATE delivery SET locked_by = NULL, locked_epoch = NULL WHERE signal = $1 AND n = $2 AND locked_by = $3 AND locked_epoch = $4";
-        let mut tx = self.begin_release().await?;
+        let mut tx = self.inner().jobs.begin().await?;
         tx.execute(sql, params![name.signal, name.n, me.id, me.epoch]).await?;
         tx.commit().await
     }

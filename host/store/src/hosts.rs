@@ -35,7 +35,7 @@ impl Store {
         if is_nobody(&self.inner().jobs, GONE, params.clone()).await? {
             return Ok(TakenOver::default());
         }
-        again(|| async { take_over(self.begin_impatiently().await?, GONE, params.clone()).await }).await
+        again(|| async { take_over(self.begin_in_epoch().await?, GONE, params.clone()).await }).await
     }
 }
 

@@ -223,7 +223,7 @@ impl Store {
     /// Locks one firing, due or not, with retries or without.
     pub async fn claim_start_timer(&self, id: Uuid, firing: i64) -> Result<StartTimerClaim, Error> {
         let me = self.host();
-        let mut tx = self.begin_impatiently().await?;
+        let mut tx = self.begin_in_epoch().await?;
         let sql = format!(
             "SELECT {COLUMNS}, CASE WHEN {HELD} THEN (SELECT h.name FROM host h WHERE h.id = t.locked_by) END FROM start_timer t \
              WHERE t.id = $1 AND t.firing = $2 {{pg:FOR UPDATE OF t}}"
@@ -258,7 +258,7 @@ impl Store {
     pub async fn release_start_timer(&self, id: Uuid) -> Result<(), Error> {
         let me = self.host();
         let sql = "UPDATE start_timer SET locked_by = NULL, locked_epoch = NULL WHERE id = $1 AND locked_by = $2 AND locked_epoch = $3";
-        let mut tx = self.begin_release().await?;
+        let mut tx = self.inner().jobs.begin().await?;
         tx.execute(sql, params![id, me.id, me.epoch]).await?;
         tx.commit().await
     }

@@ -45,7 +45,7 @@ impl Store {
     /// Locks one delivery that has failed, due or not, with retries or without.
     pub async fn claim_delivery(&self, receiver: Uuid, n: i64) -> Result<DeliveryClaim, Error> {
         let me = self.host();
-        let mut tx = self.begin_impatiently().await?;
+        let mut tx = self.begin_in_epoch().await?;
         let sql = format!(
             "SELECT {DELIVERY}, CASE WHEN {HELD} THEN (SELECT h.name FROM host h WHERE h.id = t.locked_by) END FROM delivery t \
              WHERE {BY_JOB} {{pg:FOR UPDATE OF t}}"
