@@ -271,6 +271,28 @@ fn every_crate_has_the_workspace_lints() {
 }
 
 #[test]
+fn a_program_without_tests_has_none() {
+    // A second, large program for no test is not linked; one that somebody adds would never run.
+    let rule = |files: &[File]| {
+        let mut findings = Vec::new();
+        for file in files.iter().filter(|file| file.path.ends_with("Cargo.toml") && !file.path.starts_with("fuzz/")) {
+            for program in file.text.split("[[bin]]").skip(1).filter(|program| program.contains("\ntest = false\n")) {
+                let source = program.lines().find_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"')).unwrap_or_default();
+                let source = file.path.replace("Cargo.toml", source);
+                if !files.iter().any(|file| file.path == source) {
+                    findings.push(format!("{}: {source} is not there", file.path));
+                } else if text_of(files, &source).contains("test]") {
+                    findings.push(format!("{source}: its tests are never run: move them to the library beside it"));
+                }
+            }
+        }
+        findings
+    };
+    let manifest = "[[bin]]\nname = \"new\"\npath = \"src/main.rs\"\ntest = false\n";
+    hold(rule, &[("host/new/Cargo.toml", manifest), ("host/new/src/main.rs", "fn main() {}\n#[test]\nfn holds() {}\n")]);
+}
+
+#[test]
 fn every_allowed_unsafe_says_why() {
     let rule = |files: &[File]| {
         let mut findings = Vec::new();
