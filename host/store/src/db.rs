@@ -105,14 +105,14 @@ enum Connection {
     Postgres(PgConnection),
 }
 
-/// How long a server that can still be connected to may leave a write unanswered. Waits for locks end sooner by themselves; a network that
-/// swallows everything would otherwise be noticed after a quarter of an hour.
+/// How long a server that can still be connected to may leave something unanswered. Reads and waits for locks end sooner by themselves; a
+/// network that swallows everything would otherwise be noticed after a quarter of an hour.
 const ANSWER: Duration = Duration::from_secs(60);
 
 /// Waits for an answer of PostgreSQL, though not for ever. SQLite answers from this machine.
-async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+pub(crate) async fn answered<T, E: Into<Error>>(answer: impl Future<Output = Result<T, E>>) -> Result<T, Error> {
     match tokio::time::timeout(ANSWER, answer).await {
-        Ok(answer) => answer.map_err(Error::from),
+        Ok(answer) => answer.map_err(Into::into),
         Err(_) => Err(Error::Connection(format!("the database did not answer within {ANSWER:?}"))),
     }
 }

@@ -7,7 +7,6 @@
 //! A statement begins after its lookups came in, so that each sees everything that was acknowledged before it was asked.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -15,16 +14,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::Error;
 use crate::batch::SIZES;
-use crate::db::Pool;
+use crate::db::{Pool, answered};
 
 /// Lookups that wait to be asked; beyond it callers wait to hand theirs in.
 const QUEUE: usize = 1_024;
 
 /// Lookups in one statement: the largest that is prepared on SQLite.
 const MOST: usize = SIZES[SIZES.len() - 1];
-
-/// How long one statement may take. Everybody who looks something up waits for it, and a network that swallows everything gives no answer.
-const ANSWER: Duration = Duration::from_secs(60);
 
 /// Asks for many things at once, and answers in their order.
 type Ask<Q, A> = fn(Pool, Vec<Q>) -> BoxFuture<'static, Result<Vec<A>, Error>>;
@@ -61,11 +57,10 @@ async fn run<Q, A>(pool: Pool, ask: Ask<Q, A>, mut lookups: mpsc::Receiver<Waiti
     let mut waiting = Vec::new();
     while lookups.recv_many(&mut waiting, MOST).await > 0 {
         let (asked, callers): (Vec<Q>, Vec<_>) = waiting.drain(..).unzip();
-        let late = |_| Err(Error::Connection(format!("the database did not answer within {ANSWER:?}")));
         // The panic hook tells where. Whoever looks something up next has nothing to do with it.
         let asking = AssertUnwindSafe(async { ask(pool.clone(), asked).await }).catch_unwind();
         let asking = asking.map(|answers| answers.unwrap_or_else(|_| Err(Error::Damaged("the host's log tells more".to_owned()))));
-        let answers = tokio::time::timeout(ANSWER, asking).await.unwrap_or_else(late);
+        let answers = answered(asking).await;
         // A caller that has gone away misses nothing.
         match answers {
             Ok(answers) => callers.into_iter().zip(answers).for_each(|(caller, answer)| drop(caller.send(Ok(answer)))),

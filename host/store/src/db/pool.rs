@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Postgres, SqlSafeStr as _, SqlStr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::param::{Param, postgres_arguments};
-use super::{Dialect, Readers, Row, readers, row};
+use super::{Dialect, Readers, Row, answered, readers, row};
 use crate::Error;
 
 /// The connections for reads. Cheap to clone.
@@ -116,7 +116,7 @@ impl Pool {
                 let arguments = postgres_arguments(params)?;
                 let mut lent = Lent { connection: Box::pin(pool.acquire()).await?, place };
                 let rows = sqlx::query_with(sql, arguments).fetch(lent.connection());
-                row::within(rows.map_ok(Row::Postgres), most).await.map_err(|error| cancelled(error, &what))
+                answered(row::within(rows.map_ok(Row::Postgres), most)).await.map_err(|error| cancelled(error, &what))
             }
         }
     }
@@ -130,10 +130,10 @@ impl Pool {
         };
         let mut answers = Vec::with_capacity(statements.len());
         let mut lent = Lent { connection: Box::pin(pool.acquire()).await?, place };
-        let mut tx = lent.connection().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        let mut tx = answered(lent.connection().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")).await?;
         for (sql, params) in statements {
             let rows = sqlx::query_with(AssertSqlSafe(Dialect::Postgres.render(sql)), postgres_arguments(params)?);
-            let rows = rows.fetch_all(&mut *tx).await.map_err(|error| cancelled(error.into(), &readers::table_of(sql)))?;
+            let rows = answered(rows.fetch_all(&mut *tx)).await.map_err(|error| cancelled(error, &readers::table_of(sql)))?;
             answers.push(rows.into_iter().map(Row::Postgres).collect());
         }
         Ok(answers)
@@ -148,7 +148,7 @@ impl Pool {
 }
 
 /// A connection to PostgreSQL that is lent. Whoever reads may go away in the middle of a statement: it is read to its end before the
-/// connection is back, and until then its place is taken.
+/// connection is back, and until then its place is taken. One that does not answer any more is closed, and another takes its room.
 struct Lent {
     connection: PoolConnection<Postgres>,
     place: Option<OwnedSemaphorePermit>,
@@ -162,10 +162,16 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let Some(place) = self.place.take() else { return };
+        let place = self.place.take();
         let back = self.connection.return_to_pool();
         tokio::spawn(async move {
-            back.await;
+            let back = async {
+                back.await;
+                Ok::<(), Error>(())
+            };
+            if let Err(error) = answered(back).await {
+                tracing::warn!("a connection that was read from is given up: {error}");
+            }
             drop(place);
         });
     }
