@@ -149,6 +149,11 @@ struct Look {
     last: Option<Ended>,
 }
 
+/// Whether the next definition would fail alike: each would wait as long again.
+fn is_of_all(error: &Error) -> bool {
+    error.is_of_database() && !error.is_of_lock()
+}
+
 /// An ended instance's place among those of its key.
 type Ended = (i64, Uuid);
 
@@ -157,12 +162,13 @@ type Ended = (i64, Uuid);
 /// there will never be, whichever hosts look at one moment.
 impl Store {
     /// Removes the elements of deleted definitions of which history has no instance any more. Answers of how many definitions. One that
-    /// fails keeps no other.
+    /// fails keeps no other, unless the database is at fault.
     pub async fn remove_left_elements(&self) -> Result<usize, Error> {
         let (mut removed, mut failed) = (0, None);
         for lost in self.pool.fetch(LOST, Vec::new()).await? {
             match self.remove_left_elements_of(&lost).await {
                 Ok(gone) => removed += usize::from(gone),
+                Err(error) if is_of_all(&error) => return Err(error),
                 Err(error) => failed = Some(error),
             }
         }
@@ -178,12 +184,13 @@ impl Store {
     }
 
     /// Has more ended instances of a definition that was deleted with them be among [`Reads::history_left`], `max` at the most, and then
-    /// removes its elements. False: there is no such definition. One that fails keeps no other.
+    /// removes its elements. False: there is no such definition. One that fails keeps no other, unless the database is at fault.
     pub async fn find_left_history(&self, max: u32) -> Result<bool, Error> {
         let mut failed = Ok(false);
         for deleted in self.pool.fetch(WITH_HISTORY, Vec::new()).await? {
             match self.find_left_history_of(&deleted, max).await {
                 Ok(()) => return Ok(true),
+                Err(error) if is_of_all(&error) => return Err(error),
                 Err(error) => failed = Err(error),
             }
         }
