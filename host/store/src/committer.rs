@@ -254,6 +254,8 @@ impl Committer {
                 }
             };
             if begun.elapsed() >= PATIENCE {
+                let error =
+                    if error.is_of_lock() { Error::Connection(format!("what every unit of this host needs: {error}")) } else { error };
                 return items.iter().map(|item| item.failed(&error)).collect();
             }
             Meter::add(&self.meter.retries, 1);
