@@ -267,8 +267,9 @@ impl Runtime {
         self.wind_down();
         self.0.tasks.close();
         let last = async {
-            self.0.tasks.wait().await;
-            // What nobody here will wake any more is looked for again after an hour at the latest.
+            // What nobody here will wake any more is looked for again after an hour at the latest. First beside what is under way, which
+            // may take all the time there is.
+            tokio::join!(self.0.tasks.wait(), self.0.wake_again());
             self.0.wake_again().await;
         };
         if tokio::time::timeout(within, last).await.is_err() {
