@@ -466,9 +466,13 @@ impl Inner {
             }
             Stored::Conflict => self.after_conflict(unit, &parties).await,
             Stored::Locked(error) => {
-                if unit.locked.get_or_insert_with(Instant::now).elapsed() >= LOCKED_PATIENCE {
+                // What is delivered is tried again by itself, and others wait for its room.
+                let is_tried_again = unit.work.delivery.is_some() || unit.work.begin.as_ref().is_some_and(|begin| begin.fired.is_some());
+                if is_tried_again || unit.locked.get_or_insert_with(Instant::now).elapsed() >= LOCKED_PATIENCE {
                     return Err(error.into());
                 }
+                // It is loaded anew, and waiting it needs no memory.
+                drop(parties);
                 match unit.work.job() {
                     Some(_) => Box::pin(self.executor.rest(LOCKED_PAUSE)).await,
                     None => tokio::time::sleep(LOCKED_PAUSE).await,

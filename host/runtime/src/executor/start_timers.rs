@@ -66,8 +66,9 @@ impl Inner {
                 self.executor.forget_held_back(InstanceId(row.id));
                 return Ok(());
             }
-            // What this host lacks it lacks for the next attempt, too. Others may not.
-            Err(error @ Error::Sandbox(_)) => {
+            // What this host lacks it lacks for the next attempt, too; others may not. And a lock that outlasted one attempt outlasts the
+            // next one as well, as a rule.
+            Err(error) if matches!(&error, Error::Sandbox(_)) || matches!(&error, Error::Store(error) if error.is_of_lock()) => {
                 let id = InstanceId(row.id);
                 self.hold_back(id, wait(row.firing), Unreadable::Instance(id), &error.to_string());
                 self.release_start_timer(row.id).await;
