@@ -1,6 +1,6 @@
 //! SIGKILL of everything in the middle of a load of starts, PostgreSQL with all its backends included: what was answered is there, runs to
 //! its end, and did everything once; whoever waits for a signal or a message gets each once, each firing of a timer starts one instance,
-//! and what an operator says of job definitions holds.
+//! what clients correlate and workers complete is there whole and once, and what an operator says of job definitions holds.
 //!
 //! Three crashes in the gate; `MANDATE_KILLS=100` for the long run (`make soak`). The kernel keeps what a killed process has written, so
 //! this shows recovery: logs read again, locks taken over, jobs begun again. That commits are on the disk before they are answered is shown
@@ -21,6 +21,8 @@ use tokio::task::JoinHandle;
 
 #[path = "crash/aimed.rs"]
 mod aimed;
+#[path = "crash/completions.rs"]
+mod completions;
 #[path = "crash/messages.rs"]
 mod messages;
 #[path = "crash/suspension.rs"]
@@ -36,7 +38,7 @@ const ACTIVITIES: [&str; 7] = ["confirm", "done", "price", "received", "reserve"
 /// Clients that start instances, each as soon as its last one was answered.
 const CLIENTS: u64 = 32;
 
-/// How long starts may stay without any answer.
+/// How long clients may stay without any answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Rows a list is asked for at once.
@@ -192,7 +194,7 @@ async fn crash(host: &mut Lone, cluster: Option<&Cluster>, seed: u64, load: &Loa
     Ok(())
 }
 
-/// Clients that start instances until they are stopped, through every crash.
+/// Clients that do the same again and again until they are stopped, through every crash.
 struct Load {
     phase: watch::Sender<Phase>,
     answered: Arc<AtomicU64>,
@@ -202,21 +204,31 @@ struct Load {
 #[derive(Clone, Copy, PartialEq)]
 enum Phase {
     /// So many crashes are over.
-    Starting(usize),
+    Working(usize),
     Over,
 }
 
 impl Load {
+    /// They start instances of a process.
     fn start(host: &Lone, process: &str, clients: u64) -> Self {
-        let (phase, answered) = (watch::Sender::new(Phase::Starting(0)), Arc::new(AtomicU64::new(0)));
-        let clients = (0..clients).map(|client| {
-            let url = format!("{}/engine-rest/process-definition/key/{process}/start", host.url());
-            tokio::spawn(start_instances(client, host.http().clone(), url, phase.subscribe(), answered.clone()))
-        });
+        let (http, url) = (host.http().clone(), format!("{}/engine-rest/process-definition/key/{process}/start", host.url()));
+        Self::of(clients, move |key| {
+            let (http, url) = (http.clone(), url.clone());
+            async move { start_one(&http, &url, &key).await }
+        })
+    }
+
+    /// They do this, each time under another business key. It answers an id if all that it asked for was answered.
+    fn of<W>(clients: u64, work: impl Fn(String) -> W + Clone + Send + Sync + 'static) -> Self
+    where
+        W: Future<Output = Option<String>> + Send + 'static,
+    {
+        let (phase, answered) = (watch::Sender::new(Phase::Working(0)), Arc::new(AtomicU64::new(0)));
+        let clients = (0..clients).map(|client| tokio::spawn(repeat(client, work.clone(), phase.subscribe(), answered.clone())));
         Self { clients: clients.collect(), phase, answered }
     }
 
-    /// How many starts were answered so far.
+    /// How often it was answered so far.
     fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
@@ -227,36 +239,35 @@ impl Load {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, answered).await.context("starts are not answered")
+        tokio::time::timeout(PATIENCE, answered).await.context("clients are not answered")
     }
 
     /// The host is there again.
     fn go_on(&self) {
         self.phase.send_modify(|phase| {
-            if let Phase::Starting(crashes) = phase {
+            if let Phase::Working(crashes) = phase {
                 *crashes += 1;
             }
         });
     }
 
-    /// Ends it and answers the ids of all instances whose start was answered.
+    /// Ends it and answers the ids of all that was answered.
     async fn stop(self) -> anyhow::Result<BTreeSet<String>> {
         self.phase.send_replace(Phase::Over);
         let mut answered = BTreeSet::new();
         for client in self.clients {
             for id in client.await? {
-                ensure!(answered.insert(id.clone()), "two starts were answered with the instance {id}");
+                ensure!(answered.insert(id.clone()), "{id} was answered twice");
             }
         }
         Ok(answered)
     }
 }
 
-/// One client. Answers which of its starts were answered.
-async fn start_instances(
+/// One client. Answers the ids of what was answered.
+async fn repeat<W: Future<Output = Option<String>>>(
     client: u64,
-    http: reqwest::Client,
-    url: String,
+    work: impl Fn(String) -> W,
     mut phase: watch::Receiver<Phase>,
     count: Arc<AtomicU64>,
 ) -> Vec<String> {
@@ -265,7 +276,7 @@ async fn start_instances(
         if *phase.borrow_and_update() == Phase::Over {
             break;
         }
-        match start_one(&http, &url, &format!("order-{client}-{number}")).await {
+        match work(format!("order-{client}-{number}")).await {
             Some(id) => {
                 answered.push(id);
                 count.fetch_add(1, Ordering::Relaxed);
@@ -299,25 +310,37 @@ async fn start_one(http: &reqwest::Client, url: &str, business_key: &str) -> Opt
 /// many instances there are.
 async fn assert_each_once(host: &Lone, answered: &BTreeSet<String>) -> anyhow::Result<usize> {
     let instances = all(host, "/engine-rest/history/process-instance?sortBy=instanceId&sortOrder=asc").await?;
-    let mut activities: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for activity in all(host, "/engine-rest/history/activity-instance?finished=true&sortBy=activityInstanceId&sortOrder=asc").await? {
-        let text = |name: &str| activity[name].as_str().unwrap_or_default().to_owned();
-        activities.entry(text("processInstanceId")).or_default().push(text("activityId"));
-    }
+    let mut activities = ended_activities(host, "fiveAsynchronous").await?;
     let (mut ids, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for instance in &instances {
         let id = instance["id"].as_str().context("an id")?;
         ensure!(ids.insert(id.to_owned()), "instance {id} is in history twice");
         ensure!(instance["state"] == "COMPLETED", "instance {id} is {}", instance["state"]);
         ensure!(keys.insert(instance["businessKey"].to_string()), "{} was started twice", instance["businessKey"]);
-        let mut done = activities.remove(id).unwrap_or_default();
-        done.retain(|activity| activity != "fiveAsynchronous");
-        done.sort();
+        let done = activities.remove(id).unwrap_or_default();
         ensure!(done == ACTIVITIES, "instance {id} went through {done:?}");
     }
     let lost: Vec<&String> = answered.difference(&ids).collect();
     ensure!(lost.is_empty(), "{} answered starts are lost: {lost:?}", lost.len());
     Ok(ids.len())
+}
+
+/// What the instances of a process went through, each in alphabetical order.
+async fn ended_activities(host: &Lone, process: &str) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+    let rows = all(host, "/engine-rest/history/activity-instance?finished=true&sortBy=activityInstanceId&sortOrder=asc").await?;
+    let mut activities = by_instance(&rows, |row| row["activityId"].as_str().unwrap_or_default().to_owned());
+    activities.values_mut().for_each(|ended| ended.retain(|activity| activity != process));
+    Ok(activities)
+}
+
+/// What rows say of their instances, each in alphabetical order.
+fn by_instance(rows: &[Value], say: impl Fn(&Value) -> String) -> BTreeMap<String, Vec<String>> {
+    let mut said: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows {
+        said.entry(row["processInstanceId"].as_str().unwrap_or_default().to_owned()).or_default().push(say(row));
+    }
+    said.values_mut().for_each(|of| of.sort());
+    said
 }
 
 /// All pages of a list.
