@@ -89,13 +89,17 @@ fn literal(param: &Param) -> (&'static str, String) {
     }
 }
 
-/// Jobs of one instance each, with numbers from 1 on: these columns, in which `n` is the number.
+/// Jobs of one instance each, with numbers from 1 on: these columns, in which `n` is the number. All have attempts left.
 async fn fill(store: &Store, jobs: u32, due: &str, priority: &str) {
+    fill_with(store, jobs, due, "3", priority).await;
+}
+
+async fn fill_with(store: &Store, jobs: u32, due: &str, retries: &str, priority: &str) {
     let numbers = format!("WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {jobs})");
     let fill = format!(
         "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, priority, behind, created, \
          suspended, takeovers) \
-         {numbers} SELECT {{pg:gen_random_uuid()}}{{lite:randomblob(16)}}, n, 2, 'A', 'timer', 'p:1:x', {due}, 3, 0, TRUE, {priority}, FALSE, 0, FALSE, 0 \
+         {numbers} SELECT {{pg:gen_random_uuid()}}{{lite:randomblob(16)}}, n, 2, 'A', 'timer', 'p:1:x', {due}, {retries}, 0, TRUE, {priority}, FALSE, 0, FALSE, 0 \
          FROM numbers"
     );
     store.inner().admin.fetch(&fill, Vec::new()).await.expect("rows");
@@ -192,9 +196,9 @@ async fn what_claims_read_and_lock_is_found_by_the_same_index_whatever_is_known_
 }
 
 #[tokio::test]
-async fn a_claim_does_not_look_at_jobs_that_are_parked() {
+async fn a_claim_does_not_look_at_jobs_that_are_not_due_yet() {
     on_both(async |store| {
-        // Of the highest priority all are parked, and of the next one as well, but for one.
+        // Of the highest priority none is due, and of the next one one.
         fill(&store, 20_000, "20000000", "90").await;
         fill(&store, 20_000, "CASE WHEN n = 7 THEN 1 ELSE 20000000 END", "50").await;
         store.inner().admin.fetch("ANALYZE", Vec::new()).await.expect("statistics");
@@ -214,6 +218,39 @@ async fn a_claim_does_not_look_at_jobs_that_are_parked() {
             // The highest priority is the last of its index.
             assert!(plan.lines().all(|line| !line.contains("SCAN j") || line.contains("USING INDEX job_prioritized")), "{plan}");
         }
+    })
+    .await;
+}
+
+/// They have no attempts left, and were due before they failed for good.
+#[tokio::test]
+async fn a_claim_does_not_look_at_jobs_that_are_parked() {
+    on_both(async |store| {
+        // Of the highest priority all are parked; of another one and of those without, all but the one that is due last.
+        fill_with(&store, 20_000, "n", "0", "90").await;
+        for priority in ["50", "0"] {
+            fill_with(&store, 20_000, "n", "CASE WHEN n = 20000 THEN 3 ELSE 0 END", priority).await;
+        }
+        let lane = &store.inner().admin;
+        lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
+        let dropped = |plan: &str| -> u64 {
+            let rows = |line: &str| line.trim().strip_prefix("Rows Removed by ")?.rsplit_once(": ")?.1.parse::<u64>().ok();
+            plan.lines().filter_map(rows).sum()
+        };
+        for (rank, index) in [(Rank::None, "job_claimable"), (Rank::Priority(50), "job_prioritized"), (Rank::Any, "job_prioritized_due")] {
+            let (sql, params) = candidates::look(rank, 10_000_000, 100, &Except::NOTHING);
+            assert_eq!(lane.fetch(&sql, params).await.expect("jobs").len(), 1, "{rank:?}");
+            let plan = plan(&store, rank, false).await;
+            assert!(plan.contains(index) && !plan.contains("Seq Scan on job"), "{plan}");
+            assert_eq!(dropped(&plan), 0, "{plan}");
+        }
+        let sql = priorities_sql();
+        let rows = lane.fetch(&sql, params![10_000_000, 100]).await.expect("priorities");
+        let found: Vec<i64> = rows.iter().map(|row| row.get(0).expect("a number")).collect();
+        assert_eq!(found, [50]);
+        let plan = explained(&store, &sql, params![10_000_000, 100], Scans::Avoided).await;
+        // The end of the list of priorities, which has none.
+        assert!(plan.contains("job_prioritized") && !plan.contains("Seq Scan on job") && dropped(&plan) <= 1, "{plan}");
     })
     .await;
 }
