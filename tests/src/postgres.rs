@@ -283,8 +283,9 @@ mod tests {
         let cluster = Cluster::start().expect("PostgreSQL starts");
         let url = cluster.create_database("first").expect("a database");
         assert!(url.starts_with("postgres://mandate@localhost/first?host=/"), "{url}");
-        let settings = cluster.sql("first", "SELECT current_setting('fsync'), current_setting('synchronous_commit')");
-        assert_eq!(settings.expect("an answer"), "on|on");
+        for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
+            assert_eq!(cluster.sql("first", &format!("SHOW {setting}")).expect("an answer"), "on", "{setting}");
+        }
         let folder = cluster.folder.clone();
         drop(cluster);
         assert!(!folder.exists(), "{} is still there", folder.display());

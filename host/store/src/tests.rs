@@ -367,20 +367,23 @@ async fn every_connection_that_writes_is_durable() {
     .await;
 }
 
-/// What one session gives up, all of a host's may: a role's or a URL's settings reach every connection.
+/// What one session gives up, all of a host's may: a role's or a URL's settings reach every connection. The server gives up the others for
+/// all of its databases.
 #[tokio::test]
 async fn a_session_that_gives_up_durability_is_found_out() {
-    let cluster = Cluster::start().expect("PostgreSQL starts");
-    let url = cluster.create_database("a").expect("a database");
-    let found = async || {
-        let store = Store::open(Config::new(&url)).await.expect("it opens");
-        let found = given_up(&store.inner().admin).await.expect("settings");
-        store.close().await;
-        found
-    };
-    assert_eq!(found().await, [""; 0]);
-    cluster.sql("a", "ALTER DATABASE a SET synchronous_commit = off").expect("a statement");
-    assert_eq!(found().await, ["synchronous_commit"]);
+    for (options, of_server) in [("", &[][..]), ("-c fsync=off", &["fsync"]), ("-c full_page_writes=off", &["full_page_writes"])] {
+        let cluster = Cluster::start_with(options).expect("PostgreSQL starts");
+        let url = cluster.create_database("a").expect("a database");
+        let found = async || {
+            let store = Store::open(Config::new(&url)).await.expect("it opens");
+            let found = given_up(&store.inner().admin).await.expect("settings");
+            store.close().await;
+            found
+        };
+        assert_eq!(found().await, of_server);
+        cluster.sql("a", "ALTER DATABASE a SET synchronous_commit = off").expect("a statement");
+        assert_eq!(found().await, [of_server, &["synchronous_commit"]].concat());
+    }
 }
 
 /// Whoever waits for a lock looks at what is there now: everything that is compared and written under locks rests on that.
