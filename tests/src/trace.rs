@@ -23,6 +23,9 @@ const SENDS: [&str; 4] = ["write", "writev", "sendto", "sendmsg"];
 const WRITES: [&str; 3] = ["write", "pwrite64", "pwritev"];
 const SYNCS: [&str; 2] = ["fsync", "fdatasync"];
 
+/// How a request begins that changes something.
+const CHANGES: [&str; 3] = ["\"POST /", "\"PUT /", "\"DELETE /"];
+
 /// Whether this machine lets one process look at another's calls. Fails if strace is missing: that can be helped. So it does where the
 /// environment variable `CI` is set: whoever is told there that all has passed relies on this as well.
 pub async fn permitted() -> anyhow::Result<bool> {
@@ -201,7 +204,7 @@ impl Trace {
     /// How many requests that change something were answered well, each after its log was on the disk; or the first that was not. One
     /// client must have asked, one request after the other.
     pub fn answered_after_their_sync(&self, log: Log) -> Result<usize, String> {
-        let requests = self.0.iter().filter(|call| call.is(&READS, "\"POST /"));
+        let requests = self.0.iter().filter(|call| CHANGES.iter().any(|begin| call.is(&READS, begin)));
         let mut answered = 0;
         for request in requests {
             let asked = request.ended.ok_or("a request was not read to its end")?;
@@ -290,6 +293,11 @@ mod tests {
         assert_eq!(verdict(Log::Sqlite, &[READ, write, sync, ANSWER]), Ok(1));
         assert_eq!(verdict(Log::Sqlite, &[READ, write, begun, done, ANSWER]), Ok(1));
         assert_eq!(verdict(Log::Sqlite, &[READ, write, sync, ANSWER, READ, write, sync, ANSWER]), Ok(2));
+        let [put, delete, get] = ["PUT", "DELETE", "GET"].map(|method| READ.replace("POST", method));
+        assert_eq!(verdict(Log::Sqlite, &[&put, write, sync, ANSWER, &delete, write, sync, ANSWER, &get, ANSWER]), Ok(2));
+        for request in [put.as_str(), &delete] {
+            assert!(verdict(Log::Sqlite, &[request, write, ANSWER]).is_err(), "{request}");
+        }
         for wrong in [
             &[READ, write, ANSWER][..],
             &[READ, write, ANSWER, sync],
