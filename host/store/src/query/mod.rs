@@ -74,6 +74,8 @@ pub(crate) use select::large_rows;
 pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TASKS, TaskFilter, TaskListed, TaskSort, VariableOf};
+#[cfg(test)]
+pub(crate) use variables::variables_sql;
 pub use variables::{Comparison, IgnoringCase, Operand, SortedKind, VariableCondition, VariableFilter, VariableListed, VariableSort};
 
 /// How many bytes one answer holds of what processes and clients may have made large, such as the values of variables and the messages of

@@ -6,9 +6,10 @@
 use uuid::Uuid;
 
 use super::history::HistoryVariable;
-use super::select::{Select, Sort, keys};
+use super::select::{Select, Sort, keys, large_rows};
 use super::{Order, Page, Reads};
 use crate::Error;
+use crate::db::Param;
 
 /// How a variable's value is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,6 +276,13 @@ fn select(filter: VariableFilter) -> Select {
     select
 }
 
+/// The statement that asks for them. Ties are broken by the instance's own column: sorted by the variables', SQLite would read all instances
+/// first.
+pub(crate) fn variables_sql(filter: VariableFilter, page: Page, sort: &[(VariableSort, Order)]) -> (String, Vec<Param>) {
+    let columns = "i.tenant, i.definition_id, t.activity, v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated";
+    select(filter).statement(columns, &keys(sort, &["i.id", "v.scope", "v.name"]), page)
+}
+
 impl Reads {
     /// Whether this host's history keeps variables, so that they can be listed and asked for.
     pub fn keeps_variables(&self) -> bool {
@@ -288,9 +296,7 @@ impl Reads {
         page: Page,
         sort: &[(VariableSort, Order)],
     ) -> Result<Vec<VariableListed>, Error> {
-        let columns =
-            "i.tenant, i.definition_id, t.activity, v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated";
-        let rows = select(filter).large_rows(&self.pool, columns, &keys(sort, &["v.instance_id", "v.scope", "v.name"]), page).await?;
+        let rows = large_rows(&self.pool, variables_sql(filter, page, sort), page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();

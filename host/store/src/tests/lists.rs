@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::{on_both, plan};
 use crate::db::Dialect;
 use crate::query::{
-    HistoryInstanceFilter, HistoryInstanceSort, InstanceFilter, JobFilter, JobSort, Order, Page, history_instances_sql, instances_sql,
-    jobs_sql, tokens_sql,
+    HistoryInstanceFilter, HistoryInstanceSort, InstanceFilter, JobFilter, JobSort, Order, Page, VariableFilter, history_instances_sql,
+    instances_sql, jobs_sql, tokens_sql, variables_sql,
 };
 use crate::{Config, Error, Store};
 
@@ -208,6 +208,27 @@ async fn tokens_of_a_definition_are_counted_alike_by_its_instances_and_by_what_w
             }
             let expected = if definition == "p:1:x" { vec![("A".to_owned(), 10_000)] } else { Vec::new() };
             assert_eq!(counts, [expected.clone(), expected]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn variables_of_live_instances_are_read_in_the_order_of_their_page() {
+    on_both(async |store| {
+        fill(&store).await;
+        let lane = &store.inner().admin;
+        let one_each = "INSERT INTO history_variable SELECT id, 1, 'a', 'Long', '1', FALSE, 1, 1 FROM instance";
+        lane.fetch(one_each, Vec::new()).await.expect("rows");
+        if store.pool.dialect() == Dialect::Postgres {
+            lane.fetch("ANALYZE history_variable", Vec::new()).await.expect("statistics");
+        }
+        for name in [None, Some("a".to_owned())] {
+            let (sql, params) = variables_sql(VariableFilter { name, ..VariableFilter::default() }, PAGE, &[]);
+            let plan = plan(&store, &sql, params).await;
+            for whole in ["TEMP B-TREE", "Seq Scan on instance", "Seq Scan on history_variable"] {
+                assert!(!plan.contains(whole), "{plan}");
+            }
         }
     })
     .await;
