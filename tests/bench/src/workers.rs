@@ -23,7 +23,7 @@ const CONNECTIONS: u32 = 16;
 const FETCHED: u32 = 100;
 
 /// The topic in the model.
-const TOPIC: &str = "reserve";
+pub const TOPIC: &str = "reserve";
 
 /// What they say when they are connected. Then they wait for a line.
 const READY: &str = "ready";

@@ -1,12 +1,22 @@
 //! Instances that wait for a worker outside: workers in another process fetch and complete their tasks over HTTP.
 
-use anyhow::ensure;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
 use futures_util::future::BoxFuture;
+use mandate_runtime::engine::{InstanceId, PublicId, Variables};
+use mandate_runtime::{Fetch, FetchTopic};
+use serde_json::json;
 
 use super::{Latency, Scenario};
-use crate::host::{Batch, Host, order};
+use crate::host::{Batch, Host, order, variables};
 use crate::window::Window;
-use crate::workers::Workers;
+use crate::workers::{TOPIC, Workers};
+
+/// The worker of a lone instance, and for how long it has its task, in milliseconds.
+const LONE: &str = "lone";
+const LOCK_MS: i64 = 60_000;
 
 pub(super) struct S5;
 
@@ -25,6 +35,21 @@ impl Scenario for S5 {
 
     fn model(&self) -> String {
         include_str!("../../models/external.bpmn").to_owned()
+    }
+
+    fn run_one<'a>(&'a self, host: &'a Host, key: String) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async move {
+            let before = host.ended();
+            host.start(key.clone(), order(&key)).await?;
+            let topics = vec![FetchTopic { topic: TOPIC.to_owned(), lock_ms: LOCK_MS, ..FetchTopic::default() }];
+            let fetch = Fetch { worker: LONE.to_owned(), max: 1, topics, by_created: None, by_priority: true, now: host.runtime.now() };
+            let fetched = host.runtime.fetch_and_lock(fetch, BTreeMap::new(), Duration::ZERO).await?;
+            let task = &fetched.first().context("a task was made with the instance")?.task;
+            let id = PublicId { instance: InstanceId(task.instance), number: u64::try_from(task.row.wait)? };
+            let total = variables(&json!({ "total": 1.5 }));
+            host.runtime.complete_external_task(id, LONE.to_owned(), total, Variables::new()).await?;
+            host.until_ended(before + 1).await
+        })
     }
 
     fn run<'a>(&'a self, host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<Latency>> {
