@@ -91,8 +91,17 @@ fn script(dir: &Path, does: &str) -> String {
 
 async fn how_the_child_ends_says_whose_fault_it_is() {
     let bytes = guest("test_echo");
-    // It could not limit itself or be run; somebody has stopped it; the machine has no memory left.
-    let hosts = ["exit 1", "exit 126", "exit 127", "kill -s TERM $$", "kill -s INT $$", "kill -s HUP $$", "kill -s KILL $$"];
+    // It could not limit itself or be run; somebody has stopped it, also where tests were started to ignore that; the machine has no memory
+    // left.
+    let hosts = [
+        "exit 1",
+        "exit 126",
+        "exit 127",
+        "kill -s TERM $$",
+        "exec env --default-signal sh -c 'kill -s INT $$'",
+        "exec env --default-signal sh -c 'kill -s HUP $$'",
+        "kill -s KILL $$",
+    ];
     // It refuses; it panics; it has no memory left of its own; its stack has run over; its CPU time is over.
     let components = ["exit 3", "exit 101", "kill -s ABRT $$", "kill -s SEGV $$", "kill -s XCPU $$"];
     let all = hosts.map(|does| (does, true)).into_iter().chain(components.map(|does| (does, false)));
