@@ -12,7 +12,7 @@ use serde_json::json;
 
 /// An instance that waits for a person, then for a message, and then for a worker.
 const REVIEW: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="test">
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="definitions" targetNamespace="test">
   <bpmn:message id="m" name="paid"/>
   <bpmn:process id="review" isExecutable="true">
     <bpmn:startEvent id="start"/>

@@ -276,8 +276,8 @@ fn select(filter: VariableFilter) -> Select {
     select
 }
 
-/// The statement that asks for them. Ties are broken by the instance's own column: sorted by the variables', SQLite would read all instances
-/// first.
+/// The statement that asks for them. Ties are broken by the instance's own column: sorted by the variables', SQLite would read all
+/// instances first.
 pub(crate) fn variables_sql(filter: VariableFilter, page: Page, sort: &[(VariableSort, Order)]) -> (String, Vec<Param>) {
     let columns = "i.tenant, i.definition_id, t.activity, v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated";
     select(filter).statement(columns, &keys(sort, &["i.id", "v.scope", "v.name"]), page)
