@@ -329,7 +329,9 @@ async fn assert_each_once(host: &Lone, answered: &BTreeSet<String>) -> anyhow::R
 async fn ended_activities(host: &Lone, process: &str) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
     let rows = all(host, "/engine-rest/history/activity-instance?finished=true&sortBy=activityInstanceId&sortOrder=asc").await?;
     let mut activities = by_instance(&rows, |row| row["activityId"].as_str().unwrap_or_default().to_owned());
-    activities.values_mut().for_each(|ended| ended.retain(|activity| activity != process));
+    for ended in activities.values_mut() {
+        ended.retain(|activity| activity != process);
+    }
     Ok(activities)
 }
 
@@ -339,7 +341,9 @@ fn by_instance(rows: &[Value], say: impl Fn(&Value) -> String) -> BTreeMap<Strin
     for row in rows {
         said.entry(row["processInstanceId"].as_str().unwrap_or_default().to_owned()).or_default().push(say(row));
     }
-    said.values_mut().for_each(|of| of.sort());
+    for of in said.values_mut() {
+        of.sort();
+    }
     said
 }
 
