@@ -91,8 +91,8 @@ const COSTS: [Cost; 7] = [
     Cost {
         scenario: "S5",
         units: 2,
-        sqlite: Counted { commits: 2, statements: 9, rows: 14, log: Log { cheapest: 175_000, median: 175_000 } },
-        postgres: Counted { commits: 2, statements: 11, rows: 16, log: Log { cheapest: 6_800, median: 6_800 } },
+        sqlite: Counted { commits: 2, statements: 9, rows: 14, log: Log { cheapest: 163_000, median: 163_000 } },
+        postgres: Counted { commits: 2, statements: 11, rows: 16, log: Log { cheapest: 6_000, median: 6_000 } },
     },
     // The start, the claim, and the timer.
     Cost {
