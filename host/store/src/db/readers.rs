@@ -152,7 +152,7 @@ const INTERRUPTED: &str = "9";
 pub(super) fn table_of(sql: &str) -> String {
     let mut words = sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
     let mut after_from = false;
-    let table = words.find(|word| std::mem::replace(&mut after_from, *word == "FROM") && *word != "SELECT");
+    let table = words.find(|word| std::mem::replace(&mut after_from, *word == "FROM") && !["SELECT", "WITH"].contains(word));
     table.unwrap_or("the database").to_owned()
 }
 
@@ -247,6 +247,7 @@ mod tests {
         for (sql, table) in [
             ("SELECT a FROM history_task t WHERE b", "history_task"),
             ("SELECT * FROM (SELECT a FROM job) j", "job"),
+            ("SELECT * FROM (WITH c AS (SELECT id FROM instance) SELECT id FROM c) c", "instance"),
             ("SELECT 1", "the database"),
         ] {
             assert_eq!(table_of(sql), table);

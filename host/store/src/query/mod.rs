@@ -44,6 +44,8 @@ pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};
 pub use deployments::{DeploymentFilter, DeploymentRow, DeploymentSort, ResourceRow};
 pub use details::{DetailFilter, DetailSort};
 pub use event_subscriptions::{EventSubscriptionFilter, EventSubscriptionListed, EventSubscriptionOf, EventSubscriptionSort};
+#[cfg(test)]
+pub(crate) use executions::executions_sql;
 pub use executions::{ExecutionFilter, ExecutionListed, ExecutionSort};
 pub use external_tasks::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort};
 pub(crate) use external_tasks::{fetched_columns, read as read_external_task};

@@ -71,7 +71,7 @@ impl Select {
         Self::with_params(places, Vec::new())
     }
 
-    /// The same of places that speak of values: `$1` is the first. It cannot be counted, for there each place is asked by itself.
+    /// The same of places that speak of values: `$1` is the first. Several cannot be counted, for there each place is asked by itself.
     pub(super) fn with_params<P: Into<Place>>(places: Vec<P>, params: Vec<Param>) -> Self {
         Self { places: places.into_iter().map(Into::into).collect(), conditions: String::new(), joint: Joint::Where, params }
     }
@@ -106,6 +106,11 @@ impl Select {
             numbered = numbered.replacen("$?", &format!("${}", self.params.len()), 1);
         }
         self.condition(&numbered);
+    }
+
+    /// Whether it is of all rows.
+    pub(super) fn is_unconditional(&self) -> bool {
+        self.conditions.is_empty()
     }
 
     /// Binds a value for an expression that is no condition; the answer stands for it.
