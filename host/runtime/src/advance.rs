@@ -466,9 +466,8 @@ impl Inner {
             }
             Stored::Conflict => self.after_conflict(unit, &parties).await,
             Stored::Locked(error) => {
-                // What is delivered is tried again by itself, and others wait for its room.
-                let is_tried_again = unit.work.delivery.is_some() || unit.work.begin.as_ref().is_some_and(|begin| begin.fired.is_some());
-                if is_tried_again || unit.locked.get_or_insert_with(Instant::now).elapsed() >= LOCKED_PATIENCE {
+                // Others wait for the room of what is delivered.
+                if unit.work.is_tried_again() || unit.locked.get_or_insert_with(Instant::now).elapsed() >= LOCKED_PATIENCE {
                     return Err(error.into());
                 }
                 // It is loaded anew, and waiting it needs no memory.
@@ -538,6 +537,11 @@ impl Work {
             Resumed::Job(wait) => Some(wait),
             Resumed::Task(_) | Resumed::Escalation(_) | Resumed::ExternalTask(_) | Resumed::Subscription(_) => None,
         }
+    }
+
+    /// Whether it is tried again by itself if it fails, as a delivery and the firing of a timer start event are.
+    fn is_tried_again(&self) -> bool {
+        self.delivery.is_some() || self.begin.as_ref().is_some_and(|begin| begin.fired.is_some())
     }
 
     /// How many throws have led to what this unit throws, its own included.
