@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::BoxFuture;
 use mandate_engine::{Instance, InstanceId};
 use mandate_model::Implementation;
 use mandate_store::IncidentRow;
@@ -41,7 +42,11 @@ pub struct StoreReport {
 impl Runtime {
     /// Compares every snapshot with its rows and every binding with its bytes. Reads only; an instance that moves while it is looked at is
     /// looked at again.
-    pub async fn check_store(&self) -> Result<StoreReport, Error> {
+    pub fn check_store(&self) -> BoxFuture<'_, Result<StoreReport, Error>> {
+        Box::pin(self.check_all())
+    }
+
+    async fn check_all(&self) -> Result<StoreReport, Error> {
         let mut report = StoreReport::default();
         self.check_definitions(&mut report).await?;
         self.check_beside(&mut report).await?;

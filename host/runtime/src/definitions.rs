@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use mandate_engine::{Code, Failure, Input, Retry};
 use mandate_model::{ElementIndex, ElementKind, Implementation, ProcessDefinition};
 use mandate_store::ElementRow;
@@ -323,7 +324,11 @@ fn renumbered(now: &[ElementRow], deployed: &[(i64, String, String)]) -> Option<
     ))
 }
 
-async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Error> {
+fn load<'a>(store: &'a mandate_store::Store, id: &'a str) -> BoxFuture<'a, Result<Definition, Error>> {
+    Box::pin(read(store, id))
+}
+
+async fn read(store: &mandate_store::Store, id: &str) -> Result<Definition, Error> {
     let not_found = || Error::NotFound { what: "process definition", id: id.to_owned() };
     let row = store.definition(id).await?.ok_or_else(not_found)?;
     let unreadable = |reason: &str| Error::DefinitionUnreadable { id: id.to_owned(), reason: reason.to_owned() };

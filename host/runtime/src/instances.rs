@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
 use mandate_engine::{ActivityId, Chain, Input, Instance, InstanceId, Modification, Variables};
 use mandate_model::ElementIndex;
 use mandate_store::StartKey;
@@ -213,7 +214,21 @@ impl Runtime {
 }
 
 impl Inner {
-    async fn start(self: &Arc<Self>, start: Start, modify: Option<&Modify>, operator: Option<Arc<Operator>>) -> Result<Started, Error> {
+    fn start<'a>(
+        self: &'a Arc<Self>,
+        start: Start,
+        modify: Option<&'a Modify>,
+        operator: Option<Arc<Operator>>,
+    ) -> BoxFuture<'a, Result<Started, Error>> {
+        Box::pin(self.start_newest(start, modify, operator))
+    }
+
+    async fn start_newest(
+        self: &Arc<Self>,
+        start: Start,
+        modify: Option<&Modify>,
+        operator: Option<Arc<Operator>>,
+    ) -> Result<Started, Error> {
         if let Some(key) = &start.idempotency_key
             && let Some(before) = self.started_before(&start.definition, key).await?
         {

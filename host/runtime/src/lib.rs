@@ -45,6 +45,7 @@ use std::time::Duration;
 
 use clock::Clock;
 use error::{LEASE_NOT_RENEWED, SHUTTING_DOWN, TAKEN_OVER};
+use futures_util::future::BoxFuture;
 use mandate_commands::{Catalogue, Sender};
 use mandate_engine::VariableKind;
 use mandate_wasm::{Limits, Sandbox};
@@ -150,9 +151,9 @@ const GAUGES: Duration = Duration::from_secs(5);
 impl Runtime {
     /// Opens the store, takes over what dead hosts left, and starts the loops, unless it is there to be looked at
     /// ([`ClockSource::Stored`]).
-    pub async fn open(config: Config) -> Result<Self, Error> {
+    pub fn open(config: Config) -> BoxFuture<'static, Result<Self, Error>> {
         let departure = config.store.lease / DEPARTURES_PER_LEASE;
-        Self::open_departing(config, departure).await
+        Box::pin(Self::open_departing(config, departure))
     }
 
     async fn open_departing(config: Config, departure: Duration) -> Result<Self, Error> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, SqlSafeStr as _, SqlStr};
@@ -118,33 +119,39 @@ pub(crate) async fn answered<T, E: Into<Error>>(answer: impl Future<Output = Res
 }
 
 impl Connection {
-    async fn fetch(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
-        Ok(match self {
-            Self::Sqlite(connection) => {
-                let rows = sqlx::query_with(sql, sqlite_arguments(params)?).fetch_all(connection).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
-            }
-            Self::Postgres(connection) => {
-                let rows = answered(sqlx::query_with(sql, postgres_arguments(params)?).fetch_all(connection)).await?;
-                rows.into_iter().map(Row::Postgres).collect()
-            }
+    fn fetch(&mut self, sql: SqlStr, params: Vec<Param>) -> BoxFuture<'_, Result<Vec<Row>, Error>> {
+        Box::pin(async move {
+            Ok(match self {
+                Self::Sqlite(connection) => {
+                    let rows = sqlx::query_with(sql, sqlite_arguments(params)?).fetch_all(connection).await?;
+                    rows.into_iter().map(Row::Sqlite).collect()
+                }
+                Self::Postgres(connection) => {
+                    let rows = answered(sqlx::query_with(sql, postgres_arguments(params)?).fetch_all(connection)).await?;
+                    rows.into_iter().map(Row::Postgres).collect()
+                }
+            })
         })
     }
 
     /// BEGIN, COMMIT, ROLLBACK: nothing to prepare, one message each.
-    async fn control(&mut self, sql: &'static str) -> Result<(), Error> {
-        match self {
-            Self::Sqlite(connection) => sqlx::raw_sql(sql).execute(connection).await.map(|_| ()).map_err(Error::from),
-            Self::Postgres(connection) => answered(sqlx::raw_sql(sql).execute(connection)).await.map(|_| ()),
-        }
+    fn control(&mut self, sql: &'static str) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            match self {
+                Self::Sqlite(connection) => sqlx::raw_sql(sql).execute(connection).await.map(|_| ()).map_err(Error::from),
+                Self::Postgres(connection) => answered(sqlx::raw_sql(sql).execute(connection)).await.map(|_| ()),
+            }
+        })
     }
 
-    async fn execute(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<u64, Error> {
-        Ok(match self {
-            Self::Sqlite(connection) => sqlx::query_with(sql, sqlite_arguments(params)?).execute(connection).await?.rows_affected(),
-            Self::Postgres(connection) => {
-                answered(sqlx::query_with(sql, postgres_arguments(params)?).execute(connection)).await?.rows_affected()
-            }
+    fn execute(&mut self, sql: SqlStr, params: Vec<Param>) -> BoxFuture<'_, Result<u64, Error>> {
+        Box::pin(async move {
+            Ok(match self {
+                Self::Sqlite(connection) => sqlx::query_with(sql, sqlite_arguments(params)?).execute(connection).await?.rows_affected(),
+                Self::Postgres(connection) => {
+                    answered(sqlx::query_with(sql, postgres_arguments(params)?).execute(connection)).await?.rows_affected()
+                }
+            })
         })
     }
 }

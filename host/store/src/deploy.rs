@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::batch::{Batch, Type, cells};
@@ -98,7 +99,11 @@ impl Store {
     /// Stores a deployment: all of it or nothing. Definitions get the next version of their tenant and key. Artifacts that are there
     /// already are kept. Refused with [`Error::DelegatesMoved`] where other delegates are deployed than were seen, and with
     /// [`Error::StartMessageTaken`] where a message would start two processes.
-    pub async fn deploy(&self, write: DeploymentWrite) -> Result<Deployed, Error> {
+    pub fn deploy(&self, write: DeploymentWrite) -> BoxFuture<'_, Result<Deployed, Error>> {
+        Box::pin(self.deploy_checked(write))
+    }
+
+    async fn deploy_checked(&self, write: DeploymentWrite) -> Result<Deployed, Error> {
         check(&write).map_err(Error::Refused)?;
         let mut tx = self.inner().admin.begin().await?;
         lock_deployments(&mut tx).await?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::mpsc;
@@ -90,17 +91,19 @@ impl std::fmt::Debug for Store {
 
 impl Store {
     /// Opens a database: migrates it, takes this host's lease, and on SQLite takes over what the last process left.
-    pub async fn open(config: Config) -> Result<Self, Error> {
-        if config.lease < MIN_LEASE {
-            return Err(Error::Refused(format!("a lease lasts at least {MIN_LEASE:?}; {:?} is too short", config.lease)));
-        }
-        if config.url.starts_with("postgres://") || config.url.starts_with("postgresql://") {
-            open_postgres(config).await
-        } else if config.url.starts_with("sqlite:") {
-            open_sqlite(config).await
-        } else {
-            Err(Error::Url(format!("'{}' begins with neither sqlite: nor postgres://", scheme(&config.url))))
-        }
+    pub fn open(config: Config) -> BoxFuture<'static, Result<Self, Error>> {
+        Box::pin(async move {
+            if config.lease < MIN_LEASE {
+                return Err(Error::Refused(format!("a lease lasts at least {MIN_LEASE:?}; {:?} is too short", config.lease)));
+            }
+            if config.url.starts_with("postgres://") || config.url.starts_with("postgresql://") {
+                open_postgres(config).await
+            } else if config.url.starts_with("sqlite:") {
+                open_sqlite(config).await
+            } else {
+                Err(Error::Url(format!("'{}' begins with neither sqlite: nor postgres://", scheme(&config.url))))
+            }
+        })
     }
 
     /// This host, in its epoch.
@@ -138,37 +141,42 @@ impl Store {
 
     /// Stores what was handed in, gives back the jobs this host has locked, ends its lease and closes all connections. What is handed in
     /// later is refused. Further calls do nothing.
-    pub async fn close(&self) {
-        let inner = &self.0;
-        if inner.closed.swap(true, Ordering::AcqRel) {
+    pub fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.close())
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Inner {
+    async fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
         // Answered when everything before it is stored.
         let (stopped, wait) = tokio::sync::oneshot::channel();
-        if inner.committer.send(Request::Stop(stopped)).await.is_ok() {
+        if self.committer.send(Request::Stop(stopped)).await.is_ok() {
             let _ = wait.await;
         }
-        inner.lease.end();
-        let tasks = std::mem::take(&mut *inner.tasks.lock().expect("no holder of this lock panics"));
+        self.lease.end();
+        let tasks = std::mem::take(&mut *self.tasks.lock().expect("no holder of this lock panics"));
         for task in tasks {
             if let Err(error) = task.await {
                 tracing::error!("a task of the store ended badly: {error}");
             }
         }
-        if !inner.lease.is_fenced()
-            && let Err(error) = hosts::leave(&inner.admin, self.host()).await
+        if !self.lease.is_fenced()
+            && let Err(error) = hosts::leave(&self.admin, self.lease.host).await
         {
             tracing::warn!("jobs stay locked until this host's lease ends: {error}");
         }
-        for lane in &inner.lanes {
+        for lane in &self.lanes {
             lane.close().await;
         }
-        inner.reads.pool.close().await;
-        inner.lock.lock().expect("no holder of this lock panics").take();
-    }
-
-    pub(crate) fn inner(&self) -> &Inner {
-        &self.0
+        self.reads.pool.close().await;
+        self.lock.lock().expect("no holder of this lock panics").take();
     }
 }
 

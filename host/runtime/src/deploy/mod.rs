@@ -11,6 +11,7 @@ mod starts;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use futures_util::future::BoxFuture;
 use mandate_commands::Catalogue;
 use mandate_model::Position;
 use mandate_store::query::DefinitionRow;
@@ -190,7 +191,11 @@ const MAX_CHECKS: u32 = 100;
 
 impl Inner {
     /// Deploys an upload under an id, and logs whose operation that was.
-    pub(crate) async fn deploy(&self, id: String, mut upload: Upload, operations: Vec<OperationRow>) -> Result<Report, Error> {
+    pub(crate) fn deploy(&self, id: String, upload: Upload, operations: Vec<OperationRow>) -> BoxFuture<'_, Result<Report, Error>> {
+        Box::pin(self.deploy_as_found(id, upload, operations))
+    }
+
+    async fn deploy_as_found(&self, id: String, mut upload: Upload, operations: Vec<OperationRow>) -> Result<Report, Error> {
         for _ in 0..MAX_CHECKS {
             let found;
             (upload, found) = self.look(upload).await?;

@@ -94,7 +94,11 @@ impl Pool {
     }
 
     /// The same of rows whose texts may have so many bytes together. What has more is refused, and not read to its end.
-    pub(crate) async fn fetch_within(&self, sql: SqlStr, params: Vec<Param>, most: usize) -> Result<Vec<Row>, Error> {
+    pub(crate) fn fetch_within(&self, sql: SqlStr, params: Vec<Param>, most: usize) -> BoxFuture<'_, Result<Vec<Row>, Error>> {
+        Box::pin(self.fetch_persistently(sql, params, most))
+    }
+
+    async fn fetch_persistently(&self, sql: SqlStr, params: Vec<Param>, most: usize) -> Result<Vec<Row>, Error> {
         let begun = tokio::time::Instant::now();
         for attempt in 1.. {
             match self.fetch_once(sql.clone(), params.clone(), most).await {
@@ -122,7 +126,11 @@ impl Pool {
     }
 
     /// Several reads of one moment.
-    pub(crate) async fn snapshot(&self, statements: Vec<(&str, Vec<Param>)>) -> Result<Vec<Vec<Row>>, Error> {
+    pub(crate) fn snapshot<'a>(&'a self, statements: Vec<(&'a str, Vec<Param>)>) -> BoxFuture<'a, Result<Vec<Vec<Row>>, Error>> {
+        Box::pin(self.snapshot_once(statements))
+    }
+
+    async fn snapshot_once(&self, statements: Vec<(&str, Vec<Param>)>) -> Result<Vec<Vec<Row>>, Error> {
         let place = self.place().await?;
         let pool = match &self.connections {
             Connections::Sqlite(readers) => return readers.snapshot(statements).await,
