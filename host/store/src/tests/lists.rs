@@ -264,7 +264,8 @@ async fn executions_are_those_of_the_instances_of_their_page() {
         let all = ExecutionFilter::default;
         let named = |name: &str| Some(name.to_owned());
         let sorts = [&[][..], &[(ExecutionSort::Instance, Order::Desc)], &[(ExecutionSort::DefinitionKey, Order::Desc)]];
-        for (filter, count, may_read_all) in [
+        // On the heap: they are kept while all is asked.
+        let cases = Vec::from([
             (all(), 20_000 + 10_000 + 10_000 + 100 + 20_000, false),
             (ExecutionFilter { definition_key: named("q"), ..all() }, 20_000, false),
             (ExecutionFilter { message: named("paid"), ..all() }, 10_000, false),
@@ -280,7 +281,8 @@ async fn executions_are_those_of_the_instances_of_their_page() {
             (ExecutionFilter { instance: Some(last), activity_id: named("A"), ..all() }, 3, false),
             (ExecutionFilter { instance: Some(last), incident_code: named("X"), ..all() }, 1, false),
             (ExecutionFilter { incident: Some((last, 3)), ..all() }, 1, false),
-        ] {
+        ]);
+        for (filter, count, may_read_all) in cases {
             assert_eq!(store.count_executions(filter.clone()).await.expect("read"), count, "{filter:?}");
             for sort in sorts {
                 let (sql, params) = executions_sql(filter.clone(), Page { first: 2, max: 3 }, sort);
