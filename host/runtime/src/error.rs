@@ -1,6 +1,7 @@
 //! What can go wrong between a request and its answer. The HTTP layer maps each variant to a status in one place.
 
 use mandate_engine::{Failure, InstanceId, PublicId, Rejection};
+use mandate_store::Fault;
 use tokio::task::JoinError;
 
 /// Why a host that is about to end does not act.
@@ -134,10 +135,11 @@ impl Error {
     pub(crate) fn reach(&self) -> Reach {
         match self {
             Self::NotActing(_) => Reach::All,
-            // Of this one thing somebody else has a lock.
-            Self::Store(error) if error.is_of_lock() => Reach::Host,
-            Self::Store(error) if error.is_of_database() => Reach::All,
-            Self::Store(_) => Reach::Host,
+            Self::Store(error) => match error.fault() {
+                Fault::Moment | Fault::Database => Reach::All,
+                // Of this one thing somebody else has a lock.
+                Fault::Lock | Fault::Value | Fault::Other => Reach::Host,
+            },
             Self::Sandbox(error) if error.is_the_hosts() => Reach::Host,
             _ => Reach::Task,
         }

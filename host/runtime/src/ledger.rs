@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use mandate_commands::{Command, Outcome, Prepared, Reconciled, Request, Undo};
 use mandate_engine::{Code, Failure, Retry};
-use mandate_store::{LedgerClose, LedgerRow, LedgerState, Origin};
+use mandate_store::{Fault, LedgerClose, LedgerRow, LedgerState, Origin};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{SHUTTING_DOWN, TAKEN_OVER};
@@ -266,7 +266,7 @@ impl Inner {
     async fn write_outcome(&self, close: LedgerClose) -> Result<LedgerClose, mandate_store::Error> {
         match self.store.ledger_close(close.clone()).await {
             // That it was applied matters more than what the service said about it.
-            Err(error) if error.is_of_value() => {
+            Err(error) if error.fault() == Fault::Value => {
                 tracing::warn!(command = %close.command, attempt = close.attempt, "an outcome is recorded without its reply: {error}");
             }
             written => return written.map(|()| close),

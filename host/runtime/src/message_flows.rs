@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use mandate_engine::InstanceId;
 use mandate_model::{ProcessDefinition, StartTrigger};
 use mandate_store::query::Page;
-use mandate_store::{Address, Addressed, Awaiting, Begun, Error as StoreError, MessageListed};
+use mandate_store::{Address, Addressed, Awaiting, Begun, Error as StoreError, Fault, MessageListed};
 use uuid::Uuid;
 
 use crate::operator::{Change, OPERATOR, Operation, Subject};
@@ -181,7 +181,7 @@ pub(crate) fn begun_by(party: &Party, awaited: BTreeSet<Keyed>) -> impl Iterator
 /// For how long at the most nobody is looked for again where that has failed.
 fn longest_pause_after(error: &Error) -> i64 {
     match error {
-        Error::Store(error) if error.is_passing() => FIRST_PAUSE_MS,
+        Error::Store(error) if matches!(error.fault(), Fault::Lock | Fault::Moment) => FIRST_PAUSE_MS,
         _ => LONGEST_PAUSE_MS,
     }
 }

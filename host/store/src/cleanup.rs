@@ -13,7 +13,7 @@ use crate::delivery::incident;
 use crate::hosts::{Held, hold_epoch};
 use crate::query::Reads;
 use crate::write::removal;
-use crate::{Error, Store};
+use crate::{Error, Fault, Store};
 
 /// What is due at `$1`, in the order of the index `history_instance_removal`, `$2` at most, behind the instance `$4` that was due at `$3`.
 pub(crate) fn due_sql() -> String {
@@ -151,7 +151,7 @@ struct Look {
 
 /// Whether the next definition would fail alike: each would wait as long again.
 fn is_of_all(error: &Error) -> bool {
-    error.is_of_database() && !error.is_of_lock()
+    matches!(error.fault(), Fault::Moment | Fault::Database)
 }
 
 /// An ended instance's place among those of its key.

@@ -37,7 +37,7 @@ use crate::unit::{CommitError, Committed, Unit};
 use crate::wake::Wake;
 use crate::write::begun::{self, Begun, Memory};
 use crate::write::now_ms;
-use crate::{Error, Store, write};
+use crate::{Error, Fault, Store, write};
 pub(crate) use item::Request;
 use item::{Item, Outcome};
 use line::{BATCH, Line};
@@ -242,7 +242,7 @@ impl Committer {
                 Err(error) if error.is_of_lock() && search.is_some_and(|until| Instant::now() >= until) => {
                     return items.iter().map(|item| item.failed(&error)).collect();
                 }
-                Err(error) if error.is_passing() && !error.is_of_lock() => error,
+                Err(error) if error.fault() == Fault::Moment => error,
                 Err(error) if items.len() == 1 => return vec![items[0].at_fault(&error)],
                 Err(error) => {
                     tracing::debug!(units = items.len(), "a transaction is bisected: {error}");

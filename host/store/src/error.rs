@@ -122,11 +122,52 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// SQLite's SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL and SQLITE_CANTOPEN.
-const SQLITE_UNWELL: [u32; 4] = [8, 10, 13, 14];
+/// What is at fault where something failed, and so what may be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Somebody else has locked what it needs, and it was given up to wait for that. Nothing was stored.
+    Lock,
+    /// The moment, such as one of a deadlock, a timeout or a lost connection: the same may well succeed a moment later, without anybody
+    /// doing anything.
+    Moment,
+    /// The database: its disk is full or broken, it takes no writes, or it could not be asked what it has stored. The same may succeed
+    /// once it is well again.
+    Database,
+    /// What the database was given: a value that it does not take. The same never succeeds.
+    Value,
+    /// Anything else: what was asked for, this host, or what is stored.
+    Other,
+}
 
-/// SQLite's SQLITE_TOOBIG.
-const SQLITE_TOO_BIG: u32 = 18;
+impl Fault {
+    /// By PostgreSQL's code (its appendix A).
+    fn of_sqlstate(state: &str) -> Self {
+        match (state, state.get(..2)) {
+            // Lock timeout.
+            ("55P03", _) => Self::Lock,
+            // 40: serialization failures and deadlocks; 53: out of resources, such as a full disk; 57014: statement timeout.
+            ("57014", _) | (_, Some("40" | "53")) => Self::Moment,
+            // 57: somebody intervened; 58: errors of the system, such as of its disk.
+            (_, Some("57" | "58")) => Self::Database,
+            // 22: data that cannot be; 54: data that is too much.
+            (_, Some("22" | "54")) => Self::Value,
+            _ => Self::Other,
+        }
+    }
+
+    /// By SQLite's primary result code.
+    fn of_sqlite(code: u32) -> Self {
+        match code {
+            // SQLITE_BUSY, SQLITE_LOCKED.
+            5 | 6 => Self::Moment,
+            // SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN.
+            8 | 10 | 13 | 14 => Self::Database,
+            // SQLITE_TOOBIG.
+            18 => Self::Value,
+            _ => Self::Other,
+        }
+    }
+}
 
 impl Error {
     pub(crate) fn too_slow(what: &str, limit: std::time::Duration) -> Self {
@@ -136,30 +177,29 @@ impl Error {
         ))
     }
 
-    /// Whether the database is at fault, and not what it was given: it cannot be reached, its disk is full or broken, it takes no writes.
-    /// The same may succeed once it is well again.
-    pub fn is_of_database(&self) -> bool {
-        // 53: out of resources, such as a full disk; 57: somebody intervened; 58: errors of the system, such as of its disk.
-        let postgres = |state: &str| ["53", "57", "58"].iter().any(|class| state.starts_with(class));
-        let unwell = self.sqlstate().is_some_and(postgres) || self.sqlite().is_some_and(|code| SQLITE_UNWELL.contains(&code));
-        unwell || self.is_passing() || matches!(self, Self::Unclear(_))
+    /// What is at fault.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Connection(_) | Self::TooSlow(_) => Fault::Moment,
+            Self::Unclear(_) => Fault::Database,
+            Self::Refused(_) => Fault::Value,
+            _ => self.sqlstate().map(Fault::of_sqlstate).or_else(|| self.sqlite().map(Fault::of_sqlite)).unwrap_or(Fault::Other),
+        }
     }
 
-    /// Whether what the database was given is at fault: a value that it does not take. The same never succeeds.
-    pub fn is_of_value(&self) -> bool {
-        // 22: data that cannot be; 54: data that is too much.
-        let postgres = |state: &str| state.starts_with("22") || state.starts_with("54");
-        matches!(self, Self::Refused(_)) || self.sqlstate().is_some_and(postgres) || self.sqlite() == Some(SQLITE_TOO_BIG)
+    /// Whether the database is at fault in any way, and not what it was given: the same may succeed later.
+    pub fn is_of_database(&self) -> bool {
+        matches!(self.fault(), Fault::Lock | Fault::Moment | Fault::Database)
+    }
+
+    /// Whether it was given up to wait for a lock that somebody else has. Nothing was stored.
+    pub fn is_of_lock(&self) -> bool {
+        self.fault() == Fault::Lock
     }
 
     /// Whether a transaction rested on what does not hold: see [`crate::write::begun`]. 23502: a column that is NOT NULL.
     pub(crate) fn is_unfounded(&self) -> bool {
         self.sqlstate() == Some("23502")
-    }
-
-    /// Whether it was given up to wait for a lock that somebody else has. Nothing was stored.
-    pub fn is_of_lock(&self) -> bool {
-        self.sqlstate() == Some("55P03")
     }
 
     /// PostgreSQL's code.
@@ -178,15 +218,6 @@ impl Error {
         }
     }
 
-    /// Whether the same may well succeed a moment later, without anybody doing anything: a deadlock, a timeout, a lost connection.
-    pub fn is_passing(&self) -> bool {
-        // 40: serialization failures and deadlocks; 55P03: lock timeout; 57014: statement timeout; 53: out of resources.
-        let postgres = |state: &str| state.starts_with("40") || state == "55P03" || state == "57014" || state.starts_with("53");
-        // Busy, locked.
-        let sqlite = matches!(self.sqlite(), Some(5 | 6));
-        sqlite || self.sqlstate().is_some_and(postgres) || matches!(self, Self::Connection(_) | Self::TooSlow(_))
-    }
-
     /// Whether the database has undone the whole transaction for the sake of another one: a serialization failure, a deadlock.
     pub(crate) fn is_undone(&self) -> bool {
         matches!(self.sqlstate(), Some("40001" | "40P01"))
@@ -198,18 +229,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_that_is_unwell_is_told_from_a_value_that_it_does_not_take() {
+    fn what_is_at_fault_is_told_by_the_code_of_the_database() {
         let code = |code: &str| Error::Database { code: Some(code.into()), message: "said so".into() };
         let text = String::new;
-        let of_database = ["8", "10", "13", "14", "5", "6", "2570", "1032", "53100", "53300", "57014", "58030", "55P03", "40P01"].map(code);
-        for error in of_database.into_iter().chain([Error::Connection(text()), Error::Unclear(text())]) {
-            assert!(error.is_of_database() && !error.is_of_value(), "{error:?}");
-        }
-        for error in ["18", "22021", "22P02", "54000"].map(code).into_iter().chain([Error::Refused(text())]) {
-            assert!(error.is_of_value() && !error.is_of_database(), "{error:?}");
-        }
-        for error in ["1", "19", "1555", "11", "23505", "42501", "XX000"].map(code).into_iter().chain([Error::Fenced, Error::Closed]) {
-            assert!(!error.is_of_database() && !error.is_of_value(), "{error:?}");
+        let cases = [
+            (Fault::Lock, vec![code("55P03")]),
+            (Fault::Moment, ["5", "6", "517", "40001", "40P01", "53100", "53300", "57014"].map(code).into()),
+            (Fault::Moment, vec![Error::Connection(text()), Error::TooSlow(text())]),
+            (Fault::Database, ["8", "10", "13", "14", "2570", "1032", "57000", "58030"].map(code).into()),
+            (Fault::Database, vec![Error::Unclear(text())]),
+            (Fault::Value, ["18", "22021", "22P02", "54000"].map(code).into()),
+            (Fault::Value, vec![Error::Refused(text())]),
+            (Fault::Other, ["1", "19", "1555", "11", "23505", "42501", "XX000", "\u{e4}\u{e4}x", ""].map(code).into()),
+            (Fault::Other, vec![Error::Fenced, Error::Closed, Error::Damaged(text())]),
+        ];
+        for (fault, errors) in cases {
+            for error in errors {
+                assert_eq!(error.fault(), fault, "{error:?}");
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::rows::OperationRow;
 use crate::start_timers;
 use crate::unit::{CommitError, Unit};
 use crate::write::operations;
-use crate::{Error, Store};
+use crate::{Error, Fault, Store};
 
 /// How long a change waits for a host that is stopped in the middle of a commit: longer than the server keeps its transaction, half a
 /// lease.
@@ -220,7 +220,7 @@ async fn begin_holding(lane: &Lane, definitions: Vec<String>) -> Result<Tx, Erro
         let mut tx = lane.begin().await?;
         match take_changes(&mut tx, definitions.clone()).await {
             Ok(()) => return Ok(tx),
-            Err(error) if error.is_passing() && begun.elapsed() < PATIENCE => {
+            Err(error) if matches!(error.fault(), Fault::Lock | Fault::Moment) && begun.elapsed() < PATIENCE => {
                 tx.rollback().await;
                 tokio::time::sleep(PAUSE).await;
             }

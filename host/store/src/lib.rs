@@ -52,7 +52,7 @@ pub use deployment::{
     BindingRow, DelegateRow, DelegatesSeen, Deployed, DeploymentDeletion, DeploymentWrite, ElementRow, NewDefinition, Resource,
     StartEventRow,
 };
-pub use error::Error;
+pub use error::{Error, Fault};
 pub use external::{Fetch, FetchTopic, Fetched, LockChange};
 pub use hosts::TakenOver;
 pub use job_definitions::{JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
