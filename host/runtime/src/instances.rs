@@ -220,10 +220,10 @@ impl Inner {
         modify: Option<&'a Modify>,
         operator: Option<Arc<Operator>>,
     ) -> BoxFuture<'a, Result<Started, Error>> {
-        Box::pin(self.start_newest(start, modify, operator))
+        Box::pin(self.start_once(start, modify, operator))
     }
 
-    async fn start_newest(
+    async fn start_once(
         self: &Arc<Self>,
         start: Start,
         modify: Option<&Modify>,
