@@ -163,11 +163,12 @@ impl Runtime {
         });
         let lease = config.store.lease;
         let caps = config.sandbox.operator_limits.clone();
-        let (sandbox, sender) = (Sandbox::new(config.sandbox)?, Sender::new(catalogue.clone())?);
+        // First: where there is no database, nothing else is made either.
         let store = mandate_store::Store::open(config.store).await?;
         let runs = config.clock != ClockSource::Stored;
-        let clock = match Clock::open(config.clock, &store).await {
-            Ok(clock) => clock,
+        let rest = async { Ok((Sandbox::new(config.sandbox)?, Sender::new(catalogue.clone())?, Clock::open(config.clock, &store).await?)) };
+        let (sandbox, sender, clock) = match rest.await {
+            Ok(rest) => rest,
             Err(error) => {
                 store.close().await;
                 return Err(error);

@@ -177,6 +177,15 @@ impl Error {
         ))
     }
 
+    /// The same where the database was opened: which it was.
+    pub(crate) fn of_database(self, name: &str) -> Self {
+        match self {
+            Self::Connection(reason) => Self::Connection(format!("{reason} ({name})")),
+            Self::Database { code, message } => Self::Database { code, message: format!("{message} ({name})") },
+            other => other,
+        }
+    }
+
     /// What is at fault.
     pub fn fault(&self) -> Fault {
         match self {

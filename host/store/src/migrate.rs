@@ -72,7 +72,10 @@ pub(crate) async fn migrate(options: &Options, migrate: Migrate) -> Result<(), E
     if migrate == Migrate::Off {
         return Err(Error::MigrationsMissing(missing.iter().map(|step| step.text(dialect).file.to_owned()).collect()));
     }
-    apply(options, dialect).await
+    apply(options, dialect).await?;
+    let files: Vec<_> = missing.iter().map(|step| step.text(dialect).file).collect();
+    tracing::info!("the database schema is up to date: applied {}", files.join(", "));
+    Ok(())
 }
 
 async fn applied(options: &Options) -> Result<Vec<(i64, Vec<u8>)>, Error> {
@@ -113,7 +116,6 @@ async fn apply(options: &Options, dialect: Dialect) -> Result<(), Error> {
             connection.close().await?;
         }
     }
-    tracing::info!("the database schema is up to date");
     Ok(())
 }
 

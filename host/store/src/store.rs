@@ -97,9 +97,12 @@ impl Store {
                 return Err(Error::Refused(format!("a lease lasts at least {MIN_LEASE:?}; {:?} is too short", config.lease)));
             }
             if config.url.starts_with("postgres://") || config.url.starts_with("postgresql://") {
-                open_postgres(config).await
-            } else if config.url.starts_with("sqlite:") {
-                open_sqlite(config).await
+                let options = PgConnectOptions::from_str(&config.url).map_err(|error| Error::Url(error.to_string()))?;
+                let name = name_of(&options);
+                open_postgres(config, options).await.map_err(|error| error.of_database(&name))
+            } else if let Some(file) = config.url.strip_prefix("sqlite:") {
+                let file = file.trim_start_matches("//").to_owned();
+                open_sqlite(config, &file).await.map_err(|error| error.of_database(&file))
             } else {
                 Err(Error::Url(format!("'{}' begins with neither sqlite: nor postgres://", scheme(&config.url))))
             }
@@ -192,8 +195,14 @@ fn scheme(url: &str) -> &str {
     url.split([':', '/']).next().unwrap_or_default()
 }
 
-async fn open_sqlite(config: Config) -> Result<Store, Error> {
-    let path = config.url.trim_start_matches("sqlite:").trim_start_matches("//");
+/// What is at a URL of PostgreSQL's, without the password.
+fn name_of(options: &PgConnectOptions) -> String {
+    let host = options.get_socket().map_or_else(|| options.get_host().into(), |socket| socket.to_string_lossy());
+    let (port, user) = (options.get_port(), options.get_username());
+    format!("database '{}' at {host}:{port}, as user '{user}'", options.get_database().unwrap_or(user))
+}
+
+async fn open_sqlite(config: Config, path: &str) -> Result<Store, Error> {
     if path.is_empty() || path.contains(":memory:") || path.contains('?') {
         return Err(Error::Url("a SQLite database is a file, without parameters".to_owned()));
     }
@@ -242,17 +251,14 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
     Ok(store)
 }
 
-async fn open_postgres(config: Config) -> Result<Store, Error> {
-    let base = PgConnectOptions::from_str(&config.url)
-        .map_err(|error| Error::Url(error.to_string()))?
-        .application_name(&format!("mandate {}", config.host_name))
-        .options([
-            // No statement here is worth compiling; the costs by which the server decides are fiction where a session forbids kinds of
-            // scans.
-            ("jit", "off"),
-            // Whoever has waited for a lock sees what is there then, whatever a role or a database says.
-            ("default_transaction_isolation", "read committed"),
-        ]);
+async fn open_postgres(config: Config, options: PgConnectOptions) -> Result<Store, Error> {
+    let base = options.application_name(&format!("mandate {}", config.host_name)).options([
+        // No statement here is worth compiling; the costs by which the server decides are fiction where a session forbids kinds of
+        // scans.
+        ("jit", "off"),
+        // Whoever has waited for a lock sees what is there then, whatever a role or a database says.
+        ("default_transaction_isolation", "read committed"),
+    ]);
     migrate::migrate(&Options::Postgres(Box::new(base.clone())), config.migrate).await?;
     let meter = Arc::new(Meter::default());
     // A process that is stopped in the middle of a transaction must not hold its locks for longer than its lease: whoever takes
