@@ -319,8 +319,15 @@ async fn assemble(
     let lease = Arc::new(Lease::take(lanes.lease.clone(), dialect, &config.host_name, config.lease).await?);
     let (sender, receiver) = mpsc::channel(QUEUE);
     let wake = Arc::new(Wake::default());
-    let committer =
-        Committer::new(lanes.commit.clone(), lanes.witness, lease.clone(), config.history, meter.clone(), lock.clone(), wake.clone());
+    let committer = Committer::new(
+        lanes.commit.clone(),
+        lanes.witness.clone(),
+        lease.clone(),
+        config.history,
+        meter.clone(),
+        lock.clone(),
+        wake.clone(),
+    );
     let mut tasks = vec![tokio::spawn(committer.run(receiver))];
     if let Some(options) = shared {
         tasks.push(tokio::spawn(wake.clone().speak(lanes.admin.clone(), lease.clone())));
@@ -345,7 +352,7 @@ async fn assemble(
         meter,
         committer: sender,
         wake,
-        lanes: vec![lanes.commit, lanes.jobs, lanes.admin, lanes.cleanup, lanes.lease],
+        lanes: vec![lanes.commit, lanes.jobs, lanes.admin, lanes.cleanup, lanes.lease, lanes.witness],
         tasks: Mutex::new(tasks),
         closed: AtomicBool::new(false),
         lock: Mutex::new(lock),
