@@ -197,7 +197,7 @@ fn advice(code: Code) -> (&'static str, &'static str) {
             "correct the variables, then retry the job; add a default flow in the next version",
         ),
         Code::UnhandledBpmnError => (
-            "after the variables that its request depends on are corrected: the same request after a rejection answers from the ledger",
+            "always, but the same request after a rejection answers from the ledger: after the variables that it depends on are corrected",
             "correct the variables and retry the job, or delete the instance and start it again; catch the error in the next version",
         ),
         Code::TimerInvalid => ("after the variable it reads is corrected", "set an ISO 8601 date or duration, then retry the job"),
@@ -208,7 +208,10 @@ fn advice(code: Code) -> (&'static str, &'static str) {
         Code::StepLimit | Code::ActivityLimit => {
             ("after the model's loop is understood", "look for a loop without a wait; correct variables or delete the instance")
         }
-        Code::VariableLimit => ("after the value is made smaller", "keep aggregates in the domain service and identifiers in variables"),
+        Code::VariableLimit => (
+            "always, but it helps only if what comes back is smaller",
+            "keep aggregates in the domain service and identifiers in variables",
+        ),
         Code::DelegateFailed => {
             ("always: commands that were applied answer from the ledger", "read the message, repair the cause, then retry the job")
         }
@@ -228,7 +231,7 @@ fn advice(code: Code) -> (&'static str, &'static str) {
             "compare the delegate's mandate with the catalogue's grants",
         ),
         Code::CommandUnavailable => {
-            ("as soon as the domain service answers again: nothing was applied", "look at the domain service, then retry the job")
+            ("as soon as the domain service answers again: this command was not applied", "look at the domain service, then retry the job")
         }
         Code::CommandOutcomeUnknown => (
             "where the catalogue can reconcile it or the service honours the key, or after a verdict: nothing is sent before",

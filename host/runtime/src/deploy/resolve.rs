@@ -110,7 +110,11 @@ impl Available {
         for command in &section.commands {
             if let Err(refusal) = self.catalogue.grant(&command.value, upload.tenant.as_deref(), name) {
                 let message = format!("delegate '{name}' asks for {}: {refusal}", command.value);
-                let help = "ask the operator to grant it in the catalogue, or take it out of the manifest";
+                let help = if self.catalogue.commands().next().is_none() {
+                    "no catalogue was given, or an empty one: name the operator's with --catalogue"
+                } else {
+                    "ask the operator to grant it in the catalogue, or take it out of the manifest"
+                };
                 problems.push(Problem::error(super::MANIFEST, message, help).at(command.at));
             }
         }
