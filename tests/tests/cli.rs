@@ -96,6 +96,123 @@ async fn an_instance_is_shown_by_its_id_or_its_business_key() -> anyhow::Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_no_history_is_kept_an_instance_is_shown_as_it_stands() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = Lone::start(dir.path(), None, &["--history=none"]).await?;
+    let says = async |words: &[&str]| mandate(&host, words).await;
+    host.deploy(&[("asked.bpmn", ASKED.as_bytes())]).await?;
+    let long = "a".repeat(200);
+    let id = says(&["start", "asked", "-b", "order-1", "-v", "total=7", "-v", &format!("note={long}")]).await?;
+    let waiting: Value = serde_json::from_str(&says(&["waiting", "--json"]).await?)?;
+    let task = waiting[0]["id"].as_str().context("the task's id")?;
+    for wanted in [id.trim(), "order-1"] {
+        let shown = says(&["show", wanted]).await?;
+        for words in [id.trim(), "asked:1", "order-1", "ACTIVE", task, "total  Integer  7", "no history is kept of it"] {
+            ensure!(shown.contains(words), "'{words}' is missing:\n{shown}");
+        }
+        ensure!(shown.contains(&long[..100]) && !shown.contains(&long), "{shown}");
+        let shown: Value = serde_json::from_str(&says(&["show", wanted, "--json"]).await?)?;
+        ensure!(shown["variables"]["note"]["value"] == json!(long) && shown["instance"]["state"] == "ACTIVE", "{shown:#}");
+    }
+    host.stop().await
+}
+
+/// A job that fails at once, for good.
+const FAILS: &str = r#"<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
+  xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="test">
+  <bpmn:process id="fails" isExecutable="true">
+    <bpmn:startEvent id="s"/><bpmn:sequenceFlow id="f" sourceRef="s" targetRef="count"/>
+    <bpmn:scriptTask id="count" scriptFormat="juel" camunda:resultVariable="n" camunda:asyncBefore="true">
+      <bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R1/PT0S</camunda:failedJobRetryTimeCycle></bpmn:extensionElements>
+      <bpmn:script>${nothing}</bpmn:script>
+    </bpmn:scriptTask>
+  </bpmn:process>
+</bpmn:definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_failed_is_retried_by_whatever_names_it() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = Lone::start(dir.path(), None, &[]).await?;
+    let says = async |words: &[&str]| mandate(&host, words).await;
+    let refused = async |words: &[&str]| {
+        let output = run(&host, words).await?;
+        ensure!(!output.status.success() && output.stdout.is_empty(), "{words:?}");
+        Ok(String::from_utf8(output.stderr)?)
+    };
+    host.deploy(&[("fails.bpmn", FAILS.as_bytes()), ("asked.bpmn", ASKED.as_bytes())]).await?;
+    let id = says(&["start", "fails", "-b", "order.1"]).await?.trim().to_owned();
+    for by in ["id", "business key", "job", "incident"] {
+        host.until("/engine-rest/incident/count", |count| count["count"] == 1).await?;
+        let incident = host.ask("/engine-rest/incident").await?[0].clone();
+        let job = incident["configuration"].as_str().context("its job")?;
+        ensure!(says(&["show", "order.1"]).await?.contains(&format!("\njob         {job}\n")), "the job is not shown");
+        let wanted = match by {
+            "id" => &id,
+            "business key" => "order.1",
+            "job" => job,
+            _ => incident["id"].as_str().context("an id")?,
+        };
+        let given = says(&["retry", wanted]).await?;
+        ensure!(given == format!("job {job} has 1 more attempt(s)\n"), "{by}: {given}");
+        // It fails once more, which is another incident.
+        let is_another = |incidents: &Value| incidents[0]["id"].is_string() && incidents[0]["id"] != incident["id"];
+        host.until("/engine-rest/incident", is_another).await?;
+    }
+    let unknown = refused(&["retry", "nope"]).await?;
+    ensure!(unknown.contains("'nope' is no process instance's id and nobody's business key"), "{unknown}");
+    let asked = says(&["start", "asked", "-b", "order-2"]).await?;
+    let nothing = refused(&["retry", "order-2"]).await?;
+    ensure!(nothing.contains(&format!("of instance {} has run out of retries", asked.trim())), "{nothing}");
+    let none = refused(&["retry", "order.1", "--retries", "0"]).await?;
+    ensure!(none.contains("0 is not in 1.."), "{none}");
+
+    // It has not ended, and no history of such a one is exported.
+    for wanted in [id.as_str(), "order.1"] {
+        let exported = refused(&["export", wanted]).await?;
+        ensure!(exported.contains(&format!("'{wanted}' is the id of no ended instance")), "{exported}");
+    }
+    host.stop().await
+}
+
+/// What `mandate serve` or another command says that cannot do what it should.
+async fn fails(words: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(built("mandate")?).args(words).kill_on_drop(true).output().await?;
+    let said = String::from_utf8(output.stderr)?;
+    ensure!(!output.status.success(), "{words:?}: {said}");
+    Ok(said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_there_is_named_and_nothing_is_made_in_its_place() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let [typo, nowhere] = ["typo.db", "nowhere/mandate.db"].map(|name| dir.path().join(name).display().to_string());
+    let said = fails(&["check-store", "--database", &format!("sqlite:{typo}")]).await?;
+    ensure!(said.contains(&format!("there is no database {typo}: name one that a host has used")), "{said}");
+    let said = fails(&["serve", "--listen=127.0.0.1:0", "--database", &format!("sqlite:{nowhere}")]).await?;
+    ensure!(said.contains(&format!("{}/nowhere: No such file", dir.path().display())), "{said}");
+    ensure!(std::fs::read_dir(dir.path())?.next().is_none(), "something was made");
+    let away = ["serve", "--listen=127.0.0.1:0", "--database=postgres://ann:secret@127.0.0.1:1/orders"];
+    let said = fails(&away).await?;
+    ensure!(said.contains("(database 'orders' at 127.0.0.1:1, as user 'ann')") && !said.contains("secret"), "{said}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_cannot_be_used_is_refused_with_what_to_write() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = Lone::start(dir.path(), None, &[]).await?;
+    let taken = host.url().trim_start_matches("http://");
+    let database = format!("--database=sqlite:{}/other.db", dir.path().display());
+    let said = fails(&["serve", &database, "--listen", taken]).await?;
+    ensure!(said.contains(&format!("listen on {taken}; if another program does")), "{said}");
+    let said = fails(&["serve", &database, "--listen", "localhost:8080"]).await?;
+    ensure!(said.contains("write an IP address and a port, such as 127.0.0.1:8080"), "{said}");
+    let said = fails(&["list", "--server", taken]).await?;
+    ensure!(said.contains(&format!("'{taken}' is no address of a host: write it with its scheme")), "{said}");
+    host.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_files_of_one_name_are_not_taken_for_each_other() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let bundle = |name: &str, manifest: &str, files: &[&str]| -> anyhow::Result<std::path::PathBuf> {

@@ -96,7 +96,7 @@ pub(crate) async fn deploy(client: &Client, dir: &Path, options: Options, json: 
     let Bundle { files, problems } = read(dir)?;
     if !problems.is_empty() {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        bail!("the bundle cannot be uploaded:\n{}", problems.join("\n"));
+        bail!("the bundle cannot be uploaded; `mandate check {}` says what else there is:\n{}", dir.display(), problems.join("\n"));
     }
     let mut form =
         Form::new().text("deployment-source", "mandate CLI").text("enable-duplicate-filtering", options.skip_duplicate.to_string());

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use mandate_runtime::commands::Catalogue;
 use mandate_runtime::{ClockSource, Config, Migrate, Runtime, StoreConfig, deploy, wasm};
 use reqwest::Method;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::client::Client;
 use crate::table::say;
-use crate::{bundle, serve, table};
+use crate::{bundle, serve, settings, table};
 
 /// `mandate check DIR`.
 pub(crate) fn run(dir: &Path, catalogue: Option<&Path>, json: bool) -> anyhow::Result<()> {
@@ -76,6 +76,9 @@ pub(crate) async fn store(database: Option<String>, client: &Client, json: bool)
     let report: Value = match database {
         None => client.send(client.request(Method::POST, "/api/v1/check-store")).await?,
         Some(url) => {
+            if let Some(file) = settings::sqlite_file(&url) {
+                ensure!(file.exists(), "there is no database {}: name one that a host has used", file.display());
+            }
             let mut store = StoreConfig::new(&url);
             store.migrate = Migrate::Off;
             let cache = cache()?;

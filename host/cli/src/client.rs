@@ -2,13 +2,13 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use reqwest::header::HeaderValue;
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
-use crate::table::escaped;
+use crate::table::{beginning, escaped, one_line};
 
 /// Rows of a list that are asked for at once: it has any number of them, and an answer has room for so many of the usual size.
 const PAGE: usize = 500;
@@ -23,6 +23,12 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(base: &str) -> anyhow::Result<Self> {
+        let is_address = Url::parse(base).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        ensure!(
+            is_address,
+            "'{}' is no address of a host: write it with its scheme, such as http://127.0.0.1:8080",
+            without_credentials(base)
+        );
         // Installed once per process; a second call finds it there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().context("set up the HTTP client")?;
@@ -63,13 +69,14 @@ impl Client {
         }
     }
 
-    /// Prints an answer of any length as it comes.
-    pub(crate) async fn print(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<()> {
+    /// Prints an answer of any length as it comes. Whether there was anything.
+    pub(crate) async fn print(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<bool> {
         let mut answer = self.answer(self.request(Method::GET, &with_query(path, query))).await?;
         let mut out = std::io::stdout().lock();
         let for_eyes = out.is_terminal();
-        let mut line = Vec::new();
+        let (mut line, mut any) = (Vec::new(), false);
         while let Some(part) = answer.chunk().await.context("read the host's answer to its end")? {
+            any |= !part.is_empty();
             if !for_eyes {
                 out.write_all(&part)?;
                 continue;
@@ -78,7 +85,8 @@ impl Client {
             out.write_all(whole_lines(&mut line).as_bytes())?;
         }
         out.write_all(escaped(&String::from_utf8_lossy(&line)).as_bytes())?;
-        Ok(out.flush()?)
+        out.flush()?;
+        Ok(any)
     }
 
     /// Sends a request and reads its JSON answer; an error answer becomes an error with the host's own words.
@@ -87,22 +95,25 @@ impl Client {
         if text.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_str(&text).context("read the host's answer as JSON")
+        serde_json::from_str(&text).with_context(|| format!("read the answer of {} as JSON", self.name()))
     }
 
     /// A good answer, not read yet.
     async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        let answer = request
-            .send()
-            .await
-            .with_context(|| format!("reach the host at {} (is `mandate serve` running?)", without_credentials(&self.base)))?;
+        let answer = request.send().await.with_context(|| format!("reach the host at {} (is `mandate serve` running?)", self.name()))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
         }
         let text = answer.text().await.context("read the host's answer")?;
         let message = serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body.get("message")?.as_str()?.to_owned()));
-        Err(Refused(status, message.unwrap_or(text)).into())
+        let foreign = || format!("no answer of a Mandate host, if {} is one: {}", self.name(), one_line(&beginning(&text)));
+        Err(Refused(status, message.unwrap_or_else(foreign)).into())
+    }
+
+    /// The host's address, to be printed.
+    fn name(&self) -> String {
+        without_credentials(&self.base)
     }
 }
 
@@ -204,6 +215,29 @@ mod tests {
         let client = Client::new(&format!("http://ann:secret@{address}")).expect("a client");
         let error = format!("{:#}", client.get("/rows", &[]).await.expect_err("nobody listens"));
         assert!(error.contains(&format!("http://{address} ")) && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn an_address_of_a_host_has_a_scheme() {
+        for address in ["127.0.0.1:8080", "localhost:8080", "ftp://127.0.0.1", "", "http://", "ann:secret@mandate.example"] {
+            let refused = Client::new(address).err().expect(address).to_string();
+            assert!(refused.contains("no address of a host") && !refused.contains("secret"), "{refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_host_is_told_in_a_line() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = format!("http://{}", listener.local_addr().expect("bound"));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
+                let page = format!("<html>\n{}</html>", "<p>".repeat(1_000));
+                let _ = write!(&stream, "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{page}", page.len());
+            }
+        });
+        let error = Client::new(&address).expect("a client").get("/rows", &[]).await.expect_err("no host").to_string();
+        assert!(error.contains(&address) && error.contains(r"<html>\n<p>") && error.len() < 300, "{error}");
     }
 
     #[test]

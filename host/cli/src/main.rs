@@ -3,6 +3,7 @@
 mod bundle;
 mod check;
 mod client;
+mod retry;
 mod serve;
 mod settings;
 mod show;
@@ -167,11 +168,11 @@ enum Command {
     },
     /// Give failed jobs and external tasks new retries: their incidents are resolved, jobs run at once, workers may fetch the tasks.
     Retry {
-        /// The id of a job or external task, or an instance's id for all that has failed in it. `mandate list --incidents` names the jobs
-        /// of no instance.
+        /// An instance's id or business key, for all that has failed in it, or the id of one job, external task or incident. `mandate list
+        /// --incidents` names the jobs of no instance.
         id: String,
         /// How many attempts.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         retries: u32,
         #[command(flatten)]
         server: Server,
@@ -271,14 +272,18 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Export { instance, key, business_key, finished_after, finished_before, server } => {
             let query = [
-                ("processInstanceId", instance),
+                ("processInstanceId", instance.clone()),
                 ("processDefinitionKey", key),
                 ("processInstanceBusinessKey", business_key),
                 ("finishedAfter", finished_after),
                 ("finishedBefore", finished_before),
             ];
             let query = query.into_iter().filter_map(|(name, value)| Some((name, value?))).collect::<Vec<_>>();
-            Client::new(&server.server)?.print("/api/v1/history/export", &query).await
+            let any = Client::new(&server.server)?.print("/api/v1/history/export", &query).await?;
+            match instance.filter(|_| !any) {
+                Some(id) => anyhow::bail!("'{id}' is the id of no ended instance of which history is kept; -b takes a business key"),
+                None => Ok(()),
+            }
         }
         Command::List { key, business_key, incidents, max, server, output } => {
             show::list(&Client::new(&server.server)?, key, business_key, incidents, max, output.json).await
@@ -287,7 +292,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Waiting { key, business_key, overdue, server, output } => {
             show::waiting(&Client::new(&server.server)?, key, business_key, overdue, output.json).await
         }
-        Command::Retry { id, retries, server } => show::retry(&Client::new(&server.server)?, &id, retries).await,
+        Command::Retry { id, retries, server } => retry::retry(&Client::new(&server.server)?, &id, retries).await,
         Command::Verdict(arguments) => verdict::run(arguments).await,
         Command::Delegates { server, output } => show::delegates(&Client::new(&server.server)?, output.json).await,
         Command::CheckStore { database, server, output } => check::store(database, &Client::new(&server.server)?, output.json).await,

@@ -15,7 +15,9 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     start_log(settings.log);
     mandate_http::check_listen(settings.listen, settings.insecure).map_err(anyhow::Error::msg)?;
     // Bound first: a host that cannot be reached should not begin to run jobs.
-    let listener = tokio::net::TcpListener::bind(settings.listen).await.with_context(|| format!("listen on {}", settings.listen))?;
+    let listener = tokio::net::TcpListener::bind(settings.listen).await.with_context(|| {
+        format!("listen on {}; if another program does, stop it or choose another address by --listen", settings.listen)
+    })?;
     let prometheus = mandate_http::metrics_recorder();
     let runtime = Runtime::open(config(&settings)?).await.map_err(in_one_line)?;
     // Before anybody is told that it serves: whoever is may stop it at once, and it is to drain.

@@ -22,12 +22,12 @@ pub(crate) struct ServeArgs {
     settings: Settings,
 }
 
-/// Everything that can be set. The keys of mandate-host.toml are the long flags without their dashes.
+/// Everything that can be set. The keys of mandate-host.toml are the long flags without the dashes before them.
 #[derive(Args, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Settings {
     /// Where to serve HTTP [default: 127.0.0.1:8080].
-    #[arg(long, env = "MANDATE_LISTEN")]
+    #[arg(long, env = "MANDATE_LISTEN", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Serve on an address that other machines reach, although there is no authentication.
     #[arg(long, env = "MANDATE_INSECURE", num_args = 0..=1, default_missing_value = "true")]
@@ -189,6 +189,10 @@ impl ServeArgs {
     }
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:8080; names are not looked up".to_owned())
+}
+
 /// Without what an empty variable of the environment leaves.
 fn names(given: Option<Vec<String>>) -> Vec<String> {
     given.unwrap_or_default().iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
@@ -216,10 +220,15 @@ fn read(path: &Path) -> anyhow::Result<Settings> {
     toml::from_str(&text).with_context(|| format!("read {}", path.display()))
 }
 
+/// The file of an embedded database.
+pub(crate) fn sqlite_file(database: &str) -> Option<&Path> {
+    Some(Path::new(database.strip_prefix("sqlite:")?.trim_start_matches("//")))
+}
+
 /// Compiled code belongs beside an embedded database; a host on PostgreSQL keeps it where its user keeps caches.
 fn default_cache(database: &str) -> PathBuf {
-    if let Some(file) = database.strip_prefix("sqlite:") {
-        return PathBuf::from(format!("{}-components", file.trim_start_matches("//")));
+    if let Some(file) = sqlite_file(database) {
+        return PathBuf::from(format!("{}-components", file.display()));
     }
     let home = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)

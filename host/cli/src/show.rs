@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -196,31 +196,47 @@ fn reason(leaf: &Value) -> String {
 pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyhow::Result<()> {
     let id = find(client, wanted).await?;
     let path = encode(&id);
-    let history = client.get(&format!("/engine-rest/history/process-instance/{path}"), &[]).await?;
+    let (instance, has_history) = record(client, &path.to_string()).await?;
     let ledger = client.all(&format!("/api/v1/process-instances/{path}/ledger"), &[]).await?;
     let by_start = [("processInstanceId", id.clone()), ("sortBy", "startTime".into()), ("sortOrder", "asc".into())];
     let activities = client.all("/engine-rest/history/activity-instance", &by_start).await?;
-    let lives = history["endTime"].is_null();
+    let lives = instance["endTime"].is_null();
     let standing = if lives { leaves(client, &[("processInstanceId", id.clone())]).await? } else { Vec::new() };
+    let variables = if lives { variables(client, &path.to_string()).await? } else { Value::Null };
     let incidents = incidents(client, &id).await?;
     if json {
         say!(
             "{:#}",
-            json!({ "instance": history, "waiting": standing, "activities": activities, "ledger": ledger, "incidents": incidents })
+            json!({
+                "instance": instance, "waiting": standing, "variables": variables, "activities": activities, "ledger": ledger,
+                "incidents": incidents
+            })
         );
         return Ok(());
     }
     say!("instance    {id}");
-    say!("definition  {}", said(&history["processDefinitionId"]));
-    say!("key         {}", said(&history["businessKey"]));
-    say!("state       {}", said(&history["state"]));
+    say!("definition  {}", said(&instance["processDefinitionId"]));
+    say!("key         {}", said(&instance["businessKey"]));
+    say!("state       {}", said(&instance["state"]));
     if !standing.is_empty() {
         section("Waiting");
-        let row = |leaf: &Value| vec![text(&leaf["activityId"]), reason(leaf), moment(&leaf["since"]), moment(&leaf["until"])];
-        table::print(&["ACTIVITY", "REASON", "SINCE", "UNTIL"], &standing.iter().map(row).collect::<Vec<_>>());
+        let row =
+            |leaf: &Value| vec![text(&leaf["activityId"]), text(&leaf["id"]), reason(leaf), moment(&leaf["since"]), moment(&leaf["until"])];
+        table::print(&["ACTIVITY", "ID", "REASON", "SINCE", "UNTIL"], &standing.iter().map(row).collect::<Vec<_>>());
+    }
+    if let Some(variables) = variables.as_object().filter(|variables| !variables.is_empty()) {
+        section("Variables");
+        let row = |(name, variable): (&String, &Value)| {
+            vec![name.clone(), text(&variable["type"]), table::beginning(&text(&variable["value"])).into_owned()]
+        };
+        table::print(&["NAME", "TYPE", "VALUE"], &variables.iter().map(row).collect::<Vec<_>>());
     }
     section("Activities");
-    table::print(&["ACTIVITY", "TYPE", "STARTED", "ENDED", "ATTEMPT", "DELEGATE"], &activity_rows(&activities));
+    if has_history {
+        table::print(&["ACTIVITY", "TYPE", "STARTED", "ENDED", "ATTEMPT", "DELEGATE"], &activity_rows(&activities));
+    } else {
+        say!("no history is kept of it");
+    }
     if ledger.as_array().is_some_and(|rows| !rows.is_empty()) {
         section("Ledger");
         print(&ledger, &[("COMMAND", "command"), ("STATE", "state"), ("ATTEMPT", "attempt"), ("CODE", "code"), ("KEY", "key")]);
@@ -230,6 +246,27 @@ pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyho
         print_incident(incident);
     }
     Ok(())
+}
+
+/// An instance as history has it, or, where no history is kept, in the same words as it stands; and which of the two it is.
+async fn record(client: &Client, path: &str) -> anyhow::Result<(Value, bool)> {
+    match client.get(&format!("/engine-rest/history/process-instance/{path}"), &[]).await {
+        Err(error) if is_missing(&error) => {
+            let mut instance = client.get(&format!("/engine-rest/process-instance/{path}"), &[]).await?;
+            instance["processDefinitionId"] = instance["definitionId"].take();
+            instance["state"] = if instance["suspended"] == true { "SUSPENDED".into() } else { "ACTIVE".into() };
+            Ok((instance, false))
+        }
+        found => Ok((found?, true)),
+    }
+}
+
+/// The variables of an instance that lives, by name; none of one that has ended meanwhile.
+async fn variables(client: &Client, path: &str) -> anyhow::Result<Value> {
+    match client.get(&format!("/engine-rest/process-instance/{path}/variables"), &[("deserializeValues", "false".to_owned())]).await {
+        Err(error) if is_missing(&error) => Ok(Value::Null),
+        found => found,
+    }
 }
 
 /// Activities in the order in which they started, each indented by the scopes around it.
@@ -279,7 +316,9 @@ fn print_incident(incident: &Value) {
         let each = listed.map(|one| format!("{} (attempt {}, key {})", text(&one["command"]), one["attempt"], text(&one["key"])));
         each.collect::<Vec<_>>().join(", ")
     };
+    let configured = if incident["incidentType"] == "failedExternalTask" { "task" } else { "job" };
     let lines = [
+        (configured, text(&incident["configuration"])),
         ("activity", text(&incident["activityId"])),
         ("failed", text(&incident["failedActivityId"])),
         ("code", text(&incident["code"])),
@@ -309,7 +348,7 @@ async fn incidents(client: &Client, instance: &str) -> anyhow::Result<Vec<Value>
             detail => detail.with_context(|| format!("read incident {id}"))?,
         };
         let Value::Object(mut detail) = detail else { bail!("the host's answer about incident {id} is no object") };
-        for name in ["id", "incidentTimestamp", "configuration"] {
+        for name in ["id", "incidentTimestamp", "incidentType", "configuration"] {
             detail.insert(name.to_owned(), incident[name].clone());
         }
         detailed.push(Value::Object(detail));
@@ -321,11 +360,16 @@ fn section(name: &str) {
     say!("\n{name}");
 }
 
-/// An instance by its business key or by its id.
-async fn find(client: &Client, wanted: &str) -> anyhow::Result<String> {
-    for name in ["processInstanceBusinessKey", "processInstanceId"] {
+/// An instance by its business key or by its id, from history or, where none is kept, of those that live.
+pub(crate) async fn find(client: &Client, wanted: &str) -> anyhow::Result<String> {
+    for (list, name) in [
+        ("history/process-instance", "processInstanceBusinessKey"),
+        ("history/process-instance", "processInstanceId"),
+        ("process-instance", "businessKey"),
+        ("process-instance", "processInstanceIds"),
+    ] {
         let asked = [(name, wanted.to_owned()), ("maxResults", "2".to_owned())];
-        let found = client.get("/engine-rest/history/process-instance", &asked).await?;
+        let found = client.get(&format!("/engine-rest/{list}"), &asked).await?;
         match found.as_array().map(Vec::as_slice) {
             Some([only]) => return Ok(text(&only["id"])),
             Some([_, _, ..]) => {
@@ -340,28 +384,6 @@ async fn find(client: &Client, wanted: &str) -> anyhow::Result<String> {
     bail!(
         "'{wanted}' is no process instance's id and nobody's business key: `mandate list` and `mandate waiting` have those of running instances{hint}"
     )
-}
-
-pub(crate) async fn retry(client: &Client, id: &str, retries: u32) -> anyhow::Result<()> {
-    let mut failed: Vec<(&str, String)> = Vec::new();
-    // All of them before the first is given any: who has retries is not listed any more, nor who follows where he was.
-    for (noun, its_id, sort) in [("job", "jobId", "jobId"), ("external-task", "externalTaskId", "id")] {
-        let asked = if id.contains('.') {
-            vec![(its_id, id)]
-        } else {
-            vec![("processInstanceId", id), ("noRetriesLeft", "true"), ("sortBy", sort), ("sortOrder", "asc")]
-        };
-        let asked: Vec<_> = asked.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
-        let found = client.all(&format!("/engine-rest/{noun}"), &asked).await?;
-        failed.extend(found.as_array().into_iter().flatten().map(|it| (noun, text(&it["id"]))));
-    }
-    ensure!(!failed.is_empty(), "{id} has no job and no external task without retries, and is none");
-    for (noun, id) in failed {
-        let path = format!("/engine-rest/{noun}/{}/retries", encode(&id));
-        client.send(client.request(Method::PUT, &path).json(&json!({ "retries": retries }))).await?;
-        say!("{noun} {id} has {retries} more attempt(s)");
-    }
-    Ok(())
 }
 
 pub(crate) async fn delegates(client: &Client, json: bool) -> anyhow::Result<()> {

@@ -35,6 +35,15 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     replaced(text, char::is_control)
 }
 
+/// As much of a text as a line has room for.
+pub(crate) fn beginning(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 100;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
 fn replaced(text: &str, unwanted: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&unwanted) {
         return text.into();
@@ -79,6 +88,7 @@ mod tests {
         assert_eq!(one_line(forged), "order\\u001b[2J\\u009b1A\\u000d\\u007f\\n\\u0009ready");
         assert_eq!(escaped(forged), "order\\u001b[2J\\u009b1A\\u000d\\u007f\n\tready");
         assert_eq!(one_line("plain – text"), "plain – text");
+        assert_eq!((beginning(&"ä".repeat(100)), beginning(&"ä".repeat(101))), ("ä".repeat(100).into(), ("ä".repeat(100) + "…").into()));
         let json = serde_json::json!({ "a": forged });
         let read: serde_json::Value = serde_json::from_str(&escaped(&format!("{json:#}"))).expect("it still is JSON");
         assert_eq!(read, json);
