@@ -62,14 +62,6 @@ pub struct Options {
     pub under: Vec<String>,
 }
 
-/// A scenario on a database: the median run, and the floor where there is one.
-pub struct Line {
-    /// The run.
-    pub run: Run,
-    /// The median floor.
-    pub floor: Option<Measured>,
-}
-
 /// What a process of its own is told, as JSON.
 #[derive(Serialize, Deserialize)]
 struct Order {
@@ -114,7 +106,7 @@ struct Place {
 }
 
 /// Runs everything, saying on standard error what it does. Answers what was measured, and what went wrong with scenarios that were not.
-pub async fn all(options: Options) -> anyhow::Result<(Vec<Line>, Vec<anyhow::Error>)> {
+pub async fn all(options: Options) -> anyhow::Result<(Vec<Run>, Vec<anyhow::Error>)> {
     if u64::try_from(rustix::fs::statfs(DATABASES)?.f_type) == Ok(TMPFS) {
         eprintln!("warning: {DATABASES} is in memory, so that nothing here is durable and commits cost too little");
     }
@@ -163,7 +155,8 @@ pub async fn carry_out(order: &str) -> anyhow::Result<()> {
 }
 
 impl Stage {
-    async fn line(&mut self, scenario: &'static dyn Scenario, instances: u32, database: Kind) -> anyhow::Result<Line> {
+    /// A scenario on a database: the median run, and beside it what it is compared with.
+    async fn line(&mut self, scenario: &'static dyn Scenario, instances: u32, database: Kind) -> anyhow::Result<Run> {
         let base = scenario.base().map(|base| scenarios::find(base).context("a scenario of the table")).transpose()?;
         let (mut run, compared) = match (base, scenario.pairs()) {
             (None, _) => (self.runs(scenario, instances, database).await?, None),
@@ -182,23 +175,24 @@ impl Stage {
         if let Some(compared) = compared {
             run.figures.extra.insert("base".to_owned(), compared.into());
         }
-        let mut floors = Vec::new();
         if self.options.floor && scenario.floor() != Floor::None {
             let observed = Observed::of(&run, scenario);
+            let mut floors = Vec::new();
             for number in 1..=self.options.runs {
                 let place = self.place(scenario, database, &format!("floor{number}"))?;
                 floors.push(self.process(scenario, instances, &place, Task::Floor(observed)).await?);
                 self.leave(&place)?;
             }
+            let floor = median(floors, Measured::is_known_by).context("at least one floor")?;
+            let over = |ms: f64| Some(run.figures.cpu_ms_per_instance.total / ms).filter(|ratio| ratio.is_finite());
+            let (ratio, stored) = (over(floor.total_ms()), floor.stored_total_ms().and_then(over));
+            run.figures.floor_ratio = ratio;
+            if let Some(ratio) = stored {
+                run.figures.extra.insert(FLOOR_RATIO_STORED.to_owned(), rounded(ratio).into());
+            }
+            run.figures.extra.insert("floor".to_owned(), floor.told(observed.batch));
         }
-        let floor = median(floors, |floor: &Measured| floor.lone.map_or_else(|| floor.total_ms(), |lone| lone.commit_ms));
-        run.figures.floor_ratio =
-            floor.filter(|floor| floor.total_ms() > 0.0).map(|floor| run.figures.cpu_ms_per_instance.total / floor.total_ms());
-        if let Some(stored) = floor.and_then(|floor| floor.stored_total_ms()).filter(|ms| *ms > 0.0) {
-            let ratio = run.figures.cpu_ms_per_instance.total / stored;
-            run.figures.extra.insert(FLOOR_RATIO_STORED.to_owned(), rounded(ratio).into());
-        }
-        Ok(Line { run, floor })
+        Ok(run)
     }
 
     /// The median of a scenario's runs, which are made once.

@@ -61,7 +61,7 @@ pub fn forget_peak_memory() {
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
-/// Bytes that this process has written to files; what it sends through sockets is not among them. Unlike what reaches the storage
+/// Bytes that this process has written: to files, but also what it logs and what it answers over HTTP. Unlike what reaches the storage
 /// (`write_bytes`), it does not depend on when the kernel writes a page that is written twice.
 pub fn bytes_written() -> anyhow::Result<u64> {
     let io = fs::read_to_string("/proc/self/io")?;

@@ -9,29 +9,28 @@ use anyhow::Context as _;
 use mandate_tests::program::root;
 use serde_json::Value;
 
-use crate::conduct::Line;
 use crate::database::Kind;
-use crate::figures::{FLOOR_RATIO_STORED, Figures, Statement};
+use crate::figures::{FLOOR_RATIO_STORED, Figures, Run, Statement};
 use crate::scenarios::{self, SCENARIOS, Scenario};
 
 /// A column of the table: heading, width, what stands in it.
-type Column = (&'static str, usize, fn(&Line) -> String);
+type Column = (&'static str, usize, fn(&Run) -> String);
 
 const COLUMNS: &[Column] = &[
-    ("instances/s", 12, |line| format!("{:.1}", line.run.figures.instances_per_s)),
-    ("activities/s", 13, |line| format!("{:.0}", line.run.activities_per_s())),
-    ("p50 ms", 9, |line| format!("{:.1}", line.run.figures.p50_ms)),
-    ("p99 ms", 9, |line| format!("{:.1}", line.run.figures.p99_ms)),
-    ("host ms", 9, |line| format!("{:.3}", line.run.figures.cpu_ms_per_instance.host)),
-    ("db ms", 9, |line| format!("{:.3}", line.run.figures.cpu_ms_per_instance.database)),
-    ("CPU ms", 9, |line| format!("{:.3}", line.run.figures.cpu_ms_per_instance.total)),
-    ("/floor", 8, |line| ratio(line.run.figures.floor_ratio)),
-    ("/stored", 9, |line| ratio(line.run.figures.extra.get(FLOOR_RATIO_STORED).and_then(Value::as_f64))),
-    ("commits", 9, |line| format!("{:.3}", line.run.figures.commits_per_instance)),
-    ("statements", 12, |line| format!("{:.2}", line.run.figures.statements_per_instance)),
-    ("rows", 8, |line| format!("{:.1}", line.run.figures.rows_per_instance)),
-    ("log bytes", 11, |line| format!("{:.0}", line.run.figures.wal_bytes_per_instance)),
-    ("RSS MB", 8, |line| format!("{:.0}", line.run.figures.rss_mb)),
+    ("instances/s", 12, |run| format!("{:.1}", run.figures.instances_per_s)),
+    ("activities/s", 13, |run| format!("{:.0}", run.activities_per_s())),
+    ("p50 ms", 9, |run| format!("{:.1}", run.figures.p50_ms)),
+    ("p99 ms", 9, |run| format!("{:.1}", run.figures.p99_ms)),
+    ("host ms", 9, |run| format!("{:.3}", run.figures.cpu_ms_per_instance.host)),
+    ("db ms", 9, |run| format!("{:.3}", run.figures.cpu_ms_per_instance.database)),
+    ("CPU ms", 9, |run| format!("{:.3}", run.figures.cpu_ms_per_instance.total)),
+    ("/floor", 8, |run| ratio(run.figures.floor_ratio)),
+    ("/stored", 9, |run| ratio(run.figures.extra.get(FLOOR_RATIO_STORED).and_then(Value::as_f64))),
+    ("commits", 9, |run| format!("{:.3}", run.figures.commits_per_instance)),
+    ("statements", 12, |run| format!("{:.2}", run.figures.statements_per_instance)),
+    ("rows", 8, |run| format!("{:.1}", run.figures.rows_per_instance)),
+    ("log bytes", 11, |run| format!("{:.0}", run.figures.wal_bytes_per_instance)),
+    ("RSS MB", 8, |run| format!("{:.0}", run.figures.rss_mb)),
 ];
 
 fn ratio(ratio: Option<f64>) -> String {
@@ -39,46 +38,31 @@ fn ratio(ratio: Option<f64>) -> String {
 }
 
 /// The table, and below it what stands behind the figures.
-pub fn table(lines: &[Line]) -> String {
+pub fn table(runs: &[Run]) -> String {
     let mut text = format!("\n{:<10}{:<10}{:>10}", "", "database", "instances");
     for (heading, width, _) in COLUMNS {
         write!(text, "{heading:>width$}").expect("a string takes everything");
     }
     text.push('\n');
-    for line in lines {
-        let Figures { scenario, database, instances, .. } = &line.run.figures;
+    for run in runs {
+        let Figures { scenario, database, instances, .. } = &run.figures;
         write!(text, "{scenario:<10}{database:<10}{instances:>10}").expect("a string takes everything");
         for (_, width, show) in COLUMNS {
-            write!(text, "{:>width$}", show(line)).expect("a string takes everything");
+            write!(text, "{:>width$}", show(run)).expect("a string takes everything");
         }
         text.push('\n');
     }
     text.push('\n');
-    for line in lines {
-        text.push_str(&behind(line));
+    for run in runs {
+        text.push_str(&behind(run));
     }
     text
 }
 
-/// One paragraph about a line: what the floor is made of, and what the server counted.
-fn behind(line: &Line) -> String {
-    let (run, name) = (&line.run, format!("{} {}", line.run.figures.scenario, line.run.figures.database));
+/// What has no column: what a run notes besides, such as what its floor is made of, and what the server counted.
+fn behind(run: &Run) -> String {
+    let name = format!("{} {}", run.figures.scenario, run.figures.database);
     let mut text = String::new();
-    if let Some(floor) = &line.floor {
-        let of = match floor.lone {
-            Some(lone) => format!("a lone commit takes {:.2} ms, a lone request {:.2} ms", lone.commit_ms, lone.request_ms),
-            None => format!(
-                "{:.3} ms: rows {:.3}{} in batches of {:.0}, calls {:.3}, commands {:.3}",
-                floor.total_ms(),
-                floor.rows_ms,
-                floor.stored_rows_ms.map_or_else(String::new, |ms| format!(", or {ms:.3} as the engine stored them,")),
-                run.units_per_commit().round().max(1.0),
-                floor.calls_ms,
-                floor.commands_ms
-            ),
-        };
-        writeln!(text, "{name}: floor: {of}").expect("a string takes everything");
-    }
     for (what, value) in &run.figures.extra {
         writeln!(text, "{name}: {what}: {}", extra(value)).expect("a string takes everything");
     }
@@ -119,7 +103,7 @@ const MANY: usize = 12;
 const ALMOST: f64 = 0.8;
 
 /// Writes `target/bench/latest.json`. What it held of other scenarios and databases stays: not all are measured at once.
-pub fn write(lines: &[Line]) -> anyhow::Result<PathBuf> {
+pub fn write(runs: &[Run]) -> anyhow::Result<PathBuf> {
     let path = root().canonicalize()?.join("target/bench/latest.json");
     let before: Vec<Value> = match fs::read(&path) {
         Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
@@ -129,7 +113,7 @@ pub fn write(lines: &[Line]) -> anyhow::Result<PathBuf> {
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
     };
-    let measured = lines.iter().map(|line| serde_json::to_value(&line.run.figures)).collect::<Result<_, _>>()?;
+    let measured = runs.iter().map(|run| serde_json::to_value(&run.figures)).collect::<Result<_, _>>()?;
     // In one piece: what was there may have taken hours.
     let whole = path.with_extension("json.new");
     fs::write(&whole, serde_json::to_string_pretty(&merged(before, measured))? + "\n")?;

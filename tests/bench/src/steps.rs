@@ -14,7 +14,7 @@ use crate::host::{order, variables};
 use crate::scenarios;
 
 /// Scenarios whose inputs are counted.
-const SCENARIOS: &[&str] = &["S1", "S3"];
+const SCENARIOS: &[&str] = &["S1", "S3", "S4"];
 
 /// Instances under callgrind. The first ones of a process cost a little more, and all of them must not take minutes.
 const INSTANCES: u32 = 200;

@@ -17,10 +17,11 @@ use std::ops::Range;
 use anyhow::{Context as _, bail};
 use mandate_runtime::engine::Chain;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::database::Database;
 use crate::drive::{Driver, Unit};
-use crate::figures::ms_each;
+use crate::figures::{ms_each, rounded};
 use crate::host::{self, Setup};
 use crate::scenarios::{Floor, Scenario};
 use crate::{figures::Run, process};
@@ -82,6 +83,25 @@ impl Measured {
     /// All of it.
     pub fn total_ms(&self) -> f64 {
         self.rows_ms + self.calls_ms + self.commands_ms
+    }
+
+    /// What the median of several is taken by.
+    pub fn is_known_by(&self) -> f64 {
+        self.lone.map_or_else(|| self.total_ms(), |lone| lone.commit_ms)
+    }
+
+    /// What it is made of, where so many units of work are in one transaction.
+    pub fn told(&self, batch: usize) -> Value {
+        match self.lone {
+            Some(lone) => json!({ "lone_commit_ms": rounded(lone.commit_ms), "lone_request_ms": rounded(lone.request_ms) }),
+            None => json!({
+                "units_in_a_transaction": batch,
+                "rows_ms": rounded(self.rows_ms),
+                "rows_as_stored_ms": self.stored_rows_ms.map(rounded),
+                "calls_ms": rounded(self.calls_ms),
+                "commands_ms": rounded(self.commands_ms),
+            }),
+        }
     }
 
     /// All of it with the units that the engine stored, where these are fewer.

@@ -1,4 +1,4 @@
-//! Five asynchronous tasks: six units of work, each with a commit of its own.
+//! Five asynchronous tasks: the start, and five jobs that nobody can tell apart.
 
 use futures_util::future::BoxFuture;
 
