@@ -151,6 +151,13 @@ impl ServeArgs {
         };
         let given = self.settings;
         let database = given.database.or(file.database).unwrap_or_else(|| "sqlite:mandate.db".to_owned());
+        if let Some(folder) = sqlite_file(&database).and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty()) {
+            anyhow::ensure!(
+                folder.is_dir(),
+                "there is no folder {} for the database: make it, or name another database by --database",
+                folder.display()
+            );
+        }
         let lease = given.lease.or(file.lease).unwrap_or(10);
         anyhow::ensure!(lease >= 2, "a lease of {lease} s is too short: a host must be able to renew it several times; give at least 2");
         Ok(Resolved {
@@ -220,9 +227,10 @@ fn read(path: &Path) -> anyhow::Result<Settings> {
     toml::from_str(&text).with_context(|| format!("read {}", path.display()))
 }
 
-/// The file of an embedded database.
+/// The file of an embedded database, if the URL names one.
 pub(crate) fn sqlite_file(database: &str) -> Option<&Path> {
-    Some(Path::new(database.strip_prefix("sqlite:")?.trim_start_matches("//")))
+    let file = database.strip_prefix("sqlite:")?.trim_start_matches("//");
+    Some(Path::new(file)).filter(|_| !file.is_empty())
 }
 
 /// Compiled code belongs beside an embedded database; a host on PostgreSQL keeps it where its user keeps caches.

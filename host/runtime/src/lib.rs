@@ -163,12 +163,11 @@ impl Runtime {
         });
         let lease = config.store.lease;
         let caps = config.sandbox.operator_limits.clone();
-        // First: where there is no database, nothing else is made either.
+        let (sandbox, sender) = (Sandbox::new(config.sandbox)?, Sender::new(catalogue.clone())?);
         let store = mandate_store::Store::open(config.store).await?;
         let runs = config.clock != ClockSource::Stored;
-        let rest = async { Ok((Sandbox::new(config.sandbox)?, Sender::new(catalogue.clone())?, Clock::open(config.clock, &store).await?)) };
-        let (sandbox, sender, clock) = match rest.await {
-            Ok(rest) => rest,
+        let clock = match Clock::open(config.clock, &store).await {
+            Ok(clock) => clock,
             Err(error) => {
                 store.close().await;
                 return Err(error);

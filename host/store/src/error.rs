@@ -127,11 +127,11 @@ impl From<sqlx::Error> for Error {
 pub enum Fault {
     /// Somebody else has locked what it needs, and it was given up to wait for that. Nothing was stored.
     Lock,
-    /// The moment, such as one of a deadlock, a timeout or a lost connection: the same may well succeed a moment later, without anybody
-    /// doing anything.
+    /// The moment, such as one of a deadlock, a timeout, a lost connection, or resources that ran out on PostgreSQL: the same may well
+    /// succeed a moment later, without anybody doing anything.
     Moment,
-    /// The database: its disk is full or broken, it takes no writes, or it could not be asked what it has stored. The same may succeed
-    /// once it is well again.
+    /// The database: its disk is broken or, on SQLite, full, it takes no writes, or it could not be asked what it has stored. The same may
+    /// succeed once it is well again.
     Database,
     /// What the database was given: a value that it does not take. The same never succeeds.
     Value,

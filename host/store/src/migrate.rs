@@ -74,7 +74,7 @@ pub(crate) async fn migrate(options: &Options, migrate: Migrate) -> Result<(), E
     }
     apply(options, dialect).await?;
     let files: Vec<_> = missing.iter().map(|step| step.text(dialect).file).collect();
-    tracing::info!("the database schema is up to date: applied {}", files.join(", "));
+    tracing::info!("the database schema is up to date: it has {} now", files.join(", "));
     Ok(())
 }
 

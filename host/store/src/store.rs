@@ -199,7 +199,10 @@ fn scheme(url: &str) -> &str {
 fn name_of(options: &PgConnectOptions) -> String {
     let host = options.get_socket().map_or_else(|| options.get_host().into(), |socket| socket.to_string_lossy());
     let (port, user) = (options.get_port(), options.get_username());
-    format!("database '{}' at {host}:{port}, as user '{user}'", options.get_database().unwrap_or(user))
+    let database = options.get_database().unwrap_or(user);
+    // A password with a slash, not encoded, makes what is behind the slash the database's name.
+    let database = database.rsplit('@').next().unwrap_or_default();
+    format!("database '{database}' at {host}:{port}, as user '{user}'")
 }
 
 async fn open_sqlite(config: Config, path: &str) -> Result<Store, Error> {
