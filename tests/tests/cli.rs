@@ -174,6 +174,64 @@ async fn what_has_failed_is_retried_by_whatever_names_it() -> anyhow::Result<()>
     host.stop().await
 }
 
+/// It calls what fails.
+const CALLS: &str = r#"<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="test">
+  <bpmn:process id="calls" isExecutable="true">
+    <bpmn:startEvent id="s"/><bpmn:sequenceFlow id="f" sourceRef="s" targetRef="call"/>
+    <bpmn:callActivity id="call" calledElement="fails"/>
+  </bpmn:process>
+</bpmn:definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_in_a_called_instance_is_shown_and_retried_by_its_caller() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = Lone::start(dir.path(), None, &[]).await?;
+    let says = async |words: &[&str]| mandate(&host, words).await;
+    host.deploy(&[("fails.bpmn", FAILS.as_bytes()), ("calls.bpmn", CALLS.as_bytes())]).await?;
+    let caller = says(&["start", "calls", "-b", "caller"]).await?.trim().to_owned();
+    let incidents = format!("/engine-rest/incident?processInstanceId={caller}");
+    for by in ["business key", "incident"] {
+        host.until(&incidents, |incidents| incidents[0]["id"].is_string()).await?;
+        let incident = host.ask(&incidents).await?[0].clone();
+        ensure!(incident["configuration"].is_null(), "{incident:#}");
+        let root = incident["rootCauseIncidentId"].as_str().context("its cause")?;
+        let job = host.ask(&format!("/engine-rest/incident/{root}")).await?["configuration"].as_str().context("a job")?.to_owned();
+        ensure!(says(&["show", "caller"]).await?.contains(&format!("\njob         {job}\n")), "the job is not shown");
+        let wanted = if by == "incident" { incident["id"].as_str().context("an id")? } else { "caller" };
+        let given = says(&["retry", wanted]).await?;
+        ensure!(given == format!("job {job} has 1 more attempt(s)\n"), "{by}: {given}");
+        host.until(&incidents, |incidents| incidents[0]["id"].is_string() && incidents[0]["id"] != incident["id"]).await?;
+    }
+    host.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_business_key_that_is_used_again_names_the_instance_that_lives() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = Lone::start(dir.path(), None, &[]).await?;
+    let says = async |words: &[&str]| mandate(&host, words).await;
+    let shown = async |wanted: &str| {
+        let shown: Value = serde_json::from_str(&says(&["show", wanted, "--json"]).await?)?;
+        Ok::<_, anyhow::Error>(shown["instance"]["id"].as_str().context("an id")?.to_owned())
+    };
+    host.deploy(&[("asked.bpmn", ASKED.as_bytes())]).await?;
+    let start = async |key: &str| Ok::<_, anyhow::Error>(says(&["start", "asked", "-b", key]).await?.trim().to_owned());
+    let first = start("again").await?;
+    host.delete(&format!("/engine-rest/process-instance/{first}")).await?;
+    ensure!(shown("again").await? == first, "one that has ended is found, too");
+    let second = start("again").await?;
+    ensure!(shown("again").await? == second && shown(&first).await? == first);
+    // An id is nobody else's, whoever has it for a business key.
+    let third = start(&second).await?;
+    ensure!(shown(&second).await? == second && shown(&third).await? == third);
+    let fourth = start("again").await?;
+    let several = run(&host, &["show", "again"]).await?;
+    let said = String::from_utf8(several.stderr)?;
+    ensure!(said.contains("several instances have the business key 'again'") && said.contains(&second) && said.contains(&fourth), "{said}");
+    ensure!(!said.contains(&first), "it has ended: {said}");
+    host.stop().await
+}
+
 /// What `mandate serve` or another command says that cannot do what it should.
 async fn fails(words: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(built("mandate")?).args(words).kill_on_drop(true).output().await?;
@@ -189,11 +247,15 @@ async fn a_database_that_is_not_there_is_named_and_nothing_is_made_in_its_place(
     let said = fails(&["check-store", "--database", &format!("sqlite:{typo}")]).await?;
     ensure!(said.contains(&format!("there is no database {typo}: name one that a host has used")), "{said}");
     let said = fails(&["serve", "--listen=127.0.0.1:0", "--database", &format!("sqlite:{nowhere}")]).await?;
-    ensure!(said.contains(&format!("{}/nowhere: No such file", dir.path().display())), "{said}");
+    ensure!(said.contains(&format!("there is no folder {}/nowhere for the database", dir.path().display())), "{said}");
     ensure!(std::fs::read_dir(dir.path())?.next().is_none(), "something was made");
-    let away = ["serve", "--listen=127.0.0.1:0", "--database=postgres://ann:secret@127.0.0.1:1/orders"];
-    let said = fails(&away).await?;
-    ensure!(said.contains("(database 'orders' at 127.0.0.1:1, as user 'ann')") && !said.contains("secret"), "{said}");
+    let cache = format!("--cache={}/components", dir.path().display());
+    for password in ["secret", "12/secret"] {
+        let away = format!("--database=postgres://ann:{password}@127.0.0.1:1/orders");
+        let said = fails(&["serve", "--listen=127.0.0.1:0", &cache, &away]).await?;
+        ensure!(!said.contains("secret") && said.contains("(database '"), "{said}");
+        ensure!(password.contains('/') || said.contains("(database 'orders' at 127.0.0.1:1, as user 'ann')"), "{said}");
+    }
     Ok(())
 }
 

@@ -72,12 +72,16 @@ fn catalogue_without_secrets(path: &Path) -> anyhow::Result<Catalogue> {
 }
 
 /// `mandate check-store`.
-pub(crate) async fn store(database: Option<String>, client: &Client, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn store(database: Option<String>, server: &str, json: bool) -> anyhow::Result<()> {
     let report: Value = match database {
-        None => client.send(client.request(Method::POST, "/api/v1/check-store")).await?,
+        None => {
+            let client = Client::new(server)?;
+            client.send(client.request(Method::POST, "/api/v1/check-store")).await?
+        }
         Some(url) => {
             if let Some(file) = settings::sqlite_file(&url) {
-                ensure!(file.exists(), "there is no database {}: name one that a host has used", file.display());
+                let is_there = file.try_exists().with_context(|| format!("look for {}", file.display()))?;
+                ensure!(is_there, "there is no database {}: name one that a host has used", file.display());
             }
             let mut store = StoreConfig::new(&url);
             store.migrate = Migrate::Off;

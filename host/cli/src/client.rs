@@ -23,7 +23,9 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(base: &str) -> anyhow::Result<Self> {
-        let is_address = Url::parse(base).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let is_of_host =
+            |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none();
+        let is_address = Url::parse(base).is_ok_and(is_of_host);
         ensure!(
             is_address,
             "'{}' is no address of a host: write it with its scheme, such as http://127.0.0.1:8080",
@@ -107,7 +109,7 @@ impl Client {
         }
         let text = answer.text().await.context("read the host's answer")?;
         let message = serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body.get("message")?.as_str()?.to_owned()));
-        let foreign = || format!("no answer of a Mandate host, if {} is one: {}", self.name(), one_line(&beginning(&text)));
+        let foreign = || format!("{} (not as a host of Mandate answers: look what is at {})", one_line(&beginning(&text)), self.name());
         Err(Refused(status, message.unwrap_or_else(foreign)).into())
     }
 
@@ -219,7 +221,16 @@ mod tests {
 
     #[test]
     fn an_address_of_a_host_has_a_scheme() {
-        for address in ["127.0.0.1:8080", "localhost:8080", "ftp://127.0.0.1", "", "http://", "ann:secret@mandate.example"] {
+        for address in [
+            "127.0.0.1:8080",
+            "localhost:8080",
+            "ftp://127.0.0.1",
+            "",
+            "http://",
+            "http://a/?b=c",
+            "http://a/#b",
+            "ann:secret@mandate.example",
+        ] {
             let refused = Client::new(address).err().expect(address).to_string();
             assert!(refused.contains("no address of a host") && !refused.contains("secret"), "{refused}");
         }
@@ -237,7 +248,7 @@ mod tests {
             }
         });
         let error = Client::new(&address).expect("a client").get("/rows", &[]).await.expect_err("no host").to_string();
-        assert!(error.contains(&address) && error.contains(r"<html>\n<p>") && error.len() < 300, "{error}");
+        assert!(error.contains(&format!("look what is at {address}")) && error.contains(r"<html>\n<p>") && error.len() < 300, "{error}");
     }
 
     #[test]

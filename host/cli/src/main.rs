@@ -272,7 +272,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Export { instance, key, business_key, finished_after, finished_before, server } => {
             let query = [
-                ("processInstanceId", instance.clone()),
+                ("processInstanceId", instance),
                 ("processDefinitionKey", key),
                 ("processInstanceBusinessKey", business_key),
                 ("finishedAfter", finished_after),
@@ -280,9 +280,11 @@ async fn run(command: Command) -> anyhow::Result<()> {
             ];
             let query = query.into_iter().filter_map(|(name, value)| Some((name, value?))).collect::<Vec<_>>();
             let any = Client::new(&server.server)?.print("/api/v1/history/export", &query).await?;
-            match instance.filter(|_| !any) {
-                Some(id) => anyhow::bail!("'{id}' is the id of no ended instance of which history is kept; -b takes a business key"),
-                None => Ok(()),
+            match &query[..] {
+                [("processInstanceId", id)] if !any => {
+                    anyhow::bail!("'{id}' is the id of no ended instance of which history is kept; -b takes a business key")
+                }
+                _ => Ok(()),
             }
         }
         Command::List { key, business_key, incidents, max, server, output } => {
@@ -295,7 +297,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Retry { id, retries, server } => retry::retry(&Client::new(&server.server)?, &id, retries).await,
         Command::Verdict(arguments) => verdict::run(arguments).await,
         Command::Delegates { server, output } => show::delegates(&Client::new(&server.server)?, output.json).await,
-        Command::CheckStore { database, server, output } => check::store(database, &Client::new(&server.server)?, output.json).await,
+        Command::CheckStore { database, server, output } => check::store(database, &server.server, output.json).await,
         Command::MigrationScript { dialect } => {
             say!("{}", mandate_runtime::migration_script(matches!(dialect, Dialect::Postgres)).trim_end());
             Ok(())

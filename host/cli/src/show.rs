@@ -253,8 +253,14 @@ async fn record(client: &Client, path: &str) -> anyhow::Result<(Value, bool)> {
     match client.get(&format!("/engine-rest/history/process-instance/{path}"), &[]).await {
         Err(error) if is_missing(&error) => {
             let mut instance = client.get(&format!("/engine-rest/process-instance/{path}"), &[]).await?;
-            instance["processDefinitionId"] = instance["definitionId"].take();
-            instance["state"] = if instance["suspended"] == true { "SUSPENDED".into() } else { "ACTIVE".into() };
+            let state = if instance["suspended"] == true { "SUSPENDED" } else { "ACTIVE" };
+            if let Some(fields) = instance.as_object_mut() {
+                for (name, of_history) in [("definitionId", "processDefinitionId"), ("definitionKey", "processDefinitionKey")] {
+                    let value = fields.remove(name).unwrap_or_default();
+                    fields.insert(of_history.to_owned(), value);
+                }
+                fields.insert("state".to_owned(), state.into());
+            }
             Ok((instance, false))
         }
         found => Ok((found?, true)),
@@ -263,8 +269,13 @@ async fn record(client: &Client, path: &str) -> anyhow::Result<(Value, bool)> {
 
 /// The variables of an instance that lives, by name; none of one that has ended meanwhile.
 async fn variables(client: &Client, path: &str) -> anyhow::Result<Value> {
-    match client.get(&format!("/engine-rest/process-instance/{path}/variables"), &[("deserializeValues", "false".to_owned())]).await {
-        Err(error) if is_missing(&error) => Ok(Value::Null),
+    let instance = format!("/engine-rest/process-instance/{path}");
+    match client.get(&format!("{instance}/variables"), &[("deserializeValues", "false".to_owned())]).await {
+        // Camunda has no 404 for the variables of an instance that is not there.
+        Err(error) => match client.get(&instance, &[]).await {
+            Err(gone) if is_missing(&gone) => Ok(Value::Null),
+            _ => Err(error),
+        },
         found => found,
     }
 }
@@ -348,32 +359,47 @@ async fn incidents(client: &Client, instance: &str) -> anyhow::Result<Vec<Value>
             detail => detail.with_context(|| format!("read incident {id}"))?,
         };
         let Value::Object(mut detail) = detail else { bail!("the host's answer about incident {id} is no object") };
-        for name in ["id", "incidentTimestamp", "incidentType", "configuration"] {
+        for name in ["id", "incidentTimestamp", "incidentType"] {
             detail.insert(name.to_owned(), incident[name].clone());
         }
+        let configuration = root(client, incident).await?["configuration"].take();
+        detail.insert("configuration".to_owned(), configuration);
         detailed.push(Value::Object(detail));
     }
     Ok(detailed)
+}
+
+/// The incident that one is because of: its own, or that of an instance which was called. The latter has the job or external task.
+pub(crate) async fn root(client: &Client, incident: &Value) -> anyhow::Result<Value> {
+    let Some(root) = incident["rootCauseIncidentId"].as_str().filter(|root| incident["id"] != **root) else {
+        return Ok(incident.clone());
+    };
+    match client.get(&format!("/engine-rest/incident/{}", encode(root)), &[]).await {
+        // Resolved meanwhile, and this one with it.
+        Err(error) if is_missing(&error) => Ok(incident.clone()),
+        found => found,
+    }
 }
 
 fn section(name: &str) {
     say!("\n{name}");
 }
 
-/// An instance by its business key or by its id, from history or, where none is kept, of those that live.
+/// An instance by its id or by its business key. One that lives goes before those that have ended, of which a key has many where it is
+/// used again.
 pub(crate) async fn find(client: &Client, wanted: &str) -> anyhow::Result<String> {
-    for (list, name) in [
-        ("history/process-instance", "processInstanceBusinessKey"),
-        ("history/process-instance", "processInstanceId"),
-        ("process-instance", "businessKey"),
-        ("process-instance", "processInstanceIds"),
-    ] {
-        let asked = [(name, wanted.to_owned()), ("maxResults", "2".to_owned())];
+    // It may be the business key of others, too: a called instance may have that of its caller's id.
+    if is_id(wanted) && is_known(client, wanted).await? {
+        return Ok(wanted.to_owned());
+    }
+    for (list, name) in [("process-instance", "businessKey"), ("history/process-instance", "processInstanceBusinessKey")] {
+        let asked = [(name, wanted.to_owned()), ("maxResults", "10".to_owned())];
         let found = client.get(&format!("/engine-rest/{list}"), &asked).await?;
         match found.as_array().map(Vec::as_slice) {
             Some([only]) => return Ok(text(&only["id"])),
-            Some([_, _, ..]) => {
-                bail!("several instances have the business key '{wanted}': name one by its id (see `mandate list -b {wanted}`)")
+            Some(several @ [_, _, ..]) => {
+                let ids: Vec<String> = several.iter().map(|it| text(&it["id"])).collect();
+                bail!("several instances have the business key '{wanted}', such as {}: name one by its id", ids.join(", "))
             }
             _ => {}
         }
@@ -425,6 +451,22 @@ fn print(list: &Value, columns: &[(&str, &str)]) {
 fn moment(value: &Value) -> String {
     let Some(ms) = value.as_i64() else { return String::new() };
     jiff::Timestamp::from_millisecond(ms).map(|moment| format!("{moment:.3}")).unwrap_or_default()
+}
+
+/// Whether a text looks like an instance's id, which is a UUID.
+fn is_id(text: &str) -> bool {
+    text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && text.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+/// Whether there is an instance with this id, or was one.
+async fn is_known(client: &Client, id: &str) -> anyhow::Result<bool> {
+    for list in ["process-instance", "history/process-instance"] {
+        match client.get(&format!("/engine-rest/{list}/{}", encode(id)), &[]).await {
+            Err(error) if is_missing(&error) => {}
+            found => return found.map(|_| true),
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

@@ -230,9 +230,10 @@ fn advice(code: Code) -> (&'static str, &'static str) {
             "after the operator grants the command or the delegate is corrected",
             "compare the delegate's mandate with the catalogue's grants",
         ),
-        Code::CommandUnavailable => {
-            ("as soon as the domain service answers again: this command was not applied", "look at the domain service, then retry the job")
-        }
+        Code::CommandUnavailable => (
+            "always: this command was not applied, and others answer from the ledger; best as soon as the domain service answers again",
+            "look at the domain service, then retry the job",
+        ),
         Code::CommandOutcomeUnknown => (
             "where the catalogue can reconcile it or the service honours the key, or after a verdict: nothing is sent before",
             "ask the domain service whether the command was applied, say so with `mandate verdict` (`mandate show` prints it in full), then \
