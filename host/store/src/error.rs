@@ -178,7 +178,7 @@ impl Error {
     }
 
     /// The same where the database was opened: which it was.
-    pub(crate) fn of_database(self, name: &str) -> Self {
+    pub(crate) fn with_name(self, name: &str) -> Self {
         match self {
             Self::Connection(reason) => Self::Connection(format!("{reason} ({name})")),
             Self::Database { code, message } => Self::Database { code, message: format!("{message} ({name})") },

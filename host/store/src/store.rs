@@ -99,10 +99,10 @@ impl Store {
             if config.url.starts_with("postgres://") || config.url.starts_with("postgresql://") {
                 let options = PgConnectOptions::from_str(&config.url).map_err(|error| Error::Url(error.to_string()))?;
                 let name = name_of(&options);
-                open_postgres(config, options).await.map_err(|error| error.of_database(&name))
+                open_postgres(config, options).await.map_err(|error| error.with_name(&name))
             } else if let Some(file) = config.url.strip_prefix("sqlite:") {
                 let file = file.trim_start_matches("//").to_owned();
-                open_sqlite(config, &file).await.map_err(|error| error.of_database(&file))
+                open_sqlite(config, &file).await.map_err(|error| error.with_name(&file))
             } else {
                 Err(Error::Url(format!("'{}' begins with neither sqlite: nor postgres://", scheme(&config.url))))
             }
