@@ -115,6 +115,11 @@ async fn what_is_brief_needs_no_thread_for_guests_while_others_run_and_all_else_
     let view = runtime.instance(id).await.expect("it lives").instance;
     assert_eq!(view.variables(view.root()).and_then(|all| all.get("x").map(Variable::to_json)), Some(json!(1)), "which was called");
 
+    let workers = runtime.0.executor.all_workers().await;
+    let (here, started) = ends_without_guests(&runtime, starts("p")).await;
+    assert!(!here && started.is_ok(), "jobs wait for a worker, and it comes behind those that have one: {started:?}");
+    drop(workers);
+
     let (here, started) = ends_without_guests(&runtime, starts("long")).await;
     assert!(!here && started.is_ok(), "it passes too many elements: {started:?}");
 
