@@ -215,8 +215,8 @@ impl Stage {
         Ok(run)
     }
 
-    /// Runs of a scenario, each with one of its base beside it on the same database. Each comes first as often as the other, but for the
-    /// last of an odd number, so that what the second finds differently favours neither.
+    /// Runs of a scenario, each with one of its base beside it. Each comes first as often as the other, but for the last of an odd number,
+    /// so that what the second finds differently favours neither.
     async fn pairs(
         &self,
         scenario: &'static dyn Scenario,
@@ -231,17 +231,35 @@ impl Stage {
             let mut notes = self.fill(scenario, instances, &place, number).await?;
             let is_first = number % 2 == 1;
             if !is_first {
-                bases.push(self.measure(base, instances, &place, number).await?);
+                bases.push(self.measure_base(scenario, base, instances, &place, number).await?);
             }
             let mut run = self.measure(scenario, instances, &place, number).await?;
             run.figures.extra.append(&mut notes);
             runs.push(run);
             if is_first {
-                bases.push(self.measure(base, instances, &place, number).await?);
+                bases.push(self.measure_base(scenario, base, instances, &place, number).await?);
             }
             self.leave(&place)?;
         }
         Ok((runs, bases))
+    }
+
+    /// A run of a scenario's base: where the scenario runs, or on an empty database that goes at once.
+    async fn measure_base(
+        &self,
+        scenario: &dyn Scenario,
+        base: &dyn Scenario,
+        instances: u32,
+        place: &Place,
+        number: u32,
+    ) -> anyhow::Result<Run> {
+        if scenario.shares_database() {
+            return self.measure(base, instances, place, number).await;
+        }
+        let own = self.place(base, Kind::of(&place.url), &place.name)?;
+        let run = self.measure(base, instances, &own, number).await?;
+        self.leave(&own)?;
+        Ok(run)
     }
 
     /// Fills a database where the scenario has something to fill it with.

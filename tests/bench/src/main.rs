@@ -45,7 +45,7 @@ struct Cli {
     /// So many instances instead of each scenario's own number.
     #[arg(long, env = "BENCH_INSTANCES", value_parser = clap::value_parser!(u32).range(1..))]
     instances: Option<u32>,
-    /// Counted runs, of which the median is reported: 3 unless said otherwise, 1 with --long. Of retention, pairs: 5 unless said otherwise.
+    /// Counted runs, of which the median is reported: 3 unless said otherwise, 1 with --long. Of retention and S9 pairs: 5 and 3 unless said otherwise.
     #[arg(long, env = "BENCH_RUNS", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
     /// Instances that are in the store beforehand, in the scenarios that have such.

@@ -7,7 +7,7 @@ use mandate_runtime::Runtime;
 use mandate_runtime::query::{HistoryActivityFilter, HistoryInstance, HistoryInstanceFilter, Page};
 
 use crate::database::{Database, Kind};
-use crate::figures::{Cpu, Figures, Run, each, megabytes, ms_each, quantile};
+use crate::figures::{Cpu, Figures, Run, each, megabytes, ms_each, quantile, rounded};
 use crate::host::{Batch, Host, Setup};
 use crate::scenarios::{Latency, Scenario};
 use crate::window::{Notes, Spent, Window};
@@ -33,6 +33,7 @@ pub async fn run(scenario: &dyn Scenario, instances: u32, setup: &Setup) -> anyh
     let mut spent = window.close().await?;
     notes.append(&mut spent.notes);
     let instances = spent.instances.unwrap_or(instances);
+    notes.insert("settling_ms".to_owned(), rounded(ms_each(spent.settling_cpu, instances)).into());
 
     let seen = Seen::of(&host.runtime, instances, spent.opened_at).await?;
     let took = match latency {

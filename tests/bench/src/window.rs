@@ -66,6 +66,8 @@ pub struct Spent {
     pub host_cpu: Duration,
     /// CPU of the database's processes.
     pub database_cpu: Duration,
+    /// What of both went into settling the database at the end.
+    pub settling_cpu: Duration,
     /// Bytes of log.
     pub logged: u64,
     /// What the store counted.
@@ -131,14 +133,18 @@ impl<'a> Window<'a> {
         let (before, opened, opened_at) = self.opened.context("the scenario has opened its window")?;
         let database = self.database.take().context("a window that measures")?;
         let (took, done_at) = (opened.elapsed(), now_ms());
+        let done = Sample::now(&self.runtimes, database).await?;
         database.settle().await?;
-        let Sample { host_cpu, database_cpu, logged, counters } = Sample::now(&self.runtimes, database).await?.since(&before);
+        let settled = Sample::now(&self.runtimes, database).await?;
+        let settling = settled.since(&done);
+        let Sample { host_cpu, database_cpu, logged, counters } = settled.since(&before);
         Ok(Spent {
             took,
             opened_at,
             done_at,
             host_cpu,
             database_cpu,
+            settling_cpu: settling.host_cpu + settling.database_cpu,
             logged,
             counters,
             peak_memory: process::peak_memory()?,

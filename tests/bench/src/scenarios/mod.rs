@@ -82,16 +82,20 @@ pub trait Scenario: Sync {
         true
     }
 
-    /// The scenario of which it is a harder case: it is run as well, with as many instances, on an empty database but for
-    /// [`Scenario::pairs`].
+    /// The scenario of which it is a harder case: it is run as well, with as many instances.
     fn base(&self) -> Option<&'static str> {
         None
     }
 
-    /// How often it is run with its base beside it, on one database, in alternating order: for what is less than one run differs from
-    /// another.
+    /// How often it is run with its base beside it, in alternating order, unless somebody asks for another number. None: its base is run
+    /// behind it, and once for all scenarios that have it; for what takes long.
     fn pairs(&self) -> Option<u32> {
         None
+    }
+
+    /// Whether its base beside it is run on the same database, and not on an empty one.
+    fn shares_database(&self) -> bool {
+        false
     }
 
     /// How the measured host removes history.

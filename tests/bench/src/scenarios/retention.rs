@@ -68,6 +68,10 @@ impl Scenario for Retention {
         Some(PAIRS)
     }
 
+    fn shares_database(&self) -> bool {
+        true
+    }
+
     fn history_cleanup(&self) -> Option<HistoryCleanup> {
         Some(HistoryCleanup::default())
     }

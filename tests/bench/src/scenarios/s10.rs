@@ -5,7 +5,6 @@
 
 use anyhow::ensure;
 use futures_util::future::BoxFuture;
-use mandate_runtime::engine::Variables;
 use mandate_runtime::query::IncidentFilter;
 use serde_json::json;
 
@@ -51,6 +50,10 @@ impl Scenario for S10 {
         Some("S1")
     }
 
+    fn pairs(&self) -> Option<u32> {
+        Some(1)
+    }
+
     fn has_stock(&self) -> bool {
         true
     }
@@ -92,10 +95,12 @@ pub(super) async fn finish(setup: &Setup, model: String) -> anyhow::Result<Templ
     Ok(Template { id: started.id.0, prefix: "finished" })
 }
 
-/// An instance whose only attempt has failed: its delegate lacks its variables.
+/// An instance whose only attempt has failed: its delegate lacks one of its variables.
 async fn fail(setup: &Setup) -> anyhow::Result<Template> {
     let host = Host::open(setup, include_str!("../../models/failing.bpmn").to_owned(), false).await?;
-    let started = host.start(bulk::business_key("failed", 0), Variables::new()).await?;
+    let mut lacking = order("order-17");
+    lacking.remove("items");
+    let started = host.start(bulk::business_key("failed", 0), lacking).await?;
     let mut looks = tokio::time::interval(BETWEEN_LOOKS);
     for look in 0.. {
         ensure!(look < LOOKS, "the instance that should fail has no incident");

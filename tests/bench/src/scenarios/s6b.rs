@@ -48,6 +48,10 @@ impl Scenario for S6b {
         Some("S1")
     }
 
+    fn pairs(&self) -> Option<u32> {
+        Some(1)
+    }
+
     fn has_stock(&self) -> bool {
         true
     }

@@ -51,6 +51,10 @@ impl Scenario for S9 {
         Some("S1")
     }
 
+    fn pairs(&self) -> Option<u32> {
+        Some(3)
+    }
+
     fn warm_up<'a>(&'a self, host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move { super::start_and_follow(host, batch, window).await.map(drop) })
     }
