@@ -302,8 +302,8 @@ impl Inner {
 
     /// Whether a unit that somebody asks for is tried where it was asked for. While others run, a unit that stays where it is spares waking
     /// two threads, which is a fifth of what it costs. One that comes alone is answered no sooner so, rather later: it has the processors
-    /// to itself, and those that it wakes on its way are awake when it comes to the database. While jobs wait for a worker, it comes behind
-    /// those that have one: else whoever starts instances, and is faster than their jobs, would have more and more of them wait.
+    /// to itself, and those that it wakes on its way are awake when it comes to the database. While all workers are taken, it shares the
+    /// threads of their jobs: else whoever starts instances, and is faster than their jobs, would have more and more of them wait.
     pub(crate) fn tries_here(&self) -> bool {
         self.running.is_any() && self.executor.has_worker()
     }

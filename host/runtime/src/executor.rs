@@ -260,16 +260,9 @@ impl Executor {
         self.workers.acquire().await.expect("nobody closes it").forget();
     }
 
-    /// Whether a job that is due now would find a worker.
+    /// Whether one more job could run at once.
     pub(crate) fn has_worker(&self) -> bool {
         self.workers.available_permits() > 0
-    }
-
-    /// Keeps all workers from taking a job until it is dropped.
-    #[cfg(test)]
-    pub(crate) async fn all_workers(&self) -> Permit {
-        let all = u32::try_from(WORKERS).expect("a small number");
-        self.workers.clone().acquire_many_owned(all).await.expect("nobody closes it")
     }
 
     /// A place for a job that is about to be stored; none when the queue is full.

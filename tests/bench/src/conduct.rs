@@ -203,15 +203,20 @@ impl Stage {
         }
         let mut runs = Vec::new();
         for number in 1..=self.options.runs {
-            let place = self.place(scenario, database, &format!("run{number}"))?;
-            let mut notes = self.fill(scenario, instances, &place, number).await?;
-            let mut run = self.measure(scenario, instances, &place, number).await?;
-            run.figures.extra.append(&mut notes);
-            self.leave(&place)?;
-            runs.push(run);
+            runs.push(self.alone(scenario, instances, database, number).await?);
         }
         let run = middle(runs)?;
         self.seen.insert(key, run.clone());
+        Ok(run)
+    }
+
+    /// A run on a database that goes before anything else is measured: nobody vacuums it meanwhile.
+    async fn alone(&self, scenario: &dyn Scenario, instances: u32, database: Kind, number: u32) -> anyhow::Result<Run> {
+        let place = self.place(scenario, database, &format!("run{number}"))?;
+        let mut notes = self.fill(scenario, instances, &place, number).await?;
+        let mut run = self.measure(scenario, instances, &place, number).await?;
+        run.figures.extra.append(&mut notes);
+        self.leave(&place)?;
         Ok(run)
     }
 
@@ -227,39 +232,27 @@ impl Stage {
     ) -> anyhow::Result<(Vec<Run>, Vec<Run>)> {
         let (mut runs, mut bases) = (Vec::new(), Vec::new());
         for number in 1..=pairs {
-            let place = self.place(scenario, database, &format!("pair{number}"))?;
-            let mut notes = self.fill(scenario, instances, &place, number).await?;
-            let is_first = number % 2 == 1;
-            if !is_first {
-                bases.push(self.measure_base(scenario, base, instances, &place, number).await?);
+            let mut both = [(scenario, &mut runs), (base, &mut bases)];
+            if number % 2 == 0 {
+                both.reverse();
             }
-            let mut run = self.measure(scenario, instances, &place, number).await?;
-            run.figures.extra.append(&mut notes);
-            runs.push(run);
-            if is_first {
-                bases.push(self.measure_base(scenario, base, instances, &place, number).await?);
+            if !scenario.shares_database() {
+                for (which, to) in both {
+                    to.push(self.alone(which, instances, database, number).await?);
+                }
+                continue;
+            }
+            let place = self.place(scenario, database, &format!("pair{number}"))?;
+            let notes = self.fill(scenario, instances, &place, number).await?;
+            for (which, to) in both {
+                to.push(self.measure(which, instances, &place, number).await?);
+            }
+            if let Some(run) = runs.last_mut() {
+                run.figures.extra.extend(notes);
             }
             self.leave(&place)?;
         }
         Ok((runs, bases))
-    }
-
-    /// A run of a scenario's base: where the scenario runs, or on an empty database that goes at once.
-    async fn measure_base(
-        &self,
-        scenario: &dyn Scenario,
-        base: &dyn Scenario,
-        instances: u32,
-        place: &Place,
-        number: u32,
-    ) -> anyhow::Result<Run> {
-        if scenario.shares_database() {
-            return self.measure(base, instances, place, number).await;
-        }
-        let own = self.place(base, Kind::of(&place.url), &place.name)?;
-        let run = self.measure(base, instances, &own, number).await?;
-        self.leave(&own)?;
-        Ok(run)
     }
 
     /// Fills a database where the scenario has something to fill it with.
@@ -296,7 +289,6 @@ impl Stage {
         Ok(Place { scenario: scenario.name().to_owned(), name, dir, url })
     }
 
-    /// Nobody vacuums a database while the next run is measured: it goes.
     fn leave(&self, place: &Place) -> anyhow::Result<()> {
         if let (Some(cluster), Kind::Postgres) = (&self.cluster, Kind::of(&place.url)) {
             cluster.sql("postgres", &format!("DROP DATABASE {}", place.name))?;

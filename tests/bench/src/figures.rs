@@ -153,7 +153,7 @@ pub fn compared_in_pairs(runs: &[Run], bases: &[Run]) -> Option<Notes> {
     let each: Vec<Notes> = runs.iter().zip(bases).map(|(run, base)| run.figures.compared(&base.figures)).collect();
     for (name, all) in [("pace", "paces"), ("cpu", "cpus")] {
         let ratios: Vec<f64> = each.iter().filter_map(|pair| pair.get(name)?.as_f64()).collect();
-        told.insert(name.to_owned(), json!(quantile(&mut ratios.clone(), 0.5)));
+        told.insert(name.to_owned(), json!(rounded(middle_of(ratios.clone()))));
         told.insert(all.to_owned(), json!(ratios));
     }
     Some(told)
@@ -192,6 +192,16 @@ pub fn quantile(values: &mut [f64], share: f64) -> f64 {
     )]
     let at = (share * values.len() as f64).ceil() as usize;
     values.get(at.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
+/// The median: of an even number of values, the mean of the two in the middle.
+fn middle_of(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let upper = values.len() / 2;
+    match (values.get(upper), upper.checked_sub(1).and_then(|lower| values.get(lower))) {
+        (Some(upper), Some(lower)) if values.len().is_multiple_of(2) => f64::midpoint(*lower, *upper),
+        (middle, _) => middle.copied().unwrap_or(f64::NAN),
+    }
 }
 
 /// The run whose CPU is the median.
@@ -259,6 +269,8 @@ mod tests {
         let told = compared_in_pairs(&runs, &bases).expect("there are pairs");
         assert_eq!((&told["pace"], &told["paces"]), (&json!(0.99), &json!([0.99, 1.02, 0.98])));
         assert_eq!((&told["cpu"], &told["cpus"]), (&json!(1.0), &json!([1.0, 1.0, 1.0])));
+        let told = compared_in_pairs(&runs[..2], &bases[..2]).expect("there are pairs");
+        assert_eq!(told["pace"], json!(1.005), "of two neither is the middle");
         assert_eq!(compared_in_pairs(&[], &[]), None);
     }
 

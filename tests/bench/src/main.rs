@@ -45,7 +45,8 @@ struct Cli {
     /// So many instances instead of each scenario's own number.
     #[arg(long, env = "BENCH_INSTANCES", value_parser = clap::value_parser!(u32).range(1..))]
     instances: Option<u32>,
-    /// Counted runs, of which the median is reported: 3 unless said otherwise, 1 with --long. Of retention and S9 pairs: 5 and 3 unless said otherwise.
+    /// Counted runs, of which the median is reported: 3 unless said otherwise, 1 with --long. Of what runs in pairs, pairs: of S6b and S10
+    /// one, of S9 three, of retention five.
     #[arg(long, env = "BENCH_RUNS", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
     /// Instances that are in the store beforehand, in the scenarios that have such.

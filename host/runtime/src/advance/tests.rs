@@ -1,5 +1,5 @@
-//! Where units run: brief ones where they were asked for, while others run, and all others on the threads for guests. And how long they
-//! wait for their turn.
+//! Where units run: brief ones where they were asked for, while others run and a worker is free, and all others on the threads for guests.
+//! And how long they wait for their turn.
 
 use std::future::Future;
 use std::sync::{Arc, Condvar, Mutex};
@@ -117,7 +117,7 @@ async fn what_is_brief_needs_no_thread_for_guests_while_others_run_and_all_else_
 
     let workers = runtime.0.executor.all_workers().await;
     let (here, started) = ends_without_guests(&runtime, starts("p")).await;
-    assert!(!here && started.is_ok(), "jobs wait for a worker, and it comes behind those that have one: {started:?}");
+    assert!(!here && started.is_ok(), "all workers are taken, and it shares the threads of their jobs: {started:?}");
     drop(workers);
 
     let (here, started) = ends_without_guests(&runtime, starts("long")).await;

@@ -29,6 +29,14 @@ const TIMER: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524
   </process>
 </definitions>"#;
 
+impl Executor {
+    /// Keeps all workers from taking a job until it is dropped.
+    pub(crate) async fn all_workers(&self) -> Permit {
+        let all = u32::try_from(WORKERS).expect("a small number");
+        self.workers.clone().acquire_many_owned(all).await.expect("nobody closes it")
+    }
+}
+
 struct Host {
     runtime: Runtime,
     _dir: tempfile::TempDir,
