@@ -197,11 +197,9 @@ pub fn quantile(values: &mut [f64], share: f64) -> f64 {
 /// The median: of an even number of values, the mean of the two in the middle.
 fn middle_of(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    let upper = values.len() / 2;
-    match (values.get(upper), upper.checked_sub(1).and_then(|lower| values.get(lower))) {
-        (Some(upper), Some(lower)) if values.len().is_multiple_of(2) => f64::midpoint(*lower, *upper),
-        (middle, _) => middle.copied().unwrap_or(f64::NAN),
-    }
+    // Of an odd number these are one and the same.
+    let [lower, upper] = [values.len().saturating_sub(1) / 2, values.len() / 2].map(|at| values.get(at).copied().unwrap_or(f64::NAN));
+    f64::midpoint(lower, upper)
 }
 
 /// The run whose CPU is the median.
