@@ -122,15 +122,19 @@ impl ExecutionFilter {
             && (self.message.is_none() || self.signal.is_none())
     }
 
-    /// The instances that may have one.
-    fn instances(&mut self) -> Select {
+    /// The instances that may have one; of these definitions, if those of the key are known.
+    fn instances(&mut self, of_definitions: Option<Vec<String>>) -> Select {
         let mut select = Select::new(INSTANCES);
         select.uuids("i.id", self.ids.iter().map(|(instance, _)| *instance).collect());
         select.maybe("i.id = $?", self.instance);
         select.maybe("i.id = $?", self.incident.map(|(instance, _)| instance));
         select.maybe("i.business_key = $?", self.business_key.take());
         select.maybe("i.definition_id = $?", self.definition_id.take());
-        select.maybe("i.definition_id IN (SELECT k.id FROM definition k WHERE k.key = $?)", self.definition_key.take());
+        let key = self.definition_key.take();
+        match of_definitions {
+            Some(ids) if !ids.is_empty() => select.texts("i.definition_id", ids),
+            _ => select.maybe("i.definition_id IN (SELECT k.id FROM definition k WHERE k.key = $?)", key),
+        }
         select.maybe("i.suspended = $?", self.suspended);
         select.texts("i.tenant", std::mem::take(&mut self.tenants));
         having(&mut select, "i.id", In::Process, std::mem::take(&mut self.process_variables));
@@ -144,10 +148,10 @@ impl ExecutionFilter {
 
 /// The executions of a filter. Where each of its instances has one, a page is of no more instances than rows, the first ones in its order,
 /// and no other one is looked at.
-fn select(mut filter: ExecutionFilter, sort: &[(ExecutionSort, Order)], page: Page) -> Select {
+fn select(mut filter: ExecutionFilter, of_definitions: Option<Vec<String>>, sort: &[(ExecutionSort, Order)], page: Page) -> Select {
     let most =
         if page != Page::ALL && filter.is_of_instances() { Page { first: 0, max: page.first.saturating_add(page.max) } } else { Page::ALL };
-    let chosen = filter.instances();
+    let chosen = filter.instances(of_definitions);
     let mut select = if chosen.is_unconditional() && most == Page::ALL {
         Select::of(vec![executions(None)])
     } else {
@@ -186,9 +190,14 @@ fn select(mut filter: ExecutionFilter, sort: &[(ExecutionSort, Order)], page: Pa
     select
 }
 
-/// The statement of a page.
-pub(crate) fn executions_sql(filter: ExecutionFilter, page: Page, sort: &[(ExecutionSort, Order)]) -> (String, Vec<Param>) {
-    select(filter, sort, page).statement("e.instance_id, e.n, i.tenant", &keys(sort, &["i.id", "e.n"]), page)
+/// The statement of a page. `of_definitions` are those of the filter's key, by which PostgreSQL knows how many instances it is about.
+pub(crate) fn executions_sql(
+    filter: ExecutionFilter,
+    of_definitions: Option<Vec<String>>,
+    page: Page,
+    sort: &[(ExecutionSort, Order)],
+) -> (String, Vec<Param>) {
+    select(filter, of_definitions, sort, page).statement("e.instance_id, e.n, i.tenant", &keys(sort, &["i.id", "e.n"]), page)
 }
 
 impl Reads {
@@ -200,7 +209,11 @@ impl Reads {
         page: Page,
         sort: &[(ExecutionSort, Order)],
     ) -> Result<Vec<ExecutionListed>, Error> {
-        let (sql, params) = executions_sql(filter, page, sort);
+        let of_definitions = match &filter.definition_key {
+            Some(key) => self.definitions_of(key).await?,
+            None => None,
+        };
+        let (sql, params) = executions_sql(filter, of_definitions, page, sort);
         let rows = self.pool.fetch(&sql, params).await?;
         rows.iter()
             .map(|row| {
@@ -212,6 +225,6 @@ impl Reads {
 
     /// How many there are.
     pub async fn count_executions(&self, filter: ExecutionFilter) -> Result<i64, Error> {
-        select(filter, &[], Page::ALL).count(&self.pool).await
+        select(filter, None, &[], Page::ALL).count(&self.pool).await
     }
 }

@@ -254,18 +254,24 @@ impl Sort for VariableSort {
     }
 }
 
-/// History keeps the variables of scopes that are over; the process's own last as long as the instance.
+/// History keeps the variables of scopes that are over; the process's own last as long as the instance. The instances come first, and each
+/// is looked up in what history may have of very many others: SQLite takes a CROSS JOIN so, PostgreSQL what it cannot look into.
 fn select(filter: VariableFilter) -> Select {
     let mut select = Select::new(
-        "instance i CROSS JOIN history_variable v LEFT JOIN history_activity a ON a.instance_id = v.instance_id AND a.n = v.scope \
-         LEFT JOIN task t ON t.instance_id = v.instance_id AND t.wait = v.scope",
+        "instance i CROSS JOIN {pg:LATERAL (SELECT * FROM history_variable WHERE instance_id = i.id OFFSET 0) v}{lite:history_variable v} \
+         LEFT JOIN task t ON t.instance_id = i.id AND t.wait = v.scope",
     );
     select.condition(
-        "v.instance_id = i.id AND NOT v.removed AND (v.scope = 1 OR t.wait IS NOT NULL OR (a.n IS NOT NULL AND a.ended_at IS NULL))",
+        "{lite:v.instance_id = i.id AND }NOT v.removed AND (v.scope = 1 OR t.wait IS NOT NULL OR EXISTS (SELECT 1 FROM history_activity a \
+         WHERE a.instance_id = i.id AND a.n = v.scope AND a.ended_at IS NULL))",
     );
-    select.uuids("v.instance_id", filter.instances);
-    select.numbered("v.instance_id", "v.scope", filter.scopes);
-    select.numbered("v.instance_id", "COALESCE(t.activity, v.scope)", filter.activities);
+    select.uuids("i.id", filter.instances);
+    // Of pairs neither database sees that their instances are found by an index.
+    for pairs in [&filter.scopes, &filter.activities, &filter.tasks] {
+        select.uuids("i.id", pairs.iter().map(|(instance, _)| *instance).collect());
+    }
+    select.numbered("i.id", "v.scope", filter.scopes);
+    select.numbered("i.id", "COALESCE(t.activity, v.scope)", filter.activities);
     select.numbered("t.instance_id", "t.wait", filter.tasks);
     select.maybe("v.name = $?", filter.name);
     select.like("v.name", filter.name_like);
@@ -279,7 +285,7 @@ fn select(filter: VariableFilter) -> Select {
 /// The statement that asks for them. Ties are broken by the instance's own column: sorted by the variables', SQLite would read all
 /// instances first.
 pub(crate) fn variables_sql(filter: VariableFilter, page: Page, sort: &[(VariableSort, Order)]) -> (String, Vec<Param>) {
-    let columns = "i.tenant, i.definition_id, t.activity, v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated";
+    let columns = "i.tenant, i.definition_id, t.activity, i.id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated";
     select(filter).statement(columns, &keys(sort, &["i.id", "v.scope", "v.name"]), page)
 }
 

@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::{on_both, plan};
 use crate::db::Dialect;
 use crate::query::{
-    ExecutionFilter, ExecutionSort, HistoryInstanceFilter, HistoryInstanceSort, InstanceFilter, JobFilter, JobSort, Order, Page,
-    VariableFilter, executions_sql, history_instances_sql, instances_sql, jobs_sql, tokens_sql, variables_sql,
+    Comparison, ExecutionFilter, ExecutionSort, HistoryIncidentFilter, HistoryInstanceFilter, HistoryInstanceSort, IgnoringCase,
+    IncidentState, InstanceFilter, JobFilter, JobSort, Operand, Order, Page, VariableCondition, VariableFilter, executions_sql,
+    history_instances_sql, instances_sql, jobs_sql, remembered_incidents_sql, tokens_sql, variables_sql,
 };
 use crate::{Config, Error, Store};
 
@@ -27,7 +28,7 @@ fn definition(key: &str) -> String {
 /// failed for good.
 async fn fill(store: &Store) {
     let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
-    let id = "{pg:CAST(lpad(to_hex(n), 32, '0') AS UUID)}{lite:CAST(substr('0000000000000000' || n, -16) AS BLOB)}";
+    let id = "{pg:CAST('f' || lpad(to_hex(n), 31, '0') AS UUID)}{lite:CAST('f' || substr('000000000000000' || n, -15) AS BLOB)}";
     let of = "CASE WHEN n > 10000 THEN 'p:1:x' ELSE 'q:1:x' END";
     for fill in [
         DEPLOYMENT.to_owned(),
@@ -213,23 +214,80 @@ async fn tokens_of_a_definition_are_counted_alike_by_its_instances_and_by_what_w
     .await;
 }
 
+/// Beside ten times as many that have ended, and began before: a variable of each, and an incident of each that lives.
+async fn fill_past(store: &Store) {
+    let lane = &store.inner().admin;
+    let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 200000)";
+    let id = "{pg:CAST(lpad(to_hex(n), 32, '0') AS UUID)}{lite:CAST(substr('0000000000000000' || n, -16) AS BLOB)}";
+    let ended = format!(
+        "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, started_at, ended_at, state) {numbers} \
+         SELECT {id}, '', 'p:1:x', 'p', n, n, 'COMPLETED' FROM numbers"
+    );
+    let one_each = "INSERT INTO history_variable SELECT instance_id, 1, 'a', 'Long', '1', FALSE, 1, 1 FROM history_instance";
+    let failed = "INSERT INTO history_incident (instance_id, n, activity, activity_id, definition_id, code, message, attempt, created, detail, deleted) \
+                  SELECT id, 3, 2, 'A', definition_id, 'X', 'no', 1, 1, '', FALSE FROM instance";
+    for rows in [&ended, one_each, failed] {
+        lane.fetch(rows, Vec::new()).await.expect("rows");
+    }
+    if store.pool.dialect() == Dialect::Postgres {
+        lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
+    }
+}
+
 #[tokio::test]
 async fn variables_of_live_instances_are_read_in_the_order_of_their_page() {
     on_both(async |store| {
         fill(&store).await;
-        let lane = &store.inner().admin;
-        let one_each = "INSERT INTO history_variable SELECT id, 1, 'a', 'Long', '1', FALSE, 1, 1 FROM instance";
-        lane.fetch(one_each, Vec::new()).await.expect("rows");
-        if store.pool.dialect() == Dialect::Postgres {
-            lane.fetch("ANALYZE history_variable", Vec::new()).await.expect("statistics");
-        }
-        for name in [None, Some("a".to_owned())] {
-            let (sql, params) = variables_sql(VariableFilter { name, ..VariableFilter::default() }, PAGE, &[]);
+        fill_past(&store).await;
+        let one = VariableCondition {
+            name: Some("a".to_owned()),
+            comparison: Comparison::Equal,
+            operand: Operand::Number("1".to_owned()),
+            ignoring_case: IgnoringCase::default(),
+        };
+        let named = |name: &str| VariableFilter { name: Some(name.to_owned()), ..VariableFilter::default() };
+        let found = store.instances(InstanceFilter::default(), Page { first: 0, max: 2 }, &[]).await.expect("read");
+        let two = || found.iter().map(|it| (it.id, 1)).collect::<Vec<_>>();
+        for filter in [
+            VariableFilter { scopes: two(), ..VariableFilter::default() },
+            VariableFilter { activities: two(), ..VariableFilter::default() },
+        ] {
+            let (sql, params) = variables_sql(filter.clone(), PAGE, &[]);
             let plan = plan(&store, &sql, params).await;
-            for whole in ["TEMP B-TREE", "Seq Scan on instance", "Seq Scan on history_variable"] {
-                assert!(!plan.contains(whole), "{plan}");
-            }
+            assert!(!plan.contains("SCAN i") && plan.contains("SEARCH i ") | plan.contains("Index Cond: (id = ANY"), "{filter:?}\n{plan}");
+            assert_eq!(store.variables(filter, PAGE, &[]).await.expect("read").len(), 2);
         }
+        for (filter, count) in [
+            (VariableFilter::default(), 20_000),
+            (named("a"), 20_000),
+            (named("b"), 0),
+            (VariableFilter { values: vec![one], ..VariableFilter::default() }, 20_000),
+        ] {
+            let (sql, params) = variables_sql(filter.clone(), PAGE, &[]);
+            let plan = plan(&store, &sql, params).await;
+            for whole in ["TEMP B-TREE", "Seq Scan on instance", "Seq Scan on history_variable", "Index Cond: (name", "Merge Join"] {
+                assert!(!plan.contains(whole), "{filter:?}\n{plan}");
+            }
+            assert_eq!(store.count_variables(filter).await.expect("read"), count);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn open_incidents_are_read_in_their_order_and_not_in_that_of_all_instances() {
+    on_both(async |store| {
+        fill(&store).await;
+        fill_past(&store).await;
+        let open = HistoryIncidentFilter { state: Some(IncidentState::Open), ..HistoryIncidentFilter::default() };
+        let (sql, params) = remembered_incidents_sql(open.clone(), PAGE, &[]);
+        let plan = plan(&store, &sql, params).await;
+        let instances_are_looked_up = match store.pool.dialect() {
+            Dialect::Sqlite => "SEARCH h USING",
+            Dialect::Postgres => "Index Cond: (instance_id = x.instance_id)",
+        };
+        assert!(plan.contains(instances_are_looked_up), "{plan}");
+        assert_eq!(store.count_remembered_incidents(open).await.expect("read"), 20_000);
     })
     .await;
 }
@@ -240,8 +298,10 @@ async fn executions_are_those_of_the_instances_of_their_page() {
     on_both(async |store| {
         fill(&store).await;
         let lane = &store.inner().admin;
+        let unused = definition("r");
         // Half of the instances wait for one message, and some of those for another one too.
         for rows in [
+            &unused,
             "INSERT INTO subscription (instance_id, wait, activity, activity_id, kind, name, definition_id, created, of_event, tenant) \
              SELECT j.instance_id, k, k, 'A', 'message', CASE k WHEN 3 THEN 'paid' ELSE 'rare' END, j.definition_id, 1, FALSE, '' FROM job j \
              CROSS JOIN (SELECT 3 AS k UNION ALL SELECT 4) both_of WHERE k = 3 OR j.retries = 0",
@@ -284,8 +344,9 @@ async fn executions_are_those_of_the_instances_of_their_page() {
         ]);
         for (filter, count, may_read_all) in cases {
             assert_eq!(store.count_executions(filter.clone()).await.expect("read"), count, "{filter:?}");
+            let of_definitions = filter.definition_key.as_ref().map(|key| vec![format!("{key}:1:x")]);
             for sort in sorts {
-                let (sql, params) = executions_sql(filter.clone(), Page { first: 2, max: 3 }, sort);
+                let (sql, params) = executions_sql(filter.clone(), of_definitions.clone(), Page { first: 2, max: 3 }, sort);
                 let plan = plan(&store, &sql, params).await;
                 assert!(may_read_all || !reads_all(&plan), "{filter:?}\n{plan}");
                 let expected = store.executions(filter.clone(), Page::ALL, sort).await.expect("read");
@@ -296,6 +357,11 @@ async fn executions_are_those_of_the_instances_of_their_page() {
                 }
             }
         }
+        let none = ExecutionFilter { definition_key: named("r"), ..all() };
+        let (sql, params) = executions_sql(none.clone(), Some(vec!["r:1:x".to_owned()]), PAGE, &[]);
+        let plan = plan(&store, &sql, params).await;
+        assert!(plan.contains("instance_definition"), "{plan}");
+        assert_eq!(store.executions(none, PAGE, &[]).await.expect("read"), []);
     })
     .await;
 }
