@@ -254,15 +254,20 @@ impl Sort for VariableSort {
     }
 }
 
-/// History keeps the variables of scopes that are over; the process's own last as long as the instance. The instances come first, and each
-/// is looked up in what history may have of very many others: SQLite takes a CROSS JOIN so, PostgreSQL what it cannot look into.
+/// History keeps the variables of scopes that are over; the process's own last as long as the instance.
+///
+/// The instances come first, and each is looked up in what history may have of very many others: SQLite takes a CROSS JOIN so, PostgreSQL
+/// what it cannot look into. It does not know how many have a value; how many have a name it knows, and chooses.
 fn select(filter: VariableFilter) -> Select {
-    let mut select = Select::new(
-        "instance i CROSS JOIN {pg:LATERAL (SELECT * FROM history_variable WHERE instance_id = i.id OFFSET 0) v}{lite:history_variable v} \
-         LEFT JOIN task t ON t.instance_id = i.id AND t.wait = v.scope",
-    );
+    let by_name_alone = filter.name.is_some() && filter.values.is_empty();
+    let variables = if by_name_alone {
+        "{pg:JOIN}{lite:CROSS JOIN} history_variable v ON v.instance_id = i.id"
+    } else {
+        "CROSS JOIN {pg:LATERAL (SELECT * FROM history_variable WHERE instance_id = i.id OFFSET 0) v}{lite:history_variable v ON v.instance_id = i.id}"
+    };
+    let mut select = Select::of(vec![format!("instance i {variables} LEFT JOIN task t ON t.instance_id = i.id AND t.wait = v.scope")]);
     select.condition(
-        "{lite:v.instance_id = i.id AND }NOT v.removed AND (v.scope = 1 OR t.wait IS NOT NULL OR EXISTS (SELECT 1 FROM history_activity a \
+        "NOT v.removed AND (v.scope = 1 OR t.wait IS NOT NULL OR EXISTS (SELECT 1 FROM history_activity a \
          WHERE a.instance_id = i.id AND a.n = v.scope AND a.ended_at IS NULL))",
     );
     select.uuids("i.id", filter.instances);

@@ -260,7 +260,6 @@ async fn variables_of_live_instances_are_read_in_the_order_of_their_page() {
         for (filter, count) in [
             (VariableFilter::default(), 20_000),
             (named("a"), 20_000),
-            (named("b"), 0),
             (VariableFilter { values: vec![one], ..VariableFilter::default() }, 20_000),
         ] {
             let (sql, params) = variables_sql(filter.clone(), PAGE, &[]);
@@ -270,6 +269,7 @@ async fn variables_of_live_instances_are_read_in_the_order_of_their_page() {
             }
             assert_eq!(store.count_variables(filter).await.expect("read"), count);
         }
+        assert_eq!(store.count_variables(named("b")).await.expect("read"), 0);
     })
     .await;
 }
