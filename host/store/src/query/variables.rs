@@ -100,18 +100,19 @@ impl VariableCondition {
         let (text, sought) =
             if self.ignoring_case.text { (format!("LOWER({TEXT})"), lower("$?")) } else { (TEXT.to_owned(), "$?".to_owned()) };
         match self.operand {
-            // What is no number is not looked at as one, in whatever order the database decides.
+            // What is no number is not looked at as one, in whatever order the database decides. The comparison is within: PostgreSQL knows
+            // nothing of how many have a value, takes what is compared to be rare, and would read all variables that ever were for a page.
             Operand::Number(number) => select.with(
                 &format!(
-                    "CASE WHEN v.kind IN ('Integer', 'Long', 'Double') AND v.json <> 'null' THEN CAST(v.json AS DOUBLE PRECISION) END \
-                     {operator} CAST(CAST($? AS TEXT) AS DOUBLE PRECISION)"
+                    "CASE WHEN v.kind IN ('Integer', 'Long', 'Double') AND v.json <> 'null' THEN CAST(v.json AS DOUBLE PRECISION) \
+                     {operator} CAST(CAST($? AS TEXT) AS DOUBLE PRECISION) END"
                 ),
                 number,
             ),
             Operand::Text(wanted) => {
                 let escape = if matches!(self.comparison, Comparison::Like | Comparison::NotLike) { " ESCAPE '\\'" } else { "" };
-                let value = format!("CASE WHEN v.kind IN ('String', 'Date') AND v.json <> 'null' THEN {text} END");
-                select.with(&format!("{value} {operator} {sought}{escape}"), wanted);
+                let compared = format!("{text} {operator} {sought}{escape}");
+                select.with(&format!("CASE WHEN v.kind IN ('String', 'Date') AND v.json <> 'null' THEN {compared} END"), wanted);
             }
             Operand::Moment { text: as_it_is, stored } => {
                 let compared = format!("THEN {text} {operator} {sought}");
@@ -254,29 +255,24 @@ impl Sort for VariableSort {
     }
 }
 
-/// History keeps the variables of scopes that are over; the process's own last as long as the instance.
-///
-/// The instances come first, and each is looked up in what history may have of very many others: SQLite takes a CROSS JOIN so, PostgreSQL
-/// what it cannot look into. It does not know how many have a value; how many have a name it knows, and chooses.
+/// History keeps the variables of scopes that are over; the process's own last as long as the instance. On PostgreSQL whether a scope lives
+/// is asked row by row: it would otherwise read all activities that live for one page.
 fn select(filter: VariableFilter) -> Select {
-    let by_name_alone = filter.name.is_some() && filter.values.is_empty();
-    let variables = if by_name_alone {
-        "{pg:JOIN}{lite:CROSS JOIN} history_variable v ON v.instance_id = i.id"
-    } else {
-        "CROSS JOIN {pg:LATERAL (SELECT * FROM history_variable WHERE instance_id = i.id OFFSET 0) v}{lite:history_variable v ON v.instance_id = i.id}"
-    };
-    let mut select = Select::of(vec![format!("instance i {variables} LEFT JOIN task t ON t.instance_id = i.id AND t.wait = v.scope")]);
+    let mut select = Select::new(
+        "instance i {pg:JOIN}{lite:CROSS JOIN} history_variable v ON v.instance_id = i.id \
+         LEFT JOIN task t ON t.instance_id = v.instance_id AND t.wait = v.scope",
+    );
     select.condition(
         "NOT v.removed AND (v.scope = 1 OR t.wait IS NOT NULL OR EXISTS (SELECT 1 FROM history_activity a \
-         WHERE a.instance_id = i.id AND a.n = v.scope AND a.ended_at IS NULL))",
+         WHERE a.instance_id = v.instance_id AND a.n = v.scope AND a.ended_at IS NULL{pg: OFFSET 0}))",
     );
     select.uuids("i.id", filter.instances);
-    // Of pairs neither database sees that their instances are found by an index.
+    // Of pairs SQLite does not see that their instances are found by an index.
     for pairs in [&filter.scopes, &filter.activities, &filter.tasks] {
         select.uuids("i.id", pairs.iter().map(|(instance, _)| *instance).collect());
     }
-    select.numbered("i.id", "v.scope", filter.scopes);
-    select.numbered("i.id", "COALESCE(t.activity, v.scope)", filter.activities);
+    select.numbered("v.instance_id", "v.scope", filter.scopes);
+    select.numbered("v.instance_id", "COALESCE(t.activity, v.scope)", filter.activities);
     select.numbered("t.instance_id", "t.wait", filter.tasks);
     select.maybe("v.name = $?", filter.name);
     select.like("v.name", filter.name_like);
