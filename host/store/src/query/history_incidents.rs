@@ -147,8 +147,8 @@ const FROM_STARTS: &str = "(SELECT x.*, {pg:NULL::uuid}{lite:NULL} AS called, {p
 
 /// When one was over. With an instance everything that is open of it is: also a signal that could not be delivered.
 const OVER: &str = "COALESCE(c.ended_at, h.ended_at)";
-/// Within a CASE PostgreSQL does not estimate what is said of the instance, and begins with the incidents. It would take those that live to be
-/// as rare among the instances with an incident as among all, and read all instances until it finds some.
+/// Within a CASE PostgreSQL does not estimate what is said of the instance, and begins with the incidents. It would take those that live
+/// to be as rare among the instances with an incident as among all, and read all instances until it finds some.
 const OPEN: &str = "c.ended_at IS NULL AND CASE WHEN c.ended_at IS NULL THEN h.ended_at IS NULL END";
 const DELETED: &str = "(c.deleted OR (c.ended_at IS NULL AND h.ended_at IS NOT NULL))";
 

@@ -255,16 +255,17 @@ impl Sort for VariableSort {
     }
 }
 
-/// History keeps the variables of scopes that are over; the process's own last as long as the instance. On PostgreSQL whether a scope lives
-/// is asked row by row: it would otherwise read all activities that live for one page.
+/// History keeps the variables of scopes that are over; the process's own last as long as the instance. Whether another scope lives,
+/// SQLite asks where one is met, and PostgreSQL of all at once, which is sooner done where all variables are sorted or counted.
 fn select(filter: VariableFilter) -> Select {
     let mut select = Select::new(
         "instance i {pg:JOIN}{lite:CROSS JOIN} history_variable v ON v.instance_id = i.id \
+         {pg:LEFT JOIN history_activity a ON a.instance_id = v.instance_id AND a.n = v.scope} \
          LEFT JOIN task t ON t.instance_id = v.instance_id AND t.wait = v.scope",
     );
     select.condition(
-        "NOT v.removed AND (v.scope = 1 OR t.wait IS NOT NULL OR EXISTS (SELECT 1 FROM history_activity a \
-         WHERE a.instance_id = v.instance_id AND a.n = v.scope AND a.ended_at IS NULL{pg: OFFSET 0}))",
+        "NOT v.removed AND (v.scope = 1 OR t.wait IS NOT NULL OR {pg:(a.n IS NOT NULL AND a.ended_at IS NULL)}\
+         {lite:EXISTS (SELECT 1 FROM history_activity a WHERE a.instance_id = v.instance_id AND a.n = v.scope AND a.ended_at IS NULL)})",
     );
     select.uuids("i.id", filter.instances);
     // Of pairs SQLite does not see that their instances are found by an index.

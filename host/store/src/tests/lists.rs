@@ -214,8 +214,8 @@ async fn tokens_of_a_definition_are_counted_alike_by_its_instances_and_by_what_w
     .await;
 }
 
-/// Beside ten times as many that have ended, and whose ids come first: a variable of each, and of each that lives an incident, a task and an
-/// open scope with a variable.
+/// Beside ten times as many that have ended, and whose ids come first: a variable of each, and of each that lives an incident, a task and
+/// an open scope with a variable.
 async fn fill_past(store: &Store) {
     let lane = &store.inner().admin;
     let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 200000)";
