@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
@@ -15,9 +15,12 @@ use crate::process;
 /// How long SQLite's checkpoint waits for readers and writers to be gone for a moment.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often and how long the server is asked whether everybody else has gone.
-const LOOKS: u32 = 200;
+/// How often the server is asked whether those have gone who are waited for.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// How long until sessions of a host have gone.
+const SESSIONS_END: Duration = Duration::from_secs(10);
+/// How long until autovacuum has: it goes through history tables of gigabytes, at its own pace.
+const AUTOVACUUM_ENDS: Duration = Duration::from_secs(10 * 60);
 
 /// Statements that are shown.
 const DEAREST: i64 = 12;
@@ -172,6 +175,10 @@ impl Database {
     }
 
     /// Does what the database has put off: vacuum and a checkpoint. What it costs belongs to whoever caused it.
+    ///
+    /// An autovacuum that is under way is waited for. Its work belongs to them, too; and while it takes samples of a table (`ANALYZE`) it
+    /// holds a snapshot, for which vacuum leaves the rows that died last: those at the end of a table that has grown, which keep all of it
+    /// from being given back.
     pub async fn settle(&mut self) -> anyhow::Result<()> {
         match self {
             Self::Sqlite(connection) => {
@@ -179,6 +186,9 @@ impl Database {
                 ensure!(row.get::<i64, _>(0) == 0, "the checkpoint was kept from ending by a reader or writer");
             }
             Self::Postgres(connection, _) => {
+                let autovacuum =
+                    "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'autovacuum worker'";
+                until_none(connection, autovacuum, AUTOVACUUM_ENDS).await.context("wait for autovacuum")?;
                 // System tables are left out: they cost the same however little was done.
                 let tables = "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class \
                               WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
@@ -217,14 +227,7 @@ impl Database {
     pub async fn counted(&mut self, instances: u32) -> anyhow::Result<Option<Server>> {
         let Self::Postgres(connection, _) = self else { return Ok(None) };
         let others = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        let mut looks = 0;
-        while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut *connection).await? > 0 {
-            looks += 1;
-            if looks > LOOKS {
-                bail!("sessions of the host are still open");
-            }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
-        }
+        until_none(connection, others, SESSIONS_END).await.context("wait for the host's sessions to end")?;
         let sql = "SELECT xact_commit, tup_inserted + tup_updated + tup_deleted FROM pg_stat_database WHERE datname = current_database()";
         let row = sqlx::query(sql).fetch_one(&mut *connection).await?;
         let share = |count: i64| each(count.unsigned_abs(), instances);
@@ -237,6 +240,16 @@ impl Database {
         }
         Ok(Some(server))
     }
+}
+
+/// Waits until a query that counts sessions finds none. An error if that takes longer than `patience`.
+async fn until_none(connection: &mut PgConnection, count: &'static str, patience: Duration) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while sqlx::query_scalar::<_, i64>(count).fetch_one(&mut *connection).await? > 0 {
+        ensure!(begun.elapsed() < patience, "there are still some after {patience:?}");
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    Ok(())
 }
 
 async fn statements(connection: &mut PgConnection, instances: u32) -> anyhow::Result<(f64, Vec<Statement>)> {
