@@ -41,7 +41,7 @@ fuzz: fuzzers ## Each fuzz target for FUZZ_SECONDS (60); installs a nightly comp
 	fuzz/run
 
 bench: guests databases ## What the engine costs, on both databases; BENCH="--scenario S1 --runs 1" for less
-	cargo build -p mandate-bench --release --locked --bin bench --bin bench-steps
+	cargo build -p mandate-bench --release --locked --bin bench
 	target/release/bench $(BENCH)
 	target/release/bench steps
 

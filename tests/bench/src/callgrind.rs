@@ -12,8 +12,8 @@ pub struct Counted {
     pub instructions: u64,
 }
 
-/// Runs one of this workspace's programs. Counts within the functions whose names begin so, or everything. Fails if valgrind is missing.
-pub fn count(program: &str, arguments: &[&str], function: Option<&str>) -> anyhow::Result<Counted> {
+/// Runs `bench` with arguments. Counts within the functions whose names begin so, or everything. Fails if valgrind is missing.
+pub fn count(arguments: &[&str], function: Option<&str>) -> anyhow::Result<Counted> {
     let installed = Command::new("valgrind").arg("--version").output().is_ok_and(|it| it.status.success());
     ensure!(installed, "valgrind is not installed, and without it instructions cannot be counted: `make databases` installs it");
     let mut command = Command::new("valgrind");
@@ -21,9 +21,9 @@ pub fn count(program: &str, arguments: &[&str], function: Option<&str>) -> anyho
     if let Some(function) = function {
         command.arg("--collect-atstart=no").arg(format!("--toggle-collect={function}*"));
     }
-    let done = command.arg(mandate_tests::program::built(program)?).args(arguments).output()?;
+    let done = command.arg(mandate_tests::program::built("bench")?).args(arguments).output()?;
     let said = String::from_utf8_lossy(&done.stderr);
-    ensure!(done.status.success(), "{program} failed under callgrind: {said}");
+    ensure!(done.status.success(), "bench {arguments:?} failed under callgrind: {said}");
     let collected = said.lines().find_map(|line| line.split_once("Collected :")).context("callgrind says what it collected")?.1;
     Ok(Counted { printed: done.stdout, instructions: collected.trim().parse()? })
 }

@@ -7,10 +7,12 @@ use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use mandate_bench::conduct::{self, ONE, Options};
 use mandate_bench::database::Kind;
+use mandate_bench::deployment::{self, CHECK};
 use mandate_bench::host::Size;
+use mandate_bench::report;
 use mandate_bench::scenarios::{self, SCENARIOS, Scenario};
+use mandate_bench::steps::{self, DRIVE};
 use mandate_bench::workers::{self, WORKERS};
-use mandate_bench::{report, steps};
 use mandate_runtime::wasm::{COMPILE_COMMAND, compile_child_main};
 use tracing_subscriber::EnvFilter;
 
@@ -80,6 +82,8 @@ fn main() -> ExitCode {
         Some(COMPILE_COMMAND) => return compile_child_main(),
         Some(ONE) => return ended(carry_out()),
         Some(WORKERS) => return ended(work()),
+        Some(DRIVE) => return ended(drive()),
+        Some(CHECK) => return ended(check()),
         _ => {}
     }
     ended(run(Cli::parse()))
@@ -100,12 +104,26 @@ async fn carry_out() -> anyhow::Result<()> {
     // As a host does that is run by hand, for what is logged costs too.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(false).init();
-    conduct::carry_out(&std::env::args().nth(2).context("an order")?).await
+    conduct::carry_out(&argument(2, "an order")?).await
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn work() -> anyhow::Result<()> {
-    workers::carry_out(&std::env::args().nth(2).context("the host's address")?).await
+    workers::carry_out(&argument(2, "the host's address")?).await
+}
+
+fn drive() -> anyhow::Result<()> {
+    let (scenario, instances) = (argument(2, "a scenario")?, argument(3, "how many instances")?.parse()?);
+    println!("{}", serde_json::to_string(&steps::drive(&scenario, instances)?)?);
+    Ok(())
+}
+
+fn check() -> anyhow::Result<()> {
+    deployment::check(argument(2, "how many tasks")?.parse()?)
+}
+
+fn argument(nth: usize, what: &'static str) -> anyhow::Result<String> {
+    std::env::args().nth(nth).context(what)
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {

@@ -19,6 +19,10 @@ const SCENARIOS: &[&str] = &["S1", "S3", "S4"];
 /// Instances under callgrind. The first ones of a process cost a little more, and all of them must not take minutes.
 const INSTANCES: u32 = 200;
 
+/// The first argument with which `bench` drives a scenario, the second one, so many times, the third one, for callgrind. It prints how
+/// often each measured function was called, as JSON.
+pub const DRIVE: &str = "drive";
+
 /// Drives instances of a scenario from start to end. Answers how often each measured function was called.
 pub fn drive(scenario: &str, instances: u32) -> anyhow::Result<BTreeMap<&'static str, u64>> {
     let scenario = scenarios::find(scenario).with_context(|| format!("there is no scenario {scenario}"))?;
@@ -64,8 +68,8 @@ pub fn print() -> anyhow::Result<()> {
 /// Calls of a function, and instructions within them.
 fn count(scenario: &str, function: &str) -> anyhow::Result<(u64, u64)> {
     let within = format!("mandate_bench::drive::measured::{function}");
-    let counted = callgrind::count("bench-steps", &[scenario, &INSTANCES.to_string()], Some(&within))?;
-    let calls: BTreeMap<String, u64> = serde_json::from_slice(&counted.printed).context("bench-steps prints its calls")?;
+    let counted = callgrind::count(&[DRIVE, scenario, &INSTANCES.to_string()], Some(&within))?;
+    let calls: BTreeMap<String, u64> = serde_json::from_slice(&counted.printed).context("it prints its calls")?;
     let (calls, instructions) = (calls.get(function).copied().unwrap_or(0), counted.instructions);
     ensure!(
         calls > 0 && instructions > 0,
