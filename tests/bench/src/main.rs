@@ -3,7 +3,7 @@
 use std::io::stderr;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Parser, Subcommand};
 use mandate_bench::conduct::{self, ONE, Options};
 use mandate_bench::database::Kind;
@@ -14,6 +14,8 @@ use mandate_bench::scenarios::{self, SCENARIOS, Scenario};
 use mandate_bench::steps::{self, DRIVE};
 use mandate_bench::workers::{self, WORKERS};
 use mandate_runtime::wasm::{COMPILE_COMMAND, compile_child_main};
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// As the host has it.
@@ -152,7 +154,13 @@ async fn measure(cli: Cli) -> anyhow::Result<()> {
         statements: cli.statements,
         under: cli.under.split_whitespace().map(str::to_owned).collect(),
     };
-    let (lines, failures) = conduct::all(options).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (lines, failures) = tokio::select! {
+        all = conduct::all(options) => all?,
+        // What is dropped here ends its processes and removes its databases.
+        _ = terminate.recv() => bail!("it was told to end"),
+        _ = ctrl_c() => bail!("it was interrupted"),
+    };
     print!("{}", report::table(&lines));
     println!("\nwritten to {}", report::write(&lines)?.display());
     for failure in &failures {
