@@ -402,6 +402,7 @@ CREATE INDEX instance_job ON instance (job_host) WHERE job_host IS NOT NULL;
 CREATE INDEX instance_definition ON instance (definition_id, started_at, id);
 CREATE INDEX instance_started ON instance (started_at, id);
 CREATE INDEX instance_business_key ON instance (business_key, id);
+CREATE INDEX instance_suspended ON instance (id) WHERE suspended;
 CREATE INDEX instance_super ON instance (super_instance, id) WHERE super_instance IS NOT NULL;
 CREATE INDEX instance_root ON instance (root_instance, id) WHERE root_instance IS NOT NULL;
 
@@ -665,7 +666,8 @@ CREATE TABLE history_activity (
 -- What lists of many instances' activities are made by. Whoever filters them by what is rare reads more than a page of an index.
 CREATE INDEX history_activity_started ON history_activity (started_at);
 CREATE INDEX history_activity_ended ON history_activity (ended_at);
-CREATE INDEX history_activity_open ON history_activity (instance_id, n) WHERE ended_at IS NULL;
+-- What stands at an element: few among any number of instances, or very many.
+CREATE INDEX history_activity_open ON history_activity (element, instance_id, n) WHERE ended_at IS NULL;
 CREATE INDEX history_activity_canceled ON history_activity (instance_id, n) WHERE canceled;
 
 -- The latest value of every variable.
@@ -749,6 +751,8 @@ CREATE TABLE history_incident (
     PRIMARY KEY (instance_id, n)
 ) STRICT;
 CREATE INDEX history_incident_definition ON history_incident (definition_id, instance_id, n);
+CREATE INDEX history_incident_created ON history_incident (created, instance_id, n);
+CREATE INDEX history_incident_resolved ON history_incident (instance_id, n) WHERE ended_at IS NOT NULL AND NOT deleted;
 -- Of signals and messages that were to start an instance: there is none.
 CREATE INDEX history_incident_start ON history_incident (instance_id, n) WHERE activity = 0;
 CREATE INDEX history_incident_removal ON history_incident (removal_at, instance_id, n) WHERE removal_at IS NOT NULL;

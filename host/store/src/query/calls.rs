@@ -19,6 +19,11 @@ pub struct CallFilter {
 }
 
 impl CallFilter {
+    /// Whether it is of few instances by itself.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.of_super.is_some() || self.of_sub.is_some() || self.of_root.is_some()
+    }
+
     /// Adds what is asked of `row`, whose instance is in the column `id`, of a `table` with the same columns.
     pub(super) fn add(self, select: &mut Select, row: &str, table: &str, id: &str) {
         select.maybe(&format!("{row}.super_instance = $?"), self.of_super);

@@ -7,7 +7,7 @@ use super::select::{Select, Sort, keys};
 use super::subscriptions::kind;
 use super::{Order, Page, Reads};
 use crate::Error;
-use crate::db::Row;
+use crate::db::{Dialect, Row, params};
 use crate::rows::EventKind;
 
 /// An event subscription in a list.
@@ -88,6 +88,9 @@ impl Sort for EventSubscriptionSort {
 
 const WAITS: &str = "subscription s";
 
+/// That waits are read in the order of their instances, whatever is asked of them.
+pub(super) const IN_ORDER: &str = "{lite:INDEXED BY sqlite_autoindex_subscription_1}";
+
 /// As wide as the waits. A start event waits since its deployment.
 const STARTS: &str = "(SELECT {pg:NULL::uuid}{lite:NULL} AS instance_id, {pg:NULL::bigint}{lite:NULL} AS wait, \
      {pg:NULL::bigint}{lite:NULL} AS activity, e.activity_id, e.kind, e.name, e.definition_id, p.deployed_at AS created, d.tenant, \
@@ -95,8 +98,12 @@ const STARTS: &str = "(SELECT {pg:NULL::uuid}{lite:NULL} AS instance_id, {pg:NUL
      FROM start_event e JOIN definition d ON d.id = e.definition_id JOIN deployment p ON p.id = d.deployment_id \
      WHERE NOT EXISTS (SELECT 1 FROM definition newer WHERE newer.tenant = d.tenant AND newer.key = d.key AND newer.version > d.version)) s";
 
-fn select(filter: EventSubscriptionFilter) -> Select {
-    let mut select = Select::of(vec![WAITS, STARTS]);
+/// If more than this wait for an event of one name, they are looked for among all waits in the order of a list, and not by the name and
+/// then sorted. PostgreSQL knows how many they are.
+const MOST_SORTED: u32 = 1_000;
+
+fn select(filter: EventSubscriptionFilter, by_name: bool) -> Select {
+    let mut select = Select::of(vec![format!("{WAITS} {}", if by_name { "" } else { IN_ORDER }), STARTS.to_owned()]);
     // A receive task without a message waits for nothing that could be sent.
     select.condition("(s.kind <> 'message' OR s.name <> '')");
     if let Some((instance, wait)) = filter.wait {
@@ -150,11 +157,25 @@ impl Reads {
         let columns =
             "s.definition_id, s.instance_id, s.wait, s.activity, s.kind, s.name, s.activity_id, s.created, s.tenant, s.correlation_key";
         let ties = ["s.instance_id", "s.wait", "s.definition_id", "s.activity_id"];
-        select(filter).rows(&self.pool, columns, &keys(sort, &ties), page).await?.iter().map(listed).collect()
+        let by_name = match &filter.name {
+            Some(name) if sort.is_empty() && page != Page::ALL => !self.many_wait_for(name).await?,
+            _ => true,
+        };
+        select(filter, by_name).rows(&self.pool, columns, &keys(sort, &ties), page).await?.iter().map(listed).collect()
     }
 
     /// How many there are.
     pub async fn count_event_subscriptions(&self, filter: EventSubscriptionFilter) -> Result<i64, Error> {
-        select(filter).count(&self.pool).await
+        select(filter, true).count(&self.pool).await
+    }
+
+    /// Whether more wait for an event of this name than are to be sorted; on SQLite, which keeps no statistics.
+    pub(super) async fn many_wait_for(&self, name: &str) -> Result<bool, Error> {
+        if self.pool.dialect() != Dialect::Sqlite {
+            return Ok(false);
+        }
+        let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM subscription WHERE name = $1 LIMIT {}) s", MOST_SORTED + 1);
+        let rows = self.pool.fetch(&sql, params![name]).await?;
+        Ok(rows.first().map_or(Ok(0), |row| row.get::<i64>(0))? > i64::from(MOST_SORTED))
     }
 }

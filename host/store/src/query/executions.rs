@@ -1,8 +1,15 @@
 //! Executions: an activity instance is one, and so is the process instance itself.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
+use super::event_subscriptions::IN_ORDER;
+use super::incidents::has_incident;
+use super::instances;
+use super::lead::{First, Lead as InstanceLead};
 use super::select::{Select, Sort, keys};
+use super::standing::{Standing, Told, WAITS, Waits};
 use super::variables::{In, VariableCondition, having};
 use super::{Order, Page, Reads};
 use crate::Error;
@@ -74,7 +81,8 @@ pub enum ExecutionSort {
 impl Sort for ExecutionSort {
     fn column(self) -> &'static str {
         match self {
-            Self::Instance => "i.id",
+            // As SQLite sees the order of what is found first.
+            Self::Instance => "c.instance_id",
             Self::DefinitionKey => "d.key",
             Self::DefinitionId => "i.definition_id",
             Self::Tenant => "i.tenant",
@@ -82,36 +90,114 @@ impl Sort for ExecutionSort {
     }
 }
 
-const INSTANCES: &str = "instance i LEFT JOIN definition d ON d.id = i.definition_id";
+/// What each place of executions `c` is joined with.
+const WITH_INSTANCE: &str = "CROSS JOIN instance i LEFT JOIN definition d ON d.id = i.definition_id";
 
 /// Every execution once: those that wait, also before and behind an element, have rows of their waits; scopes and joins are known to the
 /// history. Where `chosen` selects the ids of instances, theirs alone.
 fn executions(chosen: Option<&str>) -> String {
-    // Jobs are in two tables: PostgreSQL would read all of the view that has both.
-    let tables = [
-        ("task", "instance_id", "activity", "TRUE"),
-        ("external_task", "instance_id", "activity", "TRUE"),
-        ("subscription", "instance_id", "activity", "TRUE"),
-        ("job", "instance_id", "activity", "TRUE"),
-        ("instance", "id", "job_activity", "job_host IS NOT NULL"),
-        ("history_activity", "instance_id", "n", "ended_at IS NULL"),
-    ];
-    let of_all = tables.map(|(table, instance, n, that)| {
+    let of = |table: &str, instance: &str, n: &str, that: &str| {
         let of_chosen = chosen.map_or(String::new(), |_| format!(" AND {instance} IN (SELECT id FROM chosen)"));
         format!(" UNION SELECT {instance}, {n} FROM {table} WHERE {that}{of_chosen}")
-    });
+    };
+    let waits: String = WAITS.iter().map(|Waits { table, instance, activity, that, .. }| of(table, instance, activity, that)).collect();
+    let open = of("history_activity", "instance_id", "n", "ended_at IS NULL");
     let (with, processes) = match chosen {
         Some(ids) => (format!("WITH chosen AS MATERIALIZED ({ids}) "), "chosen"),
         None => (String::new(), "instance"),
     };
-    format!(
-        "({with}SELECT id AS instance_id, CAST(1 AS BIGINT) AS n FROM {processes}{}) e CROSS JOIN instance i \
-         LEFT JOIN definition d ON d.id = i.definition_id",
-        of_all.concat()
-    )
+    format!("({with}SELECT id AS instance_id, CAST(1 AS BIGINT) AS n FROM {processes}{waits}{open}) c {WITH_INSTANCE}")
 }
 
+/// What a list of executions begins with.
+enum Lead {
+    /// Instances, by what leads to them.
+    Instances(InstanceLead),
+    /// What stands at an element.
+    Standing(Standing),
+    /// What has failed.
+    Failed,
+    /// What waits for an event.
+    Waiting(Waiting),
+}
+
+/// What waits for events of one kind and name.
+#[derive(Clone, Debug)]
+struct Waiting {
+    kind: &'static str,
+    name: String,
+    /// In instances of these definitions, if any are given.
+    of_definitions: Option<Vec<String>>,
+    /// Whether they are found by the name; else they are looked for in the order of their instances.
+    by_name: bool,
+}
+
+impl Waiting {
+    fn first(&self) -> First {
+        let of_definitions = if self.of_definitions.is_some() { " AND definition_id {any_text:2}" } else { "" };
+        let of = format!("kind = '{}' AND name = $1{of_definitions}", self.kind);
+        let order = if self.by_name { "" } else { IN_ORDER };
+        let before = "p.instance_id = c.instance_id AND p.activity = c.n AND p.wait < c.wait";
+        First {
+            from: format!("(SELECT instance_id, activity AS n, wait FROM subscription {order} WHERE {of}) c").into(),
+            once: format!("NOT EXISTS (SELECT 1 FROM subscription p WHERE {before} AND {of})").into(),
+        }
+    }
+
+    fn params(self) -> Vec<Param> {
+        std::iter::once(self.name.into()).chain(self.of_definitions.map(Param::Texts)).collect()
+    }
+}
+
+/// Those with an open incident, as rows `c`.
+const FAILED: [First; 2] = [
+    First {
+        from: Cow::Borrowed("(SELECT instance_id, activity AS n, n AS incident FROM incident) c"),
+        once: Cow::Borrowed(
+            "NOT EXISTS (SELECT 1 FROM incident p WHERE p.instance_id = c.instance_id AND p.activity = c.n AND p.n < c.incident)",
+        ),
+    },
+    First { from: Cow::Borrowed("(SELECT DISTINCT instance_id, activity AS n FROM undelivered_incident) c"), once: Cow::Borrowed("TRUE") },
+];
+
 impl ExecutionFilter {
+    /// Whether it is of few instances by itself.
+    fn is_narrow(&self) -> bool {
+        !self.ids.is_empty() || self.instance.is_some() || self.incident.is_some() || self.business_key.is_some()
+    }
+
+    /// What a list of them begins with; what that says by itself is no condition any more.
+    async fn lead(&mut self, reads: &Reads, page: Page, sort: &[(ExecutionSort, Order)]) -> Result<Lead, Error> {
+        if self.is_narrow() {
+            return Ok(Lead::Instances(InstanceLead::All));
+        }
+        let of_definitions = reads.definitions_asked(self.definition_id.as_ref(), self.definition_key.as_ref()).await?;
+        for (kind, name) in [("message", &mut self.message), ("signal", &mut self.signal)] {
+            if let Some(name) = name.take() {
+                let in_order = page != Page::ALL && sort.first().is_none_or(|(by, _)| *by == ExecutionSort::Instance);
+                let by_name = !in_order || !reads.many_wait_for(&name).await?;
+                return Ok(Lead::Waiting(Waiting { kind, name, of_definitions, by_name }));
+            }
+        }
+        if let Some(activity_id) = self.activity_id.take() {
+            return Ok(Lead::Standing(reads.standing(vec![activity_id], of_definitions, Told::InAnyWay, page != Page::ALL).await?));
+        }
+        let failed = [&self.incident_code, &self.incident_code_not, &self.incident_message, &self.incident_message_like];
+        if failed.iter().any(|it| it.is_some()) {
+            return Ok(Lead::Failed);
+        }
+        Ok(Lead::Instances(match of_definitions {
+            Some(ids) => {
+                if self.definition_id.take().is_none() {
+                    self.definition_key = None;
+                }
+                InstanceLead::Definitions(ids)
+            }
+            None if self.suspended == Some(true) => InstanceLead::Suspended,
+            None => InstanceLead::All,
+        }))
+    }
+
     /// Whether an instance of which [`instances`](Self::instances) says that it may have one has an execution that is found.
     fn is_of_instances(&self) -> bool {
         let at = [&self.activity_id, &self.incident_code, &self.incident_code_not, &self.incident_message, &self.incident_message_like];
@@ -119,102 +205,134 @@ impl ExecutionFilter {
             && self.variables.is_empty()
             && self.incident.is_none()
             && at.iter().all(|it| it.is_none())
-            && (self.message.is_none() || self.signal.is_none())
+            && self.message.is_none()
+            && self.signal.is_none()
     }
 
-    /// The instances that may have one; of these definitions, if those of the key are known.
-    fn instances(&mut self, of_definitions: Option<Vec<String>>) -> Select {
-        let mut select = Select::new(INSTANCES);
+    /// Those of instances `i` like this.
+    fn of_instances(&mut self, select: &mut Select) {
         select.uuids("i.id", self.ids.iter().map(|(instance, _)| *instance).collect());
         select.maybe("i.id = $?", self.instance);
         select.maybe("i.id = $?", self.incident.map(|(instance, _)| instance));
         select.maybe("i.business_key = $?", self.business_key.take());
         select.maybe("i.definition_id = $?", self.definition_id.take());
-        let key = self.definition_key.take();
-        match of_definitions {
-            Some(ids) if !ids.is_empty() => select.texts("i.definition_id", ids),
-            _ => select.maybe("i.definition_id IN (SELECT k.id FROM definition k WHERE k.key = $?)", key),
-        }
-        select.maybe("i.suspended = $?", self.suspended);
+        select.maybe("i.definition_id IN (SELECT k.id FROM definition k WHERE k.key = $?)", self.definition_key.take());
+        select.when(self.suspended == Some(true), "i.suspended");
+        select.when(self.suspended == Some(false), "NOT i.suspended");
         select.texts("i.tenant", std::mem::take(&mut self.tenants));
-        having(&mut select, "i.id", In::Process, std::mem::take(&mut self.process_variables));
-        // By its name: SQLite would otherwise look through all that wait for it at each instance.
-        let waiting = |kind: &str| format!("i.id IN (SELECT w.instance_id FROM subscription w WHERE w.kind = '{kind}' AND w.name = $?)");
-        select.maybe(&waiting("message"), self.message.clone());
-        select.maybe(&waiting("signal"), self.signal.clone());
-        select
+        having(select, "i.id", In::Process, std::mem::take(&mut self.process_variables));
     }
 }
 
-/// The executions of a filter. Where each of its instances has one, a page is of no more instances than rows, the first ones in its order,
-/// and no other one is looked at.
-fn select(mut filter: ExecutionFilter, of_definitions: Option<Vec<String>>, sort: &[(ExecutionSort, Order)], page: Page) -> Select {
-    let most =
-        if page != Page::ALL && filter.is_of_instances() { Page { first: 0, max: page.first.saturating_add(page.max) } } else { Page::ALL };
-    let chosen = filter.instances(of_definitions);
-    let mut select = if chosen.is_unconditional() && most == Page::ALL {
-        Select::of(vec![executions(None)])
-    } else {
-        let (ids, params) = chosen.statement("i.id", &keys(sort, &["i.id"]), most);
-        Select::with_params(vec![executions(Some(&ids))], params)
-    };
-    select.condition("i.id = e.instance_id");
-    // Said here, too, one instance is what SQLite looks up in all that follows.
-    select.maybe("e.instance_id = $?", filter.instance);
-    select.maybe("e.instance_id = $?", filter.incident.map(|(instance, _)| instance));
-    select.numbered("e.instance_id", "e.n", filter.ids);
-    let at = |table: &str| format!("SELECT 1 FROM {table} w WHERE w.instance_id = e.instance_id AND w.activity = e.n");
-    if let Some(activity_id) = filter.activity_id {
-        let waiting = ["task", "external_task", "subscription", "any_job"].map(|table| {
-            let own = match table {
-                "subscription" => " AND NOT w.of_event",
-                "any_job" => " AND w.kind <> 'event-timer'",
-                _ => "",
+/// The executions of a filter, and their order. Where each of its instances has one, a page is of no more instances than rows, the first
+/// ones in its order, and no other one is looked at.
+fn select(mut filter: ExecutionFilter, lead: Lead, sort: &[(ExecutionSort, Order)], page: Page) -> (Select, Vec<(String, &'static str)>) {
+    let of_first = |First { from, once }: &First| format!("(SELECT * FROM {from} WHERE {once}) c {WITH_INSTANCE}");
+    let (mut select, order) = match lead {
+        Lead::Instances(lead) => {
+            let places = instances::places(&lead);
+            if places.is_empty() {
+                return (Select::of(places), Vec::new());
+            }
+            let of_page = page != Page::ALL && filter.is_of_instances();
+            let most = if of_page { Page { first: 0, max: page.first.saturating_add(page.max) } } else { Page::ALL };
+            let mut chosen = Select::with_params(places, lead.params());
+            filter.of_instances(&mut chosen);
+            let select = if matches!(lead, InstanceLead::All) && chosen.is_unconditional() && most == Page::ALL {
+                Select::of(vec![executions(None)])
+            } else {
+                let of_instance = |(column, order): (String, _)| match column.as_str() {
+                    "c.instance_id" => ("i.id".to_owned(), order),
+                    _ => (column, order),
+                };
+                let order: Vec<_> = keys(sort, lead.ties()).into_iter().map(of_instance).collect();
+                let (ids, params) = chosen.statement("i.id", &order, most);
+                Select::with_params(vec![executions(Some(&ids))], params)
             };
-            format!("EXISTS ({}{own} AND w.activity_id = $?)", at(table))
+            (select, keys(sort, &[lead.ties(), &["c.n"]].concat()))
+        }
+        Lead::Standing(standing) => {
+            let places = standing.first(true).iter().map(of_first).collect();
+            let mut select = Select::with_params(places, standing.params()).overlapping("c.instance_id, c.n");
+            filter.of_instances(&mut select);
+            (select, keys(sort, &["c.instance_id", "c.n"]))
+        }
+        Lead::Failed => {
+            let mut select = Select::of(FAILED.iter().map(of_first).collect()).overlapping("c.instance_id, c.n");
+            filter.of_instances(&mut select);
+            (select, keys(sort, &["c.instance_id", "c.n"]))
+        }
+        Lead::Waiting(waiting) => {
+            let mut select = Select::with_params(vec![of_first(&waiting.first())], waiting.params());
+            filter.of_instances(&mut select);
+            (select, keys(sort, &["c.instance_id", "c.n"]))
+        }
+    };
+    select.condition("i.id = c.instance_id");
+    // Said here, too, one instance is what SQLite looks up in all that follows.
+    select.maybe("c.instance_id = $?", filter.instance);
+    select.maybe("c.instance_id = $?", filter.incident.map(|(instance, _)| instance));
+    select.numbered("c.instance_id", "c.n", filter.ids);
+    if let Some(activity_id) = filter.activity_id {
+        let waiting = WAITS.iter().map(|Waits { table, instance, activity, activity_id, that, trigger, .. }| {
+            format!("EXISTS (SELECT 1 FROM {table} w WHERE w.{instance} = c.instance_id AND w.{activity} = c.n AND {that} AND NOT ({trigger}) AND w.{activity_id} = $?)")
         });
-        let open = "EXISTS (SELECT 1 FROM history_activity w JOIN element f ON f.id = w.element WHERE w.instance_id = e.instance_id \
-                    AND w.n = e.n AND f.activity_id = $?)";
-        select.with(&format!("({} OR {open})", waiting.join(" OR ")), activity_id);
+        let open = "EXISTS (SELECT 1 FROM history_activity w JOIN element f ON f.id = w.element WHERE w.instance_id = c.instance_id \
+                    AND w.n = c.n AND f.activity_id = $?)";
+        select.with(&format!("({} OR {open})", waiting.collect::<Vec<_>>().join(" OR ")), activity_id);
     }
-    let waiting = |kind: &str| format!("EXISTS ({} AND w.kind = '{kind}' AND w.name = $?)", at("subscription"));
+    let waiting = |kind: &str| {
+        format!(
+            "EXISTS (SELECT 1 FROM subscription w WHERE w.instance_id = c.instance_id AND w.activity = c.n AND w.kind = '{kind}' AND w.name = $?)"
+        )
+    };
     select.maybe(&waiting("message"), filter.message);
     select.maybe(&waiting("signal"), filter.signal);
-    let incident = |condition: &str| format!("EXISTS ({} AND {condition})", at("any_incident"));
+    let incident = |that: &str| has_incident("c.instance_id", &format!("w.activity = c.n AND {that}"));
     select.maybe(&incident("w.n = $?"), filter.incident.map(|(_, n)| n));
     select.maybe(&incident("w.code = $?"), filter.incident_code);
     select.maybe(&incident("w.code <> $?"), filter.incident_code_not);
     select.maybe(&incident("w.message = $?"), filter.incident_message);
     select.maybe(&incident("w.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
-    having(&mut select, "e.instance_id", In::Scope("e.n"), filter.variables);
-    select
+    having(&mut select, "c.instance_id", In::Scope("c.n"), filter.variables);
+    (select, order)
 }
 
-/// The statement of a page. `of_definitions` are those of the filter's key, by which PostgreSQL knows how many instances it is about.
-pub(crate) fn executions_sql(
-    filter: ExecutionFilter,
-    of_definitions: Option<Vec<String>>,
-    page: Page,
-    sort: &[(ExecutionSort, Order)],
-) -> (String, Vec<Param>) {
-    select(filter, of_definitions, sort, page).statement("e.instance_id, e.n, i.tenant", &keys(sort, &["i.id", "e.n"]), page)
-}
+const COLUMNS: &str = "c.instance_id, c.n, i.tenant";
 
 impl Reads {
-    /// Executions. What one of them stands at, has failed with or has as its own variables is looked for in all executions of the instances
-    /// that the rest of the filter leaves.
+    async fn list_of_executions(
+        &self,
+        mut filter: ExecutionFilter,
+        page: Page,
+        sort: &[(ExecutionSort, Order)],
+    ) -> Result<(Select, Vec<(String, &'static str)>), Error> {
+        let lead = filter.lead(self, page, sort).await?;
+        Ok(select(filter, lead, sort, page))
+    }
+
+    /// The statement of a list.
+    #[cfg(test)]
+    pub(crate) async fn executions_sql(
+        &self,
+        filter: ExecutionFilter,
+        page: Page,
+        sort: &[(ExecutionSort, Order)],
+    ) -> (String, Vec<Param>) {
+        let (select, order) = self.list_of_executions(filter, page, sort).await.expect("read");
+        select.statement(COLUMNS, &order, page)
+    }
+
+    /// Executions. What one of them has failed with or has as its own variables is looked for in all executions that the rest of the filter
+    /// leaves.
     pub async fn executions(
         &self,
         filter: ExecutionFilter,
         page: Page,
         sort: &[(ExecutionSort, Order)],
     ) -> Result<Vec<ExecutionListed>, Error> {
-        let of_definitions = match &filter.definition_key {
-            Some(key) => self.definitions_of(key).await?,
-            None => None,
-        };
-        let (sql, params) = executions_sql(filter, of_definitions, page, sort);
-        let rows = self.pool.fetch(&sql, params).await?;
+        let (select, order) = self.list_of_executions(filter, page, sort).await?;
+        let rows = select.rows(&self.pool, COLUMNS, &order, page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();
@@ -225,6 +343,7 @@ impl Reads {
 
     /// How many there are.
     pub async fn count_executions(&self, filter: ExecutionFilter) -> Result<i64, Error> {
-        select(filter, None, &[], Page::ALL).count(&self.pool).await
+        let (select, _) = self.list_of_executions(filter, Page::ALL, &[]).await?;
+        select.count(&self.pool).await
     }
 }

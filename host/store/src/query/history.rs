@@ -2,12 +2,13 @@
 
 use uuid::Uuid;
 
-use super::instances::{WITH_INCIDENT, of_definition, stands_at};
+use super::lead::{First, Lead, of_definition};
 use super::select::{Place, Select, Sort, keys};
+use super::standing::{Told, is_in, stands_at};
 use super::variables::{In, VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use crate::Error;
-use crate::db::{Columns, Param, params};
+use crate::db::{Columns, params};
 use crate::deploy::key_of_definition;
 
 /// An instance in history.
@@ -203,6 +204,14 @@ pub struct HistoryVariable {
 /// Those that have ended. Only they are in the indexes of the table.
 const ENDED: &str = "(SELECT * FROM history_instance WHERE ended_at IS NOT NULL) h LEFT JOIN definition d ON d.id = h.definition_id";
 
+/// The same, by what leads to them.
+fn ended(First { from, once }: &First) -> Place {
+    let rows = format!(
+        "SELECT g.* FROM {from} CROSS JOIN history_instance g WHERE g.instance_id = c.instance_id AND g.ended_at IS NOT NULL AND {once}"
+    );
+    format!("({rows}) h LEFT JOIN definition d ON d.id = h.definition_id").into()
+}
+
 /// Those that live, by the indexes of their own rows, or by what leads to those. History does not follow every suspension; those rows tell.
 fn live(id: &str, from: &str, which: &str) -> Place {
     let from = format!(
@@ -233,7 +242,11 @@ const OF_LIVE: [&str; 2] = ["ACTIVE", "SUSPENDED"];
 
 impl HistoryInstanceFilter {
     fn can_have_ended(&self) -> bool {
-        let of_live = self.unfinished || self.with_open_incident || self.with_jobs_retrying || !self.standing_at.is_empty();
+        let of_live = self.unfinished
+            || self.with_open_incident
+            || self.with_jobs_retrying
+            || !self.standing_at.is_empty()
+            || !self.active_activities.is_empty();
         !of_live && self.can_be_in_state(false)
     }
 
@@ -246,39 +259,88 @@ impl HistoryInstanceFilter {
     fn can_be_in_state(&self, live: bool) -> bool {
         self.states.is_empty() || self.states.iter().any(|state| OF_LIVE.contains(&state.as_str()) == live)
     }
-}
 
-/// Where instances like these can be at all; live ones at each of these definitions, if any are given.
-fn places(filter: &HistoryInstanceFilter, of_definitions: Option<&[String]>) -> Vec<Place> {
-    let mut places = Vec::new();
-    if filter.can_have_ended() {
-        places.push(ENDED.into());
+    /// Whether it is of few instances by itself.
+    fn is_narrow(&self) -> bool {
+        !self.ids.is_empty() || self.business_key.is_some() || !self.business_keys.is_empty() || self.calls.is_narrow()
     }
-    if !filter.can_live() {
-        return places;
-    }
-    if filter.with_open_incident {
-        let of = |(ids, elsewhere): &(&str, &str)| {
-            live("c.instance_id", &format!("{ids} CROSS JOIN instance i"), &format!("i.id = c.instance_id AND NOT {elsewhere}"))
+
+    /// Where instances like these can be at all. What that says by itself is no condition any more.
+    async fn places(&mut self, reads: &Reads, is_list: bool) -> Result<Places, Error> {
+        let (ended, live) = (self.can_have_ended(), self.can_live());
+        if !self.executed_activities.is_empty() && !reads.has_element(&self.executed_activities).await? {
+            // Else all instances would be asked for it.
+            return Ok(Places { ended: false, live: false, lead: Lead::All });
+        }
+        let of_definitions = if self.is_narrow() {
+            None
+        } else {
+            reads.definitions_asked(self.definition_id.as_ref(), self.definition_key.as_ref()).await?
         };
-        places.extend(WITH_INCIDENT.iter().map(of));
-    } else if let Some(ids) = of_definitions {
-        places.extend((1..=ids.len()).map(|at| live("i.id", "instance i", &of_definition("i", at)).led_by("h.runs")));
-    } else {
-        places.push(live("i.id", "instance i", "TRUE"));
+        let lead = if self.is_narrow() {
+            Lead::All
+        } else if !self.standing_at.is_empty() {
+            Lead::Standing(reads.standing(std::mem::take(&mut self.standing_at), of_definitions, Told::InAnyWay, is_list).await?)
+        } else if !self.active_activities.is_empty() {
+            Lead::Standing(reads.standing(std::mem::take(&mut self.active_activities), of_definitions, Told::ByHistory, is_list).await?)
+        } else if self.with_open_incident {
+            self.with_open_incident = false;
+            Lead::OpenIncidents
+        } else if self.with_incidents || self.incident.is_some() {
+            self.with_incidents = false;
+            Lead::Incidents
+        } else {
+            of_definitions.filter(|_| is_list && live).map_or(Lead::All, Lead::Definitions)
+        };
+        Ok(Places { ended, live, lead })
     }
-    places
 }
 
-pub(super) fn instances(filter: HistoryInstanceFilter, keeps_activities: bool) -> Select {
-    instances_of(filter, None, keeps_activities)
+/// Where a list looks for instances.
+struct Places {
+    /// Among those that have ended.
+    ended: bool,
+    /// Among those that live.
+    live: bool,
+    /// What leads to them; definitions lead to those that live.
+    lead: Lead,
 }
 
-fn instances_of(mut filter: HistoryInstanceFilter, of_definitions: Option<Vec<String>>, keeps_activities: bool) -> Select {
-    let places = places(&filter, of_definitions.as_deref());
-    let mut select = Select::with_params(places, of_definitions.unwrap_or_default().into_iter().map(Param::from).collect());
+impl Places {
+    fn all(&self) -> Vec<Place> {
+        let first = self.lead.first();
+        let (mut of_ended, mut of_live): (Vec<Place>, Vec<Place>) = match &self.lead {
+            Lead::All | Lead::Suspended => (vec![ENDED.into()], vec![live("i.id", "instance i", "TRUE")]),
+            Lead::Definitions(ids) => {
+                let of = |at| live("i.id", "instance i", &of_definition("i", at)).led_by("h.runs");
+                (vec![ENDED.into()], (1..=ids.len()).map(of).collect())
+            }
+            Lead::OpenIncidents | Lead::Incidents | Lead::Standing(_) => {
+                let of = |First { from, once }: &First| {
+                    live("c.instance_id", &format!("{from} CROSS JOIN instance i"), &format!("i.id = c.instance_id AND {once}"))
+                };
+                (first.iter().map(ended).collect(), first.iter().map(of).collect())
+            }
+        };
+        let mut all = if self.ended { std::mem::take(&mut of_ended) } else { Vec::new() };
+        if self.live {
+            all.append(&mut of_live);
+        }
+        all
+    }
+}
+
+/// Those that have ended.
+pub(super) fn finished(filter: HistoryInstanceFilter, keeps_activities: bool) -> Select {
+    select(HistoryInstanceFilter { finished: true, ..filter }, &Places { ended: true, live: false, lead: Lead::All }, keeps_activities)
+}
+
+fn select(mut filter: HistoryInstanceFilter, places: &Places, keeps_activities: bool) -> Select {
+    let mut select = Select::with_params(places.all(), places.lead.params());
+    if places.lead.overlaps() {
+        select = select.overlapping("h.instance_id");
+    }
     let any = std::mem::take(&mut filter.any);
-    filter.with_open_incident = false;
     conditions(&mut select, filter, keeps_activities);
     for filter in any {
         select.any(|select| conditions(select, filter, keeps_activities));
@@ -314,12 +376,7 @@ fn conditions(select: &mut Select, filter: HistoryInstanceFilter, keeps_activiti
     select.when(filter.with_incidents, WITH_INCIDENTS);
     select.when(filter.with_jobs_retrying, WITH_JOBS_RETRYING);
     stands_at(select, "h.instance_id", filter.standing_at, keeps_activities);
-    if !filter.active_activities.is_empty() {
-        let active = "EXISTS (SELECT 1 FROM history_activity a JOIN element e ON e.id = a.element WHERE a.instance_id = h.instance_id \
-                      AND a.ended_at IS NULL AND e.activity_id";
-        select.texts(active, filter.active_activities);
-        select.close();
-    }
+    is_in(select, "h.instance_id", filter.active_activities);
     if !filter.executed_activities.is_empty() {
         let executed = "EXISTS (SELECT 1 FROM history_activity a JOIN element e ON e.id = a.element WHERE a.instance_id = h.instance_id \
                         AND a.ended_at IS NOT NULL AND e.activity_id";
@@ -374,33 +431,40 @@ pub(super) fn by_time<S: Copy>(ended: S, started: S, by_end: bool) -> [(S, Order
 const COLUMNS: &str = "h.instance_id, h.tenant, h.definition_id, h.definition_key, d.version, d.name, h.business_key, h.start_activity, \
                        h.started_at, h.ended_at, h.state, h.reason, h.removal_at, h.super_instance, h.root_instance, h.started_by";
 
-/// A list and its order, which is one that an index has for what is asked, if none is asked for.
-fn list(
-    filter: HistoryInstanceFilter,
-    of_definitions: Option<Vec<String>>,
-    sort: &[(HistoryInstanceSort, Order)],
-    keeps_activities: bool,
-) -> (Select, Vec<(String, &'static str)>) {
+/// The order of a list: one that an index has for what is asked, if none is asked for.
+fn order(filter: &HistoryInstanceFilter, lead: &Lead, sort: &[(HistoryInstanceSort, Order)]) -> Vec<(String, &'static str)> {
     let by_end = filter.finished_before.is_some() || filter.finished_after.is_some();
-    let started = if filter.with_open_incident { HistoryInstanceSort::Id } else { HistoryInstanceSort::StartedAt };
+    let started = match lead {
+        Lead::All | Lead::Definitions(_) | Lead::Suspended => HistoryInstanceSort::StartedAt,
+        Lead::OpenIncidents | Lead::Incidents | Lead::Standing(_) => HistoryInstanceSort::Id,
+    };
     let by_time = by_time(HistoryInstanceSort::EndedAt, started, by_end);
-    let order = keys(if sort.is_empty() { &by_time } else { sort }, &["h.instance_id"]);
-    (instances_of(filter, of_definitions, keeps_activities), order)
-}
-
-/// The statement of a list.
-#[cfg(test)]
-pub(crate) fn history_instances_sql(
-    filter: HistoryInstanceFilter,
-    of_definitions: Option<Vec<String>>,
-    page: Page,
-    sort: &[(HistoryInstanceSort, Order)],
-) -> (String, Vec<Param>) {
-    let (select, order) = list(filter, of_definitions, sort, true);
-    select.statement(COLUMNS, &order, page)
+    keys(if sort.is_empty() { &by_time } else { sort }, &["h.instance_id"])
 }
 
 impl Reads {
+    async fn list_of_history_instances(
+        &self,
+        mut filter: HistoryInstanceFilter,
+        sort: &[(HistoryInstanceSort, Order)],
+    ) -> Result<(Select, Vec<(String, &'static str)>), Error> {
+        let places = filter.places(self, true).await?;
+        let order = order(&filter, &places.lead, sort);
+        Ok((select(filter, &places, self.keeps_activities), order))
+    }
+
+    /// The statement of a list.
+    #[cfg(test)]
+    pub(crate) async fn history_instances_sql(
+        &self,
+        filter: HistoryInstanceFilter,
+        page: Page,
+        sort: &[(HistoryInstanceSort, Order)],
+    ) -> (String, Vec<crate::db::Param>) {
+        let (select, order) = self.list_of_history_instances(filter, sort).await.expect("read");
+        select.statement(COLUMNS, &order, page)
+    }
+
     /// Instances, ended ones too.
     pub async fn history_instances(
         &self,
@@ -408,13 +472,7 @@ impl Reads {
         page: Page,
         sort: &[(HistoryInstanceSort, Order)],
     ) -> Result<Vec<HistoryInstance>, Error> {
-        let of_definitions = filter.can_live() && !filter.with_open_incident;
-        let ids = match (&filter.definition_id, &filter.definition_key) {
-            (Some(id), _) if of_definitions => Some(vec![id.clone()]),
-            (None, Some(key)) if of_definitions => self.definitions_of(key).await?,
-            _ => None,
-        };
-        let (select, order) = list(filter, ids, sort, self.keeps_activities);
+        let (select, order) = self.list_of_history_instances(filter, sort).await?;
         let rows = select.large_rows(&self.pool, COLUMNS, &order, page).await?;
         rows.iter()
             .map(|row| {
@@ -442,8 +500,9 @@ impl Reads {
     }
 
     /// How many there are.
-    pub async fn count_history_instances(&self, filter: HistoryInstanceFilter) -> Result<i64, Error> {
-        instances(filter, self.keeps_activities).count(&self.pool).await
+    pub async fn count_history_instances(&self, mut filter: HistoryInstanceFilter) -> Result<i64, Error> {
+        let places = filter.places(self, false).await?;
+        select(filter, &places, self.keeps_activities).count(&self.pool).await
     }
 
     /// One instance.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::history::{WITH_BUSINESS_KEY, by_time};
-use super::select::{Select, Sort, keys};
+use super::select::{Select, Sort, ascending, keys};
+use super::standing::MOST_ELEMENTS;
 use super::{Order, Page, Reads};
 use crate::Error;
-use crate::db::{Param, params};
+use crate::db::Param;
 
 /// An activity in history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,24 +152,56 @@ impl Sort for HistoryActivitySort {
 /// Camunda's type of the activities that have a task.
 const USER_TASK: &str = "userTask";
 
-fn activities(filter: HistoryActivityFilter) -> Select {
-    let mut select = Select::new("history_activity a CROSS JOIN history_instance h LEFT JOIN element e ON e.id = a.element");
+/// What is asked of their elements `f`, which say it for all that happens at them.
+fn of_element(filter: &HistoryActivityFilter) -> impl Iterator<Item = (&'static str, String)> {
+    let asked = [
+        ("f.definition_id = $?", &filter.definition_id),
+        ("f.activity_id = $?", &filter.activity_id),
+        ("f.name = $?", &filter.name),
+        ("f.name LIKE $? ESCAPE '\\'", &filter.name_like),
+        ("f.kind = $?", &filter.kind),
+        ("f.digest = $?", &filter.digest),
+    ];
+    asked.map(|(condition, value)| value.clone().map(|value| (condition, value))).into_iter().flatten()
+}
+
+/// How those of one time are told apart.
+const TIES: [&str; 3] = ["a.element", "a.instance_id", "a.n"];
+
+const BESIDE: &str = "CROSS JOIN history_instance h LEFT JOIN element e ON e.id = a.element";
+
+/// Which activities are looked at.
+enum Looked {
+    /// All.
+    All,
+    /// What is open, in the order of its index.
+    Open,
+    /// The same at each of these elements.
+    OpenAt(Vec<i64>),
+}
+
+fn activities(filter: HistoryActivityFilter, looked: Looked) -> Select {
+    let mut select = match looked {
+        Looked::All => Select::of(vec![format!("history_activity a {BESIDE}")]),
+        Looked::Open => Select::of(vec![format!("history_activity a {{lite:INDEXED BY history_activity_open}} {BESIDE}")]),
+        Looked::OpenAt(elements) => {
+            let at = |at| format!("(SELECT * FROM history_activity x WHERE x.element = ${at} AND x.ended_at IS NULL) a {BESIDE}");
+            let places = (1..=elements.len()).map(at).collect();
+            Select::with_params(places, elements.into_iter().map(Param::I64).collect())
+        }
+    };
     select.condition("h.instance_id = a.instance_id");
     select.numbered("a.instance_id", "a.n", filter.id.into_iter().collect());
     select.maybe("a.instance_id = $?", filter.instance);
     select.maybe("a.n > $?", filter.behind);
-    // An activity knows its element, and that its definition, which is its instance's.
-    select.maybe("a.element IN (SELECT f.id FROM element f WHERE f.definition_id = $?)", filter.definition_id.clone());
+    // The few elements are looked for once, and not at each activity.
+    for (of_element, value) in of_element(&filter) {
+        select.with(&format!("a.element IN (SELECT f.id FROM element f WHERE {of_element})"), value);
+    }
+    select.when(filter.digest.is_some(), "a.attempt IS NOT NULL");
     select.maybe("h.definition_id = $?", filter.definition_id);
     select.maybe("h.definition_key = $?", filter.definition_key);
     select.maybe(&format!("a.instance_id {WITH_BUSINESS_KEY}"), filter.business_key);
-    // The few elements are looked for once, and not at each activity.
-    let at = |condition: &str| format!("a.element IN (SELECT f.id FROM element f WHERE f.{condition})");
-    select.maybe(&at("activity_id = $?"), filter.activity_id);
-    select.maybe(&at("name = $?"), filter.name);
-    select.maybe(&at("name LIKE $? ESCAPE '\\'"), filter.name_like);
-    select.maybe(&at("kind = $?"), filter.kind);
-    select.maybe(&format!("a.attempt IS NOT NULL AND {}", at("digest = $?")), filter.digest);
     let assigned = "(a.instance_id, a.n) IN (SELECT t.instance_id, t.activity FROM history_task t WHERE t.assignee = $?)";
     select.maybe(assigned, filter.assignee);
     select.when(filter.finished, "a.ended_at IS NOT NULL");
@@ -197,16 +230,20 @@ impl Reads {
             filter.finished_before.is_some() || filter.finished_after.is_some(),
             filter.started_before.is_some() || filter.started_after.is_some(),
         );
-        if let Some(id) = &filter.activity_id {
-            // Else all activities would be looked at for what cannot be there.
-            let elements = self.pool.fetch("SELECT 1 FROM element WHERE activity_id = $1 LIMIT 1", params![id.as_str()]).await?;
-            if elements.is_empty() {
-                return Ok(Vec::new());
-            }
+        let elements = self.elements_asked(&filter).await?;
+        if elements.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
         }
         let by_time = by_time(HistoryActivitySort::EndedAt, HistoryActivitySort::StartedAt, by_end);
         let sort = if sort.is_empty() && (by_end || by_start) { &by_time } else { sort };
-        let rows = activities(filter).rows(&self.pool, columns, &keys(sort, &["a.instance_id", "a.n"]), page).await?;
+        let open = filter.unfinished && filter.id.is_none() && filter.instance.is_none();
+        let (looked, ties) = match elements {
+            Some(ids) if open && ids.len() <= MOST_ELEMENTS as usize => (Looked::OpenAt(ids), &TIES[1..]),
+            // No index has all that is open by instances.
+            None if open && sort.is_empty() => (Looked::Open, &TIES[..]),
+            _ => (Looked::All, &TIES[1..]),
+        };
+        let rows = activities(filter, looked).rows(&self.pool, columns, &keys(sort, ties), page).await?;
         let read = rows.iter().map(|row| {
             let mut columns = row.columns();
             Ok(HistoryActivity {
@@ -255,8 +292,24 @@ impl Reads {
         Ok(())
     }
 
+    /// The elements that it is about, if it says so; none: it says nothing of them. Where no definition has such an element all activities
+    /// would be looked at for it.
+    async fn elements_asked(&self, filter: &HistoryActivityFilter) -> Result<Option<Vec<i64>>, Error> {
+        let mut select = Select::new("element f");
+        of_element(filter).for_each(|(condition, value)| select.with(condition, value));
+        if select.is_unconditional() {
+            return Ok(None);
+        }
+        let page = Page { first: 0, max: MOST_ELEMENTS + 1 };
+        let rows = select.rows(&self.pool, "f.id", &ascending(&["f.id"]), page).await?;
+        rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>().map(Some)
+    }
+
     /// How many there are.
     pub async fn count_history_activities(&self, filter: HistoryActivityFilter) -> Result<i64, Error> {
-        activities(filter).count(&self.pool).await
+        if self.elements_asked(&filter).await?.is_some_and(|elements| elements.is_empty()) {
+            return Ok(0);
+        }
+        activities(filter, Looked::All).count(&self.pool).await
     }
 }

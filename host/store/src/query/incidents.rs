@@ -190,6 +190,13 @@ pub(super) const OF_CALLED: &str = of_called!();
 /// The ids of those instances, each once.
 pub(super) const CALLERS: &str = concat!("(SELECT DISTINCT o.instance_id FROM ", of_called!(), " o) c");
 
+/// That an instance has an open incident `w` of its own, for which this holds. `any_incident` is not asked: where no constant leads to its
+/// rows SQLite would put all of them together. In this form PostgreSQL looks each up, and does not put all together either.
+pub(super) fn has_incident(instance: &str, that: &str) -> String {
+    let of = |table: &str| format!("SELECT 1 FROM {table} w WHERE w.instance_id = {instance} AND {that}");
+    format!("EXISTS ({} UNION ALL {})", of("incident"), of("undelivered_incident"))
+}
+
 /// The same of signals that could not be delivered.
 const FROM_DELIVERIES: &str = "(SELECT c.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM undelivered_incident c) \
                                incident \

@@ -2,8 +2,10 @@
 
 use uuid::Uuid;
 
-use super::incidents::CALLERS;
+use super::incidents::has_incident;
+use super::lead::{First, Lead, of_definition};
 use super::select::{Place, Select, Sort, ascending, keys};
+use super::standing::{Told, stands_at};
 use super::variables::{In, VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use super::{external_tasks, incidents, jobs, subscriptions, tasks};
@@ -223,46 +225,37 @@ fn whole(instances: &[Row], parts: &[Row]) -> Result<Option<InstanceRow>, Error>
 /// Instances with their definitions.
 const FROM: &str = "i LEFT JOIN definition d ON d.id = i.definition_id";
 
-/// That an instance is one of the definition that this parameter names. See [`Place::led_by`]; SQLite reads the right index by `=` only.
-pub(super) fn of_definition(instance: &str, param: usize) -> String {
-    let id = format!("{instance}.definition_id");
-    format!("{{pg:{id} >= ${param} AND {id} <= ${param}}}{{lite:{id} = ${param}}}")
+/// What lists show of them, from their table or from what is found first.
+pub(super) fn places(lead: &Lead) -> Vec<Place> {
+    match lead {
+        Lead::All => vec![format!("instance {FROM}").into()],
+        Lead::Suspended => vec![format!("(SELECT * FROM instance {{lite:INDEXED BY instance_suspended}} WHERE suspended) {FROM}").into()],
+        Lead::Definitions(ids) => (1..=ids.len())
+            .map(|at| {
+                Place::from(format!("(SELECT * FROM instance x WHERE {}) {FROM}", of_definition("x", at)))
+                    .led_by("i.definition_id")
+                    .without(&["d.key", "i.definition_id"])
+            })
+            .collect(),
+        Lead::OpenIncidents | Lead::Incidents | Lead::Standing(_) => lead
+            .first()
+            .iter()
+            .map(|First { from, once }| {
+                format!(
+                    "(SELECT c.instance_id AS id, has.tenant, has.definition_id, has.business_key, has.started_at, has.revision, has.suspended, has.super_instance \
+                     FROM {from} CROSS JOIN instance has WHERE has.id = c.instance_id AND {once}) {FROM}"
+                )
+                .into()
+            })
+            .collect(),
+    }
 }
 
-/// Where the ids of instances with an incident are, `c`, each once, and which of them another place has: those with one of their own, those
-/// to which a signal could not be delivered, and those that have called one of either. Incidents may be few among very many instances, or
-/// very many: so they are read in their order, as many as it takes.
-pub(super) const WITH_INCIDENT: [(&str, &str); 3] = [
-    ("incident c", "EXISTS (SELECT 1 FROM incident p WHERE p.instance_id = c.instance_id AND p.n < c.n)"),
-    (
-        "(SELECT DISTINCT u.instance_id FROM undelivered_incident u) c",
-        "EXISTS (SELECT 1 FROM incident p WHERE p.instance_id = c.instance_id)",
-    ),
-    (CALLERS, "EXISTS (SELECT 1 FROM any_incident p WHERE p.instance_id = c.instance_id)"),
-];
-
-/// Instances of a key are looked for at each of its definitions, if these are so many at the most: each gives its first ones in order. Of
-/// more they are all looked at.
-const MOST_DEFINITIONS: usize = 32;
-
-fn select(mut filter: InstanceFilter, of_definitions: Option<Vec<String>>, keeps_activities: bool) -> Select {
-    let mut select = if filter.is_by_incident() {
-        filter.with_incident = false;
-        let place = |(ids, elsewhere)| {
-            format!(
-                "(SELECT c.instance_id AS id, has.tenant, has.definition_id, has.business_key, has.started_at, has.revision, has.suspended, has.super_instance \
-                 FROM {ids} CROSS JOIN instance has WHERE has.id = c.instance_id AND NOT {elsewhere}) {FROM}"
-            )
-        };
-        Select::of(WITH_INCIDENT.map(place).to_vec())
-    } else if let Some(ids) = of_definitions {
-        filter.definition_id = None;
-        let place =
-            |at| Place::from(format!("(SELECT * FROM instance x WHERE {}) {FROM}", of_definition("x", at))).led_by("i.definition_id");
-        Select::with_params((1..=ids.len()).map(place).collect(), ids.into_iter().map(Param::from).collect())
-    } else {
-        Select::of(vec![format!("instance {FROM}")])
-    };
+fn select(mut filter: InstanceFilter, lead: &Lead, keeps_activities: bool) -> Select {
+    let mut select = Select::with_params(places(lead), lead.params());
+    if lead.overlaps() {
+        select = select.overlapping("i.id");
+    }
     let any = std::mem::take(&mut filter.any);
     conditions(&mut select, filter, keeps_activities);
     for filter in any {
@@ -272,22 +265,58 @@ fn select(mut filter: InstanceFilter, of_definitions: Option<Vec<String>>, keeps
 }
 
 impl InstanceFilter {
-    /// Whether all of them have an incident, or have called what has.
-    fn is_by_incident(&self) -> bool {
-        self.with_incident || self.incident_code.is_some() || self.incident_code_not.is_some()
+    /// Whether it is of few instances by itself.
+    fn is_narrow(&self) -> bool {
+        !self.ids.is_empty() || self.business_key.is_some() || self.incident.is_some() || self.calls.is_narrow()
     }
 
-    /// Whether they are told in the order in which they began, which an index has for each definition; as a rule that is the order of their
-    /// ids.
-    fn is_by_start(&self, sort: &[(InstanceSort, Order)]) -> bool {
-        sort.is_empty() && !self.is_by_incident() && (self.definition_id.is_some() || self.definition_key.is_some())
+    /// What a list of them begins with, or a count, which has no order; what that says by itself is no condition any more.
+    async fn lead(&mut self, reads: &Reads, sort: Option<&[(InstanceSort, Order)]>) -> Result<Lead, Error> {
+        let by_definition = match sort {
+            None => false,
+            Some([]) => self.definition_id.is_some() || self.definition_key.is_some(),
+            Some([(by, _), ..]) => matches!(by, InstanceSort::DefinitionKey | InstanceSort::DefinitionId),
+        };
+        if self.is_narrow() {
+            return Ok(Lead::All);
+        }
+        let of_definitions = reads.definitions_asked(self.definition_id.as_ref(), self.definition_key.as_ref()).await?;
+        if !self.activity_ids.is_empty() {
+            let activity_ids = std::mem::take(&mut self.activity_ids);
+            return Ok(Lead::Standing(reads.standing(activity_ids, of_definitions, Told::InAnyWay, sort.is_some()).await?));
+        }
+        if self.with_incident || self.incident_code.is_some() || self.incident_code_not.is_some() {
+            self.with_incident = false;
+            return Ok(Lead::OpenIncidents);
+        }
+        if self.suspended == Some(true) && sort.is_none_or(<[_]>::is_empty) {
+            return Ok(Lead::Suspended);
+        }
+        if !by_definition {
+            return Ok(Lead::All);
+        }
+        if of_definitions.is_some() {
+            if self.definition_id.take().is_none() {
+                self.definition_key = None;
+            }
+            return Ok(of_definitions.map_or(Lead::All, Lead::Definitions));
+        }
+        Ok(match self.definition_key {
+            Some(_) => Lead::All,
+            None => reads.definitions_of(None).await?.map_or(Lead::All, Lead::Definitions),
+        })
     }
 }
 
-/// Incidents of all that an instance has called.
-const BELOW: &str = "WITH RECURSIVE below (id) AS (SELECT b.id FROM instance b WHERE b.super_instance = i.id \
-                     UNION ALL SELECT b.id FROM below JOIN instance b ON b.super_instance = below.id) \
-                     SELECT 1 FROM below JOIN any_incident c ON c.instance_id = below.id WHERE TRUE";
+/// That an instance has an open incident for which this holds, or one of all that it has called.
+fn has_or_called(that: &str) -> String {
+    format!(
+        "({} OR EXISTS (WITH RECURSIVE below (id) AS (SELECT b.id FROM instance b WHERE b.super_instance = i.id \
+         UNION ALL SELECT b.id FROM below JOIN instance b ON b.super_instance = below.id) SELECT 1 FROM below WHERE {}))",
+        has_incident("i.id", that),
+        has_incident("below.id", that)
+    )
+}
 
 /// Each way of a filter is one condition.
 fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: bool) {
@@ -304,21 +333,19 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     select.maybe("d.deployment_id = $?", filter.deployment_id);
     select.tenants("i.tenant", filter.tenants, filter.without_tenant);
     select.when(filter.definition_without_tenant, "d.tenant = ''");
-    select.maybe("i.suspended = $?", filter.suspended);
-    let incident = |condition: &str| format!("EXISTS (SELECT 1 FROM any_incident c WHERE c.instance_id = i.id{condition})");
+    // As the index of those that are says it.
+    select.when(filter.suspended == Some(true), "i.suspended");
+    select.when(filter.suspended == Some(false), "NOT i.suspended");
     // An incident of what an instance has called is one of its own, but for what it says.
-    let or_called = |condition: &str| format!("({} OR EXISTS ({BELOW}{condition}))", incident(condition));
-    select.when(filter.with_incident, &or_called(""));
-    if let Some(id) = filter.incident {
-        select.exists("any_incident c", |select| {
-            select.condition("c.instance_id = i.id");
-            select.numbered("c.instance_id", "c.n", vec![id]);
-        });
+    select.when(filter.with_incident, &has_or_called("TRUE"));
+    if let Some((instance, n)) = filter.incident {
+        let numbered = format!("(i.id = $? AND {})", has_incident("i.id", "w.n = $?"));
+        select.with_each(&numbered, [instance.into(), n.into(), n.into()]);
     }
-    select.maybe(&or_called(" AND c.code = $?"), filter.incident_code);
-    select.maybe(&or_called(" AND c.code <> $?"), filter.incident_code_not);
-    select.maybe(&incident(" AND c.message = $?"), filter.incident_message);
-    select.maybe(&incident(" AND c.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
+    select.maybe(&has_or_called("w.code = $?"), filter.incident_code);
+    select.maybe(&has_or_called("w.code <> $?"), filter.incident_code_not);
+    select.maybe(&has_incident("i.id", "w.message = $?"), filter.incident_message);
+    select.maybe(&has_incident("i.id", "w.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
     having(select, "i.id", In::Scope("1"), filter.variables);
     stands_at(select, "i.id", filter.activity_ids, keeps_activities);
     filter.calls.add(select, "i", "instance", "id");
@@ -326,43 +353,25 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     select.maybe("i.started_at < $?", filter.started_before);
 }
 
-/// Waits tell where tokens stand, also before and behind an element; what triggers an event is not such a place. History, where it is kept,
-/// knows scopes and joins as well.
-pub(super) fn stands_at(select: &mut Select, instance: &str, activity_ids: Vec<String>, keeps_activities: bool) {
-    if activity_ids.is_empty() {
-        return;
-    }
-    let open = if keeps_activities {
-        " UNION ALL SELECT a.instance_id, e.activity_id FROM history_activity a CROSS JOIN element e WHERE e.id = a.element AND a.ended_at IS NULL"
-    } else {
-        ""
-    };
-    let condition = format!(
-        "EXISTS (SELECT 1 FROM (SELECT instance_id, activity_id FROM task UNION ALL SELECT instance_id, activity_id FROM external_task \
-         UNION ALL SELECT instance_id, activity_id FROM subscription WHERE NOT of_event \
-         UNION ALL SELECT super_instance, super_activity FROM instance WHERE super_instance IS NOT NULL \
-         UNION ALL SELECT instance_id, activity_id FROM any_job WHERE kind <> 'event-timer'{open}) w \
-         WHERE w.instance_id = {instance} AND w.activity_id"
-    );
-    select.texts(&condition, activity_ids);
-    select.close();
-}
-
-/// The statement of a list of instances, of these definitions if any are given.
-pub(crate) fn instances_sql(
-    filter: InstanceFilter,
-    of_definitions: Option<Vec<String>>,
-    page: Page,
-    sort: &[(InstanceSort, Order)],
-    keeps_activities: bool,
-) -> (String, Vec<Param>) {
-    let columns = "i.id, i.tenant, i.definition_id, i.business_key, i.started_at, i.revision, i.suspended, d.key";
-    let by_start = [(InstanceSort::StartedAt, Order::Asc)];
-    let sort = if filter.is_by_start(sort) { &by_start } else { sort };
-    select(filter, of_definitions, keeps_activities).statement(columns, &keys(sort, &["i.id"]), page)
-}
+const COLUMNS: &str = "i.id, i.tenant, i.definition_id, i.business_key, i.started_at, i.revision, i.suspended, d.key";
 
 impl Reads {
+    async fn list_of_instances(
+        &self,
+        mut filter: InstanceFilter,
+        sort: &[(InstanceSort, Order)],
+    ) -> Result<(Select, Vec<(String, &'static str)>), Error> {
+        let lead = filter.lead(self, Some(sort)).await?;
+        Ok((select(filter, &lead, self.keeps_activities), keys(sort, lead.ties())))
+    }
+
+    /// The statement of a list.
+    #[cfg(test)]
+    pub(crate) async fn instances_sql(&self, filter: InstanceFilter, page: Page, sort: &[(InstanceSort, Order)]) -> (String, Vec<Param>) {
+        let (select, order) = self.list_of_instances(filter, sort).await.expect("read");
+        select.statement(COLUMNS, &order, page)
+    }
+
     /// Live instances.
     pub async fn instances(
         &self,
@@ -370,17 +379,8 @@ impl Reads {
         page: Page,
         sort: &[(InstanceSort, Order)],
     ) -> Result<Vec<InstanceListed>, Error> {
-        let ids = match (&filter.definition_id, &filter.definition_key) {
-            _ if !filter.is_by_start(sort) => None,
-            (Some(id), _) => Some(vec![id.clone()]),
-            (None, Some(key)) => self.definitions_of(key).await?,
-            (None, None) => None,
-        };
-        if ids.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(Vec::new());
-        }
-        let (sql, params) = instances_sql(filter, ids, page, sort, self.keeps_activities);
-        let rows = self.pool.fetch(&sql, params).await?;
+        let (select, order) = self.list_of_instances(filter, sort).await?;
+        let rows = select.rows(&self.pool, COLUMNS, &order, page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();
@@ -398,15 +398,10 @@ impl Reads {
             .collect()
     }
 
-    /// The definitions of a key, if there are not too many to ask each by itself.
-    pub(super) async fn definitions_of(&self, key: &str) -> Result<Option<Vec<String>>, Error> {
-        let rows = self.pool.fetch("SELECT id FROM definition WHERE key = $1 ORDER BY id", params![key]).await?;
-        (rows.len() <= MOST_DEFINITIONS).then(|| rows.iter().map(|row| row.get(0)).collect()).transpose()
-    }
-
     /// How many there are.
-    pub async fn count_instances(&self, filter: InstanceFilter) -> Result<i64, Error> {
-        select(filter, None, self.keeps_activities).count(&self.pool).await
+    pub async fn count_instances(&self, mut filter: InstanceFilter) -> Result<i64, Error> {
+        let lead = filter.lead(self, None).await?;
+        select(filter, &lead, self.keeps_activities).count(&self.pool).await
     }
 
     /// An instance with its snapshot.
@@ -452,8 +447,9 @@ impl Reads {
     }
 
     /// The ids of all live instances that a filter finds, in their order.
-    pub async fn instance_ids(&self, filter: InstanceFilter) -> Result<Vec<Uuid>, Error> {
-        let select = select(filter, None, self.keeps_activities);
+    pub async fn instance_ids(&self, mut filter: InstanceFilter) -> Result<Vec<Uuid>, Error> {
+        let lead = filter.lead(self, None).await?;
+        let select = select(filter, &lead, self.keeps_activities);
         let rows = select.rows(&self.pool, "i.id", &ascending(&["i.id"]), Page::ALL).await?;
         rows.iter().map(|row| row.get(0)).collect()
     }

@@ -19,6 +19,7 @@ mod history_incidents;
 mod incidents;
 mod instances;
 mod jobs;
+mod lead;
 mod metrics;
 mod operations;
 mod orphans;
@@ -26,6 +27,7 @@ mod overdue;
 mod record;
 mod remembered;
 mod select;
+mod standing;
 mod starts;
 mod subscriptions;
 mod tasks;
@@ -44,24 +46,18 @@ pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};
 pub use deployments::{DeploymentFilter, DeploymentRow, DeploymentSort, ResourceRow};
 pub use details::{DetailFilter, DetailSort};
 pub use event_subscriptions::{EventSubscriptionFilter, EventSubscriptionListed, EventSubscriptionOf, EventSubscriptionSort};
-#[cfg(test)]
-pub(crate) use executions::executions_sql;
 pub use executions::{ExecutionFilter, ExecutionListed, ExecutionSort};
 pub use external_tasks::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort};
 pub(crate) use external_tasks::{fetched_columns, read as read_external_task};
 #[cfg(test)]
 pub(crate) use gathered::BATCHES;
 pub(crate) use gathered::Gathered;
-#[cfg(test)]
-pub(crate) use history::history_instances_sql;
 pub use history::{HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort, HistoryVariable, IncidentOf};
 pub use history_activities::{HistoryActivity, HistoryActivityFilter, HistoryActivitySort};
 #[cfg(test)]
 pub(crate) use history_incidents::remembered_incidents_sql;
 pub use history_incidents::{HistoryIncidentFilter, HistoryIncidentSort, IncidentRemembered, IncidentState};
 pub use incidents::{Cause, IncidentFilter, IncidentListed, IncidentName, IncidentSort};
-#[cfg(test)]
-pub(crate) use instances::instances_sql;
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
 #[cfg(test)]
 pub(crate) use jobs::jobs_sql;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use uuid::Uuid;
 
-use super::history::{history_variable, instances};
+use super::history::{finished, history_variable};
 use super::select::ascending;
 use super::{
     HistoryActivity, HistoryActivityFilter, HistoryInstance, HistoryInstanceFilter, HistoryVariable, OperationFilter, OperationListed,
@@ -170,7 +170,7 @@ pub struct HistoryIncident {
 impl Reads {
     /// Ended instances in the order of their ids, after one of them.
     pub async fn finished_instances(&self, filter: HistoryInstanceFilter, after: Option<Uuid>, max: u32) -> Result<Vec<Uuid>, Error> {
-        let mut select = instances(HistoryInstanceFilter { finished: true, ..filter }, self.keeps_activities);
+        let mut select = finished(filter, self.keeps_activities);
         select.maybe("h.instance_id > $?", after);
         let rows = select.rows(&self.pool, "h.instance_id", &ascending(&["h.instance_id"]), Page { first: 0, max }).await?;
         rows.iter().map(|row| row.get(0)).collect()

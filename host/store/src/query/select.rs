@@ -51,6 +51,8 @@ pub(super) struct Select {
     /// How the next condition is joined to the ones before.
     joint: Joint,
     params: Vec<Param>,
+    /// What tells a row from others, if a row may be in several places.
+    overlap: Option<&'static str>,
 }
 
 /// One page of a list whose texts may be large. Where it has more of them than one answer holds ([`MAX_ANSWER_BYTES`]) it is refused, and
@@ -71,9 +73,15 @@ impl Select {
         Self::with_params(places, Vec::new())
     }
 
-    /// The same of places that speak of values: `$1` is the first. Several cannot be counted, for there each place is asked by itself.
+    /// The same of places that speak of values: `$1` is the first. Several cannot be counted unless they overlap, for there each place is
+    /// asked by itself.
     pub(super) fn with_params<P: Into<Place>>(places: Vec<P>, params: Vec<Param>) -> Self {
-        Self { places: places.into_iter().map(Into::into).collect(), conditions: String::new(), joint: Joint::Where, params }
+        Self { places: places.into_iter().map(Into::into).collect(), conditions: String::new(), joint: Joint::Where, params, overlap: None }
+    }
+
+    /// Of places that may share rows: each place has a row once, and `key`, some columns, is what tells it from others.
+    pub(super) fn overlapping(self, key: &'static str) -> Self {
+        Self { overlap: Some(key), ..self }
     }
 
     /// Adds a condition without a value.
@@ -259,13 +267,20 @@ impl Select {
             };
             let all: Vec<String> = self.places.iter().enumerate().map(of).collect();
             let merged: Vec<String> = order.iter().enumerate().map(|(at, (_, direction))| format!("k{at} {direction}")).collect();
-            format!("SELECT * FROM ({}) u ORDER BY {}{paged}", all.join(" UNION ALL "), merged.join(", "))
+            let union = if self.overlap.is_some() { " UNION " } else { " UNION ALL " };
+            format!("SELECT * FROM ({}) u ORDER BY {}{paged}", all.join(union), merged.join(", "))
         };
         (sql, self.params)
     }
 
     /// How many rows there are.
     pub(super) async fn count(self, pool: &Pool) -> Result<i64, Error> {
+        if let (Some(key), true) = (self.overlap, self.places.len() > 1) {
+            let of = |place: &Place| format!("SELECT {key} FROM {}{}", place.from, self.conditions);
+            let all: Vec<String> = self.places.iter().map(of).collect();
+            let rows = pool.fetch(&format!("SELECT COUNT(*) FROM ({}) u", all.join(" UNION ")), self.params).await?;
+            return rows.first().map_or(Ok(0), |row| row.get(0));
+        }
         let mut all = 0;
         for place in self.places {
             let sql = format!("SELECT COUNT(*) FROM {}{}", place.from, self.conditions);

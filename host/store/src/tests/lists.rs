@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::{on_both, plan};
 use crate::db::Dialect;
 use crate::query::{
-    Comparison, ExecutionFilter, ExecutionSort, HistoryIncidentFilter, HistoryInstanceFilter, HistoryInstanceSort, IgnoringCase,
-    IncidentState, InstanceFilter, JobFilter, JobSort, Operand, Order, Page, VariableCondition, VariableFilter, executions_sql,
-    history_instances_sql, instances_sql, jobs_sql, remembered_incidents_sql, tokens_sql, variables_sql,
+    Comparison, ExecutionFilter, ExecutionSort, HistoryActivityFilter, HistoryIncidentFilter, HistoryIncidentSort, HistoryInstanceFilter,
+    HistoryInstanceSort, IgnoringCase, IncidentState, InstanceFilter, InstanceSort, JobFilter, JobSort, Operand, Order, Page,
+    VariableCondition, VariableFilter, jobs_sql, remembered_incidents_sql, tokens_sql, variables_sql,
 };
 use crate::{Config, Error, Store};
 
@@ -96,7 +96,9 @@ async fn instances_with_an_incident_are_listed_by_their_incidents_each_once() {
         fill(&store).await;
         let filter = InstanceFilter { with_incident: true, ..InstanceFilter::default() };
         let past = HistoryInstanceFilter { with_open_incident: true, ..HistoryInstanceFilter::default() };
-        for (sql, params) in [instances_sql(filter.clone(), None, PAGE, &[], true), history_instances_sql(past.clone(), None, PAGE, &[])] {
+        for (sql, params) in
+            [store.instances_sql(filter.clone(), PAGE, &[]).await, store.history_instances_sql(past.clone(), PAGE, &[]).await]
+        {
             let plan = plan(&store, &sql, params).await;
             assert!(plan.contains("incident_1") || plan.contains("incident_pkey"), "{plan}");
             let scans = [
@@ -120,12 +122,11 @@ async fn instances_with_an_incident_are_listed_by_their_incidents_each_once() {
 async fn live_instances_of_a_definition_are_listed_in_the_order_of_its_index() {
     on_both(async |store| {
         fill(&store).await;
-        let of = |id: &str| Some(vec![id.to_owned()]);
         let live = |id: &str| InstanceFilter { definition_id: Some(id.to_owned()), ..InstanceFilter::default() };
         let past =
             |id: &str| HistoryInstanceFilter { definition_id: Some(id.to_owned()), unfinished: true, ..HistoryInstanceFilter::default() };
         for id in ["p:1:x", "q:1:x", "r:1:x"] {
-            for (sql, params) in [instances_sql(live(id), of(id), PAGE, &[], true), history_instances_sql(past(id), of(id), PAGE, &[])] {
+            for (sql, params) in [store.instances_sql(live(id), PAGE, &[]).await, store.history_instances_sql(past(id), PAGE, &[]).await] {
                 let plan = plan(&store, &sql, params).await;
                 assert!(plan.contains("instance_definition") && !plan.contains("instance_started"), "{plan}");
                 assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{plan}");
@@ -145,7 +146,7 @@ async fn those_that_live_are_not_sorted_by_when_they_ended() {
         fill(&store).await;
         for by in [HistoryInstanceSort::EndedAt, HistoryInstanceSort::Duration] {
             let live = HistoryInstanceFilter { unfinished: true, ..HistoryInstanceFilter::default() };
-            let (sql, params) = history_instances_sql(live, None, PAGE, &[(by, Order::Desc)]);
+            let (sql, params) = store.history_instances_sql(live, PAGE, &[(by, Order::Desc)]).await;
             let plan = plan(&store, &sql, params).await;
             assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{plan}");
         }
@@ -353,11 +354,17 @@ async fn executions_are_those_of_the_instances_of_their_page() {
         ]);
         for (filter, count, may_read_all) in cases {
             assert_eq!(store.count_executions(filter.clone()).await.expect("read"), count, "{filter:?}");
-            let of_definitions = filter.definition_key.as_ref().map(|key| vec![format!("{key}:1:x")]);
             for sort in sorts {
-                let (sql, params) = executions_sql(filter.clone(), of_definitions.clone(), Page { first: 2, max: 3 }, sort);
+                let (sql, params) = store.executions_sql(filter.clone(), Page { first: 2, max: 3 }, sort).await;
                 let plan = plan(&store, &sql, params).await;
-                assert!(may_read_all || !reads_all(&plan), "{filter:?}\n{plan}");
+                if filter.message.is_some() && sort == sorts[2] {
+                    // All that wait for it are sorted by what no index of theirs has.
+                } else if filter.message.as_deref() == Some("paid") {
+                    // Half of all wait for it: they are read in the order of a page.
+                    assert!(!plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Seq Scan on sub"), "{filter:?}\n{plan}");
+                } else {
+                    assert!(may_read_all || !reads_all(&plan), "{filter:?}\n{plan}");
+                }
                 let expected = store.executions(filter.clone(), Page::ALL, sort).await.expect("read");
                 for first in [0, 50, 9_990] {
                     let page = store.executions(filter.clone(), Page { first, max: 50 }, sort).await.expect("read");
@@ -367,10 +374,193 @@ async fn executions_are_those_of_the_instances_of_their_page() {
             }
         }
         let none = ExecutionFilter { definition_key: named("r"), ..all() };
-        let (sql, params) = executions_sql(none.clone(), Some(vec!["r:1:x".to_owned()]), PAGE, &[]);
+        let (sql, params) = store.executions_sql(none.clone(), PAGE, &[]).await;
         let plan = plan(&store, &sql, params).await;
         assert!(plan.contains("instance_definition"), "{plan}");
         assert_eq!(store.executions(none, PAGE, &[]).await.expect("read"), []);
+    })
+    .await;
+}
+
+/// What stands at elements, in every way: once and twice in an instance, in one of its rows or in several, and what only looks so.
+async fn fill_standing(store: &Store) {
+    let lane = &store.inner().admin;
+    let more = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 40)";
+    let called = "{pg:'e0000000-0000-0000-0000-000000000000'::uuid}{lite:CAST('e000000000000000' AS BLOB)}";
+    for rows in [
+        "INSERT INTO element (id, definition_id, activity_id, kind) VALUES (1, 'p:1:x', 'A', ''), (2, 'q:1:x', 'A', ''), (3, 'p:1:x', 'B', ''), \
+         (4, 'q:1:x', 'C', '')"
+            .to_owned(),
+        format!("INSERT INTO element (id, definition_id, activity_id, kind) {more} SELECT n + 100, 'q:1:x', 'D', '' FROM numbers"),
+        // A hundred of those whose job is at A are in it, and ten of the others; some are in B twice, one in D.
+        "INSERT INTO history_activity (instance_id, n, parent, element, started_at, ended_at, canceled, complete_scope) \
+         SELECT id, 2, 1, 1, 1, CAST(NULL AS BIGINT), FALSE, FALSE FROM instance WHERE started_at BETWEEN 10001 AND 10100 UNION ALL \
+         SELECT id, 3, 1, 2, 1, NULL, FALSE, FALSE FROM instance WHERE started_at <= 10 UNION ALL \
+         SELECT id, k, 1, 3, 1, NULL, FALSE, FALSE FROM instance CROSS JOIN (SELECT 5 AS k UNION ALL SELECT 6) both_of WHERE started_at BETWEEN 10050 AND 10052 UNION ALL \
+         SELECT id, 7, 1, 4, 1, 2, FALSE, FALSE FROM instance WHERE started_at < 5000 UNION ALL \
+         SELECT id, k, 1, 100 + k, 1, NULL, FALSE, FALSE FROM instance CROSS JOIN (SELECT 8 AS k UNION ALL SELECT 9) both_of WHERE started_at = 7"
+            .to_owned(),
+        // Waits at B, of which history does not know.
+        "INSERT INTO task (instance_id, wait, activity, activity_id, definition_id, candidate_users, candidate_groups, priority, created, suspended) \
+         SELECT id, k, k, 'B', definition_id, '[]', '[]', 50, 1, FALSE FROM instance CROSS JOIN (SELECT 15 AS k UNION ALL SELECT 16) both_of WHERE started_at IN (3, 15000)"
+            .to_owned(),
+        format!(
+            "INSERT INTO instance (id, tenant, definition_id, started_at, revision, last_unit, suspended, snapshot, parts, super_instance, super_activity, super_n) \
+             SELECT {called}, '', 'q:1:x', 30000, 1, id, TRUE, {{pg:''::bytea}}{{lite:x''}}, 0, id, 'B', 20 FROM instance WHERE started_at = 4000"
+        ),
+        "UPDATE instance SET job_wait = 21, job_activity = 21, job_activity_id = 'B', job_kind = 'async-before', job_due = 1, job_retries = 3, job_exclusive = TRUE, \
+         job_created = 1, job_host = id, job_epoch = 1 WHERE started_at = 4001"
+            .to_owned(),
+        // These trigger events there.
+        "INSERT INTO subscription (instance_id, wait, activity, activity_id, kind, name, definition_id, created, of_event, tenant) \
+         SELECT id, 22, 22, 'B', 'message', 'm', definition_id, 1, TRUE, '' FROM instance WHERE started_at = 4002"
+            .to_owned(),
+        "ANALYZE".to_owned(),
+    ] {
+        lane.fetch(&rows, Vec::new()).await.expect("rows");
+    }
+    if store.pool.dialect() == Dialect::Sqlite {
+        for drop in ["DELETE FROM sqlite_stat1", "DELETE FROM sqlite_stat4"] {
+            lane.fetch(drop, Vec::new()).await.expect("no statistics");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_stands_at_an_element_is_found_by_it_each_once() {
+    on_both(async |store| {
+        fill(&store).await;
+        fill_standing(&store).await;
+        let everything = store.executions(ExecutionFilter::default(), Page::ALL, &[]).await.expect("read");
+        let everything: Vec<(Uuid, i64)> = everything.iter().map(|it| (it.instance, it.n)).collect();
+        let one_each = InstanceFilter::default;
+        let past = HistoryInstanceFilter::default;
+        let of = |ids: &[&str]| -> Vec<String> { ids.iter().map(|id| (*id).to_owned()).collect() };
+        let cases: [(&[&str], usize, usize); 6] = [
+            (&["A"], 10_010, 10_010),
+            (&["B"], 7, 12),
+            (&["C"], 0, 0),
+            (&["D"], 1, 2),
+            (&["A", "B", "D"], 10_012, 0),
+            (&["nowhere"], 0, 0),
+        ];
+        for (at, instances, executions) in cases {
+            let activity_ids = of(at);
+            // As one of several alternatives it is looked for at each instance.
+            let slowly = InstanceFilter { any: vec![InstanceFilter { activity_ids: activity_ids.clone(), ..one_each() }], ..one_each() };
+            let filter = InstanceFilter { activity_ids: activity_ids.clone(), ..one_each() };
+            let expected = store.instances(slowly, Page::ALL, &[]).await.expect("read");
+            assert_eq!(expected.len(), instances, "{at:?}");
+            assert_eq!(store.instances(filter.clone(), Page::ALL, &[]).await.expect("read"), expected, "{at:?}");
+            assert_eq!(store.count_instances(filter.clone()).await.expect("read"), i64::try_from(instances).expect("few"), "{at:?}");
+            for first in [0, 5, 60, 9_990] {
+                let page = store.instances(filter.clone(), Page { first, max: 50 }, &[]).await.expect("read");
+                let rest = expected.get(first as usize..).unwrap_or_default();
+                assert_eq!(page, rest[..rest.len().min(50)], "{at:?}, from {first}");
+            }
+            let of_p = InstanceFilter { definition_key: Some("p".to_owned()), ..filter.clone() };
+            let expected_of_p = expected.iter().filter(|it| it.definition_key == "p").count();
+            assert_eq!(store.instances(of_p, Page { first: 0, max: 20_000 }, &[]).await.expect("read").len(), expected_of_p, "{at:?}");
+
+            let slowly = |filter| HistoryInstanceFilter { any: vec![filter], ..past() };
+            let standing = HistoryInstanceFilter { standing_at: activity_ids.clone(), ..past() };
+            let active = HistoryInstanceFilter { active_activities: activity_ids.clone(), ..past() };
+            for filter in [standing, active] {
+                let mut expected = store.history_instances(slowly(filter.clone()), Page::ALL, &[]).await.expect("read");
+                expected.sort_by_key(|it| it.id);
+                assert_eq!(store.history_instances(filter.clone(), Page::ALL, &[]).await.expect("read"), expected, "{filter:?}");
+                let few = store.history_instances(filter.clone(), Page { first: 1, max: 3 }, &[]).await.expect("read");
+                assert_eq!(few, expected.iter().skip(1).take(3).cloned().collect::<Vec<_>>(), "{filter:?}");
+                let count = i64::try_from(expected.len()).expect("few");
+                assert_eq!(store.count_history_instances(filter.clone()).await.expect("read"), count, "{filter:?}");
+            }
+
+            let [activity_id] = &activity_ids[..] else { continue };
+            let open =
+                HistoryActivityFilter { activity_id: Some(activity_id.clone()), unfinished: true, ..HistoryActivityFilter::default() };
+            let all =
+                store.history_activities(HistoryActivityFilter { unfinished: true, ..HistoryActivityFilter::default() }, Page::ALL, &[]);
+            let mut expected: Vec<_> = all.await.expect("read").into_iter().filter(|it| it.activity_id == *activity_id).collect();
+            expected.sort_by_key(|it| (it.instance, it.n));
+            assert_eq!(store.history_activities(open.clone(), Page::ALL, &[]).await.expect("read"), expected, "{at:?}");
+            let few = store.history_activities(open.clone(), Page { first: 1, max: 3 }, &[]).await.expect("read");
+            assert_eq!(few, expected.iter().skip(1).take(3).cloned().collect::<Vec<_>>(), "{at:?}");
+            assert_eq!(store.count_history_activities(open).await.expect("read"), i64::try_from(expected.len()).expect("few"));
+            let filter = ExecutionFilter { activity_id: Some(activity_id.clone()), ..ExecutionFilter::default() };
+            let expected =
+                store.executions(ExecutionFilter { ids: everything.clone(), ..filter.clone() }, Page::ALL, &[]).await.expect("read");
+            assert_eq!(expected.len(), executions, "{at:?}");
+            assert_eq!(store.count_executions(filter.clone()).await.expect("read"), i64::try_from(executions).expect("few"));
+            for first in [0, 5, 9_990] {
+                let page = store.executions(filter.clone(), Page { first, max: 50 }, &[]).await.expect("read");
+                let rest = expected.get(first as usize..).unwrap_or_default();
+                assert_eq!(page, rest[..rest.len().min(50)], "{at:?}, from {first}");
+            }
+        }
+        // Nobody looks at all instances, or at all that is open.
+        let filter = InstanceFilter { activity_ids: of(&["B"]), ..one_each() };
+        let past = HistoryInstanceFilter { active_activities: of(&["B"]), ..past() };
+        let executions = ExecutionFilter { activity_id: Some("B".to_owned()), ..ExecutionFilter::default() };
+        for (sql, params) in [
+            store.instances_sql(filter, PAGE, &[]).await,
+            store.history_instances_sql(past, PAGE, &[]).await,
+            store.executions_sql(executions, PAGE, &[]).await,
+        ] {
+            let plan = plan(&store, &sql, params).await;
+            assert!(plan.contains("history_activity_open"), "{plan}");
+            let whole = ["SCAN i", "SCAN has", "SCAN g", "SCAN history_activity", "Seq Scan on history_activity"];
+            assert!(whole.iter().all(|scan| !plan.contains(scan)), "{plan}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_rare_or_sorted_by_definition_is_read_by_an_index() {
+    on_both(async |store| {
+        fill(&store).await;
+        fill_past(&store).await;
+        let lane = &store.inner().admin;
+        for rows in [
+            "UPDATE instance SET suspended = TRUE WHERE started_at IN (77, 15000)",
+            "UPDATE history_incident SET ended_at = 5 WHERE instance_id IN (SELECT id FROM instance WHERE started_at IN (9, 12000))",
+            "UPDATE history_incident SET created = 2 WHERE instance_id IN (SELECT id FROM instance WHERE started_at = 12000)",
+        ] {
+            lane.fetch(rows, Vec::new()).await.expect("rows");
+        }
+        if store.pool.dialect() == Dialect::Postgres {
+            lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
+        }
+        let suspended = InstanceFilter { suspended: Some(true), ..InstanceFilter::default() };
+        let failed = ExecutionFilter { incident_code: Some("X".to_owned()), ..ExecutionFilter::default() };
+        let resolved = HistoryIncidentFilter { state: Some(IncidentState::Resolved), ..HistoryIncidentFilter::default() };
+        let by_definition = [(InstanceSort::DefinitionKey, Order::Desc)];
+        let by_creation = [(HistoryIncidentSort::Created, Order::Desc)];
+        for (index, (sql, params)) in [
+            ("instance_suspended", store.instances_sql(suspended.clone(), PAGE, &[]).await),
+            ("instance_definition", store.instances_sql(InstanceFilter::default(), PAGE, &by_definition).await),
+            ("incident_", store.executions_sql(failed.clone(), PAGE, &[]).await),
+            ("history_incident_resolved", remembered_incidents_sql(resolved.clone(), PAGE, &[])),
+            ("history_incident_created", remembered_incidents_sql(HistoryIncidentFilter::default(), PAGE, &by_creation)),
+        ] {
+            let plan = plan(&store, &sql, params).await;
+            assert!(plan.contains(index), "{index}\n{plan}");
+            for whole in
+                ["SCAN i ", "SCAN has", "SCAN h ", "Seq Scan on instance", "Seq Scan on history_incident x", "Seq Scan on history_instance"]
+            {
+                assert!(!plan.contains(whole), "{index}\n{plan}");
+            }
+        }
+        let started = |listed: Vec<crate::query::InstanceListed>| listed.iter().map(|it| it.started_at).collect::<Vec<_>>();
+        assert_eq!(started(store.instances(suspended.clone(), PAGE, &[]).await.expect("read")), [77, 15_000]);
+        assert_eq!(store.count_instances(suspended).await.expect("read"), 2);
+        let last = Page { first: 9_999, max: 2 };
+        assert_eq!(started(store.instances(InstanceFilter::default(), last, &by_definition).await.expect("read")), [1, 20_000]);
+        assert_eq!(store.executions(failed, Page { first: 90, max: 50 }, &[]).await.expect("read").len(), 10);
+        assert_eq!(store.remembered_incidents(resolved, PAGE, &[]).await.expect("read").len(), 2);
+        let newest =
+            store.remembered_incidents(HistoryIncidentFilter::default(), Page { first: 0, max: 1 }, &by_creation).await.expect("read");
+        assert_eq!(newest.first().map(|it| it.row.incident.created), Some(2));
     })
     .await;
 }
