@@ -361,7 +361,7 @@ CREATE INDEX start_event_name ON start_event (name, kind);
 
 -- ---------------------------------------------------------------- instance tables
 
--- One row per live instance. Every unit of work rewrites it; no indexed column ever changes.
+-- One row per live instance. Every unit of work rewrites it, and changes no indexed column; an operator who suspends it does.
 CREATE TABLE instance (
     id            BLOB    PRIMARY KEY,
     tenant        TEXT    NOT NULL,

@@ -5,6 +5,7 @@ mod claims;
 mod gathered;
 mod lists;
 mod operators;
+mod pages;
 mod reads;
 
 use mandate_tests::postgres::Cluster;

@@ -202,6 +202,7 @@ on_both! {
     queries:
         messages_of_many_callers_find_what_waits_for_them
         every_filter_and_every_order_is_understood
+        whatever_a_list_begins_with_takes_every_condition
         tasks_are_found_by_candidates_and_assignees
         what_is_overdue_is_counted_and_listed_alike
         likes_respect_case_and_escapes

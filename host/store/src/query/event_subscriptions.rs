@@ -98,10 +98,6 @@ const STARTS: &str = "(SELECT {pg:NULL::uuid}{lite:NULL} AS instance_id, {pg:NUL
      FROM start_event e JOIN definition d ON d.id = e.definition_id JOIN deployment p ON p.id = d.deployment_id \
      WHERE NOT EXISTS (SELECT 1 FROM definition newer WHERE newer.tenant = d.tenant AND newer.key = d.key AND newer.version > d.version)) s";
 
-/// If more than this wait for an event of one name, they are looked for among all waits in the order of a list, and not by the name and
-/// then sorted. PostgreSQL knows how many they are.
-const MOST_SORTED: u32 = 1_000;
-
 fn select(filter: EventSubscriptionFilter, by_name: bool) -> Select {
     let mut select = Select::of(vec![format!("{WAITS} {}", if by_name { "" } else { IN_ORDER }), STARTS.to_owned()]);
     // A receive task without a message waits for nothing that could be sent.
@@ -169,13 +165,9 @@ impl Reads {
         select(filter, true).count(&self.pool).await
     }
 
-    /// Whether more wait for an event of this name than are to be sorted; on SQLite, which keeps no statistics.
+    /// Whether so many wait for an event of this name that they are looked for among all waits in the order of a list, and not by the name
+    /// and then sorted. PostgreSQL knows that by itself.
     pub(super) async fn many_wait_for(&self, name: &str) -> Result<bool, Error> {
-        if self.pool.dialect() != Dialect::Sqlite {
-            return Ok(false);
-        }
-        let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM subscription WHERE name = $1 LIMIT {}) s", MOST_SORTED + 1);
-        let rows = self.pool.fetch(&sql, params![name]).await?;
-        Ok(rows.first().map_or(Ok(0), |row| row.get::<i64>(0))? > i64::from(MOST_SORTED))
+        Ok(self.pool.dialect() == Dialect::Sqlite && self.are_many("subscription WHERE name = $1", params![name]).await?)
     }
 }

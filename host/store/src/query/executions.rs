@@ -94,14 +94,14 @@ impl Sort for ExecutionSort {
 const WITH_INSTANCE: &str = "CROSS JOIN instance i LEFT JOIN definition d ON d.id = i.definition_id";
 
 /// Every execution once: those that wait, also before and behind an element, have rows of their waits; scopes and joins are known to the
-/// history. Where `chosen` selects the ids of instances, theirs alone.
-fn executions(chosen: Option<&str>) -> String {
+/// history, where it is kept. Where `chosen` selects the ids of instances, theirs alone.
+fn executions(chosen: Option<&str>, keeps_activities: bool) -> String {
     let of = |table: &str, instance: &str, n: &str, that: &str| {
         let of_chosen = chosen.map_or(String::new(), |_| format!(" AND {instance} IN (SELECT id FROM chosen)"));
         format!(" UNION SELECT {instance}, {n} FROM {table} WHERE {that}{of_chosen}")
     };
     let waits: String = WAITS.iter().map(|Waits { table, instance, activity, that, .. }| of(table, instance, activity, that)).collect();
-    let open = of("history_activity", "instance_id", "n", "ended_at IS NULL");
+    let open = if keeps_activities { of("history_activity", "instance_id", "n", "ended_at IS NULL") } else { String::new() };
     let (with, processes) = match chosen {
         Some(ids) => (format!("WITH chosen AS MATERIALIZED ({ids}) "), "chosen"),
         None => (String::new(), "instance"),
@@ -152,12 +152,15 @@ impl Waiting {
 /// Those with an open incident, as rows `c`.
 const FAILED: [First; 2] = [
     First {
-        from: Cow::Borrowed("(SELECT instance_id, activity AS n, n AS incident FROM incident) c"),
+        from: Cow::Borrowed("(SELECT instance_id, activity AS n, n AS incident FROM incident WHERE activity > 0) c"),
         once: Cow::Borrowed(
             "NOT EXISTS (SELECT 1 FROM incident p WHERE p.instance_id = c.instance_id AND p.activity = c.n AND p.n < c.incident)",
         ),
     },
-    First { from: Cow::Borrowed("(SELECT DISTINCT instance_id, activity AS n FROM undelivered_incident) c"), once: Cow::Borrowed("TRUE") },
+    First {
+        from: Cow::Borrowed("(SELECT DISTINCT instance_id, activity AS n FROM undelivered_incident WHERE activity > 0) c"),
+        once: Cow::Borrowed("TRUE"),
+    },
 ];
 
 impl ExecutionFilter {
@@ -198,7 +201,7 @@ impl ExecutionFilter {
         }))
     }
 
-    /// Whether an instance of which [`instances`](Self::instances) says that it may have one has an execution that is found.
+    /// Whether each instance of which [`of_instances`](Self::of_instances) holds has an execution that is found.
     fn is_of_instances(&self) -> bool {
         let at = [&self.activity_id, &self.incident_code, &self.incident_code_not, &self.incident_message, &self.incident_message_like];
         self.ids.is_empty()
@@ -226,7 +229,13 @@ impl ExecutionFilter {
 
 /// The executions of a filter, and their order. Where each of its instances has one, a page is of no more instances than rows, the first
 /// ones in its order, and no other one is looked at.
-fn select(mut filter: ExecutionFilter, lead: Lead, sort: &[(ExecutionSort, Order)], page: Page) -> (Select, Vec<(String, &'static str)>) {
+fn select(
+    mut filter: ExecutionFilter,
+    lead: Lead,
+    sort: &[(ExecutionSort, Order)],
+    page: Page,
+    keeps_activities: bool,
+) -> (Select, Vec<(String, &'static str)>) {
     let of_first = |First { from, once }: &First| format!("(SELECT * FROM {from} WHERE {once}) c {WITH_INSTANCE}");
     let (mut select, order) = match lead {
         Lead::Instances(lead) => {
@@ -239,7 +248,7 @@ fn select(mut filter: ExecutionFilter, lead: Lead, sort: &[(ExecutionSort, Order
             let mut chosen = Select::with_params(places, lead.params());
             filter.of_instances(&mut chosen);
             let select = if matches!(lead, InstanceLead::All) && chosen.is_unconditional() && most == Page::ALL {
-                Select::of(vec![executions(None)])
+                Select::of(vec![executions(None, keeps_activities)])
             } else {
                 let of_instance = |(column, order): (String, _)| match column.as_str() {
                     "c.instance_id" => ("i.id".to_owned(), order),
@@ -247,7 +256,7 @@ fn select(mut filter: ExecutionFilter, lead: Lead, sort: &[(ExecutionSort, Order
                 };
                 let order: Vec<_> = keys(sort, lead.ties()).into_iter().map(of_instance).collect();
                 let (ids, params) = chosen.statement("i.id", &order, most);
-                Select::with_params(vec![executions(Some(&ids))], params)
+                Select::with_params(vec![executions(Some(&ids), keeps_activities)], params)
             };
             (select, keys(sort, &[lead.ties(), &["c.n"]].concat()))
         }
@@ -277,9 +286,12 @@ fn select(mut filter: ExecutionFilter, lead: Lead, sort: &[(ExecutionSort, Order
         let waiting = WAITS.iter().map(|Waits { table, instance, activity, activity_id, that, trigger, .. }| {
             format!("EXISTS (SELECT 1 FROM {table} w WHERE w.{instance} = c.instance_id AND w.{activity} = c.n AND {that} AND NOT ({trigger}) AND w.{activity_id} = $?)")
         });
-        let open = "EXISTS (SELECT 1 FROM history_activity w JOIN element f ON f.id = w.element WHERE w.instance_id = c.instance_id \
-                    AND w.n = c.n AND f.activity_id = $?)";
-        select.with(&format!("({} OR {open})", waiting.collect::<Vec<_>>().join(" OR ")), activity_id);
+        let open = keeps_activities.then(|| {
+            "EXISTS (SELECT 1 FROM history_activity w JOIN element f ON f.id = w.element WHERE w.instance_id = c.instance_id \
+             AND w.n = c.n AND w.ended_at IS NULL AND f.activity_id = $?)"
+                .to_owned()
+        });
+        select.with(&format!("({})", waiting.chain(open).collect::<Vec<_>>().join(" OR ")), activity_id);
     }
     let waiting = |kind: &str| {
         format!(
@@ -308,7 +320,7 @@ impl Reads {
         sort: &[(ExecutionSort, Order)],
     ) -> Result<(Select, Vec<(String, &'static str)>), Error> {
         let lead = filter.lead(self, page, sort).await?;
-        Ok(select(filter, lead, sort, page))
+        Ok(select(filter, lead, sort, page, self.keeps_activities))
     }
 
     /// The statement of a list.

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::instances::has_or_called;
 use super::lead::{First, Lead, of_definition};
 use super::select::{Place, Select, Sort, keys};
 use super::standing::{Told, is_in, stands_at};
@@ -231,10 +232,6 @@ pub(super) const WITH_BUSINESS_KEY: &str = "IN (SELECT e.instance_id FROM histor
 const WITH_INCIDENTS: &str = "(EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id) \
                               OR EXISTS (SELECT 1 FROM history_incident_caller k WHERE k.instance_id = h.instance_id))";
 
-/// Looked for from the open ones, which are few.
-const OPEN_INCIDENT: &str = "h.instance_id IN (SELECT c.instance_id FROM any_incident c UNION ALL SELECT k.instance_id FROM any_incident c \
-                             JOIN history_incident_caller k ON k.root = c.instance_id AND k.n = c.n)";
-
 const WITH_JOBS_RETRYING: &str = "EXISTS (SELECT 1 FROM job j WHERE j.instance_id = h.instance_id AND j.failures > 0 AND j.retries > 0)";
 
 /// States of those that live.
@@ -262,37 +259,47 @@ impl HistoryInstanceFilter {
 
     /// Whether it is of few instances by itself.
     fn is_narrow(&self) -> bool {
-        !self.ids.is_empty() || self.business_key.is_some() || !self.business_keys.is_empty() || self.calls.is_narrow()
+        let of_incidents = self.incident.as_ref().is_some_and(|of| !of.ids.is_empty());
+        of_incidents || !self.ids.is_empty() || self.business_key.is_some() || !self.business_keys.is_empty() || self.calls.is_narrow()
     }
 
-    /// Where instances like these can be at all. What that says by itself is no condition any more.
-    async fn places(&mut self, reads: &Reads, is_list: bool) -> Result<Places, Error> {
+    /// Where instances like these can be at all, for a list or for a count, which has no order. What that says by itself is no condition
+    /// any more.
+    async fn places(&mut self, reads: &Reads, sort: Option<&[(HistoryInstanceSort, Order)]>) -> Result<Places, Error> {
         let (ended, live) = (self.can_have_ended(), self.can_live());
         if !self.executed_activities.is_empty() && !reads.has_element(&self.executed_activities).await? {
             // Else all instances would be asked for it.
             return Ok(Places { ended: false, live: false, lead: Lead::All });
         }
-        let of_definitions = if self.is_narrow() {
-            None
-        } else {
-            reads.definitions_asked(self.definition_id.as_ref(), self.definition_key.as_ref()).await?
-        };
-        let lead = if self.is_narrow() {
-            Lead::All
-        } else if !self.standing_at.is_empty() {
-            Lead::Standing(reads.standing(std::mem::take(&mut self.standing_at), of_definitions, Told::InAnyWay, is_list).await?)
-        } else if !self.active_activities.is_empty() {
-            Lead::Standing(reads.standing(std::mem::take(&mut self.active_activities), of_definitions, Told::ByHistory, is_list).await?)
-        } else if self.with_open_incident {
-            self.with_open_incident = false;
-            Lead::OpenIncidents
-        } else if self.with_incidents || self.incident.is_some() {
-            self.with_incidents = false;
-            Lead::Incidents
-        } else {
-            of_definitions.filter(|_| is_list && live).map_or(Lead::All, Lead::Definitions)
-        };
+        let lead = if self.is_narrow() { Lead::All } else { self.lead(reads, sort, live).await? };
         Ok(Places { ended, live, lead })
+    }
+
+    async fn lead(&mut self, reads: &Reads, sort: Option<&[(HistoryInstanceSort, Order)]>, live: bool) -> Result<Lead, Error> {
+        // Many are not found first, to be sorted by what the index of all has.
+        let is_sorted = sort.is_some_and(|sort| sort.first().is_some_and(|(by, _)| *by != HistoryInstanceSort::Id));
+        let of_definitions = reads.definitions_asked(self.definition_id.as_ref(), self.definition_key.as_ref()).await?;
+        let (told, activity_ids) = match self.standing_at[..] {
+            [] => (Told::ByHistory, &mut self.active_activities),
+            _ => (Told::InAnyWay, &mut self.standing_at),
+        };
+        if !activity_ids.is_empty() {
+            let standing = reads.standing(activity_ids.clone(), of_definitions.clone(), told, sort.is_some()).await?;
+            if !is_sorted || !standing.is_much(reads).await? {
+                activity_ids.clear();
+                return Ok(Lead::Standing(standing));
+            }
+        }
+        if self.with_open_incident {
+            self.with_open_incident = false;
+            return Ok(Lead::OpenIncidents);
+        }
+        let by_incident = self.with_incidents || self.incident.is_some();
+        if by_incident && !(is_sorted && reads.are_many("history_incident", Vec::new()).await?) {
+            self.with_incidents = false;
+            return Ok(Lead::Incidents);
+        }
+        Ok(of_definitions.filter(|_| sort.is_some() && live).map_or(Lead::All, Lead::Definitions))
     }
 }
 
@@ -332,7 +339,8 @@ impl Places {
 
 /// Those that have ended.
 pub(super) fn finished(filter: HistoryInstanceFilter, keeps_activities: bool) -> Select {
-    select(HistoryInstanceFilter { finished: true, ..filter }, &Places { ended: true, live: false, lead: Lead::All }, keeps_activities)
+    let places = Places { ended: filter.can_have_ended(), live: false, lead: Lead::All };
+    select(HistoryInstanceFilter { finished: true, ..filter }, &places, keeps_activities)
 }
 
 fn select(mut filter: HistoryInstanceFilter, places: &Places, keeps_activities: bool) -> Select {
@@ -369,7 +377,7 @@ fn conditions(select: &mut Select, filter: HistoryInstanceFilter, keeps_activiti
     select.like("d.name", filter.definition_name_like);
     having(select, "h.instance_id", In::Any, filter.variables);
     select.texts("h.state", filter.states);
-    select.when(filter.with_open_incident, OPEN_INCIDENT);
+    select.when(filter.with_open_incident, &has_or_called("h.instance_id", "TRUE"));
     if let Some(of) = filter.incident {
         select.any(|select| with_incident(select, of));
     }
@@ -448,7 +456,7 @@ impl Reads {
         mut filter: HistoryInstanceFilter,
         sort: &[(HistoryInstanceSort, Order)],
     ) -> Result<(Select, Vec<(String, &'static str)>), Error> {
-        let places = filter.places(self, true).await?;
+        let places = filter.places(self, Some(sort)).await?;
         let order = order(&filter, &places.lead, sort);
         Ok((select(filter, &places, self.keeps_activities), order))
     }
@@ -501,7 +509,7 @@ impl Reads {
 
     /// How many there are.
     pub async fn count_history_instances(&self, mut filter: HistoryInstanceFilter) -> Result<i64, Error> {
-        let places = filter.places(self, false).await?;
+        let places = filter.places(self, None).await?;
         select(filter, &places, self.keeps_activities).count(&self.pool).await
     }
 

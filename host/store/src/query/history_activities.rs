@@ -236,7 +236,8 @@ impl Reads {
         }
         let by_time = by_time(HistoryActivitySort::EndedAt, HistoryActivitySort::StartedAt, by_end);
         let sort = if sort.is_empty() && (by_end || by_start) { &by_time } else { sort };
-        let open = filter.unfinished && filter.id.is_none() && filter.instance.is_none();
+        let narrow = filter.id.is_some() || filter.instance.is_some() || filter.assignee.is_some() || filter.business_key.is_some();
+        let open = filter.unfinished && !narrow;
         let (looked, ties) = match elements {
             Some(ids) if open && ids.len() <= MOST_ELEMENTS as usize => (Looked::OpenAt(ids), &TIES[1..]),
             // No index has all that is open by instances.
@@ -292,8 +293,8 @@ impl Reads {
         Ok(())
     }
 
-    /// The elements that it is about, if it says so; none: it says nothing of them. Where no definition has such an element all activities
-    /// would be looked at for it.
+    /// The elements that it is about, or the first of them, one more than are asked for one by one; none: it says nothing of them. Where
+    /// there is no such element all activities would be looked at for it.
     async fn elements_asked(&self, filter: &HistoryActivityFilter) -> Result<Option<Vec<i64>>, Error> {
         let mut select = Select::new("element f");
         of_element(filter).for_each(|(condition, value)| select.with(condition, value));

@@ -265,6 +265,12 @@ fn select(mut filter: InstanceFilter, lead: &Lead, keeps_activities: bool) -> Se
 }
 
 impl InstanceFilter {
+    /// Whether all of them have an open incident, or have called what has.
+    fn is_by_incident(&self) -> bool {
+        let asked = [&self.incident_code, &self.incident_code_not, &self.incident_message, &self.incident_message_like];
+        self.with_incident || asked.iter().any(|it| it.is_some())
+    }
+
     /// Whether it is of few instances by itself.
     fn is_narrow(&self) -> bool {
         !self.ids.is_empty() || self.business_key.is_some() || self.incident.is_some() || self.calls.is_narrow()
@@ -281,11 +287,15 @@ impl InstanceFilter {
             return Ok(Lead::All);
         }
         let of_definitions = reads.definitions_asked(self.definition_id.as_ref(), self.definition_key.as_ref()).await?;
+        let is_sorted = sort.is_some_and(|sort| sort.first().is_some_and(|(by, _)| *by != InstanceSort::Id));
         if !self.activity_ids.is_empty() {
-            let activity_ids = std::mem::take(&mut self.activity_ids);
-            return Ok(Lead::Standing(reads.standing(activity_ids, of_definitions, Told::InAnyWay, sort.is_some()).await?));
+            let standing = reads.standing(self.activity_ids.clone(), of_definitions.clone(), Told::InAnyWay, sort.is_some()).await?;
+            if !is_sorted || !standing.is_much(reads).await? {
+                self.activity_ids.clear();
+                return Ok(Lead::Standing(standing));
+            }
         }
-        if self.with_incident || self.incident_code.is_some() || self.incident_code_not.is_some() {
+        if self.is_by_incident() {
             self.with_incident = false;
             return Ok(Lead::OpenIncidents);
         }
@@ -309,11 +319,11 @@ impl InstanceFilter {
 }
 
 /// That an instance has an open incident for which this holds, or one of all that it has called.
-fn has_or_called(that: &str) -> String {
+pub(super) fn has_or_called(instance: &str, that: &str) -> String {
     format!(
-        "({} OR EXISTS (WITH RECURSIVE below (id) AS (SELECT b.id FROM instance b WHERE b.super_instance = i.id \
+        "({} OR EXISTS (WITH RECURSIVE below (id) AS (SELECT b.id FROM instance b WHERE b.super_instance = {instance} \
          UNION ALL SELECT b.id FROM below JOIN instance b ON b.super_instance = below.id) SELECT 1 FROM below WHERE {}))",
-        has_incident("i.id", that),
+        has_incident(instance, that),
         has_incident("below.id", that)
     )
 }
@@ -337,13 +347,13 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     select.when(filter.suspended == Some(true), "i.suspended");
     select.when(filter.suspended == Some(false), "NOT i.suspended");
     // An incident of what an instance has called is one of its own, but for what it says.
-    select.when(filter.with_incident, &has_or_called("TRUE"));
+    select.when(filter.with_incident, &has_or_called("i.id", "TRUE"));
     if let Some((instance, n)) = filter.incident {
         let numbered = format!("(i.id = $? AND {})", has_incident("i.id", "w.n = $?"));
         select.with_each(&numbered, [instance.into(), n.into(), n.into()]);
     }
-    select.maybe(&has_or_called("w.code = $?"), filter.incident_code);
-    select.maybe(&has_or_called("w.code <> $?"), filter.incident_code_not);
+    select.maybe(&has_or_called("i.id", "w.code = $?"), filter.incident_code);
+    select.maybe(&has_or_called("i.id", "w.code <> $?"), filter.incident_code_not);
     select.maybe(&has_incident("i.id", "w.message = $?"), filter.incident_message);
     select.maybe(&has_incident("i.id", "w.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
     having(select, "i.id", In::Scope("1"), filter.variables);

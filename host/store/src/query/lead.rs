@@ -13,6 +13,9 @@ use crate::db::{Param, params};
 /// more they are all looked at.
 const MOST_DEFINITIONS: usize = 32;
 
+/// More rows than this are not found first in order to be sorted by something else than their own index has.
+const MOST_SORTED: u32 = 1_000;
+
 /// What it begins with.
 #[derive(Clone, Debug)]
 pub(super) enum Lead {
@@ -108,6 +111,13 @@ pub(super) fn of_definition(instance: &str, param: usize) -> String {
 }
 
 impl Reads {
+    /// Whether these rows, as FROM has them, are more than are to be sorted.
+    pub(super) async fn are_many(&self, from: &str, params: Vec<Param>) -> Result<bool, Error> {
+        let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM {from} LIMIT {}) r", MOST_SORTED + 1);
+        let rows = self.pool.fetch(&sql, params).await?;
+        Ok(rows.first().map_or(Ok(0), |row| row.get::<i64>(0))? > i64::from(MOST_SORTED))
+    }
+
     /// The definitions of a key, or all, if there are not too many to ask each by itself.
     pub(super) async fn definitions_of(&self, key: Option<&str>) -> Result<Option<Vec<String>>, Error> {
         let rows = match key {

@@ -240,16 +240,15 @@ impl Select {
 
     /// The statement that asks for them; of one place at least.
     pub(super) fn statement(mut self, columns: &str, order: &[(String, &str)], page: Page) -> (String, Vec<Param>) {
-        let (mut first, mut paged) = (String::new(), String::new());
+        let (mut until, mut paged) = (String::new(), String::new());
         if page != Page::ALL {
             self.params.extend([page.max.into(), page.first.into()].map(Param::I64));
             let at = self.params.len();
-            paged = format!(" LIMIT ${} OFFSET ${at}", at - 1);
-            if self.places.len() > 1 {
-                self.params.push(Param::I64(i64::from(page.first) + i64::from(page.max)));
-                first = format!(" LIMIT ${}", at + 1);
-            }
+            // SQLite makes a join of EXISTS, and version 3.51 skips by OFFSET the rows of that join, not those of the list: so no OFFSET
+            // stands beside conditions.
+            (until, paged) = (format!("${} + ${at}", at - 1), format!(" LIMIT ${} OFFSET ${at}", at - 1));
         }
+        let first = if until.is_empty() { String::new() } else { format!(" LIMIT {until}") };
         let within = |place: &Place| {
             let keys = order.iter().filter(|(column, _)| !place.empty.contains(&column.as_str()));
             // An index is read from either end as a whole.
@@ -257,7 +256,8 @@ impl Select {
             lead.into_iter().chain(keys.map(|(column, direction)| format!("{column} {direction}"))).collect::<Vec<_>>().join(", ")
         };
         let sql = if let [place] = &self.places[..] {
-            format!("SELECT {columns} FROM {}{} ORDER BY {}{paged}", place.from, self.conditions, within(place))
+            let all = format!("SELECT {columns} FROM {}{} ORDER BY {}", place.from, self.conditions, within(place));
+            if paged.is_empty() { all } else { format!("{{lite:SELECT * FROM (}}{all}{{lite: LIMIT {until}) p}}{paged}") }
         } else {
             let keys: Vec<String> = order.iter().enumerate().map(|(at, (column, _))| format!("{column} AS k{at}")).collect();
             let keys = keys.join(", ");

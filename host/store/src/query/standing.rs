@@ -88,7 +88,7 @@ pub(super) struct Standing {
     activity_ids: Vec<String>,
     /// Of these definitions; none: of any.
     definitions: Option<Vec<String>>,
-    /// Their numbers, of every definition that has one; none: there are too many, or history is not asked.
+    /// Their numbers, in each of the definitions that has one; none: there are too many, or history is not asked.
     elements: Option<Vec<i64>>,
     /// Whether history is asked.
     of_history: bool,
@@ -127,6 +127,14 @@ impl Reads {
 }
 
 impl Standing {
+    /// Whether very much stands there; by history, if it is asked.
+    pub(super) async fn is_much(&self, reads: &Reads) -> Result<bool, Error> {
+        let all = self.first(true);
+        let told = all.iter().rev().take(if self.of_history { self.elements.as_ref().map_or(1, Vec::len) } else { all.len() });
+        let rows: Vec<String> = told.map(|First { from, .. }| format!("SELECT 1 FROM {from}")).collect();
+        if rows.is_empty() { Ok(false) } else { reads.are_many(&format!("({}) r", rows.join(" UNION ALL ")), self.params()).await }
+    }
+
     /// The values that [`first`](Self::first) speaks of.
     pub(super) fn params(&self) -> Vec<Param> {
         let texts = std::iter::once(&self.activity_ids).chain(&self.definitions);

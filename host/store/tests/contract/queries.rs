@@ -37,6 +37,158 @@ fn all_of(asks: &'static [Ask]) -> Vec<Asked> {
     asks.iter().map(|ask| ask.with(value(ask.kind))).collect()
 }
 
+/// The same lists and counts begin with what few have, whatever else is asked, as long as that names no instances.
+pub(crate) async fn whatever_a_list_begins_with_takes_every_condition(fixture: Fixture) {
+    for level in [HistoryLevel::Audit, HistoryLevel::None] {
+        let store = fixture.open_with(level).await;
+        if level == HistoryLevel::Audit {
+            let element = "INSERT INTO element (id, definition_id, activity_id, name, kind, digest) VALUES (900, 'x', 'x', 'x', 'x', 'x')";
+            fixture.raw(element).await;
+        }
+        let text = || Some("x".to_owned());
+        let texts = || vec!["x".to_owned(), "y".to_owned()];
+        let condition = |text: &str| VariableCondition {
+            name: Some("x".to_owned()),
+            comparison: Comparison::Equal,
+            operand: Operand::Text(text.to_owned()),
+            ignoring_case: IgnoringCase::default(),
+        };
+        let instances = || InstanceFilter {
+            business_key_like: text(),
+            definition_keys: texts(),
+            definition_keys_not: texts(),
+            deployment_id: text(),
+            tenants: texts(),
+            without_tenant: true,
+            definition_without_tenant: true,
+            started_after: Some(1),
+            started_before: Some(1),
+            variables: vec![condition("a")],
+            calls: CallFilter { roots: true, leaves: true, ..CallFilter::default() },
+            any: vec![InstanceFilter {
+                incident: Some((Uuid::nil(), 1)),
+                activity_ids: texts(),
+                with_incident: true,
+                ..InstanceFilter::default()
+            }],
+            ..InstanceFilter::default()
+        };
+        let past = || HistoryInstanceFilter {
+            ids_not: vec![Uuid::nil()],
+            business_key_like: text(),
+            definition_keys: texts(),
+            definition_keys_not: texts(),
+            definition_name: text(),
+            executed_after: Some(1),
+            executed_before: Some(1),
+            started_by: text(),
+            started_before: Some(1),
+            started_after: Some(1),
+            tenants: texts(),
+            without_tenant: true,
+            variables: vec![condition("a")],
+            any: vec![HistoryInstanceFilter {
+                standing_at: texts(),
+                active_activities: texts(),
+                with_open_incident: true,
+                ..HistoryInstanceFilter::default()
+            }],
+            ..HistoryInstanceFilter::default()
+        };
+        let executions = || ExecutionFilter {
+            tenants: texts(),
+            variables: vec![condition("a")],
+            process_variables: vec![condition("b")],
+            ..ExecutionFilter::default()
+        };
+        let (suspended, id, key) = (Some(true), text(), text());
+        for (definition_id, definition_key) in [(None, None), (id.clone(), None), (None, key.clone()), (id, key)] {
+            for filter in [
+                InstanceFilter { activity_ids: texts(), suspended, with_incident: true, ..instances() },
+                InstanceFilter { incident_code: text(), incident_message: text(), suspended, ..instances() },
+                InstanceFilter { incident_message_like: text(), suspended: Some(false), ..instances() },
+                InstanceFilter { suspended, ..instances() },
+                instances(),
+            ] {
+                let filter =
+                    || InstanceFilter { definition_id: definition_id.clone(), definition_key: definition_key.clone(), ..filter.clone() };
+                every!(store.instances, count_instances, filter(), InstanceSort { Id DefinitionKey DefinitionId Tenant BusinessKey StartedAt });
+                store.instances(filter(), Page { first: 1, max: 2 }, &[]).await.expect("understood");
+                store.instance_ids(filter()).await.expect("understood");
+            }
+            for filter in [
+                HistoryInstanceFilter { standing_at: texts(), active_activities: texts(), with_incidents: true, ..past() },
+                HistoryInstanceFilter {
+                    active_activities: texts(),
+                    executed_activities: vec!["x".to_owned()],
+                    with_open_incident: true,
+                    ..past()
+                },
+                HistoryInstanceFilter { with_open_incident: true, with_incidents: true, with_jobs_retrying: true, ..past() },
+                HistoryInstanceFilter {
+                    incident: Some(IncidentOf { code: text(), ..IncidentOf::default() }),
+                    states: vec!["ACTIVE".into()],
+                    ..past()
+                },
+                HistoryInstanceFilter { with_incidents: true, finished: true, ..past() },
+                past(),
+            ] {
+                let filter = || HistoryInstanceFilter {
+                    definition_id: definition_id.clone(),
+                    definition_key: definition_key.clone(),
+                    ..filter.clone()
+                };
+                every!(store.history_instances, count_history_instances, filter(), HistoryInstanceSort { Id StartedAt EndedAt Duration Tenant });
+                store.history_instances(filter(), Page { first: 1, max: 2 }, &[]).await.expect("understood");
+            }
+            for filter in [
+                ExecutionFilter { activity_id: text(), incident_code: text(), suspended, ..executions() },
+                ExecutionFilter { message: text(), signal: text(), activity_id: text(), suspended, ..executions() },
+                ExecutionFilter { signal: text(), incident_message: text(), ..executions() },
+                ExecutionFilter { incident_code_not: text(), incident_message_like: text(), suspended: Some(false), ..executions() },
+                ExecutionFilter { suspended, ..executions() },
+                executions(),
+            ] {
+                let filter =
+                    || ExecutionFilter { definition_id: definition_id.clone(), definition_key: definition_key.clone(), ..filter.clone() };
+                every!(store.executions, count_executions, filter(), ExecutionSort { Instance DefinitionKey DefinitionId Tenant });
+                store.executions(filter(), Page { first: 1, max: 2 }, &[]).await.expect("understood");
+            }
+            for assignee in [None, text()] {
+                let filter = || HistoryActivityFilter {
+                    definition_id: definition_id.clone(),
+                    definition_key: definition_key.clone(),
+                    activity_id: text(),
+                    name: text(),
+                    name_like: text(),
+                    kind: text(),
+                    digest: text(),
+                    assignee: assignee.clone(),
+                    unfinished: true,
+                    canceled: true,
+                    complete_scope: true,
+                    tenants: texts(),
+                    ..HistoryActivityFilter::default()
+                };
+                every!(store.history_activities, count_history_activities, filter(), HistoryActivitySort { Id StartedAt EndedAt Tenant });
+                store.history_activities(filter(), Page { first: 1, max: 2 }, &[]).await.expect("understood");
+            }
+        }
+        let open = HistoryActivityFilter { unfinished: true, tenants: texts(), canceled: true, ..HistoryActivityFilter::default() };
+        store.history_activities(open, Page { first: 1, max: 2 }, &[]).await.expect("understood");
+        let named = EventSubscriptionFilter {
+            name: text(),
+            kind: text(),
+            activity_id: text(),
+            tenants: texts(),
+            without_tenant: true,
+            ..Default::default()
+        };
+        store.event_subscriptions(named, Page { first: 1, max: 2 }, &[]).await.expect("understood");
+        store.close().await;
+    }
+}
+
 pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture) {
     for level in [HistoryLevel::Audit, HistoryLevel::None] {
         let store = fixture.open_with(level).await;
