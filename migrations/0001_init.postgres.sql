@@ -378,7 +378,7 @@ CREATE INDEX start_event_name ON start_event (name, kind);
 -- ---------------------------------------------------------------- instance tables
 
 -- One row per live instance. Every unit of work rewrites it in place: room in the page keeps that off the indexes, none of
--- whose columns ever change.
+-- whose columns it changes.
 CREATE TABLE instance (
     id            UUID    PRIMARY KEY,
     tenant        TEXT COLLATE "C" NOT NULL,
